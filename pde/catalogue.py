@@ -1,0 +1,112 @@
+"""The equations known by name: formula, the paper's settings and the complete symmetry algebra.
+
+The algebras were verified by computer algebra and are verified again, exactly, in the tests. Sources: Olver,
+*Applications of Lie Groups to Differential Equations*, chapter 2, for KdV and Burgers; nKdV and cKdV follow from KdV
+by the changes of variables given in `pde.solvers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from symflow.errors import UserError
+
+from .equation import Equation
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the catalogue knows of an equation.
+
+    ``symmetries`` is a basis of the full algebra on the plane, in physical coordinates; ``settings`` are the keyword
+    arguments of `pde.generate` that reproduce the paper's data (section 5.1 and appendix C).
+    """
+
+    text: str
+    symmetries: tuple[dict[str, str], ...]
+    settings: Mapping[str, float | int | tuple[int, ...]]
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def equation(self) -> Equation:
+        return Equation(self.text, **self.parameters)
+
+
+def _field(dx: str = "0", dt: str = "0", du: str = "0") -> dict[str, str]:
+    return {"dx": dx, "dt": dt, "du": du}
+
+
+_LONG_WAVES = {"length": 128.0, "end": 100.0, "steps": 250, "keep": 140, "waves": 10, "wavenumbers": (1, 2)}
+
+ENTRIES: dict[str, Entry] = {
+    "kdv": Entry(
+        "u_t + u*u_x + u_xxx = 0",
+        (_field(dx="1"), _field(dt="1"), _field(dx="t", du="1"), _field("x", "3*t", "-2*u")),
+        _LONG_WAVES,
+    ),
+    "ks": Entry(
+        "u_t + u*u_x + u_xx + u_xxxx = 0",
+        (_field(dx="1"), _field(dt="1"), _field(dx="t", du="1")),
+        {"length": 64.0, "end": 100.0, "steps": 500, "keep": 140, "waves": 10, "wavenumbers": (1, 2)},
+    ),
+    "burgers": Entry(
+        "u_t + u*u_x = nu*u_xx",
+        (
+            _field(dx="1"),
+            _field(dt="1"),
+            _field(dx="t", du="1"),
+            _field("x", "2*t", "-u"),
+            _field("t*x", "t**2", "x - t*u"),
+        ),
+        {
+            "length": 6.283185307179586,
+            "end": 18.0,
+            "steps": 180,
+            "keep": 140,
+            "waves": 20,
+            "wavenumbers": (1, 2, 3, 4, 5, 6),
+        },
+        {"nu": 0.01},
+    ),
+    "nkdv": Entry(
+        "u_t + exp(t/50)*(u*u_x + u_xxx) = 0",
+        (
+            _field(dx="1"),
+            _field(dt="exp(-t/50)"),
+            _field(dx="50*(exp(t/50) - 1)", du="1"),
+            _field("x", "150*(1 - exp(-t/50))", "-2*u"),
+        ),
+        _LONG_WAVES | {"wavenumbers": (1,)},
+    ),
+    "ckdv": Entry(
+        "u_t + u*u_x + u_xxx + u/(2*(t + 1)) = 0",
+        (
+            _field(dx="1"),
+            _field(dx="2*sqrt(t + 1)", du="1/sqrt(t + 1)"),
+            _field("x", "3*(t + 1)", "-2*u"),
+            _field("x*sqrt(t + 1)/2", "(t + 1)*sqrt(t + 1)", "(x - 4*(t + 1)*u)/(4*sqrt(t + 1))"),
+        ),
+        _LONG_WAVES,
+    ),
+}
+
+
+def entry(name: str) -> Entry:
+    """The entry of a name, in any case.
+
+    Raises:
+        UserError: the name is not in the catalogue; the sentence lists those that are.
+    """
+    try:
+        return ENTRIES[name.lower()]
+    except (KeyError, AttributeError):
+        raise UserError(f"unknown equation {name!r}; known by name are {', '.join(ENTRIES)}") from None
+
+
+def lookup(equation: Equation) -> tuple[str, Entry] | None:
+    """The name and entry of an equation that is in the catalogue, whatever way it is written."""
+    for name, candidate in ENTRIES.items():
+        if candidate.equation.K.equals(equation.K):
+            return name, candidate
+    return None

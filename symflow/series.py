@@ -1,0 +1,222 @@
+"""Truncated Taylor polynomials of tensors: the arithmetic behind jets, prolongation and flows of surfaces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+class Truncation:
+    """Which monomials a truncated polynomial keeps: a set closed under taking divisors, with its product table.
+
+    Monomials are tuples of exponents, ``(2, 1)`` for ``s**2 r``; the first is always the constant.
+    """
+
+    def __init__(self, monomials: Sequence[tuple[int, ...]]) -> None:
+        self.monomials = tuple(monomials)
+        self.index = {m: i for i, m in enumerate(self.monomials)}
+        if any(self.monomials[0]):
+            raise ValueError(f"`monomials` must begin with the constant, got {self.monomials[0]}")
+        self.degree = max(sum(m) for m in self.monomials)
+        # products[k]: the pairs (i, j) of monomials that multiply to monomial k
+        self.products: list[list[tuple[int, int]]] = [[] for _ in self.monomials]
+        for i, a in enumerate(self.monomials):
+            for j, b in enumerate(self.monomials):
+                k = self.index.get(tuple(p + q for p, q in zip(a, b, strict=True)))
+                if k is not None:
+                    self.products[k].append((i, j))
+
+    def __len__(self) -> int:
+        return len(self.monomials)
+
+
+@lru_cache
+def total_degree(order: int) -> Truncation:
+    """All monomials ``s**i r**j`` with ``i + j <= order``: surfaces ``(x + s, t + r)`` to a given order."""
+    return Truncation([(i - j, j) for i in range(order + 1) for j in range(i + 1)])
+
+
+@lru_cache
+def line_and_time(order: int) -> Truncation:
+    """``1, s, ..., s**order`` and ``r``: x-derivatives to a given order and the first t-derivative."""
+    return Truncation([(i, 0) for i in range(order + 1)] + [(0, 1)])
+
+
+@lru_cache
+def line(order: int) -> Truncation:
+    """``1, s, ..., s**order``: derivatives along one direction."""
+    return Truncation([(i,) for i in range(order + 1)])
+
+
+class Series:
+    """A truncated polynomial whose coefficients are tensors, stacked along dimension 0: ``[C, ...]``.
+
+    Arithmetic (``+ - * / **``) drops the monomials outside the truncation; numbers and tensors act as constants.
+    """
+
+    def __init__(self, truncation: Truncation, coefficients: Tensor) -> None:
+        if coefficients.shape[0] != len(truncation):
+            raise ValueError(f"`coefficients` must be [{len(truncation)}, ...], got {tuple(coefficients.shape)}")
+        self.truncation, self.coefficients = truncation, coefficients
+
+    def __getitem__(self, monomial: tuple[int, ...]) -> Tensor:
+        return self.coefficients[self.truncation.index[monomial]]
+
+    def derivative_at_origin(self, monomial: tuple[int, ...]) -> Tensor:
+        """The partial derivative, that is the coefficient times the factorials of the exponents."""
+        return self[monomial] * math.prod(map(math.factorial, monomial))
+
+    def _like(self, coefficients: Tensor) -> Series:
+        return Series(self.truncation, coefficients)
+
+    def _constant(self, value: Tensor | float) -> Series:
+        first = self.coefficients[0]
+        value = torch.as_tensor(value, dtype=first.dtype, device=first.device).expand_as(first)
+        return self._like(torch.cat([value[None], torch.zeros_like(self.coefficients[1:])]))
+
+    def __add__(self, other: Series | Tensor | float) -> Series:
+        if isinstance(other, Series):
+            return self._like(self.coefficients + other.coefficients)
+        return self._like(torch.cat([(self.coefficients[0] + other)[None], self.coefficients[1:]]))
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Series:
+        return self._like(-self.coefficients)
+
+    def __sub__(self, other: Series | Tensor | float) -> Series:
+        return self + (-other)
+
+    def __rsub__(self, other: Tensor | float) -> Series:
+        return (-self) + other
+
+    def __mul__(self, other: Series | Tensor | float) -> Series:
+        if not isinstance(other, Series):
+            return self._like(self.coefficients * other)
+        a, b = self.coefficients.unbind(0), other.coefficients.unbind(0)
+        return self._like(torch.stack([_dot(a, b, pairs) for pairs in self.truncation.products]))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Series | Tensor | float) -> Series:
+        return self * other**-1.0 if isinstance(other, Series) else self._like(self.coefficients / other)
+
+    def __rtruediv__(self, other: Tensor | float) -> Series:
+        return other * self**-1.0
+
+    def __pow__(self, exponent: int | float) -> Series:
+        if isinstance(exponent, int) and exponent >= 0:
+            result = self._constant(1.0)
+            for _ in range(exponent):
+                result = result * self
+            return result
+
+        def taylor(a: Tensor, degree: int) -> list[Tensor]:
+            binomial, terms = 1.0, []
+            for k in range(degree + 1):
+                terms.append(binomial * a ** (exponent - k))
+                binomial *= (exponent - k) / (k + 1)
+            return terms
+
+        return self.compose(taylor)
+
+    def compose(self, taylor: Callable[[Tensor, int], Sequence[Tensor]]) -> Series:
+        """``f`` of the series; ``taylor(a, n)`` gives ``f(a), f'(a), ..., f^(n)(a)/n!``, by Horner's rule."""
+        terms = taylor(self.coefficients[0], self.truncation.degree)
+        a = self.coefficients.unbind(0)
+        zero = torch.zeros_like(a[0])
+        result = [terms[-1]] + [zero] * (len(a) - 1)
+        for term in terms[-2::-1]:  # result * (self - a0) + term
+            result = [
+                _dot(result, a, [(i, j) for i, j in pairs if j != 0]) if k else zero
+                for k, pairs in enumerate(self.truncation.products)
+            ]
+            result[0] = term
+        return self._like(torch.stack(result))
+
+    def derivative(self, variable: int) -> Series:
+        """The partial derivative in one variable, exact for all monomials but those of the highest degree."""
+        rows = []
+        for m in self.truncation.monomials:
+            raised = tuple(e + (i == variable) for i, e in enumerate(m))
+            k = self.truncation.index.get(raised)
+            rows.append(
+                torch.zeros_like(self.coefficients[0]) if k is None else self.coefficients[k] * raised[variable]
+            )
+        return self._like(torch.stack(rows))
+
+
+def _dot(a: Sequence[Tensor], b: Sequence[Tensor], pairs: Sequence[tuple[int, int]]) -> Tensor:
+    (i, j), *rest = pairs
+    total = a[i] * b[j]
+    for i, j in rest:
+        total = total + a[i] * b[j]
+    return total
+
+
+def _exp(a: Tensor, degree: int) -> list[Tensor]:
+    e = torch.exp(a)
+    return [e / math.factorial(k) for k in range(degree + 1)]
+
+
+def _log(a: Tensor, degree: int) -> list[Tensor]:
+    return [torch.log(a)] + [-((-1) ** k) / k * a**-k for k in range(1, degree + 1)]
+
+
+def _cycle(*derivatives: Callable[[Tensor], Tensor]) -> Callable[[Tensor, int], list[Tensor]]:
+    def taylor(a: Tensor, degree: int) -> list[Tensor]:
+        values = [f(a) for f in derivatives]
+        return [values[k % len(values)] / math.factorial(k) for k in range(degree + 1)]
+
+    return taylor
+
+
+def _polynomial_derivatives(first: list[float], degree: int) -> list[list[float]]:
+    """Derivatives of ``y`` with ``y' = p(y)``, as polynomials in ``y`` (coefficients ascending), from y to y^(degree)."""
+    polynomials = [[0.0, 1.0]]
+    for _ in range(degree):
+        slope = [k * c for k, c in enumerate(polynomials[-1])][1:] or [0.0]
+        product = [0.0] * (len(slope) + len(first) - 1)
+        for i, p in enumerate(slope):
+            for j, q in enumerate(first):
+                product[i + j] += p * q
+        polynomials.append(product)
+    return polynomials
+
+
+def _horner(polynomial: list[float], y: Tensor) -> Tensor:
+    value = torch.full_like(y, polynomial[-1])
+    for c in polynomial[-2::-1]:
+        value = value * y + c
+    return value
+
+
+def _tanh(a: Tensor, degree: int) -> list[Tensor]:
+    y = torch.tanh(a)
+    return [_horner(p, y) / math.factorial(k) for k, p in enumerate(_polynomial_derivatives([1.0, 0.0, -1.0], degree))]
+
+
+def _silu(a: Tensor, degree: int) -> list[Tensor]:
+    y = torch.sigmoid(a)  # y' = y - y^2, and (a y)^(k) = a y^(k) + k y^(k-1)
+    sigmoid = [_horner(p, y) for p in _polynomial_derivatives([0.0, 1.0, -1.0], degree)]
+    return [a * sigmoid[0]] + [(a * sigmoid[k] + k * sigmoid[k - 1]) / math.factorial(k) for k in range(1, degree + 1)]
+
+
+_TAYLOR: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
+    "exp": _exp,
+    "log": _log,
+    "sin": _cycle(torch.sin, torch.cos, lambda a: -torch.sin(a), lambda a: -torch.cos(a)),
+    "cos": _cycle(torch.cos, lambda a: -torch.sin(a), lambda a: -torch.cos(a), torch.sin),
+    "tanh": _tanh,
+    "silu": _silu,
+}
+
+FUNCTIONS: dict[str, Callable] = {
+    name: (lambda value, taylor=taylor: value.compose(taylor) if isinstance(value, Series) else taylor(value, 0)[0])
+    for name, taylor in _TAYLOR.items()
+}
+"""exp, log, sin, cos, tanh and silu of a `Series` or a tensor, by name."""
