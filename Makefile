@@ -1,0 +1,76 @@
+# What a person does with a checkout. `make demo` and `make test` are enough to see it work.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint format bench results clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---------------------------------------------------------------- installation
+# Two stamps, so that a second run installs nothing and a change in csrc/ compiles only what changed.
+DEPENDENCIES := $(VENV)/.dependencies
+BUILD := $(VENV)/.build
+SOURCES := setup.py pyproject.toml $(shell find csrc -type f 2>/dev/null)
+
+install: $(BUILD)  ## make .venv, install the pinned dependencies, compile the extension
+
+$(DEPENDENCIES): constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "make install needs Python 3.10 or newer as '$(PYTHON)'; name another with 'make install PYTHON=python3.12'." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >$(VENV).log 2>&1 || { \
+	  cat $(VENV).log >&2; rm -rf $(VENV) $(VENV).log; \
+	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu 'apt-get install python3-venv' provides it." >&2; exit 1; }
+	@rm -f $(VENV).log
+	$(BIN)/python -m pip install --disable-pip-version-check -r constraints.txt
+	@touch $@
+
+$(BUILD): $(DEPENDENCIES) $(SOURCES)
+	@command -v $${CXX:-c++} >/dev/null || { \
+	  echo "make install needs a C++ compiler as '$${CXX:-c++}'; on Debian and Ubuntu 'apt-get install g++' provides it." >&2; exit 1; }
+	@test -f "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" || { \
+	  echo "make install needs Python's header files; on Debian and Ubuntu 'apt-get install python3-dev' provides them." >&2; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+# ---------------------------------------------------------------- use
+demo: install  ## find and prove the symmetries of KdV data, with a report in runs/demo
+	$(BIN)/symflow generate kdv --samples 64 --seed 0 --out runs/demo.h5 --force
+	$(BIN)/symflow discover runs/demo.h5 --out $(DEMO) --domain periodic --force
+	@echo "Now open $(DEMO)/report.html in a browser."
+
+# ---------------------------------------------------------------- checks
+test: install  ## the tests that take seconds, and the examples in docstrings
+	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -q --doctest-modules --pyargs symflow
+
+test-slow: install  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: install  ## formatting, style, types, and the one-way arrows between the packages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format --dry-run -Werror
+	$(BIN)/mypy
+	$(BIN)/python .ci/lint-imports
+
+format: install  ## put everything in the form that lint asks for
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format -i
+
+bench: install  ## every benchmark, in its quick form
+	@mkdir -p runs/bench
+	for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
+
+results: install  ## the table of docs/results.md: five equations, two domains, three seeds
+	$(BIN)/python benchmarks/bench_discovery.py --table docs/results.md
+
+clean:  ## remove what was built and run, not .venv
+	rm -rf build dist runs *.egg-info symflow/*.so
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	rm -f $(BUILD)

@@ -1,0 +1,596 @@
+// The flow of one tile of points, forward and adjoint, for one instruction set (see simd.h for how it is included).
+//
+// Wide arrays are [point][feature]; the few coordinates and embedded coordinates are [feature][point], called columns.
+// All matrix products, forward, data gradient and weight gradient, run through one register block (`multiply_add`) that
+// broadcasts from its first factor and loads its second, so nothing is ever transposed. A point's sums run over the
+// same numbers in the same order wherever the point stands in a tile: its result has the same bits in any company.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+
+#include "../core/elementary.h"
+#include "../core/rk4.h"
+#include "flow_cpu.h"
+#include "simd.h"
+
+#if defined(__clang__)
+#define SYMFLOW_UNROLL _Pragma("unroll")
+#else
+#define SYMFLOW_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define SYMFLOW_INLINE_LAMBDA __attribute__((always_inline))
+
+namespace symflow {
+namespace SYMFLOW_ISA {
+
+using Index = std::int64_t;
+
+constexpr int max_dimension = 4;
+constexpr int max_embedding = 2 * max_dimension;
+
+// Rows of the register block: 6 x 2 accumulators, 2 loaded registers and 1 broadcast fit 16 registers, 12 x 2 fit 32.
+constexpr int block_rows = SYMFLOW_SIMD_BYTES == 64 ? 12 : 6;
+
+constexpr Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// ---- matrix products ----------------------------------------------------------------------------------------------
+
+template <class S, int rows>
+struct Block {
+  typename S::Value sum[rows][2];
+
+  SYMFLOW_HD void set(typename S::Value left, typename S::Value right) {
+    SYMFLOW_UNROLL
+    for (int r = 0; r < rows; ++r) {
+      sum[r][0] = left;
+      sum[r][1] = right;
+    }
+  }
+};
+
+// block[r][c] += sum_k a[r a_row + k a_step] b[k b_step + c], c over one panel of two registers.
+template <class S, int rows>
+SYMFLOW_HD void multiply_add(Block<S, rows>& block, Index depth, const typename S::Scalar* a, Index a_row, Index a_step,
+                             const typename S::Scalar* b, Index b_step) {
+  Block<S, rows> sums = block;
+  for (Index k = 0; k < depth; ++k) {
+    const auto left = S::load(b), right = S::load(b + S::lanes);
+    SYMFLOW_UNROLL
+    for (int r = 0; r < rows; ++r) {
+      const auto factor = S::set(a[r * a_row]);
+      sums.sum[r][0] = S::fma(factor, left, sums.sum[r][0]);
+      sums.sum[r][1] = S::fma(factor, right, sums.sum[r][1]);
+    }
+    a += a_step;
+    b += b_step;
+  }
+  block = sums;
+}
+
+// Covers a [points, columns] result by blocks: `accumulate(block, p, c)` fills the block at point p and column c, and
+// `finish(p, c, sum)` takes each of its registers. `points` and `columns` are whole numbers of blocks. A panel of the
+// second factor stays in the first cache while all points pass.
+template <class S, class Accumulate, class Finish>
+SYMFLOW_HD void for_each_block(Index points, Index columns, Accumulate accumulate, Finish finish) {
+  for (Index c = 0; c < columns; c += 2 * S::lanes) {
+    for (Index p = 0; p < points; p += block_rows) {
+      Block<S, block_rows> block;
+      accumulate(block, p, c);
+      SYMFLOW_UNROLL
+      for (int r = 0; r < block_rows; ++r) {
+        finish(p + r, c, block.sum[r][0]);
+        finish(p + r, c + S::lanes, block.sum[r][1]);
+      }
+    }
+  }
+}
+
+template <class S, int rows>
+void outer_rows(Index points, const typename S::Scalar* a, Index a_row, Index a_step, const typename S::Scalar* b,
+                Index b_step, typename S::Scalar* out) {
+  Block<S, rows> block;
+  block.set(S::set(0), S::set(0));
+  multiply_add<S, rows>(block, points, a, a_row, a_step, b, b_step);
+  SYMFLOW_UNROLL
+  for (int r = 0; r < rows; ++r) {
+    for (int half = 0; half < 2; ++half) {
+      auto* p = out + r * b_step + half * S::lanes;
+      S::store(p, S::load(p) + block.sum[r][half]);
+    }
+  }
+}
+
+template <class S, int rows>
+void outer_tail(Index tail, Index points, const typename S::Scalar* a, Index a_row, Index a_step,
+                const typename S::Scalar* b, Index b_step, typename S::Scalar* out) {
+  if constexpr (rows > 0) {
+    if (tail == rows) {
+      outer_rows<S, rows>(points, a, a_row, a_step, b, b_step, out);
+    } else {
+      outer_tail<S, rows - 1>(tail, points, a, a_row, a_step, b, b_step, out);
+    }
+  }
+}
+
+// out[o][i] += sum_p g[o g_row + p g_step] h[p][i], the gradient of a weight. h and out have rows of `columns` numbers.
+// The sum over the points starts from zero: adding points one by one to a large sum would lose digits.
+template <class S>
+void outer(Index points, Index rows, Index columns, const typename S::Scalar* g, Index g_row, Index g_step,
+           const typename S::Scalar* h, typename S::Scalar* out) {
+  for (Index i = 0; i < columns; i += 2 * S::lanes) {
+    Index o = 0;
+    for (; o + block_rows <= rows; o += block_rows) {
+      outer_rows<S, block_rows>(points, g + o * g_row, g_row, g_step, h + i, columns, out + o * columns + i);
+    }
+    outer_tail<S, block_rows - 1>(rows - o, points, g + o * g_row, g_row, g_step, h + i, columns,
+                                  out + o * columns + i);
+  }
+}
+
+// out[i] += sum_p g[p][i].
+template <class S>
+void add_columns(Index points, Index columns, const typename S::Scalar* g, Index g_row, typename S::Scalar* out) {
+  for (Index i = 0; i < columns; i += S::lanes) {
+    auto sum = S::set(0);
+    for (Index p = 0; p < points; ++p) sum = sum + S::load(g + p * g_row + i);
+    S::store(out + i, S::load(out + i) + sum);
+  }
+}
+
+// out[j][p] = bias[j] + sum_o a[p][o] b[j][o] for few j: the narrow ends of the network, as inner products.
+template <class S, int outputs>
+void narrow_fixed(Index points, Index depth, const typename S::Scalar* a, Index a_row, const typename S::Scalar* b,
+                  Index b_row, const typename S::Scalar* bias, typename S::Scalar* out, Index out_row) {
+  for (Index p = 0; p < points; ++p) {
+    typename S::Value sum[outputs];
+    SYMFLOW_UNROLL
+    for (int j = 0; j < outputs; ++j) sum[j] = S::set(0);
+    for (Index o = 0; o < depth; o += S::lanes) {
+      const auto factor = S::load(a + p * a_row + o);
+      SYMFLOW_UNROLL
+      for (int j = 0; j < outputs; ++j) sum[j] = S::fma(factor, S::load(b + j * b_row + o), sum[j]);
+    }
+    SYMFLOW_UNROLL
+    for (int j = 0; j < outputs; ++j) out[j * out_row + p] = bias[j] + S::sum(sum[j]);
+  }
+}
+
+template <class S, int outputs>
+void narrow(Index count, Index points, Index depth, const typename S::Scalar* a, Index a_row,
+            const typename S::Scalar* b, Index b_row, const typename S::Scalar* bias, typename S::Scalar* out,
+            Index out_row) {
+  if constexpr (outputs > 0) {
+    if (count == outputs) {
+      narrow_fixed<S, outputs>(points, depth, a, a_row, b, b_row, bias, out, out_row);
+    } else {
+      narrow<S, outputs - 1>(count, points, depth, a, a_row, b, b_row, bias, out, out_row);
+    }
+  }
+}
+
+// ---- scratch ------------------------------------------------------------------------------------------------------
+
+// Hands out aligned pieces of a buffer; from a null buffer it only measures.
+struct Arena {
+  char* base;
+  Index used;
+
+  template <class U>
+  U* take(Index count) {
+    U* piece = base == nullptr ? nullptr : reinterpret_cast<U*>(base + used);
+    used += round_up(count * Index(sizeof(U)), 64);
+    return piece;
+  }
+};
+
+// What one evaluation of the field leaves behind for its adjoint: the hidden layers and, when kept, the derivatives of
+// their activations, which the adjoint overwrites with the gradients of the pre-activations.
+template <class T>
+struct Stage {
+  T* embedded;    // columns [e + 1], the last one holds ones: the bias of the first layer is its weight
+  T *h1, *d1;     // [P][W']
+  T *h2, *d2;     // [P][W']
+  T *head, *d3;   // [P][heads H']
+  T* field;       // columns [d], the vectors V
+
+  Stage(const FlowProblem<T>& f, Arena& arena, bool keep) {
+    const Index wide = f.tile * f.padded_width, heads = f.tile * f.most_heads * f.padded_head_width;
+    embedded = arena.take<T>((f.embedding + 1) * f.tile);
+    field = arena.take<T>(f.dimension * f.tile);
+    h1 = arena.take<T>(wide);
+    h2 = arena.take<T>(wide);
+    head = arena.take<T>(heads);
+    d1 = d2 = d3 = nullptr;
+    if (keep) {
+      d1 = arena.take<T>(wide);
+      d2 = arena.take<T>(wide);
+      d3 = arena.take<T>(heads);
+    }
+  }
+};
+
+// A row's heads, with its weights folded into their last layer.
+template <class T>
+struct Row {
+  std::int32_t* heads;     // indices: active ones first
+  HeadCount count;
+  Index head_columns;      // of all evaluated heads, the row length of Stage::head
+  Index active_columns;    // of those that move points
+  T* out;                  // [d][head_columns], w_k A_k
+  T out_bias[max_dimension];
+
+  Row(const FlowProblem<T>& f, Arena& arena) {
+    heads = arena.take<std::int32_t>(f.heads);
+    out = arena.take<T>(f.dimension * f.most_heads * f.padded_head_width);
+  }
+
+  void load(const FlowProblem<T>& f, Index row) {
+    count = list_heads(f, row, heads);
+    head_columns = count.all * f.padded_head_width;
+    active_columns = count.active * f.padded_head_width;
+    for (Index j = 0; j < f.dimension; ++j) {
+      out_bias[j] = 0;
+      for (Index s = 0; s < count.active; ++s) {
+        const Index k = heads[s];
+        const T weight = f.weights[row * f.heads + k];
+        const T* a = f.out + (k * f.dimension + j) * f.padded_head_width;
+        T* scaled = out + j * head_columns + s * f.padded_head_width;
+        for (Index o = 0; o < f.padded_head_width; ++o) scaled[o] = weight * a[o];
+        out_bias[j] += weight * f.parameters[7][k * f.dimension + j];
+      }
+    }
+  }
+};
+
+// ---- a tile -------------------------------------------------------------------------------------------------------
+
+template <class T>
+struct Tile {
+  using S = Simd<T>;
+  const FlowProblem<T>& f;
+  Index row, first, count;  // the points first .. first + count of a row
+  Index points;             // count rounded up to register blocks
+  Index lanes_end;          // and that to whole registers, for columns
+
+  Tile(const FlowProblem<T>& problem, Index tile) : f(problem) {
+    row = tile / f.tiles_per_row;
+    first = tile % f.tiles_per_row * f.tile_points;
+    count = f.points - first < f.tile_points ? f.points - first : f.tile_points;
+    points = round_up(count, block_rows);
+    lanes_end = round_up(points, S::lanes);
+  }
+
+  // Columns from points; the places beyond the last point repeat it, so that they hold nothing that it does not.
+  void load(const T* array, T* columns) const {
+    const T* from = array + (row * f.points + first) * f.dimension;
+    for (Index j = 0; j < f.dimension; ++j) {
+      T* column = columns + j * f.tile;
+      for (Index p = 0; p < count; ++p) column[p] = from[p * f.dimension + j];
+      for (Index p = count; p < lanes_end; ++p) column[p] = column[count - 1];
+    }
+  }
+
+  void store(const T* columns, T* array) const {
+    T* to = array + (row * f.points + first) * f.dimension;
+    for (Index j = 0; j < f.dimension; ++j) {
+      for (Index p = 0; p < count; ++p) to[p * f.dimension + j] = columns[j * f.tile + p];
+    }
+  }
+
+  // For every register of every one of the d columns.
+  template <class Body>
+  SYMFLOW_HD void for_columns(Body body) const {
+    for (Index j = 0; j < f.dimension; ++j) {
+      for (Index p = 0; p < lanes_end; p += S::lanes) body(j * f.tile + p);
+    }
+  }
+
+  // out = z + c v
+  void move(const T* z, T c, const T* v, T* out) const {
+    for_columns([&](Index i)
+                    SYMFLOW_INLINE_LAMBDA { S::store(out + i, S::fma(S::set(c), S::load(v + i), S::load(z + i))); });
+  }
+
+  void embed(const T* z, T* embedded) const {
+    for (Index j = 0; j < f.dimension; ++j) {
+      const T period = T(f.periods[j]);
+      for (Index p = 0; p < lanes_end; p += S::lanes) {
+        const auto value = S::load(z + j * f.tile + p);
+        if (period > 0) {
+          const auto angle = turn<S>(value, period);
+          S::store(embedded + p, angle.cos);
+          S::store(embedded + f.tile + p, angle.sin);
+        } else {
+          S::store(embedded + p, value);
+        }
+      }
+      embedded += (period > 0 ? 2 : 1) * f.tile;
+    }
+    for (Index p = 0; p < lanes_end; p += S::lanes) S::store(embedded + p, S::set(1));
+  }
+
+  // The gradient of z from that of its embedding.
+  void embed_backward(const T* embedded, const T* grad_embedded, T* grad) const {
+    for (Index j = 0; j < f.dimension; ++j) {
+      const T period = T(f.periods[j]);
+      const T rate = period > 0 ? T(6.28318530717958647693) / period : T(1);
+      for (Index p = 0; p < lanes_end; p += S::lanes) {
+        auto g = S::load(grad_embedded + p);
+        if (period > 0) {
+          const auto grad_cos = g, grad_sin = S::load(grad_embedded + f.tile + p);
+          const auto cos = S::load(embedded + p), sin = S::load(embedded + f.tile + p);
+          g = S::set(rate) * (grad_sin * cos - grad_cos * sin);
+        }
+        S::store(grad + j * f.tile + p, g);
+      }
+      embedded += (period > 0 ? 2 : 1) * f.tile;
+      grad_embedded += (period > 0 ? 2 : 1) * f.tile;
+    }
+  }
+
+  // value[p][c] = silu(bias[c] + sum_k a[p a_row + k a_step] b[k][c]), and its derivative when kept.
+  template <bool keep>
+  void hidden(Index columns, Index depth, const T* a, Index a_row, Index a_step, const T* packed, Index b_step,
+              Index b_panel, const T* bias, T* value, T* derivative, Index value_row) const {
+    for_each_block<S>(
+        points, columns,
+        [&](auto& block, Index p, Index c) SYMFLOW_INLINE_LAMBDA {
+          block.set(S::load(bias + c), S::load(bias + c + S::lanes));
+          multiply_add<S, block_rows>(block, depth, a + p * a_row, a_row, a_step, packed + c * b_panel, b_step);
+        },
+        [&](Index p, Index c, typename S::Value sum) SYMFLOW_INLINE_LAMBDA {
+          if constexpr (keep) {
+            const auto both = silu_with_derivative<S>(sum);
+            S::store(value + p * value_row + c, both.value);
+            S::store(derivative + p * value_row + c, both.derivative);
+          } else {
+            S::store(value + p * value_row + c, silu<S>(sum));
+          }
+        });
+  }
+
+  // The field sum_k w_k V_k at the columns z.
+  template <bool keep>
+  void evaluate(const Row<T>& heads, const T* z, Stage<T>& stage) const {
+    constexpr Index panel = 2 * S::lanes;
+    const Index W = f.padded_width, H = f.padded_head_width;
+    embed(z, stage.embedded);
+    // The first layer is read unpacked, [e][W']: it is short. A packed matrix has its panels one after the other.
+    hidden<keep>(W, f.embedding, stage.embedded, 1, f.tile, f.trunk0, W, 1, f.trunk0 + f.embedding * W, stage.h1,
+                 stage.d1, W);
+    hidden<keep>(W, f.width, stage.h1, W, 1, f.trunk1, panel, f.width, f.trunk1_bias, stage.h2, stage.d2, W);
+    for (Index s = 0; s < heads.count.all; ++s) {
+      const Index k = heads.heads[s];
+      hidden<keep>(H, f.width, stage.h2, W, 1, f.head + k * H * f.width, panel, f.width, f.head_bias + k * H,
+                   stage.head + s * H, stage.d3 + (keep ? s * H : 0), heads.head_columns);
+    }
+    narrow<S, max_dimension>(f.dimension, points, heads.active_columns, stage.head, heads.head_columns, heads.out,
+                             heads.head_columns, heads.out_bias, stage.field, f.tile);
+  }
+
+  // grad_in[p][c] = derivative[p][c] sum_k grad[p][k] b[k][c], written over the derivative. The depth is cut into
+  // `segments`, one for each head, whose matrices `packed(segment)` need not be neighbours.
+  template <class Packed>
+  void hidden_backward(Index segments, Index depth, Index grad_step, const T* grad, Index grad_row, Packed packed,
+                       T* derivative) const {
+    constexpr Index panel = 2 * S::lanes;
+    const Index W = f.padded_width;
+    for_each_block<S>(
+        points, W,
+        [&](auto& block, Index p, Index c) SYMFLOW_INLINE_LAMBDA {
+          block.set(S::set(0), S::set(0));
+          for (Index s = 0; s < segments; ++s) {
+            multiply_add<S, block_rows>(block, depth, grad + p * grad_row + s * grad_step, grad_row, 1,
+                                        packed(s) + c * depth, panel);
+          }
+        },
+        [&](Index p, Index c, typename S::Value sum) SYMFLOW_INLINE_LAMBDA {
+          T* place = derivative + p * W + c;
+          S::store(place, sum * S::load(place));
+        });
+  }
+
+  // From the gradient of the field (columns [d]) to that of its points, adding to the tile's sums on the way.
+  void evaluate_backward(const Row<T>& heads, Stage<T>& stage, const T* grad_field, T* grad_embedded, T* grad,
+                         const GradientLayout& layout, T* sums) const {
+    const Index W = f.padded_width, H = f.padded_head_width, columns = heads.head_columns;
+    if (f.parameter_gradients || f.weight_gradients) {
+      outer<S>(count, f.dimension, columns, grad_field, f.tile, 1, stage.head, sums + layout.out);
+      for (Index j = 0; j < f.dimension; ++j) {
+        T sum = 0;
+        for (Index p = 0; p < count; ++p) sum += grad_field[j * f.tile + p];
+        sums[layout.out_bias + j] += sum;
+      }
+    }
+    for (Index p = 0; p < points; ++p) {
+      for (Index o = 0; o < heads.active_columns; o += S::lanes) {
+        auto sum = S::set(0);
+        for (Index j = 0; j < f.dimension; ++j) {
+          sum = S::fma(S::set(grad_field[j * f.tile + p]), S::load(heads.out + j * columns + o), sum);
+        }
+        T* place = stage.d3 + p * columns + o;
+        S::store(place, sum * S::load(place));
+      }
+    }
+    hidden_backward(
+        heads.count.active, f.head_width, H, stage.d3, columns,
+        [&](Index s) SYMFLOW_INLINE_LAMBDA { return f.head_backward + heads.heads[s] * W * f.head_width; }, stage.d2);
+    hidden_backward(
+        1, f.width, 0, stage.d2, W, [&](Index) SYMFLOW_INLINE_LAMBDA { return f.trunk1_backward; }, stage.d1);
+    const T zeros[max_embedding] = {};
+    narrow<S, max_embedding>(f.embedding, points, W, stage.d1, W, f.trunk0, W, zeros, grad_embedded, f.tile);
+    embed_backward(stage.embedded, grad_embedded, grad);
+
+    if (f.parameter_gradients) {
+      for (Index s = 0; s < heads.count.active; ++s) {
+        outer<S>(count, f.head_width, W, stage.d3 + s * H, 1, columns, stage.h2,
+                 sums + layout.head + s * f.head_width * W);
+      }
+      add_columns<S>(count, heads.active_columns, stage.d3, columns, sums + layout.head_bias);
+      outer<S>(count, f.width, W, stage.d2, 1, W, stage.h1, sums + layout.trunk1);
+      add_columns<S>(count, W, stage.d2, W, sums + layout.trunk1_bias);
+      outer<S>(count, f.embedding + 1, W, stage.embedded, f.tile, 1, stage.d1, sums + layout.trunk0);
+    }
+  }
+};
+
+// ---- forward ------------------------------------------------------------------------------------------------------
+
+template <class T>
+struct ForwardScratch {
+  Row<T> heads;
+  Stage<T> stage;
+  T *z, *moved, *sum;  // columns [d]
+
+  ForwardScratch(const FlowProblem<T>& f, Arena& arena) : heads(f, arena), stage(f, arena, false) {
+    for (T** columns : {&z, &moved, &sum}) *columns = arena.take<T>(f.dimension * f.tile);
+  }
+};
+
+template <class T>
+void forward_tile(const FlowProblem<T>& f, Index index, T* memory) {
+  using S = Simd<T>;
+  Arena arena{reinterpret_cast<char*>(memory), 0};
+  ForwardScratch<T> x(f, arena);
+  const Tile<T> tile(f, index);
+  const Index array = f.rows * f.points * f.dimension;
+  x.heads.load(f, tile.row);
+  tile.load(f.start, x.z);
+  const double dt = 1.0 / double(f.steps);
+  for (Index step = 0; step < f.steps; ++step) {
+    if (f.states != nullptr) tile.store(x.z, f.states + step * array);
+    if (x.heads.count.active == 0) continue;  // the zero field moves nothing, not even the sign of a zero
+    const T* at = x.z;
+    for (int i = 0; i < Rk4::stages; ++i) {
+      if (i > 0) {
+        tile.move(x.z, T(dt * Rk4::a[i]), x.stage.field, x.moved);
+        at = x.moved;
+      }
+      tile.template evaluate<false>(x.heads, at, x.stage);
+      const auto b = S::set(T(dt * Rk4::b[i]));
+      tile.for_columns([&](Index j) SYMFLOW_INLINE_LAMBDA {
+        const auto term = b * S::load(x.stage.field + j);
+        S::store(x.sum + j, i == 0 ? term : S::load(x.sum + j) + term);
+      });
+    }
+    tile.move(x.z, T(1), x.sum, x.z);
+  }
+  tile.store(x.z, f.end);
+}
+
+template <class T>
+Index forward_scratch(const FlowProblem<T>& f) {
+  Arena arena{nullptr, 0};
+  ForwardScratch<T> measured(f, arena);
+  return arena.used / Index(sizeof(T));
+}
+
+// ---- adjoint ------------------------------------------------------------------------------------------------------
+
+template <class T>
+struct BackwardScratch {
+  Row<T> heads;
+  Stage<T> stages[Rk4::stages];
+  T *z, *moved, *grad, *grad_before, *grad_stage, *grad_field;  // columns [d]
+  T* grad_embedded;                                             // columns [e]
+
+  BackwardScratch(const FlowProblem<T>& f, Arena& arena)
+      : heads(f, arena), stages{{f, arena, true}, {f, arena, true}, {f, arena, true}, {f, arena, true}} {
+    for (T** columns : {&z, &moved, &grad, &grad_before, &grad_stage, &grad_field}) {
+      *columns = arena.take<T>(f.dimension * f.tile);
+    }
+    grad_embedded = arena.take<T>(f.embedding * f.tile);
+  }
+};
+
+// The adjoint of the steps in reverse. With V_i = V(z_i), z_i = z + dt a_i V_{i-1}, z' = z + dt sum b_i V_i and g the
+// gradient of z', the gradient of V_i is dt (b_i g + a_{i+1} grad z_{i+1}), and that of z is g + sum_i grad z_i.
+template <class T>
+void backward_tile(const FlowProblem<T>& f, Index index, T* memory, const GradientLayout& layout, T* sums) {
+  using S = Simd<T>;
+  Arena arena{reinterpret_cast<char*>(memory), 0};
+  BackwardScratch<T> x(f, arena);
+  const Tile<T> tile(f, index);
+  const Index array = f.rows * f.points * f.dimension;
+  x.heads.load(f, tile.row);
+  for (Index i = 0; i < layout.size; ++i) sums[i] = 0;
+  tile.load(f.grad_end, x.grad);
+  const double dt = 1.0 / double(f.steps);
+  for (Index step = f.steps - 1; step >= 0 && x.heads.count.all > 0; --step) {
+    tile.load(f.states_saved + step * array, x.z);
+    const T* at = x.z;
+    for (int i = 0; i < Rk4::stages; ++i) {
+      if (i > 0) {
+        tile.move(x.z, T(dt * Rk4::a[i]), x.stages[i - 1].field, x.moved);
+        at = x.moved;
+      }
+      tile.template evaluate<true>(x.heads, at, x.stages[i]);
+    }
+    tile.for_columns([&](Index j) SYMFLOW_INLINE_LAMBDA { S::store(x.grad_before + j, S::load(x.grad + j)); });
+    for (int i = Rk4::stages - 1; i >= 0; --i) {
+      const auto b = S::set(T(dt * Rk4::b[i]));
+      const auto a = S::set(i + 1 < Rk4::stages ? T(dt * Rk4::a[i + 1]) : T(0));
+      tile.for_columns([&](Index j) SYMFLOW_INLINE_LAMBDA {
+        auto g = b * S::load(x.grad + j);
+        if (i + 1 < Rk4::stages) g = S::fma(a, S::load(x.grad_stage + j), g);
+        S::store(x.grad_field + j, g);
+      });
+      tile.evaluate_backward(x.heads, x.stages[i], x.grad_field, x.grad_embedded, x.grad_stage, layout, sums);
+      tile.for_columns([&](Index j) SYMFLOW_INLINE_LAMBDA {
+        S::store(x.grad_before + j, S::load(x.grad_before + j) + S::load(x.grad_stage + j));
+      });
+    }
+    T* swap = x.grad;
+    x.grad = x.grad_before;
+    x.grad_before = swap;
+  }
+  tile.store(x.grad, f.grad_start);
+}
+
+template <class T>
+Index backward_scratch(const FlowProblem<T>& f) {
+  Arena arena{nullptr, 0};
+  BackwardScratch<T> measured(f, arena);
+  return arena.used / Index(sizeof(T));
+}
+
+// ---- for tests ----------------------------------------------------------------------------------------------------
+
+template <class T>
+void elementary(const T* x, Index count, T* value, T* derivative, T* cosine, T* sine) {
+  using S = Simd<T>;
+  for (Index i = 0; i < count; i += S::lanes) {
+    T lane[5][S::lanes] = {};
+    const Index n = count - i < S::lanes ? count - i : S::lanes;
+    for (Index j = 0; j < n; ++j) lane[0][j] = x[i + j];
+    const auto v = S::load(lane[0]);
+    const auto both = silu_with_derivative<S>(v);
+    const auto angle = turn<S>(v, T(1));
+    S::store(lane[1], both.value);
+    S::store(lane[2], both.derivative);
+    S::store(lane[3], angle.cos);
+    S::store(lane[4], angle.sin);
+    for (Index j = 0; j < n; ++j) {
+      value[i + j] = lane[1][j];
+      derivative[i + j] = lane[2][j];
+      cosine[i + j] = lane[3][j];
+      sine[i + j] = lane[4][j];
+    }
+  }
+}
+
+extern const FlowKernels<float> flow_float;
+extern const FlowKernels<double> flow_double;
+const FlowKernels<float> flow_float = {
+    Simd<float>::lanes,    forward_scratch<float>, backward_scratch<float>, forward_tile<float>,
+    backward_tile<float>, elementary<float>,
+};
+const FlowKernels<double> flow_double = {
+    Simd<double>::lanes,    forward_scratch<double>, backward_scratch<double>, forward_tile<double>,
+    backward_tile<double>, elementary<double>,
+};
+
+}  // namespace SYMFLOW_ISA
+}  // namespace symflow

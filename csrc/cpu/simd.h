@@ -1,0 +1,129 @@
+// One SIMD register of T as the arithmetic `Ops` of core/elementary.h.
+//
+// Included by one translation unit per instruction set, after that unit has switched the compiler to it and defined
+// SYMFLOW_ISA (the name of the enclosing namespace) and SYMFLOW_SIMD_BYTES. Everything here lives in that namespace, so
+// that code for one instruction set can never be linked in place of another's.
+#pragma once
+
+#include <cstdint>
+
+#include "../core/hd.h"
+
+namespace symflow {
+namespace SYMFLOW_ISA {
+
+template <class T>
+struct Lanes;
+template <>
+struct Lanes<float> {
+  using Integer = std::int32_t;
+  static constexpr int mantissa_bits = 23;
+  static constexpr Integer one = 0x3F800000;
+};
+template <>
+struct Lanes<double> {
+  using Integer = std::int64_t;
+  static constexpr int mantissa_bits = 52;
+  static constexpr Integer one = 0x3FF0000000000000;
+};
+
+#if SYMFLOW_SIMD_BYTES == 64
+
+template <class T>
+struct Register;
+template <>
+struct Register<float> {
+  using Value = __m512;
+};
+template <>
+struct Register<double> {
+  using Value = __m512d;
+};
+SYMFLOW_HD __m512 vector_set(float c) { return _mm512_set1_ps(c); }
+SYMFLOW_HD __m512d vector_set(double c) { return _mm512_set1_pd(c); }
+SYMFLOW_HD __m512 vector_fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
+SYMFLOW_HD __m512d vector_fma(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
+SYMFLOW_HD __m512 vector_min(__m512 a, __m512 b) { return _mm512_min_ps(a, b); }
+SYMFLOW_HD __m512d vector_min(__m512d a, __m512d b) { return _mm512_min_pd(a, b); }
+SYMFLOW_HD __m512 vector_max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
+SYMFLOW_HD __m512d vector_max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
+SYMFLOW_HD float vector_sum(__m512 a) { return _mm512_reduce_add_ps(a); }
+SYMFLOW_HD double vector_sum(__m512d a) { return _mm512_reduce_add_pd(a); }
+
+#elif SYMFLOW_SIMD_BYTES == 32
+
+template <class T>
+struct Register;
+template <>
+struct Register<float> {
+  using Value = __m256;
+};
+template <>
+struct Register<double> {
+  using Value = __m256d;
+};
+SYMFLOW_HD __m256 vector_set(float c) { return _mm256_set1_ps(c); }
+SYMFLOW_HD __m256d vector_set(double c) { return _mm256_set1_pd(c); }
+SYMFLOW_HD __m256 vector_fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
+SYMFLOW_HD __m256d vector_fma(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
+SYMFLOW_HD __m256 vector_min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+SYMFLOW_HD __m256d vector_min(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
+SYMFLOW_HD __m256 vector_max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+SYMFLOW_HD __m256d vector_max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+SYMFLOW_HD float vector_sum(__m256 a) {
+  const __m128 quad = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 pair = _mm_add_ps(quad, _mm_movehl_ps(quad, quad));
+  return _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)));
+}
+SYMFLOW_HD double vector_sum(__m256d a) {
+  const __m128d pair = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)));
+}
+
+#else  // any machine: the compiler's own vectors, no fused multiply-add
+
+template <class T>
+struct Register {
+  typedef T Value __attribute__((vector_size(SYMFLOW_SIMD_BYTES)));
+};
+using Floats = Register<float>::Value;
+using Doubles = Register<double>::Value;
+SYMFLOW_HD Floats vector_set(float c) { return Floats{c, c, c, c}; }
+SYMFLOW_HD Doubles vector_set(double c) { return Doubles{c, c}; }
+SYMFLOW_HD Floats vector_fma(Floats a, Floats b, Floats c) { return a * b + c; }
+SYMFLOW_HD Doubles vector_fma(Doubles a, Doubles b, Doubles c) { return a * b + c; }
+SYMFLOW_HD Floats vector_min(Floats a, Floats b) { return a < b ? a : b; }
+SYMFLOW_HD Doubles vector_min(Doubles a, Doubles b) { return a < b ? a : b; }
+SYMFLOW_HD Floats vector_max(Floats a, Floats b) { return a > b ? a : b; }
+SYMFLOW_HD Doubles vector_max(Doubles a, Doubles b) { return a > b ? a : b; }
+SYMFLOW_HD float vector_sum(Floats a) { return (a[0] + a[2]) + (a[1] + a[3]); }
+SYMFLOW_HD double vector_sum(Doubles a) { return a[0] + a[1]; }
+
+#endif
+
+template <class T>
+struct Simd {
+  using Scalar = T;
+  using Value = typename Register<T>::Value;
+  using Integer = typename Lanes<T>::Integer;
+  typedef Integer Integers __attribute__((vector_size(SYMFLOW_SIMD_BYTES)));
+  static constexpr int lanes = SYMFLOW_SIMD_BYTES / int(sizeof(T));
+
+  SYMFLOW_HD static Value load(const T* p) {
+    Value v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+  }
+  SYMFLOW_HD static void store(T* p, Value v) { __builtin_memcpy(p, &v, sizeof v); }
+  SYMFLOW_HD static Value set(T c) { return vector_set(c); }
+  SYMFLOW_HD static Value fma(Value a, Value b, Value c) { return vector_fma(a, b, c); }
+  SYMFLOW_HD static Value min(Value a, Value b) { return vector_min(a, b); }
+  SYMFLOW_HD static Value max(Value a, Value b) { return vector_max(a, b); }
+  SYMFLOW_HD static T sum(Value a) { return vector_sum(a); }
+  SYMFLOW_HD static Value power_of_two(Value shifted) {
+    return (Value)(((Integers)shifted << Lanes<T>::mantissa_bits) + Lanes<T>::one);
+  }
+};
+
+}  // namespace SYMFLOW_ISA
+}  // namespace symflow

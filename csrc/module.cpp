@@ -1,0 +1,78 @@
+// The operators of symflow, every schema on one screen, and `symflow._C`: how this library was built.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <torch/csrc/stable/library.h>
+
+#include <string>
+#include <vector>
+
+#include "cpu/isa.h"
+
+STABLE_TORCH_LIBRARY(symflow, m) {
+  // points [B, N, d], weights [B, K], the eight layers of NeuralField, normalised periods (0: none)
+  // -> end points [B, N, d], the points before each step [steps, B, N, d] (steps = 0 unless save_states)
+  m.def(
+      "flow(Tensor points, Tensor weights, Tensor trunk0_weight, Tensor trunk0_bias, Tensor trunk1_weight, "
+      "Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, Tensor out_bias, "
+      "float[] periods, int steps, bool save_states) -> (Tensor, Tensor)");
+  // The gradient of the end points -> those of points, weights and the eight layers; zeros where not wanted.
+  m.def(
+      "flow_backward(Tensor grad, Tensor states, Tensor weights, Tensor trunk0_weight, Tensor trunk0_bias, "
+      "Tensor trunk1_weight, Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, "
+      "Tensor out_bias, float[] periods, bool weight_gradients, bool parameter_gradients) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  // silu, its derivative, cos 2 pi x and sin 2 pi x as the kernels compute them, for tests. x [n].
+  m.def("elementary(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)");
+}
+
+namespace {
+
+std::vector<std::string> available() {
+  std::vector<std::string> names;
+  for (int i = 0; i < 3; ++i) {
+    if (symflow::isa_available(symflow::Isa(i))) names.emplace_back(symflow::isa_names[i]);
+  }
+  return names;
+}
+
+std::string compiler() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "gcc " __VERSION__;
+#endif
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_C, m) {
+  m.doc() = "How the compiled kernels of symflow were built, and which of them run.";
+  m.def("compiler", &compiler, "The compiler and its version.");
+  m.def(
+      "compiled_isas",
+      [] {
+#if defined(__x86_64__)
+        return std::vector<std::string>{"baseline", "avx2", "avx512"};
+#else
+        return std::vector<std::string>{"baseline"};
+#endif
+      },
+      "The instruction sets compiled in.");
+  m.def("available_isas", &available, "Those that this machine offers.");
+  m.def(
+      "isa", [] { return std::string(symflow::isa_names[int(symflow::selected_isa())]); }, "The one in use.");
+  m.def(
+      "select_isa",
+      [](const std::string& name) {
+        if (!symflow::select_isa(name.c_str())) {
+          std::string names;
+          for (const auto& n : available()) names += (names.empty() ? "" : ", ") + n;
+          throw pybind11::value_error("`name` must be one of " + names + " on this machine, got '" + name + "'");
+        }
+      },
+      pybind11::arg("name"), "Chooses the instruction set of the calls that follow.");
+  m.def("cuda_architectures", [] { return std::vector<std::string>{}; }, "The GPU architectures compiled in.");
+  // The oldest torch this library loads with: its bytes are major, minor, patch.
+  const unsigned long long target = TORCH_TARGET_VERSION;
+  m.attr("oldest_torch") = std::to_string(target >> 56) + "." + std::to_string(target >> 48 & 0xff);
+}
