@@ -59,9 +59,9 @@ def principal_angles(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
 
     >>> from symflow import Coordinates, SymbolicField
     >>> plane = Coordinates(("x", "y"))
-    >>> translations = SymbolicField(plane, [{"dx": "1"}, {"dy": "1"}])
-    >>> principal_angles(translations, SymbolicField(plane, [{"dx": "1", "dy": "2"}]), torch.rand(9, 2))
-    tensor([0.], dtype=torch.float64)
+    >>> horizontal, oblique = [SymbolicField(plane, [form]) for form in ({"dx": "1"}, {"dx": "1", "dy": "1"})]
+    >>> principal_angles(horizontal, oblique, torch.rand(9, 2))  # an eighth of a turn
+    tensor([0.7854], dtype=torch.float64)
     """
     with torch.no_grad():
         return subspace_angles(field_a(points), field_b(points))

@@ -1,0 +1,124 @@
+"""The flow of a field: the one operation that moves points, for learning and for augmentation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from symflow import _ext
+from symflow.fields import Field, NeuralField
+from symflow.ops.flow import KERNEL_DIMENSIONS, KERNEL_DTYPES, flow_kernel, flow_ref
+
+ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
+"""Methods of torchdiffeq that choose their own steps."""
+
+TOLERANCE = {torch.float64: 1e-9}
+TOLERANCE_ELSE = 1e-5
+
+
+def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, method: str = "rk4") -> Tensor:
+    """Moves points along vector fields: the time-1 map of ``sum_k weights[b, k] V_k``.
+
+    ``z(1)`` of ``dz/dt = sum_k weights[b, k] V_k(z)``, ``z(0) = points[b, n]``. A one-hot row times ``a`` is the flow
+    of one generator for time ``a``; a dense row moves along a combination of all.
+
+    Convention: points, vectors and end points are in normalised units (`Coordinates` converts). Periodic coordinates
+    are not wrapped. ``B = 0`` and ``N = 0`` are allowed. Non-contiguous tensors are accepted.
+
+    ``method="rk4"`` takes ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` in
+    float32 or float64 on the CPU with at most 4 coordinates runs in the compiled kernels: they store the state at
+    each step and no activation, a point's end point and gradient have the same bits in any batch and for any number
+    of threads, and their derivatives are the exact ones of the discrete flow, first order, by reverse mode. Anything
+    else runs in `symflow.ops.flow_ref`, the same in plain torch.
+
+    The adaptive methods are those of torchdiffeq (Chen et al., 2018), with the continuous adjoint for fields that are
+    modules. They choose their own steps and do not look at ``steps``. Their relative and absolute tolerance is 1e-9
+    in float64 and 1e-5 otherwise; one step serves all points of a call, so a point's result depends on the others
+    within that tolerance.
+
+    Args:
+        field: K vector fields on R^d.
+        points: ``[B, N, d]``.
+        weights: ``[B, K]``, of the points' dtype and device.
+        steps: of "rk4", at least 1; its error falls with the fourth power.
+        method: "rk4", "dopri5", "dopri8", "bosh3", "fehlberg2" or "adaptive_heun".
+
+    Returns:
+        The end points ``[B, N, d]``.
+
+    Raises:
+        TypeError: ``points`` or ``weights`` is no floating-point tensor, or ``steps`` no integer.
+        ValueError: a shape, dtype, device, number of steps or method does not fit.
+        NotImplementedError: a derivative is asked for that the kernels do not have: forward mode, second order.
+        RuntimeError: an adaptive method cannot go on, because the field is not finite or grows too fast.
+
+    >>> from symflow import Coordinates, SymbolicField
+    >>> boost = SymbolicField(Coordinates(("x", "t", "u")), [{"dx": "t", "du": "1"}])
+    >>> flow(boost, torch.tensor([[[0.0, 2.0, 0.0]]]), torch.tensor([[0.5]]), steps=1).tolist()
+    [[[1.0, 2.0, 0.5]]]
+    """
+    _check(field, points, weights, steps, method)
+    if method != "rk4":
+        return _adaptive(field, points, weights, method)
+    if (
+        isinstance(field, NeuralField)
+        and type(field).forward is NeuralField.forward  # a subclass may compute something else
+        and points.device.type == "cpu"
+        and points.dtype in KERNEL_DTYPES
+        and points.shape[2] <= KERNEL_DIMENSIONS
+        and _ext.built
+    ):
+        return flow_kernel(points, weights, field.layers, field.coordinates.normalised_periods, steps)
+    return flow_ref(field, points, weights, steps)
+
+
+def _check(field: Field, points: Tensor, weights: Tensor, steps: int, method: str) -> None:
+    for name, tensor in (("points", points), ("weights", weights)):
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise TypeError(f"`{name}` must be a floating-point tensor, got {got}")
+    d, generators = field.coordinates.dimension, field.generators
+    if points.dim() != 3 or points.shape[2] != d:
+        raise ValueError(f"`points` must have shape [B, N, {d}], got {list(points.shape)}")
+    if weights.dim() != 2 or weights.shape != (points.shape[0], generators):
+        raise ValueError(
+            f"`weights` must have shape [B, K] = [{points.shape[0]}, {generators}], got {list(weights.shape)}"
+        )
+    like = [("weights", weights)]
+    if isinstance(field, nn.Module):
+        like += [(f"field.{name}", parameter) for name, parameter in field.named_parameters()]
+    for name, tensor in like:
+        if tensor.dtype != points.dtype or tensor.device != points.device:
+            raise ValueError(
+                f"`points` and `{name}` must have one dtype and device, got {points.dtype} on {points.device} and "
+                f"{tensor.dtype} on {tensor.device}"
+            )
+    if isinstance(steps, bool) or not isinstance(steps, int):
+        raise TypeError(f"`steps` must be an integer, got {type(steps).__name__}")
+    if steps < 1:
+        raise ValueError(f"`steps` must be at least 1, got {steps}")
+    if method not in ("rk4", *ADAPTIVE):
+        raise ValueError(f"`method` must be one of {', '.join(('rk4', *ADAPTIVE))}, got {method!r}")
+
+
+def _adaptive(field: Field, points: Tensor, weights: Tensor, method: str) -> Tensor:
+    from torchdiffeq import odeint, odeint_adjoint
+
+    if points.numel() == 0:
+        return flow_ref(field, points, weights, 1)  # torchdiffeq has no step for no points
+
+    class Velocity(nn.Module):
+        def forward(self, _: Tensor, z: Tensor) -> Tensor:
+            return torch.einsum("bk,bnkd->bnd", weights, field(z))
+
+    times = torch.tensor([0.0, 1.0], dtype=points.dtype, device=points.device)
+    tolerance = TOLERANCE.get(points.dtype, TOLERANCE_ELSE)
+    options = {"rtol": tolerance, "atol": tolerance, "method": method}
+    try:
+        if isinstance(field, nn.Module):
+            parameters = tuple(p for p in (weights, *field.parameters()) if p.requires_grad)
+            return odeint_adjoint(Velocity(), points, times, adjoint_params=parameters, **options)[-1]
+        # The adjoint would need every tensor that the field depends on; the steps themselves know them.
+        return odeint(Velocity(), points, times, **options)[-1]
+    except AssertionError as error:
+        raise RuntimeError(f"the method {method!r} cannot follow this field to time 1: {error}") from error
