@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import sympy
@@ -19,7 +21,9 @@ from symflow.series import Series
 class Field(Protocol):
     """K vector fields on R^d in normalised units."""
 
-    coordinates: Coordinates
+    @property
+    def coordinates(self) -> Coordinates:
+        """The axes of the space."""
 
     @property
     def generators(self) -> int:
@@ -30,6 +34,49 @@ class Field(Protocol):
 
     def series(self, points: Series) -> Series:
         """The same on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``."""
+
+    def slot(self, k: int) -> Field:
+        """The k-th vector field alone, with the same parameters."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """The function of a `NeuralField`: what it computes, apart from who owns the parameters.
+
+    ``layers`` are in the order of `NeuralField.layers`.
+    """
+
+    coordinates: Coordinates
+    layers: tuple[Tensor, ...]
+
+    @property
+    def generators(self) -> int:
+        """The number K of vector fields."""
+        return self.layers[-1].shape[0]
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """``points [..., d]`` to ``vectors [..., K, d]``, both normalised."""
+        return evaluate_network(embed(points, self.coordinates.normalised_periods), self.layers)
+
+    def features(self, points: Series) -> Series:
+        """The last hidden layer of every head on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, H]``."""
+        w0, b0, w1, b1, wh, bh, _, _ = self.layers
+        h = embed_series(points, self.coordinates.normalised_periods)
+        h = _silu(_affine(h, w0, b0))
+        h = _silu(_affine(h, w1, b1))
+        h = _silu(_affine(h, wh.flatten(0, 1), bh.flatten()))
+        return Series(h.truncation, h.coefficients.unflatten(-1, bh.shape))
+
+    def series(self, points: Series) -> Series:
+        """The vectors on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``."""
+        hidden = self.features(points)
+        vectors = torch.einsum("...kh,kdh->...kd", hidden.coefficients, self.layers[-2])
+        return Series(points.truncation, vectors) + self.layers[-1]
+
+    def slot(self, k: int) -> Network:
+        """The k-th vector field alone, with the same parameters."""
+        trunk, heads = self.layers[:4], self.layers[4:]
+        return Network(self.coordinates, trunk + tuple(layer[k : k + 1] for layer in heads))
 
 
 class NeuralField(nn.Module):
@@ -100,24 +147,26 @@ class NeuralField(nn.Module):
             self.out_bias,  # [K, d]
         )
 
+    @property
+    def network(self) -> Network:
+        """The function these parameters give."""
+        return Network(self.coordinates, self.layers)
+
     def forward(self, points: Tensor) -> Tensor:
         """``points [..., d]`` to ``vectors [..., K, d]``, both normalised."""
-        return evaluate_network(embed(points, self.coordinates.normalised_periods), self.layers)
+        return self.network(points)
 
     def features(self, points: Series) -> Series:
         """The last hidden layer of every head on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, H]``."""
-        w0, b0, w1, b1, wh, bh, _, _ = self.layers
-        h = embed_series(points, self.coordinates.normalised_periods)
-        h = _silu(_affine(h, w0, b0))
-        h = _silu(_affine(h, w1, b1))
-        h = _silu(_affine(h, wh.flatten(0, 1), bh.flatten()))
-        return Series(h.truncation, h.coefficients.unflatten(-1, bh.shape))
+        return self.network.features(points)
 
     def series(self, points: Series) -> Series:
         """`forward` on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``."""
-        hidden = self.features(points)
-        vectors = torch.einsum("...kh,kdh->...kd", hidden.coefficients, self.out_weight)
-        return Series(points.truncation, vectors) + self.out_bias
+        return self.network.series(points)
+
+    def slot(self, k: int) -> Network:
+        """The k-th vector field alone, with the same parameters."""
+        return self.network.slot(k)
 
 
 class SymbolicField:
@@ -179,6 +228,12 @@ class SymbolicField:
             ]
             rows.append(torch.stack([component.coefficients for component in row], -1))
         return Series(truncation, torch.stack(rows, -2) / scale)
+
+    def slot(self, k: int) -> SymbolicField:
+        """The k-th vector field alone."""
+        result = copy.copy(self)
+        result.components = self.components[k : k + 1]
+        return result
 
 
 def _columns(points: Series) -> list[Series]:

@@ -1,0 +1,61 @@
+"""The library-free route: the span of symmetries learned by a network from the determining condition on jets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from symflow.coordinates import Coordinates
+from symflow.fields import NeuralField
+from symflow.series import Series
+from symflow.subspace import with_constant
+
+from .data import Jets
+from .equation import Equation
+from .prolongation import determining_coefficients, row_factors, solution_lines, term_scale
+
+BATCH = 1024  # points per step
+FINAL = 8192  # points of the final solve
+
+
+@dataclass(frozen=True)
+class JetForms:
+    """The violation ``E[(R/w)^2]`` and the size of combinations of features, on random batches of jets.
+
+    R is the determining condition (`pde.prolongation`), w its `term_scale`. Batches depend on ``(seed, step)`` alone.
+    """
+
+    lines: Series  # normalised solution lines, [C, N, 3]
+    coefficients: Tensor  # [3, C, N]: of the normalised components' Taylor coefficients in R/w
+    seed: int
+
+    @staticmethod
+    def of(equation: Equation, jets: Jets, coordinates: Coordinates, seed: int) -> JetForms:
+        """Prepares jets; they hold derivatives up to `prolongation.jet_order`."""
+        lines = solution_lines(equation, jets)
+        normalised = coordinates.vectors_to_normalised(lines.coefficients)
+        normalised[0] = coordinates.to_normalised(lines.coefficients[0])
+        C = determining_coefficients(equation, jets) / term_scale(equation, jets, coordinates.scale)
+        C = C * C.new_tensor(coordinates.scale)[:, None, None]
+        C = C * C.new_tensor(row_factors(lines.truncation))[:, None]
+        return JetForms(Series(lines.truncation, normalised), C, seed)
+
+    def sample(self, step: int) -> Tensor:
+        """Indices of the points of a step."""
+        count = self.coefficients.shape[-1]
+        if step < 0:
+            return torch.arange(min(FINAL, count))
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return torch.randint(count, (BATCH,), generator=generator)
+
+    def __call__(self, field: NeuralField, step: int) -> tuple[Tensor, Tensor]:
+        """``G [3, m, 3, m]`` and ``M [m, m]``, float64."""
+        which = self.sample(step)
+        lines = Series(self.lines.truncation, self.lines.coefficients[:, which].to(field.out_bias.dtype))
+        features = field.features(lines).coefficients[..., 0, :]  # [C, N, F], of the one head
+        h = torch.cat([with_constant(features[:1]), with_constant(features[1:], 0.0)]).double()
+        R = torch.einsum("crn,rnf->ncf", self.coefficients[:, :, which], h).flatten(1)
+        n, m = len(which), h.shape[-1]
+        return (R.T @ R / n).view(3, m, 3, m), h[0].T @ h[0] / n

@@ -1,0 +1,113 @@
+"""The learning loop: Adam on an objective, with checkpoints from which a run continues bit for bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from symflow.errors import UserError
+from symflow.fields import NeuralField
+from symflow.runs import Run
+
+CHECKPOINT_EVERY = 25  # steps: a checkpoint costs milliseconds, a lost step up to seconds
+
+Progress = Callable[[int, dict[str, float]], None]
+"""Called after every step with its number, from 1, and what was logged."""
+
+
+class Objective(Protocol):
+    """What a run minimises, and how it goes about it."""
+
+    steps: int
+
+    def rate(self, step: int) -> float:
+        """The learning rate at a step, from 0."""
+
+    def backward(self, field: NeuralField, step: int) -> dict[str, float]:
+        """Adds the gradient of the loss at a step to the parameters and returns what to log, ``"loss"`` among it.
+
+        Random numbers come from the seed and the step alone: a run that continues draws what it would have drawn.
+        """
+
+
+def cosine(rate: float, step: int, steps: int) -> float:
+    """A learning rate that falls to zero along half a cosine."""
+    return rate * 0.5 * (1.0 + math.cos(math.pi * step / steps))
+
+
+def learn(
+    field: NeuralField,
+    objective: Objective,
+    *,
+    stage: str = "learning",
+    run: Run | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Minimises an objective over the parameters of a field, in place.
+
+    Adam (Kingma and Ba, 2015) with the objective's own learning rates. With a `run`, every step is a line of
+    ``metrics.jsonl`` and every 25th leaves a checkpoint; if the run holds a checkpoint of this stage, learning
+    continues there, and field and metrics end with the bits they would have had without the interruption.
+
+    Args:
+        field: what is learned.
+        objective: what is minimised.
+        stage: names the checkpoint and the lines of the metrics.
+        run: where to keep both.
+        progress: called after every step.
+
+    Raises:
+        UserError: the loss is not finite, or the checkpoint belongs to another field.
+    """
+    optimizer = torch.optim.Adam(field.parameters(), lr=0.0)
+    first = _restore(field, optimizer, stage, run)
+    for step in range(first, objective.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = objective.rate(step)
+        optimizer.zero_grad(set_to_none=True)
+        record = objective.backward(field, step)
+        if not all(math.isfinite(value) for value in record.values()):
+            raise UserError(f"the {stage} stage diverged: the loss must stay finite, got {record} at step {step}")
+        optimizer.step()
+        if run is not None:
+            run.log({"stage": stage, "step": step, **record})
+            if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == objective.steps:
+                _save(field, optimizer, stage, run, step + 1)
+        if progress is not None:
+            progress(step + 1, record)
+
+
+def _save(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: Run, step: int) -> None:
+    tensors = {f"field.{name}": p for name, p in field.named_parameters()}
+    for name, p in field.named_parameters():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            tensors[f"{moment}.{name}"] = optimizer.state[p][moment]
+    run.save_tensors(stage, tensors, {"step": step})
+
+
+def _restore(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: Run | None) -> int:
+    """Puts the field and the optimiser where the checkpoint left them, and returns the step that comes next."""
+    if run is None:
+        return 0
+    saved = run.load_tensors(stage)
+    if saved is None:
+        run.rewind(stage, 0)
+        return 0
+    tensors, about = saved
+    step = int(about["step"])
+    with torch.no_grad():
+        for name, p in field.named_parameters():
+            try:
+                p.copy_(tensors[f"field.{name}"])
+                optimizer.state[p] = {
+                    "step": torch.tensor(float(step)),
+                    "exp_avg": tensors[f"exp_avg.{name}"],
+                    "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
+                }
+            except (KeyError, RuntimeError):
+                raise UserError(f"the checkpoint of the {stage} stage belongs to another field") from None
+    run.rewind(stage, step)
+    return step

@@ -1,0 +1,162 @@
+"""From a span of fields to closed forms: a sparse rational basis, its brackets and its structure constants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import sympy
+import torch
+from torch import Tensor
+
+PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
+LARGEST_DENOMINATOR = 1_000
+SNAP = 1e-6  # relative distance at which a coefficient is taken for a rational number
+
+ClosedForm = dict[str, sympy.Expr]
+"""``{"dx": ..., "dt": ..., "du": ...}``: the physical coefficient of each ``d/d name``."""
+
+
+def sparse_basis(vectors: Tensor, size: Tensor) -> Tensor:
+    """The reduced row echelon basis of a span of coefficient vectors.
+
+    Each row has the entry 1 at its leading column, where all other rows have 0: with columns from simple to complex,
+    the simplest representatives there are. Elimination chooses, column by column, the row with the largest entry.
+
+    Args:
+        vectors: ``[k, n]``, linearly independent.
+        size: ``[n]``, the size of each column's function, which decides what is zero.
+
+    Returns:
+        ``[k, n]`` float64.
+
+    >>> sparse_basis(torch.tensor([[1.0, 1.0, 0.0], [1.0, -1.0, 2.0]]), torch.ones(3))
+    tensor([[ 1.,  0.,  1.],
+            [ 0.,  1., -1.]], dtype=torch.float64)
+    """
+    rows = (vectors * size).double().clone()
+    rows = torch.linalg.qr(rows.T)[0].T  # orthonormal: what is zero can be told by size
+    leading: list[int] = []
+    for column in range(rows.shape[1]):
+        k = len(leading)
+        if k == rows.shape[0]:
+            break
+        best = k + int(rows[k:, column].abs().argmax())
+        if abs(rows[best, column]) <= PIVOT:
+            rows[k:, column] = 0.0
+            continue
+        rows[[k, best]] = rows[[best, k]]
+        rows[k] = rows[k] / rows[k, column].clone()
+        for i in range(rows.shape[0]):
+            if i != k:
+                rows[i] = rows[i] - rows[i, column].clone() * rows[k]
+        leading.append(column)
+    rows = torch.where(rows.abs() > PIVOT * rows.abs().amax(1, keepdim=True), rows, 0.0)
+    physical = rows / size
+    return physical / physical[torch.arange(rows.shape[0]), torch.tensor(leading)][:, None]
+
+
+def rational(value: float) -> sympy.Rational | None:
+    """The simplest rational number within `SNAP` of a number, ``None`` when its denominator is too large.
+
+    >>> rational(0.33333333)
+    1/3
+    """
+    fraction = Fraction(value).limit_denominator(LARGEST_DENOMINATOR)
+    if abs(fraction - Fraction(value)) > SNAP * abs(value):
+        return None
+    # continued fractions find the best, not the simplest: prefer a smaller denominator that is as good
+    for denominator in range(1, fraction.denominator):
+        candidate = Fraction(round(value * denominator), denominator)
+        if abs(candidate - Fraction(value)) <= SNAP * abs(value):
+            fraction = candidate
+            break
+    return sympy.Rational(fraction.numerator, fraction.denominator)
+
+
+def combination(coefficients: Tensor, functions: Sequence[sympy.Expr], components: Sequence[str]) -> ClosedForm:
+    """A row of `sparse_basis` as a closed form with integer coefficients without a common factor, where rational.
+
+    Args:
+        coefficients: ``[components, functions]``, the leading one is 1.
+        functions: of the library.
+        components: ``("dx", "dt", "du")``.
+    """
+    values = {(c, f): float(v) for c, row in enumerate(coefficients) for f, v in enumerate(row) if v != 0.0}
+    snapped = {key: rational(v) for key, v in values.items()}
+    exact: dict[tuple[int, int], sympy.Expr]
+    if all(r is not None for r in snapped.values()):
+        numbers = [r for r in snapped.values() if r is not None]
+        factor = sympy.Rational(math.lcm(*(int(r.q) for r in numbers)))
+        factor /= math.gcd(*(int(r * factor) for r in numbers))
+        exact = {key: r * factor for key, r in snapped.items() if r is not None}
+    else:
+        exact = {key: sympy.Float(v, 8) for key, v in values.items()}
+    form = {}
+    for c, name in enumerate(components):
+        form[name] = simplest(sum((v * functions[f] for (i, f), v in exact.items() if i == c), sympy.Integer(0)))
+    return form
+
+
+def simplest(expression: sympy.Expr) -> sympy.Expr:
+    """The shortest of the forms computer algebra offers for an expression."""
+    candidates = [expression, sympy.factor_terms(expression), sympy.factor(expression), sympy.simplify(expression)]
+    return min(candidates, key=lambda e: (sympy.count_ops(e), len(str(e))))
+
+
+def exact_bracket(a: Mapping[str, sympy.Expr], b: Mapping[str, sympy.Expr]) -> ClosedForm:
+    """The Lie bracket ``[V, W]^i = V^j d_j W^i - W^j d_j V^i`` of closed forms (Olver, section 1.4)."""
+
+    def along(field: Mapping[str, sympy.Expr], f: sympy.Expr) -> sympy.Expr:
+        symbols = {s.name: s for s in f.free_symbols}
+        return sum(
+            (v * sympy.diff(f, symbols[name[1:]]) for name, v in field.items() if name[1:] in symbols),
+            sympy.Integer(0),
+        )
+
+    return {name: sympy.expand(along(a, b[name]) - along(b, a[name])) for name in a}
+
+
+def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[list[sympy.Rational]]] | None:
+    """``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, exact.
+
+    Found by least squares at points and accepted only when the difference vanishes symbolically; ``None`` when the
+    span is not closed under brackets or a constant is not rational.
+
+    >>> x, t, u = sympy.symbols("x t u", real=True)
+    >>> zero, one = sympy.Integer(0), sympy.Integer(1)
+    >>> boost, shift = {"dx": t, "dt": zero, "du": one}, {"dx": zero, "dt": one, "du": zero}
+    >>> along = {"dx": one, "dt": zero, "du": zero}
+    >>> structure_constants([along, shift, boost])[1][2]
+    [1, 0, 0]
+    """
+    symbols = sorted({s for form in forms for f in form.values() for s in f.free_symbols}, key=lambda s: s.name)
+    generator = torch.Generator().manual_seed(0)
+    count = 8 * len(forms) + 8
+    points = (0.5 + torch.rand(count, max(len(symbols), 1), generator=generator, dtype=torch.float64)).numpy()
+
+    def values(form: Mapping[str, sympy.Expr]) -> Tensor:
+        rows = [sympy.lambdify(symbols, f, "numpy")(*points[:, : len(symbols)].T) for f in form.values()]
+        return torch.cat([torch.as_tensor(row, dtype=torch.float64).expand(count) for row in rows])
+
+    basis = torch.stack([values(form) for form in forms], 1)
+    k = len(forms)
+    constants = [[[sympy.Integer(0)] * k for _ in range(k)] for _ in range(k)]
+    for i in range(k):
+        for j in range(i + 1, k):
+            bracket = exact_bracket(forms[i], forms[j])
+            solution = torch.linalg.lstsq(basis, values(bracket)[:, None], driver="gelsd").solution[:, 0]
+            row = []
+            for v in solution.tolist():
+                number = rational(v) if abs(v) > 1e-9 else sympy.Integer(0)
+                if number is None:
+                    return None
+                row.append(number)
+            for name in bracket:
+                rest = bracket[name] - sum((c * form[name] for c, form in zip(row, forms, strict=True)), 0)
+                if sympy.simplify(rest) != 0:
+                    return None
+            constants[i][j] = row
+            constants[j][i] = [-c for c in row]
+    return constants
