@@ -357,7 +357,7 @@ def generate(
     amplitude: float = 0.5,
     initial: Any = None,
     resolution: int | None = None,
-    tolerance: float = solvers.TOLERANCE,
+    tolerance: float | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Trajectories:
@@ -378,7 +378,8 @@ def generate(
             needs `length` and `end`, and takes 250 steps, the last 140 kept, and 10 waves of l in {1, 2}.
         initial: u at t = 0 instead of random waves, ``[samples, any number of points]`` on the uniform grid from 0.
         resolution: points of the stored grid; by default the catalogue's, on which the data are resolved.
-        tolerance: relative error per output time that the step is chosen for.
+        tolerance: relative error per output interval that the step is chosen for; by default the catalogue's, and
+            1e-9 for other equations.
         workers: threads; one per available processor by default.
         progress: called with the fraction that is done.
 
@@ -400,7 +401,8 @@ def generate(
             raise UserError(f"`equation` must be a name or an Equation, got {type(equation).__name__}")
         found = lookup(equation)
         name, defaults = (found[0], dict(found[1].settings)) if found else (None, {})
-    for key, value in {"length": length, "end": end, "steps": steps, "keep": keep, "waves": waves}.items():
+    given = {"length": length, "end": end, "steps": steps, "keep": keep, "waves": waves, "tolerance": tolerance}
+    for key, value in given.items():
         if value is not None:
             defaults[key] = value
     if wavenumbers is not None:
@@ -408,15 +410,20 @@ def generate(
     for key in ("length", "end"):
         if key not in defaults:
             raise UserError(f"`{key}` must be given for {equation.text!r}, which is not in the catalogue")
-    chosen: dict[str, Any] = {"steps": 250, "waves": 10, "wavenumbers": (1, 2), "resolution": 512} | defaults
+    chosen: dict[str, Any] = {
+        "steps": 250,
+        "waves": 10,
+        "wavenumbers": (1, 2),
+        "resolution": 512,
+        "tolerance": solvers.TOLERANCE,
+    } | defaults
     chosen.setdefault("keep", min(140, chosen["steps"]))
     asked = resolution is not None
     if asked:
         chosen["resolution"] = resolution
-    for key, least in (("length", 0.0), ("end", 0.0)):
-        chosen[key] = _number(key, chosen[key], least)
+    for key in ("length", "end", "tolerance"):
+        chosen[key] = _number(key, chosen[key], 0.0)
     _number("amplitude", amplitude, 0.0)
-    _number("tolerance", tolerance, 0.0)
     _integer("samples", samples, 1)
     _integer("seed", seed, 0)
     _integer("steps", chosen["steps"], 2)
@@ -445,11 +452,11 @@ def generate(
         length=chosen["length"],
         resolution=chosen["resolution"],
         keep=chosen["keep"],
-        tolerance=tolerance,
+        tolerance=chosen["tolerance"],
         workers=workers,
         progress=progress,
     )[:samples]
-    settings = chosen | {"wavenumbers": list(chosen["wavenumbers"]), "amplitude": amplitude, "tolerance": tolerance}
+    settings = chosen | {"wavenumbers": list(chosen["wavenumbers"]), "amplitude": amplitude}
     if initial is not None:
         settings = {k: v for k, v in settings.items() if k not in ("waves", "wavenumbers", "amplitude")}
     data = Trajectories(

@@ -39,8 +39,9 @@ Spectrum = NDArray[np.complex128]
 
 GROUP = 8  # trajectories solved together; a constant, so that their bits do not depend on how many are asked for
 STABILITY = 1.5  # h max|u| k_max: above 2, single trajectories become NaN or drift in energy
-TAIL = 1e-11  # the last eighth of the modes, relative to the largest: above it the grid is refined
-TAIL_SPARE = 1e-13  # a smaller grid is taken only when its tail is below this
+TAIL = 1e-9  # the last eighth of the modes, relative to the largest: above it the grid is refined
+TAIL_SPARE = 1e-11  # a smaller grid is taken only when its tail is below this
+PADDING = 2.5  # points per mode: what is aliased is below TAIL^1.5, for a spectrum that decays geometrically
 FEWEST_MODES = 32
 MOST_MODES = 16_384
 MOST_STEPS = 1 << 16  # per output interval
@@ -99,7 +100,6 @@ class Splitting:
         varying: ``(m, a(t))``: linear terms of lower order whose time factor is another one.
         fluxes: the nonlinear terms, in conservative form where they have one.
         sensitivities: ``dN/du_m`` of everything that is not stiff, for the step.
-        degree: of the densities as polynomials, which sets the de-aliasing; 0 when they are none.
     """
 
     clock: sympy.Expr
@@ -108,17 +108,11 @@ class Splitting:
     varying: tuple[tuple[int, sympy.Expr], ...]
     fluxes: tuple[Flux, ...]
     sensitivities: tuple[sympy.Expr, ...]
-    degree: int
 
     @cached_property
     def autonomous(self) -> bool:
         """Whether time appears only through the clock."""
         return not any(a.has(t) for _, a in self.varying) and not any(f.coefficient.has(t) for f in self.fluxes)
-
-    def padded(self, modes: int) -> int:
-        """Points on which products of `modes` modes are free of aliasing."""
-        factor = (self.degree + 1) / 2 if self.degree else 2.0
-        return _even_fast_length(max(math.ceil(2 * modes * factor), 2 * modes))
 
 
 @lru_cache(maxsize=256)
@@ -178,10 +172,7 @@ def split(equation: Equation) -> Splitting:
     explicit = sum((a * derivative_symbol(m) for m, a in varying), sum(rest, sympy.Integer(0)) / clock)
     highest = _order(explicit)
     sensitivities = tuple(sympy.expand(sympy.diff(explicit, derivative_symbol(m))) for m in range(highest + 1))
-    degree = _degree([f.density for f in fluxes])
-    return Splitting(
-        clock, elapsed, tuple(stiff), tuple(sorted(varying, key=lambda v: v[0])), fluxes, sensitivities, degree
-    )
+    return Splitting(clock, elapsed, tuple(stiff), tuple(sorted(varying, key=lambda v: v[0])), fluxes, sensitivities)
 
 
 def _order(expression: sympy.Expr) -> int:
@@ -225,18 +216,6 @@ def _merged(fluxes: Sequence[Flux]) -> tuple[Flux, ...]:
         if density != 0:
             merged.append(Flux(number * factor, order, density))
     return tuple(merged)
-
-
-def _degree(densities: Sequence[sympy.Expr]) -> int:
-    """The polynomial degree in u and its derivatives; x-dependence counts as one more, anything else gives 0."""
-    degree = 2
-    for density in densities:
-        jets = [s for s in density.free_symbols if derivative_order(s) is not None]
-        if jets and not density.is_polynomial(*jets):
-            return 0
-        own = sympy.Poly(density, *jets).total_degree() if jets else 0
-        degree = max(degree, own + (x in density.free_symbols))
-    return degree
 
 
 @dataclass(frozen=True)
@@ -329,7 +308,7 @@ class _Grid:
 
     def __init__(self, splitting: Splitting, length: float, modes: int) -> None:
         self.splitting, self.length, self.modes = splitting, length, modes
-        self.points = splitting.padded(modes)
+        self.points = _even_fast_length(math.ceil(PADDING * modes))
         self.k = 2 * np.pi / length * np.arange(modes)
         self.ik = 1j * self.k
         self.symbol = np.zeros(modes, complex)
@@ -344,47 +323,57 @@ class _Grid:
         self.folded: NDArray[Any] | None = None
         if len(splitting.fluxes) == 1 and not splitting.varying and splitting.autonomous:
             (flux,) = splitting.fluxes
-            self.folded = float(flux.coefficient) * self.ik**flux.order
+            self.folded = float(flux.coefficient) / self.points * self.ik**flux.order
         self._steps: dict[float, Coefficients] = {}
 
     def coefficients(self, h: float) -> Coefficients:
         if h not in self._steps:
             c = coefficients(self.symbol * h, h)
             if self.folded is not None:
-                c = Coefficients(c.whole, c.half, *(w * self.folded for w in (c.stage, c.first, c.middle, c.last)))
+                weights = (w * self.folded for w in (c.stage, c.first, c.middle, c.last))
+                c = Coefficients(c.whole, c.half, *weights)
             if len(self._steps) > 64:
                 self._steps.clear()
             self._steps[h] = c
         return self._steps[h]
 
-    def physical(self, v: Spectrum, order: int = 0) -> Array:
-        """The order-th x-derivative on the padded grid."""
-        return np.fft.irfft(v * self.ik**order if order else v, self.points, norm="forward")
+    def room(self, rows: int) -> Spectrum:
+        """A spectrum with the zeros that the inverse transform wants: the modes are ``[:, :modes]`` of it."""
+        return np.zeros((rows, self.points // 2 + 1), complex)
 
-    def nonlinear(self, v: Spectrum, time: float) -> Spectrum:
-        """N in Fourier space, without the factor that is folded into the coefficients."""
-        total: Spectrum | None = None
+    def physical(self, padded: Spectrum, order: int = 0) -> Array:
+        """The order-th x-derivative on the grid, of a spectrum in a `room`."""
+        if order:
+            padded = padded.copy()
+            padded[:, : self.modes] *= self.ik**order
+        return np.fft.irfft(padded, self.points, norm="forward")
+
+    def nonlinear(self, padded: Spectrum, time: float) -> Spectrum:
+        """N in Fourier space of a spectrum in a `room`, without what is folded into the coefficients."""
         values: dict[sympy.Symbol, Any] = {x: self.x}
         for m in self.orders:
-            values[derivative_symbol(m)] = self.physical(v, m)
+            values[derivative_symbol(m)] = self.physical(padded, m)
+        total: Spectrum | None = None
         for flux, evaluate in zip(self.splitting.fluxes, self.densities, strict=True):
             density = evaluate(values)
             if np.ndim(density) < 2:
-                density = np.broadcast_to(density, (v.shape[0], self.points))
-            spectrum = np.fft.rfft(density, norm="forward")[:, : self.modes]
+                density = np.broadcast_to(density, (padded.shape[0], self.points))
+            spectrum = np.fft.rfft(density)[:, : self.modes]
             if self.folded is not None:
                 return spectrum
-            spectrum = spectrum * (float(_value(flux.coefficient, time)) * self.ik**flux.order)
+            spectrum = spectrum * (float(_value(flux.coefficient, time)) / self.points * self.ik**flux.order)
             total = spectrum if total is None else total + spectrum
         for m, a in self.splitting.varying:
-            spectrum = v * (float(_value(a, time)) * self.ik**m)
+            spectrum = padded[:, : self.modes] * (float(_value(a, time)) * self.ik**m)
             total = spectrum if total is None else total + spectrum
-        return np.zeros_like(v) if total is None else total
+        return np.zeros((padded.shape[0], self.modes), complex) if total is None else total
 
     def sensitivities(self, v: Spectrum, time: float) -> list[float]:
         """``max |dN/du_m|`` over the group, for the step."""
         highest = max((_order(s) for s in self.splitting.sensitivities), default=0)
-        values = {x: self.x, t: time} | {derivative_symbol(m): self.physical(v, m) for m in range(highest + 1)}
+        padded = self.room(v.shape[0])
+        padded[:, : self.modes] = v
+        values = {x: self.x, t: time} | {derivative_symbol(m): self.physical(padded, m) for m in range(highest + 1)}
         return [float(np.max(np.abs(evaluate(values)))) for evaluate in self.explicit]
 
     def stiffness(self, sensitivities: Sequence[float], h: float) -> float:
@@ -399,22 +388,31 @@ class _Grid:
     def advance(self, v: Spectrum, h: float, steps: int, times: Array | None) -> Spectrum:
         """ETDRK4 over `steps` steps; `times [2 steps + 1]` are the physical times of the stages."""
         c, N = self.coefficients(h), self.nonlinear
+        padded = self.room(v.shape[0])
+        stage = padded[:, : self.modes]  # the argument of N
+        half, term, new = np.empty_like(v), np.empty_like(v), v.copy()
         for i in range(steps):
             t0, t1, t2 = (0.0, 0.0, 0.0) if times is None else times[2 * i : 2 * i + 3]
-            Nv = N(v, t0)
-            half = c.half * v
-            a = half + c.stage * Nv
-            Na = N(a, t1)
-            Nb = N(half + c.stage * Na, t1)
-            a *= c.half
-            a += c.stage * (2 * Nb - Nv)
-            Nc = N(a, t2)
-            v = c.whole * v
-            v += c.first * Nv
-            Na += Nb
-            v += c.middle * Na
-            v += c.last * Nc
-        return v
+            stage[...] = new
+            Nv = N(padded, t0)
+            np.multiply(c.half, new, out=half)
+            pull = c.stage * Nv
+            np.add(half, pull, out=stage)  # a
+            pull -= np.multiply(c.half, stage, out=term)  # c = half a + stage (2 Nb - Nv)
+            Na = N(padded, t1)
+            np.add(half, np.multiply(c.stage, Na, out=term), out=stage)  # b
+            Nb = N(padded, t1)
+            np.multiply(c.stage, Nb, out=term)
+            term += term
+            np.subtract(term, pull, out=stage)
+            new *= c.whole
+            new += np.multiply(c.first, Nv, out=term)
+            np.add(Na, Nb, out=term)
+            term *= c.middle
+            new += term
+            Nc = N(padded, t2)
+            new += np.multiply(c.last, Nc, out=term)
+        return new
 
 
 class _Run:
@@ -465,11 +463,11 @@ class _Run:
         return guess
 
 
-_LADDER = sorted({1 << i for i in range(17)} | {3 << i for i in range(15)})
+_LADDER = sorted({1 << i for i in range(17)} | {3 << i for i in range(15)} | {5 << i for i in range(14)})
 
 
 def _rung(value: float) -> int:
-    """The smallest of 1, 2, 3, 4, 6, 8, 12, ... that is at least `value`."""
+    """The smallest of 1, 2, 3, 4, 5, 6, 8, 10, 12, ... that is at least `value`."""
     return next((n for n in _LADDER if n >= value), _LADDER[-1] + 1)
 
 
