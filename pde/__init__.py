@@ -1,0 +1,33 @@
+"""Symmetries of partial differential equations: data, scores, discovery.
+
+>>> from symflow import pde
+>>> data = pde.generate("ckdv", samples=2, seed=0, steps=60, keep=20, end=10.0)
+>>> pde.discover(data, steps=0).rank
+2
+"""
+
+from .catalogue import ENTRIES as CATALOGUE
+from .data import Jets as Jets
+from .data import Trajectories as Trajectories
+from .data import generate as generate
+from .discovery import discover as discover
+from .equation import Equation as Equation
+from .result import Generator as Generator
+from .result import Result as Result
+from .result import load_result as load_result
+from .scores import InfinitesimalScore as InfinitesimalScore
+from .scores import JetScore as JetScore
+
+__all__ = [
+    "CATALOGUE",
+    "Equation",
+    "Generator",
+    "InfinitesimalScore",
+    "JetScore",
+    "Jets",
+    "Result",
+    "Trajectories",
+    "discover",
+    "generate",
+    "load_result",
+]

@@ -143,5 +143,3 @@ def _is_zero(expression: sympy.Expr) -> bool:
 
 def _order(expression: sympy.Expr) -> int:
     return max((derivative_order(s) or 0 for s in expression.free_symbols), default=0)
-
-

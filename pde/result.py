@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import io
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 from symflow.fields import NeuralField, SymbolicField
+from symflow.runs import read_json, write_json
 
 from .equation import Equation
 
@@ -26,19 +31,17 @@ class Generator:
 
     Attributes:
         name: ``V1, V2, ...``.
-        closed_form: physical coefficients of d/dx, d/dt, d/du as formulas in x, t, u, or ``None`` when no closed form
-            was found.
+        closed_form: physical coefficients of d/dx, d/dt, d/du as formulas in x, t, u.
         score: the finite-flow check: RMS of the relative residual of the data moved along the generator.
-        floor: the same for data that was not moved.
+        floor: the same for data that are not moved, plus what the flow's solver leaves, by comparison of step sizes.
         valid: whether the score is at the floor.
         verified: whether the closed form satisfies the determining equations exactly, by symbolic computation.
         infinitesimal: relative violation of the determining condition on the data.
-        control: the score of the same generator with its u-component reversed or, where that is zero, ``u d/du``
-            added: a transform that must fail.
+        control: the score of the generator mixed in equal parts with ``u^2 d/du``: a transform that must fail.
     """
 
     name: str
-    closed_form: dict[str, str] | None
+    closed_form: dict[str, str]
     score: float
     floor: float
     valid: bool
@@ -49,8 +52,6 @@ class Generator:
     @property
     def formula(self) -> str:
         """The generator on one line, for example ``t dx + du``."""
-        if self.closed_form is None:
-            return "(no closed form)"
         return format_generator(self.closed_form)
 
 
@@ -84,69 +85,216 @@ def _is_sum(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Ascending singular values of a discovery and the gap that decides the rank."""
+    """Ascending relative violations of a discovery and the gap that decides the rank.
+
+    Attributes:
+        values: singular values (null space) or roots of eigenvalues (network): the relative violation, RMS over the
+            data, of fields of unit size.
+        rank: how many lie below the gap.
+        resolution: values below it are not told apart.
+    """
 
     values: list[float]
     rank: int
+    resolution: float
 
     @property
-    def gap(self) -> float:
-        """First value above the gap over last value below it; infinite when nothing is below."""
-        if self.rank == 0 or self.rank >= len(self.values):
-            return math.inf
-        return self.values[self.rank] / max(self.values[self.rank - 1], 1e-300)
+    def below(self) -> float:
+        """The last value below the gap, 0 when there is none."""
+        return self.values[self.rank - 1] if self.rank else 0.0
+
+    @property
+    def above(self) -> float:
+        """The first value above the gap, infinite when there is none."""
+        return self.values[self.rank] if self.rank < len(self.values) else math.inf
 
 
-@dataclass
+@dataclass(frozen=True)
+class NeuralSpan:
+    """The span that the network learned, before any closed form.
+
+    Attributes:
+        spectrum: its relative violations.
+        field: the span as a field, ``None`` in a result read from a file without it.
+        scores: the finite-flow score of each of its fields.
+        principal_angles: to the known algebra, radians; empty when none is known.
+        agreement: principal angles to the closed forms, radians; empty when there are none.
+    """
+
+    spectrum: Spectrum
+    scores: list[float]
+    principal_angles: list[float]
+    agreement: list[float]
+    field: NeuralField | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
 class Result:
-    """The symmetries of a data set: how many, which, how sure.
+    """The symmetries of a data set or an equation: how many, which, how sure.
 
-    ``print(result)`` shows a table; `save` writes ``result.json``; `load` reads it back.
+    ``print(result)`` shows a table, `save` writes ``result.json`` and `load_result` reads it back.
+
+    Attributes:
+        equation: what the data solve.
+        name: of the equation in the catalogue, or ``None``.
+        coordinates: normalised units; closed forms and everything printed are physical.
+        domain: "periodic": fields with the period of the data; "plane": any.
+        rank: the number of symmetries.
+        generators: a basis in closed form.
+        structure_constants: ``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, or ``None`` where not exact.
+        nullspace: the spectrum behind the rank.
+        truth: principal angles of the null space, before it was rounded to closed forms, to the known algebra; ``None``
+            when none is known.
+        neural: what the network found without a library, or ``None``.
+        residual: how far the data are from solving the equation (`Trajectories.residual`), or ``None``.
+        samples: trajectories, 0 for an equation without data.
+        seed: of the discovery.
+        seconds: by stage.
     """
 
     equation: Equation
-    name: str | None  # in the catalogue
+    name: str | None
     coordinates: Coordinates
     domain: Domain
     rank: int
     generators: list[Generator]
-    structure_constants: list[list[list[float]]] | None  # c[i][j][k]: [V_i, V_j] = sum_k c_ijk V_k
+    structure_constants: list[list[list[float]]] | None
     nullspace: Spectrum
-    nullspace_angles: list[float] | None  # radians, to the known algebra, before rounding to closed forms
-    neural: Spectrum | None
-    neural_angles: list[float] | None  # radians, to the known algebra
-    neural_agreement: list[float] | None  # radians, to the closed forms
-    data_residual: float  # how far the data is from the equation it claims
+    truth: list[float] | None
+    neural: NeuralSpan | None
+    residual: float | None
     samples: int
     seed: int
-    seconds: dict[str, float] = field(default_factory=dict)
-    field: NeuralField | None = None  # the learned span, when the neural route ran
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def symbolic_field(self) -> SymbolicField:
-        """The generators with a closed form, as a field."""
-        forms = [g.closed_form for g in self.generators if g.closed_form is not None]
+        """The generators as a field.
+
+        Raises:
+            UserError: there is no generator.
+        """
+        forms = [g.closed_form for g in self.generators]
         if not forms:
-            raise UserError("the result holds no closed form, so it has no symbolic field")
+            raise UserError("the result holds no generator, so it has no field")
         return SymbolicField(self.coordinates, forms)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``."""
-        known = self.nullspace_angles is not None
+        neural = None
+        if self.neural is not None:
+            neural = {
+                "rank": self.neural.spectrum.rank,
+                "principal_angles": self.neural.principal_angles,
+                "agreement": self.neural.agreement,
+                "scores": self.neural.scores,
+                "values": self.neural.spectrum.values,
+                "resolution": self.neural.spectrum.resolution,
+            }
         return {
             "schema": SCHEMA,
-            "equation": {"text": self.equation.text, "parameters": self.equation.parameters, "name": self.name},
+            "equation": {"name": self.name, "text": self.equation.text, "parameters": self.equation.parameters},
             "coordinates": self.coordinates.to_dict(),
             "domain": self.domain,
             "rank": self.rank,
             "generators": [asdict(g) for g in self.generators],
             "structure_constants": self.structure_constants,
-            "truth": {"known": known, "principal_angles": self.nullspace_angles or []},
+            "truth": {"known": self.truth is not None, "principal_angles": self.truth or []},
             "nullspace": asdict(self.nullspace),
-            "neural": None
-            if self.neural is None
-            else asdict(self.neural)
-            | {"principal_angles": self.neural_angles or [], "agreement": self.neural_agreement or []},
-            "data": {"residual": self.data_residual, "samples": self.samples, "seed": self.seed},
+            "neural": neural,
+            "data": {"samples": self.samples, "residual": self.residual},
+            "seed": self.seed,
             "seconds": self.seconds,
         }
+
+    def save(self, path: str | Path) -> None:
+        """Writes ``result.json`` to a path, whole or not at all; the learned field is not part of it."""
+        write_json(path, self.to_dict())
+
+    def __str__(self) -> str:
+        return "\n".join([self._headline(), "", self._table(), *self._remarks()])
+
+    def _headline(self) -> str:
+        source = f"{self.samples} trajectories of " if self.samples else ""
+        where = "with the period of the data" if self.domain == "periodic" else "on the plane"
+        count = "no symmetry" if self.rank == 0 else f"{self.rank} symmetr{'y' if self.rank == 1 else 'ies'}"
+        return f"{source}{self.equation.text}: {count} {where}"
+
+    def _table(self) -> str:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("")
+        table.add_column("generator")
+        for column in ("moved data", "floor", "control"):
+            table.add_column(column, justify="right")
+        table.add_column("valid")
+        table.add_column("proof")
+        for g in self.generators:
+            numbers = [f"{v:.1e}" for v in (g.score, g.floor, g.control)]
+            table.add_row(g.name, g.formula, *numbers, _yes(g.valid), "exact" if g.verified else "none")
+        text = io.StringIO()
+        Console(file=text, width=110, color_system=None).print(table)
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())
+
+    def _remarks(self) -> list[str]:
+        remarks = [
+            "",
+            "moved data: relative residual of the equation after a flow along the generator; floor: the same without",
+            "the flow, plus the solver's error; control: the generator mixed with u^2 du, which must fail.",
+            f"null space: last value below the gap {self.nullspace.below:.0e}, first above {self.nullspace.above:.0e}",
+        ]
+        if self.truth is not None:
+            remarks[-1] += f"; largest angle to the known algebra {max(self.truth, default=0.0):.0e} rad"
+        if self.neural is not None:
+            spectrum, neural = self.neural.spectrum, self.neural
+            remarks.append(
+                f"network, without a library: {spectrum.rank} symmetries, gap {spectrum.below:.0e} | "
+                f"{spectrum.above:.0e}" + (f"; angle to these {max(neural.agreement):.0e} rad" * bool(neural.agreement))
+            )
+            if spectrum.rank != self.rank:
+                remarks.append(
+                    "The two counts differ: a symmetry may lie outside the library, or learning is not done."
+                )
+        if self.residual is not None:
+            remarks.append(f"the data solve the equation to {self.residual:.0e} (relative, u_t by differences)")
+        if self.seconds:
+            remarks.append(f"{sum(self.seconds.values()):.1f} s")
+        return remarks
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def load_result(path: str | Path) -> Result:
+    """Reads ``result.json``.
+
+    Raises:
+        UserError: the file is missing or holds no result of this schema.
+    """
+    d = read_json(path)
+    try:
+        if d["schema"] != SCHEMA:
+            raise UserError(f"{str(path)!r} must have schema {SCHEMA}, got {d['schema']!r}")
+        neural = None
+        if d["neural"] is not None:
+            n = d["neural"]
+            spectrum = Spectrum(n["values"], n["rank"], n["resolution"])
+            neural = NeuralSpan(spectrum, n["scores"], n["principal_angles"], n["agreement"])
+        return Result(
+            equation=Equation(d["equation"]["text"], **d["equation"]["parameters"]),
+            name=d["equation"]["name"],
+            coordinates=Coordinates(**d["coordinates"]),
+            domain=d["domain"],
+            rank=d["rank"],
+            generators=[Generator(**g) for g in d["generators"]],
+            structure_constants=d["structure_constants"],
+            nullspace=Spectrum(**d["nullspace"]),
+            truth=d["truth"]["principal_angles"] if d["truth"]["known"] else None,
+            neural=neural,
+            residual=d["data"]["residual"],
+            samples=d["data"]["samples"],
+            seed=d["seed"],
+            seconds=d["seconds"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{str(path)!r} must be a result of symflow, got JSON without its fields ({error})") from None

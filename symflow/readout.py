@@ -31,9 +31,8 @@ def sparse_basis(vectors: Tensor, size: Tensor) -> Tensor:
     Returns:
         ``[k, n]`` float64.
 
-    >>> sparse_basis(torch.tensor([[1.0, 1.0, 0.0], [1.0, -1.0, 2.0]]), torch.ones(3))
-    tensor([[ 1.,  0.,  1.],
-            [ 0.,  1., -1.]], dtype=torch.float64)
+    >>> sparse_basis(torch.tensor([[2.0, 0.0, 4.0], [0.0, -3.0, 0.0]]), torch.ones(3)).tolist()
+    [[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]
     """
     rows = (vectors * size).double().clone()
     rows = torch.linalg.qr(rows.T)[0].T  # orthonormal: what is zero can be told by size
