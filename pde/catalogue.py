@@ -44,7 +44,7 @@ ENTRIES: dict[str, Entry] = {
     "kdv": Entry(
         "u_t + u*u_x + u_xxx = 0",
         (_field(dx="1"), _field(dt="1"), _field(dx="t", du="1"), _field("x", "3*t", "-2*u")),
-        _LONG_WAVES | {"tolerance": 2e-8},
+        _LONG_WAVES | {"tolerance": 1e-8},
     ),
     "ks": Entry(
         "u_t + u*u_x + u_xx + u_xxxx = 0",

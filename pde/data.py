@@ -245,8 +245,9 @@ class Trajectories:
             return
         residual, doubt = self._residual(8)
         if residual > MISLABELLED and doubt < residual / 3:
+            values = "".join(f", {name} = {value:g}" for name, value in self.equation.parameters.items())
             raise UserError(
-                f"the data do not solve {self.equation.text!r}: u_t and the equation differ by {residual:.2g} "
+                f"the data do not solve {self.equation.text!r}{values}: u_t and the equation differ by {residual:.2g} "
                 f"(relative RMS; at most {MISLABELLED} for data of the equation)"
             )
 
@@ -434,11 +435,9 @@ def generate(
         raise UserError(f"`wavenumbers` must be integers from 0 to 4096, got {chosen['wavenumbers']}")
 
     if initial is None:
-        # whole groups are solved and the surplus dropped, so that a trajectory never depends on its neighbours' number
-        rows = -(-samples // solvers.GROUP) * solvers.GROUP
         points = 2 * max(solvers.FEWEST_MODES, max(chosen["wavenumbers"]) + 1)
         u0 = random_waves(
-            rows, seed, points, waves=chosen["waves"], wavenumbers=chosen["wavenumbers"], amplitude=amplitude
+            samples, seed, points, waves=chosen["waves"], wavenumbers=chosen["wavenumbers"], amplitude=amplitude
         )
     else:
         u0 = _float64(initial, "initial").numpy()
@@ -455,7 +454,7 @@ def generate(
         tolerance=chosen["tolerance"],
         workers=workers,
         progress=progress,
-    )[:samples]
+    )
     settings = chosen | {"wavenumbers": list(chosen["wavenumbers"]), "amplitude": amplitude}
     if initial is not None:
         settings = {k: v for k, v in settings.items() if k not in ("waves", "wavenumbers", "amplitude")}

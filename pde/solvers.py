@@ -8,9 +8,10 @@ where g is the common factor of time of the stiff linear part. In the new time `
 autonomous, and ETDRK4 takes it exactly (Cox and Matthews, J. Comput. Phys. 176, 2002; coefficients by contour means
 as in Kassam and Trefethen, SIAM J. Sci. Comput. 26, 2005). For nKdV, ``s = 50 (exp(t/50) - 1)``.
 
-Three things are chosen per group of trajectories while it runs: the number of modes, by the tail of the spectrum; the
-step, by ``h sum_m max |dN/du_m| k^m <= 1.5`` on the modes that the linear part does not damp; and a smaller step where
-a comparison with half as many steps says so.
+Three things are chosen for each trajectory while it runs: the number of modes, by the tail of the spectrum; the step,
+by ``h sum_m max |dN/du_m| k^m <= 1.5`` on the modes that the linear part does not damp; and a smaller step where a
+comparison with half as many steps says so. Trajectories are solved side by side, and each leaves the row when its steps
+are done: the hard ones do not hold up the easy ones.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import math
 import operator
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache, reduce
 from typing import Any
 
@@ -37,7 +38,7 @@ from .equation import Equation, derivative_order, derivative_symbol, t, total_de
 Array = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
 
-GROUP = 8  # trajectories solved together; a constant, so that their bits do not depend on how many are asked for
+MOST_ROWS = 64  # trajectories solved side by side: enough to make calls of numpy cheap, few enough for the cache
 STABILITY = 1.5  # h max|u| k_max: above 2, single trajectories become NaN or drift in energy
 TAIL = 1e-9  # the last eighth of the modes, relative to the largest: above it the grid is refined
 TAIL_SPARE = 1e-11  # a smaller grid is taken only when its tail is below this
@@ -273,6 +274,9 @@ class Coefficients:
     middle: NDArray
     last: NDArray
 
+    def __getitem__(self, rows: slice) -> Coefficients:
+        return Coefficients(*(getattr(self, f.name)[rows] for f in fields(self)))
+
 
 def coefficients(z: Spectrum, h: float) -> Coefficients:
     """ETDRK4 coefficients for ``z = h L``.
@@ -314,6 +318,8 @@ class _Grid:
         self.symbol = np.zeros(modes, complex)
         for m, c in enumerate(splitting.stiff):
             self.symbol += c * self.ik**m
+        self.damping = -np.minimum(self.symbol.real, 0.0)
+        self.powers = self.k ** np.arange(len(splitting.sensitivities))[:, None]
         self.x = np.arange(self.points) * (length / self.points)
         self.densities = [_compiled(f.density) for f in splitting.fluxes]
         self.explicit = [_compiled(e) for e in splitting.sensitivities]
@@ -348,8 +354,11 @@ class _Grid:
             padded[:, : self.modes] *= self.ik**order
         return np.fft.irfft(padded, self.points, norm="forward")
 
-    def nonlinear(self, padded: Spectrum, time: float) -> Spectrum:
-        """N in Fourier space of a spectrum in a `room`, without what is folded into the coefficients."""
+    def nonlinear(self, padded: Spectrum, time: Array | None) -> Spectrum:
+        """N in Fourier space of spectra in a `room`, without what is folded into the coefficients.
+
+        ``time``: one per row, ``[S, 1]``; ``None`` where N does not depend on it.
+        """
         values: dict[sympy.Symbol, Any] = {x: self.x}
         for m in self.orders:
             values[derivative_symbol(m)] = self.physical(padded, m)
@@ -361,62 +370,87 @@ class _Grid:
             spectrum = np.fft.rfft(density)[:, : self.modes]
             if self.folded is not None:
                 return spectrum
-            spectrum = spectrum * (float(_value(flux.coefficient, time)) / self.points * self.ik**flux.order)
+            spectrum = spectrum * (self.ik**flux.order / self.points)
+            spectrum *= _value(flux.coefficient, time)
             total = spectrum if total is None else total + spectrum
         for m, a in self.splitting.varying:
-            spectrum = padded[:, : self.modes] * (float(_value(a, time)) * self.ik**m)
+            spectrum = padded[:, : self.modes] * self.ik**m
+            spectrum *= _value(a, time)
             total = spectrum if total is None else total + spectrum
         return np.zeros((padded.shape[0], self.modes), complex) if total is None else total
 
-    def sensitivities(self, v: Spectrum, time: float) -> list[float]:
-        """``max |dN/du_m|`` over the group, for the step."""
-        highest = max((_order(s) for s in self.splitting.sensitivities), default=0)
+    def sensitivities(self, v: Spectrum, time: float) -> Array:
+        """``max |dN/du_m|`` over x, ``[S, orders]``, for the step."""
         padded = self.room(v.shape[0])
         padded[:, : self.modes] = v
-        values = {x: self.x, t: time} | {derivative_symbol(m): self.physical(padded, m) for m in range(highest + 1)}
-        return [float(np.max(np.abs(evaluate(values)))) for evaluate in self.explicit]
+        values = {x: self.x, t: time}
+        for m in range(max((_order(s) for s in self.splitting.sensitivities), default=0) + 1):
+            values[derivative_symbol(m)] = self.physical(padded, m)
+        out = np.empty((v.shape[0], len(self.explicit)))
+        for m, evaluate in enumerate(self.explicit):
+            out[:, m] = np.abs(evaluate(values) * np.ones((v.shape[0], 1))).max(-1)
+        return out
 
-    def stiffness(self, sensitivities: Sequence[float], h: float) -> float:
-        """``h sum_m max|dN/du_m| k^m`` where the linear part leaves the mode alone, less where it damps it."""
-        damping = -h * np.minimum(self.symbol.real, 0.0)
-        felt = np.where(damping > 1e-8, -np.expm1(-damping) / np.maximum(damping, 1e-8), 1.0)
-        speed = np.zeros(self.modes)
-        for m, a in enumerate(sensitivities):
-            speed += a * self.k**m
-        return float(h * np.max(speed * felt))
+    def largest_step(self, sensitivities: Array) -> Array:
+        """The largest h, ``[S]``, with ``h sum_m max|dN/du_m| k^m <= STABILITY`` at every wavenumber.
 
-    def advance(self, v: Spectrum, h: float, steps: int, times: Array | None) -> Spectrum:
-        """ETDRK4 over `steps` steps; `times [2 steps + 1]` are the physical times of the stages."""
-        c, N = self.coefficients(h), self.nonlinear
-        padded = self.room(v.shape[0])
-        stage = padded[:, : self.modes]  # the argument of N
-        half, term, new = np.empty_like(v), np.empty_like(v), v.copy()
+        Where the linear part damps a mode at the rate d, h counts as ``(1 - exp(-h d))/d``, the time that N acts on it.
+        """
+        speed = sensitivities @ self.powers  # [S, modes]
+        with np.errstate(all="ignore"):
+            damped = STABILITY * self.damping / speed
+            limit = np.where(damped < 1e-8, STABILITY / speed, -np.log1p(-damped) / self.damping)
+        return np.where(damped >= 1.0, np.inf, limit).min(-1)
+
+    def advance(self, v: Spectrum, h: Sequence[float], steps: Sequence[int], times: Sequence[Array] | None) -> Spectrum:
+        """ETDRK4: row i of ``v [S, modes]`` over ``steps[i]`` steps of ``h[i]``, the most steps first.
+
+        ``times[i] [2 steps[i] + 1]`` are the physical times of the stages of row i.
+        """
+        own = [self.coefficients(step) for step in h]
+        c = Coefficients(*(np.stack([getattr(one, f.name) for one in own]) for f in fields(Coefficients)))
+        clocks = np.zeros((2 * steps[0] + 1, v.shape[0], 1))
+        for i, row in enumerate(times or ()):
+            clocks[: row.size, i, 0] = row
+        v = v.copy()
+        begin = 0
+        for end in sorted(set(steps)):
+            active = sum(n >= end for n in steps)  # the others are at their end
+            self._march(v[:active], c[:active], None if times is None else clocks[2 * begin : 2 * end + 1], end - begin)
+            begin = end
+        return v
+
+    def _march(self, v: Spectrum, c: Coefficients, clocks: Array | None, steps: int) -> None:
+        """ETDRK4 steps in place (Cox and Matthews, equations 26 to 29)."""
+        N, padded = self.nonlinear, self.room(v.shape[0])
+        argument = padded[:, : self.modes]  # of N
+        half, term = np.empty_like(v), np.empty_like(v)
+        t0 = t1 = t2 = None
         for i in range(steps):
-            t0, t1, t2 = (0.0, 0.0, 0.0) if times is None else times[2 * i : 2 * i + 3]
-            stage[...] = new
+            if clocks is not None:
+                t0, t1, t2 = clocks[2 * i : 2 * i + 3, : v.shape[0]]
+            argument[...] = v
             Nv = N(padded, t0)
-            np.multiply(c.half, new, out=half)
+            np.multiply(c.half, v, out=half)
             pull = c.stage * Nv
-            np.add(half, pull, out=stage)  # a
-            pull -= np.multiply(c.half, stage, out=term)  # c = half a + stage (2 Nb - Nv)
+            np.add(half, pull, out=argument)  # a
+            pull -= np.multiply(c.half, argument, out=term)
             Na = N(padded, t1)
-            np.add(half, np.multiply(c.stage, Na, out=term), out=stage)  # b
+            np.add(half, np.multiply(c.stage, Na, out=term), out=argument)  # b
             Nb = N(padded, t1)
             np.multiply(c.stage, Nb, out=term)
             term += term
-            np.subtract(term, pull, out=stage)
-            new *= c.whole
-            new += np.multiply(c.first, Nv, out=term)
+            np.subtract(term, pull, out=argument)  # c = half a + stage (2 Nb - Nv)
+            v *= c.whole
+            v += np.multiply(c.first, Nv, out=term)
             np.add(Na, Nb, out=term)
             term *= c.middle
-            new += term
-            Nc = N(padded, t2)
-            new += np.multiply(c.last, Nc, out=term)
-        return new
+            v += term
+            v += np.multiply(c.last, N(padded, t2), out=term)
 
 
 class _Run:
-    """What the groups of one call share: the splitting, the grids made so far, the output times."""
+    """What the trajectories of one call share: the splitting, the grids made so far, the output times."""
 
     def __init__(self, equation: Equation, times: Array, length: float, tolerance: float) -> None:
         self.equation, self.times, self.length, self.tolerance = equation, times, length, tolerance
@@ -444,19 +478,17 @@ class _Run:
             self._grids[modes] = _Grid(self.splitting, self.length, modes)
         return self._grids[modes]
 
-    def stage_times(self, j: int, steps: int) -> Array | None:
-        """Physical times of the stages of interval j, by bisection and Newton's method on ``s(t)``."""
-        splitting = self.splitting
-        if splitting.autonomous:
-            return None
+    @lru_cache(maxsize=256)  # noqa: B019 - lives and dies with the run
+    def stage_times(self, j: int, steps: int) -> Array:
+        """Physical times of the stages of interval j, ``[2 steps + 1]``, by Newton's method on ``s(t)``."""
         low, high = self.times[j], self.times[j + 1]
-        if not splitting.clock.has(t):
+        if not self.splitting.clock.has(t):
             return np.linspace(low, high, 2 * steps + 1)
         target = np.linspace(self.s[j], self.s[j + 1], 2 * steps + 1)
         guess = np.interp(target, [self.s[j], self.s[j + 1]], [low, high])
         for _ in range(60):
-            miss = np.asarray(_value(splitting.elapsed, guess)) - target
-            update = np.clip(guess - miss / np.asarray(_value(splitting.clock, guess)), low, high)
+            miss = np.asarray(_value(self.splitting.elapsed, guess)) - target
+            update = np.clip(guess - miss / np.asarray(_value(self.splitting.clock, guess)), low, high)
             if np.max(np.abs(update - guess)) <= 1e-15 * max(abs(low), abs(high)):
                 break
             guess = update
@@ -471,112 +503,141 @@ def _rung(value: float) -> int:
     return next((n for n in _LADDER if n >= value), _LADDER[-1] + 1)
 
 
-class _Group:
-    """Up to `GROUP` trajectories on their way: spectrum, grid, step."""
+@dataclass
+class _Row:
+    """One trajectory on its way: spectrum, step, and what the next step is chosen by."""
+
+    index: int
+    v: Spectrum  # [modes]
+    sensitivities: Array  # max |dN/du_m|
+    moments: Array  # means of u and u^2 at the start
+    accurate: float = math.inf  # the largest step that halving has found accurate
+    steps: int = 0
+
+
+class _Rows:
+    """Trajectories solved side by side; each takes the steps and the grid that it needs, whoever its neighbours are."""
 
     def __init__(self, run: _Run, v: Spectrum, first: int) -> None:
-        self.run, self.v, self.first = run, v, first
-        self.accurate = math.inf  # the largest step that halving has found accurate
-        self.initial = self._moments()
+        self.run = run
+        grid = run.grid(v.shape[1])
+        sensitivities, moments = grid.sensitivities(v, run.times[0]), _moments(v).T
+        self.rows = [_Row(first + i, v[i], sensitivities[i], moments[i]) for i in range(v.shape[0])]
 
-    def _moments(self) -> Array:
-        """Means of u and u^2, ``[2, G]``."""
-        v = self.v
-        return np.stack([v[:, 0].real, np.abs(v[:, 0]) ** 2 + 2 * (np.abs(v[:, 1:]) ** 2).sum(-1)])
-
-    def _fail(self, which: Any, j: int, what: str) -> UserError:
-        index = self.first + int(np.argmax(which))
-        return UserError(f"trajectory {index} of {self.run.equation.text!r} {what} at t = {self.run.times[j + 1]:g}")
+    def _fail(self, row: _Row, j: int, what: str) -> UserError:
+        return UserError(
+            f"trajectory {row.index} of {self.run.equation.text!r} {what} at t = {self.run.times[j + 1]:g}"
+        )
 
     def interval(self, j: int) -> None:
         """From output time j to j + 1."""
-        while True:
-            v = self._integrate(j)
-            tail = self._tail(v, v.shape[1])
-            if np.all(tail <= TAIL):
-                break
-            modes = _rung(self.v.shape[1] + 1)
-            if modes > MOST_MODES:
-                raise self._fail(tail > TAIL, j, f"is not resolved by {2 * MOST_MODES} points in x")
-            self.v = _resized(self.v, modes)
-        self.v = v
-        self._check(j)
-        while (fewer := _LADDER[_LADDER.index(v.shape[1]) - 1]) >= FEWEST_MODES:
-            if np.any(self._tail(v, fewer) > TAIL_SPARE):
-                break
-            self.v = v = _resized(v, fewer)
+        span = self.run.s[j + 1] - self.run.s[j]
+        pending = self.rows
+        for row in pending:
+            row.steps = 0
+        while pending:
+            refused = []
+            for modes, rows in _by(pending, lambda row: row.v.size).items():
+                grid = self.run.grid(modes)
+                stable = grid.largest_step(np.stack([row.sensitivities for row in rows]))
+                for row, limit in zip(rows, stable, strict=True):
+                    # compared with half as many steps: at least two
+                    least = 2 if self._due(row, j) else 1
+                    row.steps = _rung(max(span / min(row.accurate, limit), row.steps, least))
+                    if row.steps > MOST_STEPS:
+                        raise self._fail(row, j, f"needs more than {MOST_STEPS} steps per output time")
+                refused += self._attempt(grid, sorted(rows, key=lambda row: -row.steps), j, span)
+            pending = refused
 
     @staticmethod
-    def _tail(v: Spectrum, modes: int) -> Array:
-        """The largest of the modes in the last eighth of `modes` and beyond, relative to the largest of all."""
-        size = np.abs(v)
-        return size[:, modes - modes // 8 :].max(-1) / np.maximum(size.max(-1), 1e-300)
+    def _due(row: _Row, j: int) -> bool:
+        return j % CHECK_EVERY == 0 or row.accurate == math.inf
 
-    def _integrate(self, j: int) -> Spectrum:
-        run, v = self.run, self.v
-        grid = run.grid(v.shape[1])
-        span = run.s[j + 1] - run.s[j]
-        sensitivities = grid.sensitivities(v, run.times[j])
-        steps = _rung(span / self.accurate)
-        while steps <= MOST_STEPS:
-            while steps <= MOST_STEPS and grid.stiffness(sensitivities, span / steps) > STABILITY:
-                steps = _rung(steps + 1)
-            with np.errstate(all="ignore"):
-                new = grid.advance(v, span / steps, steps, run.stage_times(j, steps))
-                finite = bool(np.all(np.isfinite(new)))
-                if finite:
-                    after = grid.sensitivities(new, run.times[j + 1])
-                    if grid.stiffness(after, span / steps) > 1.25 * STABILITY:
-                        sensitivities = after
-                        steps = _rung(steps + 1)
-                        continue
-                if not finite:
-                    steps = _rung(2 * steps)
+    def _advance(self, grid: _Grid, rows: Sequence[_Row], j: int, span: float, steps: Sequence[int]) -> Spectrum:
+        v = np.stack([row.v for row in rows])
+        times = None if self.run.splitting.autonomous else [self.run.stage_times(j, n) for n in steps]
+        return grid.advance(v, [span / n for n in steps], steps, times)
+
+    def _attempt(self, grid: _Grid, rows: list[_Row], j: int, span: float) -> list[_Row]:
+        """One try for rows of one grid, the most steps first; those that have to try again come back."""
+        run = self.run
+        with np.errstate(all="ignore"):
+            new = self._advance(grid, rows, j, span, [row.steps for row in rows])
+            sensitivities = grid.sensitivities(new, run.times[j + 1])
+            stable = grid.largest_step(sensitivities)
+            size = np.abs(new)
+            tail = _tail(size, grid.modes)
+            due = [i for i, row in enumerate(rows) if self._due(row, j)]
+            error = np.zeros(len(rows))
+            if due:
+                coarse = self._advance(grid, [rows[i] for i in due], j, span, [rows[i].steps // 2 for i in due])
+                difference = (np.abs(new[due] - coarse) ** 2).sum(-1) / (size[due] ** 2).sum(-1)
+                ratio = np.array([rows[i].steps / (rows[i].steps // 2) for i in due])
+                error[due] = np.where(size[due].any(-1), np.sqrt(difference), 0.0) / (ratio**4 - 1)
+        moments = _moments(new)
+        fewer = _LADDER[_LADDER.index(grid.modes) - 1]
+        spare = _tail(size, fewer) <= TAIL_SPARE if fewer >= FEWEST_MODES else np.zeros(len(rows), bool)
+        refused = []
+        for i, row in enumerate(rows):
+            h = span / row.steps
+            if not np.isfinite(size[i, 0]) or not np.isfinite(size[i]).all():
+                row.steps *= 2
+            elif h > 1.25 * stable[i]:
+                row.sensitivities = sensitivities[i]
+                row.steps += 1
+            elif tail[i] > TAIL:
+                modes = _rung(grid.modes + 1)
+                if modes > MOST_MODES:
+                    raise self._fail(row, j, f"is not resolved by {2 * MOST_MODES} points in x")
+                row.v = np.pad(row.v, (0, modes - grid.modes))
+                row.steps = 0
+            else:
+                if i in due:
+                    gain = 0.9 * (run.tolerance / max(error[i], 1e-300)) ** 0.25 if np.isfinite(error[i]) else 0.0
+                    row.accurate = h * min(max(gain, 0.4), 2.0)
+                if error[i] <= run.tolerance:
+                    self._check(row, j, moments[:, i])
+                    row.v, row.sensitivities = new[i, : fewer if spare[i] else None].copy(), sensitivities[i]
                     continue
-                if j % CHECK_EVERY and self.accurate < math.inf:
-                    return new
-                fewer = max(steps // 2, 1) if steps > 1 else 0
-                if fewer == 0:  # one step: compare with two
-                    coarse, fewer, steps = new, 1, 2
-                    new = grid.advance(v, span / 2, 2, run.stage_times(j, 2))
-                else:
-                    coarse = grid.advance(v, span / fewer, fewer, run.stage_times(j, fewer))
-            error = np.sqrt((np.abs(new - coarse) ** 2).sum(-1) / np.maximum((np.abs(new) ** 2).sum(-1), 1e-300)).max()
-            error = error / ((steps / fewer) ** 4 - 1) if np.isfinite(error) else np.inf
-            ratio = (run.tolerance / max(error, 1e-300)) ** 0.25
-            self.accurate = span / steps * min(max(0.9 * ratio, 0.4), 2.0)
-            if error <= run.tolerance:
-                return new
-            steps = max(_rung(span / self.accurate), _rung(steps + 1))
-        raise self._fail(~np.isfinite(v).all(-1), j, f"needs more than {MOST_STEPS} steps per output time")
+                row.steps += 1
+            refused.append(row)
+        return refused
 
-    def _check(self, j: int) -> None:
-        moments = self._moments()
-        scale = self.initial[1] ** 0.5
+    def _check(self, row: _Row, j: int, moments: Array) -> None:
         for balance, decay in zip(self.run.balances, self.run.decays, strict=True):
             i = balance.power - 1
-            expected = self.initial[i] * decay[j + 1]
-            allowed = MEAN_TOLERANCE * scale if i == 0 else ENERGY_TOLERANCE * np.abs(expected)
-            wrong = ~(np.abs(moments[i] - expected) <= allowed + 1e-300)
-            if np.any(wrong):
-                which = int(np.argmax(wrong))
+            expected = row.moments[i] * decay[j + 1]
+            allowed = MEAN_TOLERANCE * row.moments[1] ** 0.5 if i == 0 else ENERGY_TOLERANCE * abs(expected)
+            if not abs(moments[i] - expected) <= allowed + 1e-300:
                 raise self._fail(
-                    wrong,
-                    j,
-                    f"breaks the balance of the {balance.name} "
-                    f"({moments[i][which]:.9g}, expected {expected[which]:.9g})",
+                    row, j, f"breaks the balance of the {balance.name} ({moments[i]:.9g}, expected {expected:.9g})"
                 )
 
     def on_grid(self, points: int) -> Array:
-        """u on a uniform grid, exact whatever the number of modes."""
-        stride = max(math.ceil(2 * self.v.shape[1] / points), 1)
-        return np.fft.irfft(self.v, stride * points, norm="forward")[:, ::stride]
+        """u on a uniform grid, ``[S, points]``, exact whatever the number of modes."""
+        out = np.empty((len(self.rows), points))
+        for modes, rows in _by(range(len(self.rows)), lambda i: self.rows[i].v.size).items():
+            stride = max(math.ceil(2 * modes / points), 1)
+            v = np.stack([self.rows[i].v for i in rows])
+            out[rows] = np.fft.irfft(v, stride * points, norm="forward")[:, ::stride]
+        return out
 
 
-def _resized(v: Spectrum, modes: int) -> Spectrum:
-    if modes <= v.shape[1]:
-        return v[:, :modes].copy()
-    return np.pad(v, ((0, 0), (0, modes - v.shape[1])))
+def _by(items: Iterable[Any], key: Callable[[Any], int]) -> dict[int, list[Any]]:
+    groups: dict[int, list[Any]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def _moments(v: Spectrum) -> Array:
+    """Means of u and u^2, ``[2, S]``."""
+    return np.stack([v[:, 0].real, np.abs(v[:, 0]) ** 2 + 2 * (np.abs(v[:, 1:]) ** 2).sum(-1)])
+
+
+def _tail(size: Array, modes: int) -> Array:
+    """The largest of the modes in the last eighth of `modes` and beyond, relative to the largest of all."""
+    return size[:, modes - modes // 8 :].max(-1) / np.maximum(size.max(-1), 1e-300)
 
 
 def spectrum(u: Array) -> Spectrum:
@@ -602,8 +663,7 @@ def solve(
 ) -> Array:
     """Solutions of an evolution equation on a periodic line, ``[S, keep, resolution]``, float64.
 
-    Rows are solved in groups of `GROUP`, in threads; the grid and the steps of a group depend on its rows alone, and
-    the result does not depend on the number of threads.
+    Convention: a row depends on itself alone, bit for bit: neither on the rows beside it nor on the number of threads.
 
     Args:
         equation: any whose highest x-derivative is linear with a coefficient that depends on t only.
@@ -627,33 +687,36 @@ def solve(
     keep = times.size if keep is None else keep
     start = spectrum(initial)
     modes = _rung(max(FEWEST_MODES, start.shape[1]))
+    start = np.pad(start, ((0, 0), (0, modes - start.shape[1])))
     out = np.empty((samples, keep, resolution))
-    groups = [range(i, min(i + GROUP, samples)) for i in range(0, samples, GROUP)]
-    done = [0] * len(groups)
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    size = min(MOST_ROWS, -(-samples // workers))
+    parts = [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
+    done = [0] * len(parts)
     stop = threading.Event()
 
     def work(which: int) -> None:
-        rows = groups[which]
-        group = _Group(run, _resized(start[rows.start : rows.stop], modes), first + rows.start)
+        part = parts[which]
+        rows = _Rows(run, start[part], first + part.start)
         for j in range(times.size):
             if stop.is_set():
                 return
             if j:
-                group.interval(j - 1)
+                rows.interval(j - 1)
             if j >= times.size - keep:
-                out[rows.start : rows.stop, j - (times.size - keep)] = group.on_grid(resolution)
+                out[part, j - (times.size - keep)] = rows.on_grid(resolution)
             done[which] = j + 1
 
-    workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(min(workers, len(groups)) or 1) as pool:
-        futures = [pool.submit(work, i) for i in range(len(groups))]
+    with ThreadPoolExecutor(min(workers, len(parts)) or 1) as pool:
+        futures = [pool.submit(work, i) for i in range(len(parts))]
         try:
             while True:
                 finished, pending = wait(futures, timeout=0.1)
                 for future in finished:
                     future.result()
                 if progress is not None:
-                    progress(sum(done) / (times.size * len(groups)))
+                    progress(sum(done) / (times.size * len(parts)))
                 if not pending:
                     return out
         except BaseException:
