@@ -84,7 +84,8 @@ def _save(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: Run,
     tensors = {f"field.{name}": p for name, p in field.named_parameters()}
     for name, p in field.named_parameters():
         for moment in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{moment}.{name}"] = optimizer.state[p][moment]
+            if moment in optimizer.state[p]:  # an objective may leave parameters out, and Adam then keeps nothing
+                tensors[f"{moment}.{name}"] = optimizer.state[p][moment]
     run.save_tensors(stage, tensors, {"step": step})
 
 
@@ -102,11 +103,12 @@ def _restore(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: R
         for name, p in field.named_parameters():
             try:
                 p.copy_(tensors[f"field.{name}"])
-                optimizer.state[p] = {
-                    "step": torch.tensor(float(step)),
-                    "exp_avg": tensors[f"exp_avg.{name}"],
-                    "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
-                }
+                if f"exp_avg.{name}" in tensors:
+                    optimizer.state[p] = {
+                        "step": torch.tensor(float(step)),
+                        "exp_avg": tensors[f"exp_avg.{name}"],
+                        "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
+                    }
             except (KeyError, RuntimeError):
                 raise UserError(f"the checkpoint of the {stage} stage belongs to another field") from None
     run.rewind(stage, step)
