@@ -22,8 +22,8 @@ inline void check_tensor(const char* op, const char* name, const torch::stable::
   STD_TORCH_CHECK(t.scalar_type() == dtype, op, ": `", name, "` must have the dtype of `points`");
   const auto sizes = t.sizes();
   const std::vector<std::int64_t> got(sizes.begin(), sizes.end());
-  STD_TORCH_CHECK(got == shape, op, ": `", name, "` must have shape ", shape_text(shape.data(), shape.size()),
-                  ", got ", shape_text(got.data(), got.size()));
+  STD_TORCH_CHECK(got == shape, op, ": `", name, "` must have shape ", shape_text(shape.data(), shape.size()), ", got ",
+                  shape_text(got.data(), got.size()));
   STD_TORCH_CHECK(t.is_contiguous(), op, ": `", name, "` must be contiguous");
 }
 

@@ -59,8 +59,7 @@ PYBIND11_MODULE(_C, m) {
       },
       "The instruction sets compiled in.");
   m.def("available_isas", &available, "Those that this machine offers.");
-  m.def(
-      "isa", [] { return std::string(symflow::isa_names[int(symflow::selected_isa())]); }, "The one in use.");
+  m.def("isa", [] { return std::string(symflow::isa_names[int(symflow::selected_isa())]); }, "The one in use.");
   m.def(
       "select_isa",
       [](const std::string& name) {

@@ -6,6 +6,7 @@ Strings may come from anywhere, so they are never executed: only numbers, the na
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,10 +21,13 @@ FUNCTIONS: dict[str, Any] = {f.__name__: f for f in (sympy.exp, sympy.log, sympy
 
 LONGEST = 2_000  # characters: far above any equation, far below what could exhaust a parser
 DEEPEST = 50  # nested parentheses, signs and powers
-LARGEST_EXPONENT = 64  # of a number raised to a number, so that 9**9**9 is refused instead of computed
+LARGEST_EXPONENT = 64  # so that 9**9**9 is refused instead of computed
+LARGEST_NUMBER = 10**308  # the range of float64, for numerators, denominators and the value of any constant
+MOST_TERMS = 1_000  # of the formula multiplied out, as later steps may do
 
 _TOKEN = re.compile(
-    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d{1,3})?|\.\d+(?:[eE][+-]?\d{1,3})?)|([A-Za-z_]\w*)|(\*\*|[-+*/^()=]))"
+    r"\s*(?:([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?)"
+    r"|([A-Za-z_][A-Za-z0-9_]*)|(\*\*|[-+*/^()=]))"
 )
 
 
@@ -38,7 +42,7 @@ def parse(text: str, symbols: Mapping[str, sympy.Expr]) -> sympy.Expr:
         symbols: the names it may use, with what they stand for.
 
     Raises:
-        UserError: the text is no formula; the sentence points at the column.
+        UserError: the text is no formula, or too large a one (the constants above); the sentence points at the column.
 
     >>> t = sympy.Symbol("t")
     >>> parse("50*(exp(t/50) - 1)", {"t": t})
@@ -92,23 +96,24 @@ class _Parser:
         kind, token, column = self.tokens[self.at]
         if kind != "end":
             raise self.error(f"unexpected {token!r}", column)
+        self.bounded(value, 0)
         return value
 
     def sum(self) -> sympy.Expr:
-        value = self.product()
+        column = self.tokens[self.at][2]
+        terms = [self.product()]
         while operator := self.take("+", "-"):
-            term = self.product()
-            value = value + term if operator == "+" else value - term
-        return value
+            terms.append(self.product() if operator == "+" else -self.product())
+        return self.real(sympy.Add(*terms), column)
 
     def product(self) -> sympy.Expr:
         value = self.signed()
         while operator := self.take("*", "/"):
             column = self.tokens[self.at][2]
             factor = self.signed()
-            if operator == "/" and factor.is_zero:
-                raise self.error("division by zero", column)
-            value = value * factor if operator == "*" else value / factor
+            if operator == "/":
+                self.nonzero(factor, column)
+            value = self.real(value * factor if operator == "*" else value / factor, column)
         return value
 
     def signed(self) -> sympy.Expr:
@@ -126,32 +131,77 @@ class _Parser:
             return base
         column = self.tokens[self.at][2]
         exponent = self.signed()
-        if exponent.is_number and not (exponent.is_real and abs(exponent) <= LARGEST_EXPONENT):
+        self.bounded(base, column)
+        self.bounded(exponent, column)
+        if exponent.is_number and abs(float(exponent)) > LARGEST_EXPONENT:
             raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
-        if base.is_zero and not exponent.is_positive:
-            raise self.error("division by zero", column)
-        return base**exponent
+        if not exponent.is_positive:
+            self.nonzero(base, column)
+        return self.real(base**exponent, column)
 
     def atom(self) -> sympy.Expr:
         kind, token, column = self.tokens[self.at]
         self.at += 1
         if kind == "number":
-            return sympy.Rational(token)
+            return self.real(sympy.Rational(token), column)
         if kind == "name":
             if token in self.symbols:
                 return self.symbols[token]
             if token in FUNCTIONS:
                 self.expect("(")
-                value = FUNCTIONS[token](self.sum())
+                value = self.real(FUNCTIONS[token](self.sum()), column)
                 self.expect(")")
                 return value
             known = ", ".join([*self.symbols, *FUNCTIONS])
             raise self.error(f"unknown name {token!r} (known: {known})", column)
-        if token == "(":
+        if token == "(":  # noqa: S105
             value = self.sum()
             self.expect(")")
             return value
         raise self.error(f"unexpected {token!r}" if token else "unexpected end", column)
+
+    # Constants are kept real and in range as they are built, so that nothing ever computes with a monster.
+
+    def real(self, value: sympy.Expr, column: int) -> sympy.Expr:
+        """The value; refused when it is a constant that is no float64."""
+        if value.is_Rational:
+            if max(abs(value.p), value.q) > LARGEST_NUMBER:
+                raise self.error("number beyond 1e308 or of more than 308 digits", column)
+        elif value.is_number:
+            number = value.evalf(17)
+            if not number.is_Float:
+                raise self.error("no real number", column)
+            if not abs(number) < LARGEST_NUMBER:
+                raise self.error("number beyond 1e308", column)
+        return value
+
+    def nonzero(self, value: sympy.Expr, column: int) -> None:
+        """Refuses division by zero, and by a constant that only exact simplification could tell from zero."""
+        if value.is_zero or (value.is_number and not value.is_Rational and abs(value.evalf(17)) < 1e-100):
+            raise self.error("division by zero", column)
+
+    def bounded(self, value: sympy.Expr, column: int) -> None:
+        """Refuses what sympy may have gathered from harmless parts: ``(2*x)**60*(3*x)**60 = 2**60 3**60 x**120``."""
+        for part in sympy.preorder_traversal(value):
+            if part.is_number:
+                self.real(part, column)
+            elif part.is_Pow and part.exp.is_number and abs(float(self.real(part.exp, column))) > LARGEST_EXPONENT:
+                raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
+        if _terms(value) > MOST_TERMS:
+            raise self.error(f"more than {MOST_TERMS} terms when multiplied out", column)
+
+
+def _terms(expression: sympy.Expr) -> int:
+    """A bound on the number of terms that sympy.expand makes of an expression or of any of its parts."""
+    parts = [_terms(argument) for argument in expression.args]
+    if expression.is_Add:
+        return min(sum(parts), MOST_TERMS + 1)
+    if expression.is_Mul:
+        return min(math.prod(parts), MOST_TERMS + 1)
+    if expression.is_Pow and expression.exp.is_number:
+        n = math.ceil(abs(float(expression.exp)))
+        return min(math.comb(parts[0] + n - 1, n), MOST_TERMS + 1) if n else 1
+    return max([1, *(p for p in parts if p > MOST_TERMS)])
 
 
 def evaluate(expression: sympy.Expr, values: Mapping[sympy.Symbol, Any], functions: Mapping[str, Callable]) -> Any:

@@ -108,11 +108,17 @@ class Series:
     def __rtruediv__(self, other: Tensor | float) -> Series:
         return other * self**-1.0
 
-    def __pow__(self, exponent: int | float) -> Series:
-        if isinstance(exponent, int) and exponent >= 0:
-            result = self._constant(1.0)
-            for _ in range(exponent):
-                result = result * self
+    def __pow__(self, exponent: Series | Tensor | float) -> Series:
+        if not isinstance(exponent, (int, float)):
+            return FUNCTIONS["exp"](exponent * FUNCTIONS["log"](self))
+        if exponent >= 0 and exponent == int(exponent):  # by squaring
+            result, square, n = self._constant(1.0), self, int(exponent)
+            while n:
+                if n % 2:
+                    result = result * square
+                n //= 2
+                if n:
+                    square = square * square
             return result
 
         def taylor(a: Tensor, degree: int) -> list[Tensor]:
@@ -123,6 +129,9 @@ class Series:
             return terms
 
         return self.compose(taylor)
+
+    def __rpow__(self, base: Tensor | float) -> Series:
+        return FUNCTIONS["exp"](self * torch.log(torch.as_tensor(base, dtype=self.coefficients.dtype)))
 
     def compose(self, taylor: Callable[[Tensor, int], Sequence[Tensor]]) -> Series:
         """``f`` of the series; ``taylor(a, n)`` gives ``f(a), f'(a), ..., f^(n)(a)/n!``, by Horner's rule."""
@@ -176,7 +185,7 @@ def _cycle(*derivatives: Callable[[Tensor], Tensor]) -> Callable[[Tensor, int], 
 
 
 def _polynomial_derivatives(first: list[float], degree: int) -> list[list[float]]:
-    """Derivatives of ``y`` with ``y' = p(y)``, as polynomials in ``y`` (coefficients ascending), from y to y^(degree)."""
+    """Derivatives of ``y`` with ``y' = p(y)``, as polynomials in ``y``, coefficients ascending."""
     polynomials = [[0.0, 1.0]]
     for _ in range(degree):
         slope = [k * c for k, c in enumerate(polynomials[-1])][1:] or [0.0]

@@ -3,7 +3,7 @@
 // `Ops` names the arithmetic: Ops::Value holds one or many numbers, Ops::Scalar is the number itself, and Ops offers
 //   set(c)          c in every lane
 //   fma(a, b, c)    a b + c, rounded once where the machine can
-//   min, max        of two values
+//   min, max        of two values, the second one if either is NaN
 //   power_of_two(t) 2^n for t = n + round_shift, read off the low bits of t
 // Every polynomial is a minimax fit (Remez) on the reduced interval; its error before rounding stands beside it.
 #pragma once
@@ -43,17 +43,16 @@ struct ElementaryConstants<double> {
   static constexpr double exp_limit = 708.0;
   // e^r to 3.6e-18
   static constexpr int exp_terms = 10;
-  static constexpr double exp[exp_terms] = {0.50000000000000106271,     0.16666666666666412523,
-                                            0.041666666666530158494,    0.0083333333334944616639,
-                                            0.0013888888943630134161,   0.00019841269506578723932,
-                                            0.000024801493098887391545, 2.7557586373785180954e-6,
-                                            2.763024838532302056e-7,    2.5000061625531279587e-8};
+  static constexpr double exp[exp_terms] = {
+      0.50000000000000106271,   0.16666666666666412523,    0.041666666666530158494,    0.0083333333334944616639,
+      0.0013888888943630134161, 0.00019841269506578723932, 0.000024801493098887391545, 2.7557586373785180954e-6,
+      2.763024838532302056e-7,  2.5000061625531279587e-8};
   // 3.4e-18 and 4.7e-20
   static constexpr int turn_terms = 6;
   static constexpr double sin[turn_terms] = {-0.16666666666666632048,    0.0083333333333224191027,
                                              -0.00019841269829812394094, 2.7557313693577104872e-6,
                                              -2.5050758384975980438e-8,  1.5896811829081789746e-10};
-  static constexpr double cos[turn_terms] = {0.041666666666666599516,   -0.0013888888888874131293,
+  static constexpr double cos[turn_terms] = {0.041666666666666599516,    -0.0013888888888874131293,
                                              0.000024801587289487015915, -2.7557314353790694089e-7,
                                              2.0875723479336175962e-9,   -1.1359658863275222247e-11};
 };
@@ -73,19 +72,19 @@ SYMFLOW_HD typename Ops::Value nearest(typename Ops::Value a) {
   return (a + shift) - shift;
 }
 
+// A NaN stays one: `min` and `max` of a machine give back their second operand when either is NaN.
 template <class Ops>
 SYMFLOW_HD typename Ops::Value clamp(typename Ops::Value a, typename Ops::Scalar limit) {
-  return Ops::max(Ops::min(a, Ops::set(limit)), Ops::set(-limit));
+  return Ops::max(Ops::set(-limit), Ops::min(Ops::set(limit), a));
 }
 
-// e^x with x clamped so that the result is never 0 and never infinite: 1 / (1 + e^x) then has no NaN.
+// e^-x for |x| <= exp_limit, where neither it nor its reciprocal overflows.
 template <class Ops>
-SYMFLOW_HD typename Ops::Value clamped_exp(typename Ops::Value x) {
+SYMFLOW_HD typename Ops::Value exp_minus(typename Ops::Value x) {
   using C = ElementaryConstants<typename Ops::Scalar>;
-  x = clamp<Ops>(x, C::exp_limit);
-  const auto shifted = Ops::fma(x, Ops::set(C::log2_e), Ops::set(C::round_shift));
+  const auto shifted = Ops::fma(x, Ops::set(-C::log2_e), Ops::set(C::round_shift));
   const auto n = shifted - Ops::set(C::round_shift);
-  auto r = Ops::fma(n, Ops::set(-C::ln2_high), x);
+  auto r = Ops::fma(n, Ops::set(-C::ln2_high), -x);
   r = Ops::fma(n, Ops::set(-C::ln2_low), r);
   const auto tail = polynomial<Ops>(r, C::exp);
   return Ops::fma(r * r, tail, r + Ops::set(1)) * Ops::power_of_two(shifted);
@@ -97,21 +96,29 @@ struct Silu {
   typename Ops::Value derivative;  // s + x s (1 - s)
 };
 
-template <class Ops>
-SYMFLOW_HD typename Ops::Value sigmoid(typename Ops::Value x) {
-  return Ops::set(1) / (Ops::set(1) + clamped_exp<Ops>(-x));
+// Beyond the limit of the exponent x is replaced by the limit, where s is 0 or 1 to rounding, except in x s for
+// large x. 1 - s is taken as e^-x s, which loses no digits where s is near 1.
+template <class Ops, bool with_derivative>
+SYMFLOW_HD Silu<Ops> silu_of(typename Ops::Value x) {
+  const auto limit = ElementaryConstants<typename Ops::Scalar>::exp_limit;
+  const auto above = Ops::max(Ops::set(-limit), x);
+  const auto within = Ops::min(Ops::set(limit), above);
+  const auto e = exp_minus<Ops>(within);
+  const auto s = Ops::set(1) / (Ops::set(1) + e);
+  Silu<Ops> result;
+  result.value = above * s;
+  if constexpr (with_derivative) result.derivative = Ops::fma(within * s, e * s, s);
+  return result;
 }
 
 template <class Ops>
 SYMFLOW_HD typename Ops::Value silu(typename Ops::Value x) {
-  return x * sigmoid<Ops>(x);
+  return silu_of<Ops, false>(x).value;
 }
 
 template <class Ops>
 SYMFLOW_HD Silu<Ops> silu_with_derivative(typename Ops::Value x) {
-  const auto s = sigmoid<Ops>(x);
-  const auto value = x * s;
-  return {value, Ops::fma(value, Ops::set(1) - s, s)};
+  return silu_of<Ops, true>(x);
 }
 
 template <class Ops>

@@ -282,9 +282,8 @@ void flow_forward(const FlowArguments<T>& arguments, const Parallel& parallel, T
   const Index tiles = f.rows * f.tiles_per_row, scratch = round_up(kernel.forward_scratch(f), alignment);
   const int workers = int(std::min<Index>(tiles, parallel.workers));
   const Buffer<T> memory = zeros<T>(workers * scratch);
-  for_each_tile(tiles, workers, parallel, [&](Index tile, int worker) {
-    kernel.forward_tile(f, tile, memory.get() + worker * scratch);
-  });
+  for_each_tile(tiles, workers, parallel,
+                [&](Index tile, int worker) { kernel.forward_tile(f, tile, memory.get() + worker * scratch); });
 }
 template void flow_forward(const FlowArguments<float>&, const Parallel&, float*, float*);
 template void flow_forward(const FlowArguments<double>&, const Parallel&, double*, double*);

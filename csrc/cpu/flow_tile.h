@@ -189,11 +189,11 @@ struct Arena {
 // their activations, which the adjoint overwrites with the gradients of the pre-activations.
 template <class T>
 struct Stage {
-  T* embedded;    // columns [e + 1], the last one holds ones: the bias of the first layer is its weight
-  T *h1, *d1;     // [P][W']
-  T *h2, *d2;     // [P][W']
-  T *head, *d3;   // [P][heads H']
-  T* field;       // columns [d], the vectors V
+  T* embedded;   // columns [e + 1], the last one holds ones: the bias of the first layer is its weight
+  T *h1, *d1;    // [P][W']
+  T *h2, *d2;    // [P][W']
+  T *head, *d3;  // [P][heads H']
+  T* field;      // columns [d], the vectors V
 
   Stage(const FlowProblem<T>& f, Arena& arena, bool keep) {
     const Index wide = f.tile * f.padded_width, heads = f.tile * f.most_heads * f.padded_head_width;
@@ -214,11 +214,11 @@ struct Stage {
 // A row's heads, with its weights folded into their last layer.
 template <class T>
 struct Row {
-  std::int32_t* heads;     // indices: active ones first
+  std::int32_t* heads;  // indices: active ones first
   HeadCount count;
-  Index head_columns;      // of all evaluated heads, the row length of Stage::head
-  Index active_columns;    // of those that move points
-  T* out;                  // [d][head_columns], w_k A_k
+  Index head_columns;    // of all evaluated heads, the row length of Stage::head
+  Index active_columns;  // of those that move points
+  T* out;                // [d][head_columns], w_k A_k
   T out_bias[max_dimension];
 
   Row(const FlowProblem<T>& f, Arena& arena) {
@@ -584,12 +584,12 @@ void elementary(const T* x, Index count, T* value, T* derivative, T* cosine, T* 
 extern const FlowKernels<float> flow_float;
 extern const FlowKernels<double> flow_double;
 const FlowKernels<float> flow_float = {
-    Simd<float>::lanes,    forward_scratch<float>, backward_scratch<float>, forward_tile<float>,
-    backward_tile<float>, elementary<float>,
+    Simd<float>::lanes,  forward_scratch<float>, backward_scratch<float>,
+    forward_tile<float>, backward_tile<float>,   elementary<float>,
 };
 const FlowKernels<double> flow_double = {
-    Simd<double>::lanes,    forward_scratch<double>, backward_scratch<double>, forward_tile<double>,
-    backward_tile<double>, elementary<double>,
+    Simd<double>::lanes,  forward_scratch<double>, backward_scratch<double>,
+    forward_tile<double>, backward_tile<double>,   elementary<double>,
 };
 
 }  // namespace SYMFLOW_ISA

@@ -1,6 +1,4 @@
 // symflow::flow and symflow::flow_backward on the CPU: from tensors to the pointers of cpu/flow_cpu.h.
-#include "../cpu/flow_cpu.h"
-
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "../check.h"
+#include "../cpu/flow_cpu.h"
 
 namespace symflow {
 namespace {
@@ -57,8 +56,8 @@ FlowArguments<T> arguments(const char* op, const Tensor& points, const Tensor& w
   const ScalarType dtype = points.scalar_type();
   check_tensor(op, "points", points, dtype, {B, N, d});
   check_tensor(op, "weights", weights, dtype, {B, K});
-  const std::array<std::vector<std::int64_t>, 8> shapes = {{{W, e}, {W}, {W, W}, {W}, {K, H, W}, {K, H}, {K, d, H},
-                                                            {K, d}}};
+  const std::array<std::vector<std::int64_t>, 8> shapes = {
+      {{W, e}, {W}, {W, W}, {W}, {K, H, W}, {K, H}, {K, d, H}, {K, d}}};
   for (std::size_t i = 0; i < 8; ++i) {
     check_tensor(op, parameter_names[i], parameters[i], dtype, shapes[i]);
     a.parameters[i] = static_cast<const T*>(parameters[i].const_data_ptr());
