@@ -199,8 +199,8 @@ def gap_rank(values: Tensor, resolution: float, ceiling: float) -> int:
     below = int((values < ceiling).sum())
     if below == 0:
         return 0
-    ratios = values[1 : below + 1] / values[:below][: len(values) - 1]
-    return int(ratios.argmax()) + 1 if len(ratios) else below
+    padded = torch.cat([values, values.new_tensor([ceiling])])  # so that all values may lie below the gap
+    return int((padded[1 : below + 1] / values[:below]).argmax()) + 1
 
 
 def closed_forms(condition: Condition, rank: int) -> list[ClosedForm]:

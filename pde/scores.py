@@ -134,17 +134,35 @@ def flow_series(field: Field, points: Series, weight: Tensor, steps: int) -> Ser
     return points
 
 
+def surface_derivatives(surface: Series, order: int) -> tuple[list[Tensor], Tensor]:
+    """``U, U_X, ..., U_X^order`` and ``U_T`` at the base points of surfaces ``(X, T, U)(s, r)``.
+
+        D_X = (T_r d_s - T_s d_r)/J,    D_T = (X_s d_r - X_r d_s)/J,    J = X_s T_r - X_r T_s
+
+    Args:
+        surface: ``[C, N, 3]`` over `series.total_degree` of at least `order`.
+        order: of the highest x-derivative.
+    """
+    X, T, U = (Series(surface.truncation, column) for column in surface.coefficients.unbind(-1))
+    X_s, X_r, T_s, T_r = X.derivative(0), X.derivative(1), T.derivative(0), T.derivative(1)
+    inverse = (X_s * T_r - X_r * T_s) ** -1
+    along_s, along_r = T_r * inverse, T_s * inverse
+    derivatives = [U]
+    for _ in range(order):
+        last = derivatives[-1]
+        derivatives.append(along_s * last.derivative(0) - along_r * last.derivative(1))
+    U_T = (X_s[0, 0] * U[0, 1] - X_r[0, 0] * U[1, 0]) * inverse[0, 0]
+    return [d[0, 0] for d in derivatives], U_T
+
+
 @dataclass(frozen=True)
 class JetScore:
     """``RMS F/|terms of F|`` of the solution surface moved along each generator.
 
     The surface ``(s, r) -> (x + s, t + r, u(x + s, t + r))`` through each point, a Taylor polynomial to the order of
-    the equation, is carried through the flow to ``(X, T, U)(s, r)``. On such polynomials
-
-        D_X = (T_r d_s - T_s d_r)/J,    D_T = (X_s d_r - X_r d_s)/J,    J = X_s T_r - X_r T_s,
-
-    and ``U_X, U_XX, ..., U_T`` at the moved point follow exactly: no stencil, no grid. Half of the points move by
-    `length` and half by ``-length``, in units in which the generator has unit size on the points.
+    the equation, is carried through the flow to ``(X, T, U)(s, r)``, and ``U_X, U_XX, ..., U_T`` at the moved point
+    follow exactly (`surface_derivatives`): no stencil, no grid. Half of the points move by `length` and half by
+    ``-length``, in units in which the generator has unit size on the points.
 
     Args:
         equation: of the data.
@@ -180,16 +198,9 @@ class JetScore:
     def residual(self, surface: Series) -> Tensor:
         """The relative residual ``[N]`` at the base points of moved surfaces ``[C, N, 3]``, normalised."""
         moved = physical(surface, self.coordinates)
-        X, T, U = (Series(moved.truncation, column) for column in moved.coefficients.unbind(-1))
-        X_s, X_r, T_s, T_r = X.derivative(0), X.derivative(1), T.derivative(0), T.derivative(1)
-        inverse = (X_s * T_r - X_r * T_s) ** -1
-        along_s, along_r = T_r * inverse, T_s * inverse
-        derivatives = [U]
-        for _ in range(self.equation.order):
-            last = derivatives[-1]
-            derivatives.append(along_s * last.derivative(0) - along_r * last.derivative(1))
-        U_T = (X_s[0, 0] * U[0, 1] - X_r[0, 0] * U[1, 0]) * inverse[0, 0]
-        return relative_residual(self.equation, X[0, 0], T[0, 0], [d[0, 0] for d in derivatives], U_T)
+        X, T = moved.coefficients[0, :, :2].unbind(-1)
+        u, u_t = surface_derivatives(moved, self.equation.order)
+        return relative_residual(self.equation, X, T, u, u_t)
 
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""
