@@ -303,7 +303,7 @@ def _generators(
     points = points_of(jets, coordinates)
     coarse, scores = replace(moved, steps=moved.steps // 2)(field).tolist(), moved(field).tolist()
     infinitesimal = InfinitesimalScore(equation, coordinates, jets)(field).tolist()
-    controls = moved(_controls(field, points)).tolist()
+    spoiled = moved(controls(field, points)).tolist()
     generators = []
     for i, form in enumerate(forms):
         floor = moved.floor + abs(coarse[i] - scores[i])
@@ -316,13 +316,13 @@ def _generators(
                 valid=scores[i] <= VALID * floor,
                 verified=verified[i],
                 infinitesimal=infinitesimal[i],
-                control=controls[i],
+                control=spoiled[i],
             )
         )
     return generators
 
 
-def _controls(field: SymbolicField, points: Tensor) -> SymbolicField:
+def controls(field: SymbolicField, points: Tensor) -> SymbolicField:
     """Each generator mixed in equal parts, by size on the points, with ``u^2 d/du``."""
     spoiler = SymbolicField(field.coordinates, [{"du": "u**2"}])
     ratios = (_size(field, points) / _size(spoiler, points)).tolist()

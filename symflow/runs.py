@@ -153,14 +153,20 @@ class Run:
         Raises:
             UserError: the file is no checkpoint.
         """
-        path = self.path / f"{name}.safetensors"
-        if not path.exists():
-            return None
-        try:
-            with safe_open(path, "pt") as file:
-                about = json.loads((file.metadata() or {})["about"])
-                return {k: file.get_tensor(k) for k in file.keys()}, about  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise UserError(
-                f"{str(path)!r} must be a checkpoint of symflow, got a file that is none ({error})"
-            ) from None
+        return load_tensors(self.path / f"{name}.safetensors")
+
+
+def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The tensors of a file that `Run.save_tensors` wrote and what was kept about them; ``None`` without a file.
+
+    Raises:
+        UserError: the file is no checkpoint.
+    """
+    if not Path(path).exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {})["about"])
+            return {k: file.get_tensor(k) for k in file.keys()}, about  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise UserError(f"{str(path)!r} must be a checkpoint of symflow, got a file that is none ({error})") from None

@@ -1,0 +1,248 @@
+"""The figures of a report, as `matplotlib.figure.Figure`: pyplot and its global state take no part."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+BELOW, ABOVE, THIRD, GAP = "#2166ac", "#8c8c8c", "#b35806", "#f2e2b8"
+VALUES, CHANGES, RESIDUALS = "viridis", "RdBu_r", "inferno"
+WIDTH, DPI = 9.6, 120  # inches, dots per inch
+LEAST = 1e-17  # residuals and relative violations below it are drawn at it
+MOST_VALUES = 40  # of a spectrum
+ARROWS = (9, 15)  # rows and columns
+LONGEST_ARROW = 0.09  # of the size of the panel
+
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "text.usetex": False,
+}
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file, with the same bytes whenever it is made by the same version of matplotlib."""
+    buffer = io.BytesIO()
+    with style():
+        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def style() -> AbstractContextManager[None]:
+    """The settings under which figures are made, whatever the user's own are."""
+    return matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": matplotlib.rcParams["backend"], **STYLE})
+
+
+def spectra(panels: Sequence[tuple[str, Sequence[float], int, float]]) -> Figure:
+    """Relative violations in ascending order, with the gap shaded.
+
+    Args:
+        panels: title, values, how many are below the gap, resolution.
+    """
+    figure, axes = _row(len(panels), 3.3)
+    for ax, (title, values, rank, resolution) in zip(axes, panels, strict=True):
+        shown = np.maximum(np.asarray(values[:MOST_VALUES], dtype=float), LEAST)
+        index = np.arange(1, len(shown) + 1)
+        ax.set_yscale("log")
+        if 0 < rank < len(shown):
+            ax.axhspan(shown[rank - 1], shown[rank], color=GAP, lw=0)
+            ratio = np.log10(shown[rank] / max(shown[rank - 1], LEAST))
+            ax.text(
+                0.98,
+                np.sqrt(shown[rank - 1] * shown[rank]),
+                f"the gap: {ratio:.0f} orders of magnitude",
+                transform=ax.get_yaxis_transform(),
+                ha="right",
+                va="center",
+                color="#6b5510",
+            )
+        ax.axhline(resolution, color=ABOVE, lw=0.8, ls=":")
+        ax.plot(index[:rank], shown[:rank], "o", color=BELOW, ms=7, label=f"left valid: {rank}")
+        ax.plot(index[rank:], shown[rank:], "D", color=ABOVE, ms=4.5, label="broken")
+        ax.set_ylim(min(shown.min(), resolution) / 5, max(shown.max(), 1e-2) * 5)
+        ax.set_xlim(0.3, len(shown) + 0.7)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+        ax.set_title(title)
+        ax.set_xlabel("vector field, from best to worst")
+        ax.legend(loc="lower right", frameon=False, handletextpad=0.1)
+    axes[0].set_ylabel("relative violation")
+    return figure
+
+
+def angles(series: Mapping[str, Sequence[float]]) -> Figure:
+    """Principal angles, each set in ascending order, between 0 and a right angle."""
+    figure, (ax,) = _row(1, 0.9 + 0.55 * len(series))
+    ax.set_xscale("log")
+    for i, values in enumerate(series.values()):
+        shown = np.maximum(np.asarray(values, dtype=float), LEAST)
+        ax.plot(shown, np.full(len(shown), i), "o", color=(BELOW, THIRD, ABOVE)[i % 3], ms=8, alpha=0.75, mew=0)
+    ax.axvline(np.pi / 2, color="black", lw=0.8)
+    ax.text(np.pi / 2, len(series) - 0.45, "right angle", ha="center", va="top", fontsize=8.5, backgroundcolor="white")
+    ax.set_xlim(LEAST, 8.0)
+    ax.set_ylim(len(series) - 0.4, -0.6)
+    ax.set_yticks(range(len(series)), list(series))
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color="#e5e5e5", lw=0.6)
+    ax.set_axisbelow(True)
+    ax.set_xlabel("principal angle in radians")
+    return figure
+
+
+def learning(steps: Sequence[int], violations: np.ndarray, rank: int) -> Figure:
+    """Relative violations ``[steps, K]`` of the learned fields as learning goes on."""
+    figure, (ax,) = _row(1, 3.0)
+    shown = np.maximum(violations, LEAST)
+    ax.set_yscale("log")
+    for k in reversed(range(shown.shape[1])):
+        label = {0: "kept", rank: "left out"}.get(k)
+        ax.plot(steps, shown[:, k], color=BELOW if k < rank else ABOVE, lw=1.3 if k < rank else 0.9, label=label)
+    ax.set_xlim(min(steps), max(max(steps), min(steps) + 1))
+    ax.set_xlabel("step of learning")
+    ax.set_ylabel("relative violation")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def trajectory(
+    grid: tuple[np.ndarray, np.ndarray, np.ndarray], moved: Sequence[tuple[str, np.ndarray]], period: float | None
+) -> Figure:
+    """A trajectory in space-time, before and after.
+
+    Args:
+        grid: ``x [X]``, ``t [T]``, ``u [T, X]``.
+        moved: titles and end points ``[T, X, 3]``.
+        period: of x, when the moved trajectory is to be continued with it; the panels then show one period.
+    """
+    x, t, u = grid
+    X, T = np.meshgrid(x, t)
+    panels = [("before", np.stack([X, T, u], -1)), *moved]
+    everything = np.stack([np.ma.masked_invalid(points) for _, points in panels])
+    norm = Normalize(*_range(everything[..., 2]))
+    marked = np.unravel_index(np.nanargmax(u), u.shape)
+    figure, axes = _row(len(panels), 3.0, sharey=True)
+    left, right = (x[0], x[0] + period) if period else _range(everything[..., 0])
+    low, high = _range(everything[..., 1])
+    for ax, (title, points) in zip(axes, panels, strict=True):
+        shifts = [0.0]
+        if period:
+            first, last = np.nanmin(points[..., 0]), np.nanmax(points[..., 0])
+            shifts = [n * period for n in range(*_copies(first, last, left, right, period))]
+            points = np.concatenate([points, points[:, :1] + np.array([period, 0, 0])], 1)
+        for shift in shifts:
+            _mesh(ax, points[..., 0] + shift, points[..., 1], points[..., 2], norm, VALUES)
+            place = points[marked] + np.array([shift, 0, 0])
+            ax.plot(place[0], place[1], "o", color="white", mec="black", ms=7, clip_on=True)
+        if title != "before":
+            edge = [left, right] if period else [x[0], x[-1]]
+            ax.plot(
+                [edge[0], edge[1], edge[1], edge[0], edge[0]],
+                [t[0], t[0], t[-1], t[-1], t[0]],
+                color="black",
+                lw=1.0,
+                ls="--",
+            )
+        ax.set_xlim(left, right)
+        ax.set_ylim(low, high)
+        ax.set_title(title)
+        ax.set_xlabel("x")
+    axes[0].set_ylabel("t")
+    figure.colorbar(ScalarMappable(norm, VALUES), ax=axes, label="u", pad=0.01, aspect=25)
+    return figure
+
+
+def residuals(grid: tuple[np.ndarray, np.ndarray], maps: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Relative residuals ``[T, X]`` on one logarithmic colour scale; what is not finite counts as 1."""
+    x, t = grid
+    X, T = np.meshgrid(x, t)
+    figure, axes = _row(len(maps), 2.9, sharey=True)
+    norm = LogNorm(LEAST, 1.0)
+    for ax, (title, values) in zip(axes, maps, strict=True):
+        shown = np.clip(np.nan_to_num(values.astype(float), nan=1.0, posinf=1.0), LEAST, 1.0)
+        _mesh(ax, X, T, shown, norm, RESIDUALS)
+        ax.set_title(title)
+        ax.set_xlabel("x")
+    axes[0].set_ylabel("t")
+    bar = figure.colorbar(ScalarMappable(norm, RESIDUALS), ax=axes, label="relative residual", pad=0.01, aspect=25)
+    bar.set_ticks([1e-16, 1e-12, 1e-8, 1e-4, 1.0])
+    return figure
+
+
+def vectors(grid: tuple[np.ndarray, np.ndarray], fields: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Vector fields ``[T, X, 3]``: arrows for dx and dt, colour for du, on one scale."""
+    x, t = grid
+    X, T = np.meshgrid(x, t)
+    figure, axes = _row(len(fields), 3.1, sharey=True)
+    exact = fields[0][1]
+    size = np.array([np.ptp(x) or 1.0, np.ptp(t) or 1.0])
+    longest = np.nanmax(np.hypot(*(exact[..., :2] / size).transpose(2, 0, 1)))
+    largest = np.nanmax(np.abs(exact[..., 2]))
+    norm = Normalize(-(largest or 1.0), largest or 1.0)
+    rows = np.linspace(0, len(t) - 1, ARROWS[0] + 2).round().astype(int)[1:-1]
+    columns = np.linspace(0, len(x) - 1, ARROWS[1] + 2).round().astype(int)[1:-1]
+    for ax, (title, values) in zip(axes, fields, strict=True):
+        _mesh(ax, X, T, np.nan_to_num(values[..., 2]), norm, CHANGES)
+        if longest > 0:
+            arrows = values[np.ix_(rows, columns)][..., :2] * (LONGEST_ARROW / longest)
+            ax.quiver(
+                X[np.ix_(rows, columns)],
+                T[np.ix_(rows, columns)],
+                arrows[..., 0],
+                arrows[..., 1],
+                angles="xy",
+                scale_units="xy",
+                scale=1.0,
+                width=0.004,
+                minlength=0.2,
+                pivot="mid",
+            )
+        ax.set_xlim(x[0], x[-1])
+        ax.set_ylim(t[0], t[-1])
+        ax.set_title(title)
+        ax.set_xlabel("x")
+    axes[0].set_ylabel("t")
+    figure.colorbar(ScalarMappable(norm, CHANGES), ax=axes, label="change of u", pad=0.01, aspect=25)
+    return figure
+
+
+def _row(panels: int, height: float, sharey: bool = False) -> tuple[Figure, Sequence[Axes]]:
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI)
+    return figure, figure.subplots(1, panels, squeeze=False, sharey=sharey)[0]
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(np.min(values)), float(np.max(values))
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _copies(first: float, last: float, left: float, right: float, period: float) -> tuple[int, int]:
+    """By which multiples of the period ``[first, last]`` has to be shifted to cover ``[left, right]``."""
+    return int(np.ceil((left - last) / period)) - 1, int(np.floor((right - first) / period)) + 2
+
+
+def _mesh(ax: Axes, X: np.ndarray, T: np.ndarray, C: np.ndarray, norm: Normalize, cmap: str) -> None:
+    """Colours on a deformed grid; cells with a corner that is not finite stay empty."""
+    finite = np.isfinite(X) & np.isfinite(T) & np.isfinite(C)
+    if finite.all():
+        ax.pcolormesh(X, T, C, norm=norm, cmap=cmap, shading="gouraud")
+        return
+    X, T = np.where(finite, X, 0.0), np.where(finite, T, 0.0)
+    corners = np.where(finite, C, np.nan)
+    cells = np.ma.masked_invalid((corners[:-1, :-1] + corners[1:, :-1] + corners[:-1, 1:] + corners[1:, 1:]) / 4)
+    ax.pcolormesh(X, T, cells, norm=norm, cmap=cmap, shading="flat")

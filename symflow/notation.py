@@ -1,0 +1,194 @@
+"""How a report writes numbers and formulas, and what it calls the transformations that have a name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sympy
+from markupsafe import Markup
+from sympy.printing.mathml import mathml
+
+COORDINATES = ("x", "t", "u")
+EPSILON = sympy.Symbol("epsilon", real=True)
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_PLAIN_LEAST, _PLAIN_MOST = 1e-2, 1e4
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number as people write it, to so many digits.
+
+    >>> number(3.21e-16), number(0.482), number(0.0), number(128.0, 4)
+    ('3.2×10⁻¹⁶', '0.48', '0', '128')
+    """
+    if not math.isfinite(value):
+        return "∞" if value == math.inf else "not finite"
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    if _PLAIN_LEAST <= abs(float(f"{mantissa}e{exponent}")) < _PLAIN_MOST:
+        return f"{float(f'{mantissa}e{exponent}'):g}".replace("-", "−")
+    return f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
+
+
+def formula(*parts: sympy.Expr | str) -> Markup:
+    """Expressions and the signs between them as MathML.
+
+    >>> formula(sympy.Symbol("t"), "→", sympy.Integer(0))
+    Markup('<math><mrow><mi>t</mi><mo>→</mo><mn>0</mn></mrow></math>')
+    """
+    return Markup("<math><mrow>{}</mrow></math>").format(Markup("").join(_part(part) for part in parts))
+
+
+def _part(part: sympy.Expr | str) -> Markup:
+    if isinstance(part, str):
+        return Markup("<mo>{}</mo>").format(part)
+    # sympy writes numbers, names of symbols and markup of its own only, so nothing is left to escape
+    return Markup(mathml(part, printer="presentation").replace("&ExponentialE;", "e"))  # noqa: S704
+
+
+def combination(coefficients: Sequence[sympy.Expr], symbols: Sequence[sympy.Expr | str]) -> list[sympy.Expr | str]:
+    """The parts of ``sum c_i s_i`` for `formula`: signs between terms, parentheses around sums, ones left out."""
+    parts: list[sympy.Expr | str] = []
+    for c, symbol in zip(coefficients, symbols, strict=True):
+        if c == 0:
+            continue
+        negative = not c.is_Add and c.could_extract_minus_sign()
+        if negative:
+            c = -c
+        if parts or negative:
+            parts.append("−" if negative else "+")
+        if symbol == 1:
+            parts.append(c)
+            continue
+        if c != 1:
+            parts += ["(", c, ")"] if c.is_Add else [c]
+            parts.append("\u2062")  # invisible times
+        parts.append(symbol)
+    return parts or [sympy.Integer(0)]
+
+
+def generator(components: Sequence[sympy.Expr]) -> Markup:
+    """A vector field ``xi d/dx + tau d/dt + phi d/du`` as MathML."""
+    return formula(*combination(components, [sympy.Symbol(f"∂_{name}") for name in COORDINATES]))
+
+
+def mathtext(components: Sequence[sympy.Expr]) -> str:
+    """The same for the titles of figures, in the part of LaTeX that matplotlib sets.
+
+    >>> t = sympy.Symbol("t")
+    >>> mathtext([t, sympy.Integer(0), sympy.Integer(1)])
+    '$t\\\\,\\\\partial_x + \\\\partial_u$'
+    """
+    parts = combination(components, [rf"\partial_{name}" for name in COORDINATES])
+    words = [part if isinstance(part, str) else sympy.latex(part) for part in parts]
+    text = "".join({"\u2062": r"\,", "+": " + ", "−": " - "}.get(word, word) for word in words)
+    return f"${text.strip()}$"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A transformation that has a name.
+
+    Attributes:
+        name: for example "Galilean boost".
+        sentence: what it says of the solutions.
+        flow: where the flow of length `EPSILON` takes x, t and u; ``None`` where that is no short formula.
+    """
+
+    name: str
+    sentence: str
+    flow: tuple[sympy.Expr, sympy.Expr, sympy.Expr] | None
+
+
+def meaning(components: Sequence[sympy.Expr]) -> Meaning | None:
+    """What a generator does in plain words, ``None`` when it has no common name.
+
+    Args:
+        components: xi, tau and phi in the real symbols x, t and u.
+
+    >>> x, t, u = sympy.symbols("x t u", real=True)
+    >>> meaning([t, sympy.Integer(0), sympy.Integer(1)]).name
+    'Galilean boost'
+    """
+    x, t, u = sympy.symbols("x t u", real=True)
+    xi, tau, phi = components
+    own = [_affine(c, v) for c, v in zip(components, (x, t, u), strict=True)]
+    if all(a is not None for a in own):
+        return _separate([a for a in own if a is not None], (x, t, u))
+    e = EPSILON
+    if tau == 0 and xi.free_symbols <= {t} and phi.free_symbols <= {t}:
+        flow = (x + e * xi, t, u + e * phi)
+        if sympy.diff(xi, t, 2) == 0 and sympy.diff(phi, t) == 0 and phi != 0:
+            sentence = "Seen from a frame that moves at a constant speed, a solution is again a solution."
+            return Meaning("Galilean boost", sentence, flow)
+        sentence = "Seen from a frame whose speed changes in time in just this way, a solution is again a solution."
+        return Meaning("boost whose speed depends on time", sentence, flow)
+    slope = sympy.diff(phi, x)
+    if tau == 0 and sympy.diff(xi, t, 2) == 0 and xi.free_symbols == {t} and phi.free_symbols == {x}:
+        if slope.free_symbols or sympy.diff(xi, t).free_symbols:
+            return None
+        flow = (x + e * xi, t, sympy.expand(u + e * phi + e**2 * slope * xi / 2))
+        sentence = "Seen from a frame that moves at a constant speed, a solution plus a slope in x is again a solution."
+        return Meaning("Galilean boost of a potential", sentence, flow)
+    if own[0] is not None and own[2] is not None and tau.free_symbols == {t}:
+        if xi == 0 and phi == 0:
+            sentence = "A solution whose clock is advanced by an amount that depends on time is again a solution."
+            return Meaning("translation in the equation's own time", sentence, None)
+        sentence = "A solution that is stretched, while its clock is set in this way, is again a solution."
+        return Meaning("scaling with the equation's own time", sentence, None)
+    a = sympy.simplify(tau / t**2)
+    projective = (a * t * x, a * t**2, a * (x - t * u))
+    if (
+        a != 0
+        and not a.free_symbols
+        and all(sympy.expand(c - p) == 0 for c, p in zip(components, projective, strict=True))
+    ):
+        shrink = 1 - a * e * t
+        sentence = "Space and time are divided by one factor that depends on time, and u is adapted to it."
+        return Meaning("projective transformation", sentence, (x / shrink, t / shrink, u * shrink + a * e * x))
+    return None
+
+
+def _affine(component: sympy.Expr, variable: sympy.Symbol) -> tuple[sympy.Expr, sympy.Expr] | None:
+    """``(a, b)`` if a component is ``a v + b`` in its own coordinate v alone."""
+    if not component.free_symbols <= {variable} or sympy.diff(component, variable, 2) != 0:
+        return None
+    a = sympy.diff(component, variable)
+    return a, sympy.simplify(component - a * variable)
+
+
+def _separate(own: Sequence[tuple[sympy.Expr, sympy.Expr]], variables: Sequence[sympy.Symbol]) -> Meaning | None:
+    """Fields of which every component depends on its own coordinate alone: translations and scalings."""
+    flow = [
+        v + b * EPSILON if a == 0 else (v + b / a) * sympy.exp(a * EPSILON) - b / a
+        for (a, b), v in zip(own, variables, strict=True)
+    ]
+    moved = [v for (a, b), v in zip(own, variables, strict=True) if (a, b) != (0, 0)]
+    names = [v.name for v in moved]
+    stretched = [v.name for (a, _), v in zip(own, variables, strict=True) if a != 0]
+    if not names:
+        return None
+    ends = (flow[0], flow[1], flow[2])
+    if not stretched:
+        sentence = {
+            ("x",): "A solution that is shifted to another place is again a solution: no place is special.",
+            ("t",): "A solution that is started earlier or later is again a solution: no moment is special.",
+            ("u",): "A constant can be added to a solution: the zero of u is arbitrary.",
+        }.get(tuple(names), "A solution shifted along several axes at once is again a solution.")
+        return Meaning("translation in " + _list(names), sentence, ends)
+    if stretched != names:
+        return Meaning("scaling with a translation", "A solution can be stretched while it is shifted.", ends)
+    shifted = any(a != 0 and b != 0 for a, b in own)
+    if stretched == ["u"]:
+        return Meaning("scaling of u", "A multiple of a solution is again a solution.", ends)
+    together = "by fixed powers of one factor" if len(stretched) > 1 else "by a factor"
+    sentence = f"A solution whose {_list(stretched)} {'are' if len(stretched) > 1 else 'is'} stretched {together}"
+    sentence += ", about an origin that is not zero," if shifted else ""
+    return Meaning("scaling", sentence + " is again a solution: the equation has no size of its own.", ends)
+
+
+def _list(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
