@@ -12,6 +12,8 @@ from .data import Trajectories as Trajectories
 from .data import generate as generate
 from .discovery import discover as discover
 from .equation import Equation as Equation
+from .files import load as load
+from .files import save as save
 from .result import Generator as Generator
 from .result import Result as Result
 from .result import load_result as load_result
@@ -29,5 +31,7 @@ __all__ = [
     "Trajectories",
     "discover",
     "generate",
+    "load",
     "load_result",
+    "save",
 ]

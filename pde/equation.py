@@ -104,7 +104,7 @@ class Equation:
         """``dK/du_m`` for m = 0 ... order: the coefficients of the Frechet derivative ``D_F``."""
         return tuple(sympy.diff(self.K, derivative_symbol(m)) for m in range(self.order + 1))
 
-    def evaluate(self, expression: sympy.Expr, x_: Any, t_: Any, u_: Sequence[Any]) -> Any:
+    def evaluate(self, expression: sympy.Expr, x_: Any, t_: Any, u_: Sequence[Any] | Tensor) -> Any:
         """The value of an expression in x, t and x-derivatives of u, on tensors or truncated series.
 
         ``u_[m]`` is the m-th x-derivative of u.
@@ -160,7 +160,7 @@ class Equation:
         width = [max(i for i, j in truncation.monomials if j == r) for r in range(rows + 1)]
         # c[j] must reach far enough in s for the rows above it: each t-derivative costs `order` x-derivatives
         reach = [max(width[r] + (r - j) * self.order for r in range(j, rows + 1)) for j in range(rows + 1)]
-        coefficients = {(i, 0): u_[i] / math.factorial(i) for i in range(reach[0] + 1)}
+        coefficients: dict[tuple[int, ...], Tensor] = {(i, 0): u_[i] / math.factorial(i) for i in range(reach[0] + 1)}
         for j in range(rows):
             degree = reach[j + 1]
             sheet = Truncation([(i, k) for k in range(j + 1) for i in range(degree + 1)])

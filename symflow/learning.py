@@ -21,7 +21,9 @@ Progress = Callable[[int, dict[str, float]], None]
 class Objective(Protocol):
     """What a run minimises, and how it goes about it."""
 
-    steps: int
+    @property
+    def steps(self) -> int:
+        """How many steps the run takes."""
 
     def rate(self, step: int) -> float:
         """The learning rate at a step, from 0."""

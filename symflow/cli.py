@@ -1,0 +1,224 @@
+"""The command line: ``symflow generate | discover | report | doctor``.
+
+A mistake of the user's ends with one sentence on the standard error and exit code 2; nothing is overwritten unasked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from symflow.errors import UserError
+
+if TYPE_CHECKING:
+    from symflow.pde import Equation, Trajectories
+
+MISTAKE, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; `arguments` are those of the process by default."""
+    commands = {"generate": generate, "discover": discover, "report": report, "doctor": doctor}
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            commands,  # type: ignore[arg-type]
+            prog="symflow",
+            description="Finds the continuous symmetries of data and names them in closed form, with proof.",
+            args=arguments,
+        )
+    except UserError as error:
+        _complain(str(error))
+    except OSError as error:
+        name = f" {error.filename!r}" if error.filename else ""
+        _complain(f"the system refused a file operation on{name}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("symflow: interrupted; `--resume` continues a discovery from its last checkpoint", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _complain(sentence: str) -> None:
+    print(f"symflow: {sentence}", file=sys.stderr)
+    sys.exit(MISTAKE)
+
+
+def generate(
+    name: Annotated[str, tyro.conf.Positional],
+    samples: int,
+    out: Path,
+    seed: int = 0,
+    length: float | None = None,
+    end: float | None = None,
+    steps: int | None = None,
+    keep: int | None = None,
+    waves: int | None = None,
+    wavenumbers: tuple[int, ...] | None = None,
+    amplitude: float = 0.5,
+    resolution: int | None = None,
+    force: bool = False,
+) -> None:
+    """Makes trajectories of an equation from random waves, as an HDF5 file.
+
+    Args:
+        name: kdv, ks, burgers, nkdv or ckdv, or a formula such as "u_t + u*u_x + u_xxx = 0".
+        samples: number of trajectories.
+        out: the file to write.
+        seed: of the initial waves.
+        length: the period in x; by default the paper's, as are the others.
+        end: the last time; the first is 0.
+        steps: number of output times.
+        keep: how many of the last output times to keep.
+        waves: number of sine waves in the initial value.
+        wavenumbers: from which they are drawn.
+        amplitude: their largest amplitude.
+        resolution: points in x of the stored grid.
+        force: replace an existing file.
+    """
+    from symflow import pde
+
+    if out.exists() and not force:
+        raise UserError(f"`out` must be a new file, got {str(out)!r}, which exists; `--force` replaces it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _bars() as bars:
+        task = bars.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
+        data = pde.generate(
+            name,
+            samples,
+            seed,
+            length=length,
+            end=end,
+            steps=steps,
+            keep=keep,
+            waves=waves,
+            wavenumbers=wavenumbers,
+            amplitude=amplitude,
+            resolution=resolution,
+            progress=lambda done: bars.update(task, completed=done),
+        )
+    pde.save(data, out, overwrite=force)
+    shape = " x ".join(str(n) for n in data.u.shape)
+    print(f"{out}: {shape} values of u (trajectory, t, x), float64")
+
+
+def discover(
+    data: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    domain: Literal["periodic", "plane"] = "periodic",
+    equation: str | None = None,
+    seed: int = 0,
+    generators: int = 7,
+    steps: int = 150,
+    degree: int = 2,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Finds the symmetries of data: how many, which, how sure; with closed forms, proofs and a report.
+
+    Args:
+        data: a file of trajectories, or a formula such as "u_t = u_xx + u_x**2" to be studied without data.
+        out: the run directory to make.
+        domain: periodic, for fields with the period of the data; or plane, for any.
+        equation: what the data solve, when the file does not say: a name or a formula.
+        seed: of the sampled points and of the network.
+        generators: fields the network learns; more than there are symmetries, so that the gap shows.
+        steps: of the network's learning; 0 leaves the network out.
+        degree: of the library's polynomials in x, t and u.
+        resume: continue an interrupted run.
+        force: replace an earlier run in `out`.
+    """
+    from symflow import pde
+    from symflow.pde.evidence import collect
+    from symflow.report import write_report
+    from symflow.runs import RESULT, Run
+
+    source, identity = _read(data, equation)
+    settings = {"domain": domain, "seed": seed, "generators": generators, "steps": steps, "degree": degree}
+    config = {"command": "discover", "data": data, "equation": equation, "identity": identity, **settings}
+    run = Run(out, config, resume=resume, replace=force)
+    with _bars() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(stage: str, done: float, figures: dict[str, float]) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=1.0, note="")
+            bars.update(tasks[stage], completed=done)
+            if "loss" in figures:
+                bars.update(tasks[stage], note=f"loss {figures['loss']:.3g}")
+
+        result = pde.discover(
+            source,
+            domain,
+            seed,
+            generators=generators,
+            steps=steps,
+            degree=degree,
+            run=run,
+            progress=progress,
+        )
+        progress("report", 0.0, {})
+        result.save(run.path / RESULT)
+        trajectories = source if isinstance(source, pde.Trajectories) else None
+        run.save_tensors("evidence", collect(trajectories, result), {"rank": result.rank})
+        page = write_report(run.path)
+        progress("report", 1.0, {})
+    print(result)
+    print(f"report: {page}")
+
+
+def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Writes the figures and the page of a finished run again.
+
+    Args:
+        run: the run directory.
+    """
+    from symflow.report import write_report
+
+    print(write_report(run))
+
+
+def doctor() -> None:
+    """Says how the package was built and what it runs on."""
+    import torch
+
+    import symflow
+    from symflow import _ext
+
+    print(f"symflow {symflow.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name, value in _ext.build_info().items():
+        print(f"{name}: {value}")
+
+
+def _read(data: str, equation: str | None) -> tuple[Trajectories | Equation, str]:
+    """The data or equation, and a string that tells it from any other."""
+    from symflow import pde
+
+    path = Path(data)
+    if path.exists():
+        trajectories = pde.load(path, equation=equation)
+        content = hashlib.sha256(trajectories.u.numpy().tobytes())
+        content.update(trajectories.equation.text.encode())
+        return trajectories, content.hexdigest()
+    if data in pde.CATALOGUE or "=" in data:
+        formula = pde.CATALOGUE[data].equation if data in pde.CATALOGUE else pde.Equation(data)
+        return formula, formula.text
+    raise UserError(f"`data` must be a file of trajectories or a formula, got {data!r}, and there is no such file")
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """Progress bars on the standard error, so that results can be piped."""
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(24),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        yield bars
