@@ -381,7 +381,7 @@ def generate(
         resolution: points of the stored grid; by default the catalogue's, on which the data are resolved.
         tolerance: relative error per output interval that the step is chosen for; by default the catalogue's, and
             1e-9 for other equations.
-        workers: threads; one per available processor by default.
+        workers: processes, at most one per 8 trajectories; by default one per available processor.
         progress: called with the fraction that is done.
 
     Raises:
@@ -427,6 +427,8 @@ def generate(
     _number("amplitude", amplitude, 0.0)
     _integer("samples", samples, 1)
     _integer("seed", seed, 0)
+    if workers is not None:
+        _integer("workers", workers, 1)
     _integer("steps", chosen["steps"], 2)
     _integer("waves", chosen["waves"], 1)
     _integer("resolution", chosen["resolution"], 8, 2 * solvers.MOST_MODES)

@@ -5,8 +5,9 @@ The formula is split, not a class written per equation: with the rate ``u_t = -K
     u_t = g(t) ( L u + N(t, x, u, u_x, ...) ),        L = sum_m c_m d^m/dx^m  with constant c_m,
 
 where g is the common factor of time of the stiff linear part. In the new time ``s = int g dt`` the stiff part is
-autonomous, and ETDRK4 takes it exactly (Cox and Matthews, J. Comput. Phys. 176, 2002; coefficients by contour means
-as in Kassam and Trefethen, SIAM J. Sci. Comput. 26, 2005). For nKdV, ``s = 50 (exp(t/50) - 1)``.
+autonomous, and ETDRK4 takes it exactly, in Krogstad's form (J. Comput. Phys. 203, 2005), which loses less to stiffness
+than that of Cox and Matthews; coefficients by contour means (Kassam and Trefethen, SIAM J. Sci. Comput. 26, 2005). For
+nKdV, ``s = 50 (exp(t/50) - 1)``.
 
 Three things are chosen for each trajectory while it runs: the number of modes, by the tail of the spectrum; the step,
 by ``h sum_m max |dN/du_m| k^m <= 1.5`` on the modes that the linear part does not damp; and a smaller step where a
@@ -18,10 +19,7 @@ from __future__ import annotations
 
 import math
 import operator
-import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache, reduce
 from typing import Any
@@ -33,12 +31,14 @@ from numpy.typing import NDArray
 from symflow import expressions
 from symflow.errors import UserError
 
+from . import _processes
 from .equation import Equation, derivative_order, derivative_symbol, t, total_derivative_x, u, x
 
 Array = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
 
 MOST_ROWS = 64  # trajectories solved side by side: enough to make calls of numpy cheap, few enough for the cache
+FEWEST_ROWS = 8  # per process: below that a second one is not worth its start
 STABILITY = 1.5  # h max|u| k_max: above 2, single trajectories become NaN or drift in energy
 TAIL = 1e-9  # the last eighth of the modes, relative to the largest: above it the grid is refined
 TAIL_SPARE = 1e-11  # a smaller grid is taken only when its tail is below this
@@ -265,42 +265,51 @@ def _euler(density: sympy.Expr) -> sympy.Expr:
 
 @dataclass(frozen=True)
 class Coefficients:
-    """ETDRK4's multipliers for one step: whole and half propagator, and the weights of the nonlinear terms."""
+    """The multipliers of one step of Krogstad's scheme, ``[modes]`` or ``[S, modes]``, for ``z = h L``."""
 
-    whole: NDArray
-    half: NDArray
-    stage: NDArray
-    first: NDArray
-    middle: NDArray
-    last: NDArray
+    whole: NDArray  # exp(z)
+    half: NDArray  # exp(z/2)
+    a: NDArray  # h phi_1(z/2)/2
+    b: NDArray  # h phi_2(z/2)
+    c_first: NDArray  # h (phi_1(z) - 2 phi_2(z))
+    c_last: NDArray  # 2 h phi_2(z)
+    first: NDArray  # h (phi_1 - 3 phi_2 + 4 phi_3)
+    middle: NDArray  # h (2 phi_2 - 4 phi_3)
+    last: NDArray  # h (4 phi_3 - phi_2)
 
     def __getitem__(self, rows: slice) -> Coefficients:
         return Coefficients(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 def coefficients(z: Spectrum, h: float) -> Coefficients:
-    """ETDRK4 coefficients for ``z = h L``.
+    """The multipliers for ``z = h L``.
 
     Below ``|z| = 1`` the closed forms cancel; there they are means over a circle of radius 2 about z, which stays at
     least 1 away from the removable singularity.
     """
 
     def closed(z: Spectrum) -> Spectrum:
-        e = np.exp(z)
+        half = np.expm1(z / 2) / (z / 2)
+        one = np.expm1(z) / z
+        two = (one - 1) / z
+        three = (two - 0.5) / z
         return np.stack(
             [
-                np.expm1(z / 2) / z,
-                (-4 - z + e * (4 - 3 * z + z**2)) / z**3,
-                2 * (2 + z + e * (z - 2)) / z**3,
-                (-4 - 3 * z - z**2 + e * (4 - z)) / z**3,
+                half / 2,
+                (half - 1) / (z / 2),
+                one - 2 * two,
+                2 * two,
+                one - 3 * two + 4 * three,
+                2 * two - 4 * three,
+                4 * three - two,
             ]
         )
 
     small = np.abs(z) < 1.0
     circle = 2.0 * np.exp(2j * np.pi * (np.arange(32) + 0.5) / 32)
-    weights = np.empty((4, z.size), complex)
+    weights = np.empty((7, z.size), complex)
     weights[:, ~small] = closed(z[~small])
-    weights[:, small] = closed((z[small, None] + circle).ravel()).reshape(4, -1, 32).mean(-1)
+    weights[:, small] = closed((z[small, None] + circle).ravel()).reshape(7, -1, 32).mean(-1)
     every = [np.exp(z), np.exp(z / 2), *(h * weights)]
     if not np.any(z.imag):
         every = [c.real.copy() for c in every]
@@ -336,8 +345,8 @@ class _Grid:
         if h not in self._steps:
             c = coefficients(self.symbol * h, h)
             if self.folded is not None:
-                weights = (w * self.folded for w in (c.stage, c.first, c.middle, c.last))
-                c = Coefficients(c.whole, c.half, *weights)
+                weights = [getattr(c, f.name) for f in fields(c)]
+                c = Coefficients(*weights[:2], *(w * self.folded for w in weights[2:]))
             if len(self._steps) > 64:
                 self._steps.clear()
             self._steps[h] = c
@@ -400,7 +409,7 @@ class _Grid:
         with np.errstate(all="ignore"):
             damped = STABILITY * self.damping / speed
             limit = np.where(damped < 1e-8, STABILITY / speed, -np.log1p(-damped) / self.damping)
-        return np.where(damped >= 1.0, np.inf, limit).min(-1)
+        return np.where((damped >= 1.0) | (speed == 0.0), np.inf, limit).min(-1)
 
     def advance(self, v: Spectrum, h: Sequence[float], steps: Sequence[int], times: Sequence[Array] | None) -> Spectrum:
         """ETDRK4: row i of ``v [S, modes]`` over ``steps[i]`` steps of ``h[i]``, the most steps first.
@@ -421,27 +430,26 @@ class _Grid:
         return v
 
     def _march(self, v: Spectrum, c: Coefficients, clocks: Array | None, steps: int) -> None:
-        """ETDRK4 steps in place (Cox and Matthews, equations 26 to 29)."""
+        """Steps in place (Krogstad 2005, equation 51)."""
         N, padded = self.nonlinear, self.room(v.shape[0])
         argument = padded[:, : self.modes]  # of N
-        half, term = np.empty_like(v), np.empty_like(v)
+        term = np.empty_like(v)
         t0 = t1 = t2 = None
         for i in range(steps):
             if clocks is not None:
                 t0, t1, t2 = clocks[2 * i : 2 * i + 3, : v.shape[0]]
             argument[...] = v
             Nv = N(padded, t0)
-            np.multiply(c.half, v, out=half)
-            pull = c.stage * Nv
-            np.add(half, pull, out=argument)  # a
-            pull -= np.multiply(c.half, argument, out=term)
+            np.multiply(c.half, v, out=argument)
+            argument += np.multiply(c.a, Nv, out=term)  # a
             Na = N(padded, t1)
-            np.add(half, np.multiply(c.stage, Na, out=term), out=argument)  # b
+            np.subtract(Na, Nv, out=term)
+            term *= c.b
+            argument += term  # b
             Nb = N(padded, t1)
-            np.multiply(c.stage, Nb, out=term)
-            term += term
-            np.subtract(term, pull, out=argument)  # c = half a + stage (2 Nb - Nv)
             v *= c.whole
+            np.add(v, np.multiply(c.c_first, Nv, out=term), out=argument)
+            argument += np.multiply(c.c_last, Nb, out=term)  # c
             v += np.multiply(c.first, Nv, out=term)
             np.add(Na, Nb, out=term)
             term *= c.middle
@@ -663,7 +671,7 @@ def solve(
 ) -> Array:
     """Solutions of an evolution equation on a periodic line, ``[S, keep, resolution]``, float64.
 
-    Convention: a row depends on itself alone, bit for bit: neither on the rows beside it nor on the number of threads.
+    Convention: a row depends on itself alone, bit for bit, not on the rows beside it or the number of processes.
 
     Args:
         equation: any whose highest x-derivative is linear with a coefficient that depends on t only.
@@ -674,8 +682,8 @@ def solve(
         keep: how many of the last output times to return; all by default.
         tolerance: relative error per output interval.
         first: the index of the first row, for messages.
-        workers: threads; one per available processor by default.
-        progress: called from this thread with the fraction that is done.
+        workers: processes, at most one per 8 rows; by default one per available processor.
+        progress: called from this process with the fraction that is done.
 
     Raises:
         UserError: the equation is not of this kind, or a trajectory blows up, is not resolved or breaks a balance.
@@ -688,38 +696,20 @@ def solve(
     start = spectrum(initial)
     modes = _rung(max(FEWEST_MODES, start.shape[1]))
     start = np.pad(start, ((0, 0), (0, modes - start.shape[1])))
-    out = np.empty((samples, keep, resolution))
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    out = _processes.shared((samples, keep, resolution))
+    workers = max(min(_processes.available() if workers is None else workers, samples // FEWEST_ROWS), 1)
     size = min(MOST_ROWS, -(-samples // workers))
     parts = [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
-    done = [0] * len(parts)
-    stop = threading.Event()
 
-    def work(which: int) -> None:
+    def work(which: int, tick: Callable[[float], None]) -> None:
         part = parts[which]
         rows = _Rows(run, start[part], first + part.start)
         for j in range(times.size):
-            if stop.is_set():
-                return
             if j:
                 rows.interval(j - 1)
             if j >= times.size - keep:
                 out[part, j - (times.size - keep)] = rows.on_grid(resolution)
-            done[which] = j + 1
+            tick((j + 1) / times.size)
 
-    with ThreadPoolExecutor(min(workers, len(parts)) or 1) as pool:
-        futures = [pool.submit(work, i) for i in range(len(parts))]
-        try:
-            while True:
-                finished, pending = wait(futures, timeout=0.1)
-                for future in finished:
-                    future.result()
-                if progress is not None:
-                    progress(sum(done) / (times.size * len(parts)))
-                if not pending:
-                    return out
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    _processes.each(work, len(parts), workers, progress)
+    return out
