@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,9 @@ def _part(part: sympy.Expr | str) -> Markup:
     if isinstance(part, str):
         return Markup("<mo>{}</mo>").format(part)
     # sympy writes numbers, names of symbols and markup of its own only, so nothing is left to escape
-    return Markup(mathml(part, printer="presentation").replace("&ExponentialE;", "e"))  # noqa: S704
+    text = mathml(part, printer="presentation").replace("&ExponentialE;", "e").replace("<mo>-</mo>", "<mo>−</mo>")
+    text = re.sub(r"<mi>(x{2,})</mi>", lambda m: f"<mrow>{'<mi>x</mi>' * len(m[1])}</mrow>", text)  # italic, like u_x
+    return Markup(text)  # noqa: S704
 
 
 def combination(coefficients: Sequence[sympy.Expr], symbols: Sequence[sympy.Expr | str]) -> list[sympy.Expr | str]:
@@ -61,7 +64,7 @@ def combination(coefficients: Sequence[sympy.Expr], symbols: Sequence[sympy.Expr
         if parts or negative:
             parts.append("−" if negative else "+")
         if symbol == 1:
-            parts.append(c)
+            parts += ["(", c, ")"] if negative and c.is_Add else [c]
             continue
         if c != 1:
             parts += ["(", c, ")"] if c.is_Add else [c]
@@ -86,6 +89,14 @@ def mathtext(components: Sequence[sympy.Expr]) -> str:
     words = [part if isinstance(part, str) else sympy.latex(part) for part in parts]
     text = "".join({"\u2062": r"\,", "+": " + ", "−": " - "}.get(word, word) for word in words)
     return f"${text.strip()}$"
+
+
+def assignment(symbol: sympy.Symbol, end: sympy.Expr) -> Markup:
+    """``symbol → end`` as MathML, the symbol first where something is added to it."""
+    rest = sympy.expand(end - symbol)
+    if symbol in rest.free_symbols:
+        return formula(symbol, "→", end)
+    return formula(symbol, "→", *combination([sympy.Integer(1), rest], [symbol, sympy.Integer(1)]))
 
 
 @dataclass(frozen=True)

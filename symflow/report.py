@@ -28,7 +28,7 @@ from symflow.runs import CONFIG, METRICS, REPORT, RESULT, load_tensors, read_jso
 EVIDENCE = "evidence.safetensors"
 FIGURES = "figures"
 STAGE = "network"  # of the metrics that hold relative violations
-LONGEST_TITLE = 60  # characters of a formula above a figure
+LONGEST_TITLE = 40  # characters of a formula above a figure
 MOST_STEPS = 400  # points of a learning curve
 
 Evidence = dict[str, np.ndarray]
@@ -244,8 +244,7 @@ class _Page:
         g, e = self.result.generators[k], self.evidence
         meaning = notation.meaning(components)
         name = f"V{k + 1}"
-        title = notation.mathtext(components)
-        title = f"$V_{{{k + 1}}}$" if len(title) > LONGEST_TITLE else title
+        title = notation.mathtext(components) if len(g.formula) <= LONGEST_TITLE else f"$V_{{{k + 1}}}$"
         xi, tau, phi = components
         characteristic = notation.combination(
             [phi, -xi, -tau], [sympy.Integer(1), sympy.Symbol("u_x"), sympy.Symbol("u_t")]
@@ -253,7 +252,7 @@ class _Page:
         flow = []
         if meaning is not None and meaning.flow is not None:
             symbols = [sympy.Symbol(name, real=True) for name in notation.COORDINATES]
-            flow = [notation.formula(s, "→", end) for s, end in zip(symbols, meaning.flow, strict=True) if s != end]
+            flow = [notation.assignment(s, end) for s, end in zip(symbols, meaning.flow, strict=True) if s != end]
         return Section(
             name=name,
             generator=g,
