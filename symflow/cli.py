@@ -165,6 +165,8 @@ def discover(
         progress("report", 0.0, {})
         result.save(run.path / RESULT)
         trajectories = source if isinstance(source, pde.Trajectories) else None
+        if result.neural is not None and result.neural.field is not None:
+            run.save_field("span", result.neural.field)
         run.save_tensors("evidence", collect(trajectories, result), {"rank": result.rank})
         page = write_report(run.path)
         progress("report", 1.0, {})

@@ -92,6 +92,8 @@ def combination(coefficients: Tensor, functions: Sequence[sympy.Expr], component
         exact = {key: r * factor for key, r in snapped.items() if r is not None}
     else:
         exact = {key: sympy.Float(v, 8) for key, v in values.items()}
+    if exact[min(exact)] < 0:  # what is written first is positive
+        exact = {key: -v for key, v in exact.items()}
     form = {}
     for c, name in enumerate(components):
         form[name] = simplest(sum((v * functions[f] for (i, f), v in exact.items() if i == c), sympy.Integer(0)))

@@ -8,6 +8,7 @@ when the run is resumed.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -20,7 +21,9 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from symflow.coordinates import Coordinates
 from symflow.errors import UserError
+from symflow.fields import NeuralField
 
 CONFIG, METRICS, RESULT, REPORT = "config.json", "metrics.jsonl", "result.json", "report.html"
 _OWN = (CONFIG, METRICS, RESULT, REPORT)
@@ -145,7 +148,16 @@ class Run:
         """Writes ``name.safetensors``; `about` is kept as JSON in its header."""
         content = {k: v.detach().contiguous() for k, v in tensors.items()}
         with replacing(self.path / f"{name}.safetensors") as temporary:
-            safetensors.torch.save_file(content, temporary, metadata={"about": json.dumps(about)})
+            try:
+                safetensors.torch.save_file(content, temporary, metadata={"about": json.dumps(about)})
+            except SafetensorError as error:  # the library's name for a failed write
+                raise OSError(errno.EIO, str(error), f"{name}.safetensors") from None
+
+    def save_field(self, name: str, field: NeuralField) -> None:
+        """Writes a learned field as ``name.safetensors``; `load_field` reads it back."""
+        width, head_width = field.trunk0_bias.shape[0], field.head_bias.shape[1]
+        about = {"coordinates": field.coordinates.to_dict(), "generators": field.generators}
+        self.save_tensors(name, dict(field.named_parameters()), about | {"width": width, "head_width": head_width})
 
     def load_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What `save_tensors` wrote, or ``None``.
@@ -170,3 +182,22 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]] |
             return {k: file.get_tensor(k) for k in file.keys()}, about  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"{str(path)!r} must be a checkpoint of symflow, got a file that is none ({error})") from None
+
+
+def load_field(path: str | Path) -> NeuralField:
+    """A field that `Run.save_field` wrote: ``span.safetensors`` of a discovery, for example.
+
+    Raises:
+        UserError: there is no such file, or it holds no field.
+    """
+    loaded = load_tensors(path)
+    if loaded is None:
+        raise UserError(f"there is no file {str(path)!r}")
+    tensors, about = loaded
+    try:
+        coordinates = Coordinates(**about["coordinates"])
+        field = NeuralField(coordinates, about["generators"], about["width"], about["head_width"])
+        field.to(tensors["out_bias"].dtype).load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{str(path)!r} must hold a field, got tensors that make none ({error})") from None
+    return field

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from symflow import UserError
-from symflow.runs import Run, read_json, replacing, write_json
+from symflow import Coordinates, NeuralField, UserError
+from symflow.runs import Run, load_field, read_json, replacing, write_json
 
 
 def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:
@@ -104,6 +104,21 @@ def test_tensors_come_back(tmp_path: Path) -> None:
     assert torch.equal(loaded["a"], tensors["a"])
     assert loaded["b"].dtype == torch.float64
     assert run.load_tensors("other") is None
+
+
+def test_a_field_comes_back(tmp_path: Path) -> None:
+    coordinates = Coordinates(("x", "t"), periods=(2.0, None), offset=(1.0, 0.5))
+    field = NeuralField(coordinates, 3, width=7, head_width=5, seed=9).double()
+    run = Run(tmp_path / "run", {})
+    run.save_field("span", field)
+    again = load_field(run.path / "span.safetensors")
+    points = torch.rand(4, 2, dtype=torch.float64)
+    assert again.coordinates == coordinates
+    assert torch.equal(again(points), field(points))
+    run.save_tensors("span", {"out_bias": torch.zeros(1)}, {"coordinates": {}})
+    for path, sentence in ((run.path / "span.safetensors", "must hold a field"), (tmp_path / "no", "no file")):
+        with pytest.raises(UserError, match=sentence):
+            load_field(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04\x95", b"\xff" * 100, b"\x10" + b"\0" * 7 + b'{"a":{"dtype":"'])

@@ -1,0 +1,5 @@
+"""``python -m symflow``: the command line."""
+
+from symflow.cli import main
+
+main()

@@ -1,0 +1,158 @@
+"""The command line as a person meets it: results, sentences instead of tracebacks, runs that survive a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from symflow.runs import read_json
+
+SMALL = ["--samples", "2", "--steps", "120", "--keep", "20", "--end", "20"]
+
+
+def symflow(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "symflow", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    answer = symflow("generate", "ckdv", *SMALL, "--out", "data.h5", cwd=folder)
+    assert answer.returncode == 0, answer.stderr
+    return folder / "data.h5"
+
+
+def test_help_names_the_commands(tmp_path: Path) -> None:
+    answer = symflow("--help", cwd=tmp_path)
+    assert answer.returncode == 0
+    for command in ("generate", "discover", "report", "doctor"):
+        assert command in answer.stdout
+
+
+def test_doctor_says_what_was_built(tmp_path: Path) -> None:
+    answer = symflow("doctor", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert "built: True" in answer.stdout
+
+
+def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path) -> None:
+    answer = symflow("discover", str(data), "--out", "run", "--steps", "10", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "2*sqrt(t + 1) dx + 1/sqrt(t + 1) du" in answer.stdout
+    result = read_json(tmp_path / "run" / "result.json")
+    assert result["schema"] == 1
+    assert result["rank"] == 2
+    assert all(g["verified"] and g["valid"] for g in result["generators"])
+    assert result["generators"][0]["closed_form"] == {"dx": "1", "dt": "0", "du": "0"}
+    assert result["domain"] == "periodic"
+    assert result["truth"]["known"]
+    assert max(result["truth"]["principal_angles"]) < 1e-6
+    assert "<img" in (tmp_path / "run" / "report.html").read_text()
+    assert list((tmp_path / "run" / "figures").glob("*.png"))
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(10))
+
+    page = (tmp_path / "run" / "report.html").read_bytes()
+    (tmp_path / "run" / "report.html").unlink()
+    assert symflow("report", "run", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "run" / "report.html").read_bytes() == page
+
+    again = symflow("discover", str(data), "--out", "run", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "holds a run already" in again.stderr
+
+
+def test_discover_from_a_formula(tmp_path: Path) -> None:
+    arguments = ("discover", "u_t = u_xx + u_x**2", "--domain", "plane", "--steps", "0", "--out", "run")
+    answer = symflow(*arguments, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "2*t dx - x du" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("generate", "kvd", "--samples", "2", "--out", "a.h5"), "unknown equation 'kvd'; known by name are kdv"),
+        (("generate", "kdv", "--samples", "0", "--out", "a.h5"), "`samples` must be an integer of at least 1, got 0"),
+        (("generate", "u_t = exp(", "--samples", "1", "--out", "a.h5"), "unexpected end at column"),
+        (("discover", "none.h5", "--out", "run"), "there is no such file"),
+        (("discover", "kdv", "--out", "run", "--generators", "1000"), "`generators` must be an integer from 1 to 32"),
+        (("discover", "kdv", "--out", "run", "--resume"), "there is no file 'run/config.json'"),
+        (("report", "nowhere"), "there is no file 'nowhere/result.json'"),
+        (("discover", "bad.h5", "--out", "run", "--equation", "kdv"), "must be finite"),
+        (("discover", "junk.h5", "--out", "run"), "junk.h5"),
+        (("discover", "few.npz", "--out", "run", "--equation", "kdv"), "at least 16 profiles"),
+    ],
+)
+def test_mistakes_get_one_sentence(arguments: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    x = np.arange(64) * 2.0
+    with h5py.File(tmp_path / "bad.h5", "w") as file:
+        file["u"], file["x"], file["t"] = np.full((1, 20, 64), np.nan), x, np.arange(20.0)
+    (tmp_path / "junk.h5").write_bytes(b"junk" * 100)
+    np.savez(tmp_path / "few.npz", u=np.sin(x * np.pi / 64)[None, None] * np.ones((1, 3, 1)), x=x, t=np.arange(3.0))
+    answer = symflow(*arguments, cwd=tmp_path)
+    assert answer.returncode == 2, answer.stderr
+    assert sentence in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stderr.strip().splitlines()[-1].startswith("symflow: ")
+
+
+def test_an_existing_file_is_not_replaced(data: Path) -> None:
+    before = data.read_bytes()
+    answer = symflow("generate", "ckdv", *SMALL, "--out", str(data), cwd=data.parent)
+    assert answer.returncode == 2
+    assert "--force" in answer.stderr
+    assert data.read_bytes() == before
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk."""
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); from symflow.cli import main; main(sys.argv[1:])"
+    )
+    arguments = ["discover", "kdv", "--steps", "30", "--out", "run"]
+    command = [sys.executable, "-c", script, *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert answer.returncode == 2, answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not list(tmp_path.glob("run/.*"))  # no temporary file is left
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_bits(data: Path, tmp_path: Path) -> None:
+    """SIGKILL while the network learns; what the resumed run leaves is what an uninterrupted one leaves."""
+    arguments = ["discover", str(data), "--steps", "110"]
+    whole = symflow(*arguments, "--out", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+
+    command = [sys.executable, "-m", "symflow", *arguments, "--out", "part"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    metrics = tmp_path / "part" / "metrics.jsonl"
+    deadline = time.monotonic() + 200
+    while not (metrics.exists() and metrics.read_text().count("\n") >= 60):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "part" / "result.json").exists()
+
+    resumed = symflow(*arguments, "--out", "part", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    for name in ("metrics.jsonl", "network.safetensors", "evidence.safetensors", "span.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "part" / name).read_bytes(), name
+    results = [read_json(tmp_path / folder / "result.json") for folder in ("whole", "part")]
+    for result in results:
+        del result["seconds"]  # the one thing that may differ
+    assert results[0] == results[1]
