@@ -1,0 +1,113 @@
+"""Time to discovery, and what is found: the command line on every equation, domain and seed.
+
+Every run is ``symflow generate NAME --samples 64 --seed S`` followed by ``symflow discover FILE --domain D --seed S``
+with default settings, in processes of their own, so that seconds include imports, figures and the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from _common import machine, print_table, write_results
+
+EQUATIONS = ("kdv", "ks", "burgers", "nkdv", "ckdv")
+DIMENSIONS = {"plane": (4, 3, 5, 4, 4), "periodic": (3, 3, 3, 3, 2)}
+HEADER = (
+    "equation",
+    "domain",
+    "seed",
+    "rank",
+    "expected",
+    "verified",
+    "angle",
+    "rank of network",
+    "angle of network",
+    "peak MB",
+    "s",
+)
+
+
+def symflow(*arguments: str) -> tuple[float, float]:
+    """Runs the command line; wall seconds and peak resident megabytes."""
+    begun = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "symflow", *arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise SystemExit(f"symflow {' '.join(arguments)} failed")
+    return time.perf_counter() - begun, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="KdV and cKdV, one seed, 8 trajectories")
+    parser.add_argument("--out", type=Path, help="where to write the JSON")
+    parser.add_argument("--table", type=Path, help="where to write the table as Markdown")
+    arguments = parser.parse_args()
+    names = ("kdv", "ckdv") if arguments.quick else EQUATIONS
+    seeds = range(1) if arguments.quick else range(3)
+    samples = 8 if arguments.quick else 64
+
+    rows, results = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            for seed in seeds:
+                file = f"{folder}/{name}{seed}.h5"
+                making, _ = symflow("generate", name, "--samples", str(samples), "--seed", str(seed), "--out", file)
+                for domain, dimensions in DIMENSIONS.items():
+                    out = f"{folder}/{name}{seed}{domain}"
+                    seconds, peak = symflow("discover", file, "--out", out, "--domain", domain, "--seed", str(seed))
+                    result = json.loads(Path(out, "result.json").read_text())
+                    expected = dimensions[EQUATIONS.index(name)]
+                    generators, neural = result["generators"], result["neural"]
+                    angle = max(result["truth"]["principal_angles"], default=math.nan)
+                    learned = max(neural["principal_angles"], default=math.nan)
+                    verified = sum(g["verified"] and g["valid"] for g in generators)
+                    rows.append(
+                        (
+                            name,
+                            domain,
+                            seed,
+                            result["rank"],
+                            expected,
+                            f"{verified} of {len(generators)}",
+                            f"{angle:.0e}",
+                            neural["rank"],
+                            f"{learned:.0e}",
+                            f"{peak:.0f}",
+                            f"{seconds:.1f}",
+                        )
+                    )
+                    results.append(
+                        {
+                            "equation": name,
+                            "domain": domain,
+                            "seed": seed,
+                            "rank": result["rank"],
+                            "expected": expected,
+                            "generators": generators,
+                            "truth": result["truth"],
+                            "neural": neural,
+                            "generate_seconds": making,
+                            "seconds": seconds,
+                            "stages": result["seconds"],
+                            "peak_mb": peak,
+                        }
+                    )
+                    print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
+    print_table(HEADER, rows)
+    write_results("discovery", {"machine": machine(), "samples": samples, "runs": results}, arguments.out)
+    if arguments.table is not None:
+        lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in (HEADER, ("---",) * len(HEADER), *rows)]
+        arguments.table.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
