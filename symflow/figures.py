@@ -63,7 +63,8 @@ def spectra(panels: Sequence[tuple[str, Sequence[float], int, float]]) -> Figure
     """
     figure, axes = _row(len(panels), 3.2, left=0.85, between=0.65)
     for ax, (title, values, rank, resolution) in zip(axes, panels, strict=True):
-        shown = np.maximum(np.asarray(values[:MOST_VALUES], dtype=float), RESOLVED * resolution)
+        shown = np.asarray(values[:MOST_VALUES], dtype=float)
+        shown = np.maximum(shown, RESOLVED * resolution)
         index = np.arange(1, len(shown) + 1)
         ax.set_yscale("log")
         if 0 < rank < len(shown):
@@ -97,7 +98,7 @@ def spectra(panels: Sequence[tuple[str, Sequence[float], int, float]]) -> Figure
 
 def angles(series: Mapping[str, Sequence[float]]) -> Figure:
     """Principal angles, each set in ascending order, between 0 and a right angle."""
-    figure, (ax,) = _row(1, 1.0 + 0.55 * len(series), left=1.95)
+    figure, (ax,) = _row(1, 0.75 + 0.55 * len(series), left=1.95, top=0.1)
     ax.set_xscale("log")
     for i, values in enumerate(series.values()):
         shown = np.maximum(np.asarray(values, dtype=float), LEAST)
@@ -116,8 +117,8 @@ def angles(series: Mapping[str, Sequence[float]]) -> Figure:
 
 def learning(steps: Sequence[int], violations: np.ndarray, rank: int) -> Figure:
     """Relative violations ``[steps, K]`` of the learned fields as learning goes on."""
-    figure, (ax,) = _row(1, 3.0, left=0.85, right=1.15)
-    shown = np.maximum(violations, LEAST)
+    figure, (ax,) = _row(1, 2.8, left=0.85, right=1.15, top=0.1)
+    shown = np.maximum(violations, violations[violations > 0].min(initial=1.0))  # an exact zero is luck, not progress
     ax.set_yscale("log")
     for k in reversed(range(shown.shape[1])):
         label = {0: "kept", rank: "left out"}.get(k)
@@ -142,7 +143,7 @@ def trajectory(
     x, t, u = grid
     X, T = np.meshgrid(x, t)
     panels = [("before", np.stack([X, T, u], -1)), *moved]
-    everything = np.stack([np.ma.masked_invalid(points) for _, points in panels])
+    everything = np.concatenate([points[np.isfinite(points).all(-1)] for _, points in panels])
     norm = Normalize(*_range(everything[..., 2]))
     inner = slice(len(t) // 4, max(len(t) * 3 // 4, 1))  # the highest point of the middle times
     row, column = np.unravel_index(np.argmax(u[inner]), u[inner].shape)
@@ -152,8 +153,9 @@ def trajectory(
     for ax, (title, points) in zip(axes, panels, strict=True):
         shifts = [0.0]
         if period:
-            first, last = np.nanmin(points[..., 0]), np.nanmax(points[..., 0])
-            shifts = [n * period for n in range(*_copies(first, last, left, right, period))]
+            finite = points[..., 0][np.isfinite(points[..., 0])]
+            if finite.size:
+                shifts = [n * period for n in range(*_copies(finite.min(), finite.max(), left, right, period))]
             points = np.concatenate([points, points[:, :1] + np.array([period, 0, 0])], 1)
         for shift in shifts:
             _mesh(ax, points[..., 0] + shift, points[..., 1], points[..., 2], norm, VALUES)
@@ -195,8 +197,9 @@ def vectors(grid: tuple[np.ndarray, np.ndarray], fields: Sequence[tuple[str, np.
     figure, axes = _row(len(fields), 2.9, right=BAR, sharey=True)
     exact = fields[0][1]
     size = np.array([np.ptp(x) or 1.0, np.ptp(t) or 1.0])
-    longest = np.nanmax(np.hypot(*(exact[..., :2] / size).transpose(2, 0, 1)))
-    largest = np.nanmax(np.abs(exact[..., 2]))
+    finite = exact[np.isfinite(exact).all(-1)]
+    longest = np.hypot(*(finite[:, :2] / size).T).max(initial=0.0)
+    largest = np.abs(finite[:, 2]).max(initial=0.0)
     norm = Normalize(-(largest or 1.0), largest or 1.0)
     rows, columns = (_every(len(axis), count) for axis, count in zip((t, x), ARROWS, strict=True))
     for ax, (title, values) in zip(axes, fields, strict=True):
@@ -230,6 +233,7 @@ def _row(
     *,
     left: float = LEFT,
     right: float = RIGHT,
+    top: float = TOP,
     between: float = BETWEEN,
     sharey: bool = False,
 ) -> tuple[Figure, Sequence[Axes]]:
@@ -237,7 +241,7 @@ def _row(
     figure = Figure(figsize=(WIDTH, height), dpi=DPI)
     axes = figure.subplots(1, panels, squeeze=False, sharey=sharey)[0]
     width = (WIDTH - left - right - (panels - 1) * between) / panels
-    figure.subplots_adjust(left / WIDTH, BOTTOM / height, 1 - right / WIDTH, 1 - TOP / height, between / width)
+    figure.subplots_adjust(left / WIDTH, BOTTOM / height, 1 - right / WIDTH, 1 - top / height, between / width)
     return figure, axes
 
 

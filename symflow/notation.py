@@ -151,15 +151,16 @@ def meaning(components: Sequence[sympy.Expr]) -> Meaning | None:
         sentence = "A solution that is stretched, while its clock is set in this way, is again a solution."
         return Meaning("scaling with the equation's own time", sentence, None)
     a = sympy.simplify(tau / t**2)
-    projective = (a * t * x, a * t**2, a * (x - t * u))
-    if (
-        a != 0
-        and not a.free_symbols
-        and all(sympy.expand(c - p) == 0 for c, p in zip(components, projective, strict=True))
-    ):
-        shrink = 1 - a * e * t
-        sentence = "Space and time are divided by one factor that depends on time, and u is adapted to it."
+    if a == 0 or a.free_symbols or sympy.expand(xi - a * t * x) != 0:
+        return None
+    shrink = 1 - a * e * t
+    sentence = "Space and time are divided by one factor that depends on time, and u is adapted to it."
+    if sympy.expand(phi - a * (x - t * u)) == 0:
         return Meaning("projective transformation", sentence, (x / shrink, t / shrink, u * shrink + a * e * x))
+    b, c = (sympy.expand(phi).coeff(power) for power in (x**2, t))
+    if sympy.expand(phi - b * x**2 - c * t) == 0 and not (b.free_symbols or c.free_symbols):
+        end = u + b * e * x**2 / shrink - c / a * sympy.log(shrink)
+        return Meaning("projective transformation of a potential", sentence, (x / shrink, t / shrink, end))
     return None
 
 
