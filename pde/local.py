@@ -36,7 +36,8 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import sympy
 import torch
@@ -115,8 +116,8 @@ def derivatives(points: Tensor, orders: tuple[int, ...], grid: Grid) -> tuple[di
     u_t = zero
     for order in sorted({1, *orders}):
         p0, p1 = _interpolant(order, m, values, divided, position, across)
-        roughness = grid.variation + sum(c.square() for c in (*p0[1:], *p1))
-        weights = 1.0 / roughness
+        squares = [c.square() for c in (*p0[1:], *p1)]
+        weights = 1.0 / torch.stack(squares).sum(0).add(grid.variation)
         weights = weights / weights.sum((0, 1))
         results[order] = (weights * p0[order]).sum((0, 1)) * (math.factorial(order) / h**order)
         if order == 1:
@@ -152,11 +153,14 @@ def _interpolant(
             step = across[..., 1:, :] if r > 0 else -across[..., :-1, :]
             return step[..., m : m + width]
 
-        nodes = [
-            stack(lambda r, s, k=k: position[s + k][..., 1 + r : T - 1 + r, :] + shift(r), 0) for k in range(count)
-        ]
-        newton = [stack(lambda r, s: inner(values, r, s) - centre, 1)]
-        newton += [stack(lambda r, s, j=j: inner(divided[j], r, s), 1) for j in range(1, count)]
+        def node(k: int, r: int, s: int) -> Tensor:
+            return position[s + k][..., 1 + r : T - 1 + r, :] + shift(r)
+
+        def coefficient(j: int, r: int, s: int) -> Tensor:
+            return inner(divided[j], r, s) - centre if j == 0 else inner(divided[j], r, s)
+
+        nodes = [stack(partial(node, k), 0) for k in range(count)]
+        newton = [stack(partial(coefficient, j), 1) for j in range(count)]
         both = [newton[-1]]  # Newton's form to monomials, u and t together
         for a, c in zip(nodes[-2::-1], newton[-2::-1], strict=True):
             both = _times_node(both, a, c)
@@ -235,7 +239,7 @@ class _RowByRow(torch.autograd.Function):
     """Numbers that each depend on one row of a tensor, and their gradient, in chunks of rows."""
 
     @staticmethod
-    def forward(ctx, function: Callable[[Tensor], Tensor], rows: Tensor, chunk: int) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, function: Callable[[Tensor], Tensor], rows: Tensor, chunk: int) -> Tensor:
         numbers, gradients = [], []
         for part in rows.split(chunk):
             with torch.enable_grad():
@@ -248,7 +252,7 @@ class _RowByRow(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, None]:
         (gradients,) = ctx.saved_tensors
         return None, grad.view(-1, *([1] * (gradients.dim() - 1))) * gradients, None
 

@@ -1,0 +1,155 @@
+"""Times one training step of the paper's own route at the paper's settings, with its peak memory.
+
+    python benchmarks/bench_paper_step.py [--quick] [--out FILE.json]
+
+KdV, batch 4, patch 64 x 64, 4 flow lengths, K = 4 slots, width 256 (`pde.slots`). The number of Runge-Kutta steps
+depends on the flow length that a step draws, so both cases are timed: 4 steps in all (alpha below 0.6 sigma) and 8.
+Each case runs in a process of its own, which reports its peak resident memory with and without the step. The split
+comes from one more, profiled step. The official code's figures are a fixed reference, measured on 2 CPU cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from symflow import Coordinates, NeuralField, pde
+from symflow.pde.slots import Slots
+
+OFFICIAL: dict = {"seconds": [50.0, 90.0], "peak_gb": 6.7, "cores": 2}
+CASES = {"alpha = 0.3 sigma": (0.3, 0.6), "alpha = 0.8 sigma": (0.8, 0.4)}  # of sigma, and the share of draws it is for
+
+
+@dataclass(frozen=True)
+class AtLength(Slots):
+    """The step with a given flow length instead of a drawn one."""
+
+    fraction: float = 1.0
+
+    def draw(self, step: int, generators: int) -> tuple[Tensor, float, Tensor]:
+        patches, _, signs = super().draw(step, generators)
+        return patches, self.fraction * self.sigma, signs
+
+
+def peak_mib() -> float:
+    """The largest resident memory of this process so far."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
+    """In the child: seconds per step, their split, and memory."""
+    data = pde.load(path)
+    coordinates = Coordinates(
+        ("x", "t", "u"),
+        periods=(data.length, None, None),
+        offset=(0.0, float(data.t[0]), 0.0),
+        scale=(data.length, float(data.t[-1] - data.t[0]), float(data.u.std()) / 0.29),
+    )
+    objective = AtLength(data.equation, coordinates, data, fraction=fraction)
+    field = NeuralField(coordinates, 4, width=256)
+    _ = objective.residual, objective.sample, objective.lines  # constants of a run, not of a step
+    before = peak_mib()
+    seconds, processor_seconds = [], []
+    for step in range(repeats + 1):
+        start, start_processor = time.perf_counter(), time.process_time()
+        record = objective.backward(field, step)
+        seconds.append(time.perf_counter() - start)
+        processor_seconds.append(time.process_time() - start_processor)
+    if not all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in field.parameters()):
+        raise SystemExit(f"the gradient of the step is not finite: {record}")
+    result = {"seconds": statistics.median(seconds[1:]), "slowest": max(seconds[1:]), "fastest": min(seconds[1:])}
+    result |= {"processor_seconds": statistics.median(processor_seconds[1:])}
+    result |= {"peak_mib": peak_mib(), "before_mib": before}
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        start = time.perf_counter()
+        objective.backward(field, repeats + 1)
+        whole = time.perf_counter() - start
+    spent = {event.key: event.cpu_time_total / 1e6 for event in profile.key_averages()}
+    parts = {
+        "flow_forward": spent.get("symflow::flow", 0.0),
+        "local_score": spent.get("_RowByRow", 0.0),
+        "flow_backward": spent.get("symflow::flow_backward", 0.0),
+    }
+    parts["other"] = whole - sum(parts.values())
+    return result | {name: value / whole for name, value in parts.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one repetition instead of five")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench/paper_step.json"))
+    parser.add_argument("--measure", nargs=3, metavar=("DATA", "FRACTION", "REPEATS"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        path, fraction, repeats = arguments.measure
+        print(json.dumps(measure(Path(path), float(fraction), int(repeats))))
+        return
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kdv.h5"
+        pde.save(pde.generate("kdv", 4, 0).coarsen(256), path)
+        rows = {}
+        for name, (fraction, _) in CASES.items():
+            command = [sys.executable, __file__, "--measure", str(path), str(fraction), "1" if arguments.quick else "5"]
+            child = subprocess.run(command, check=True, capture_output=True, text=True)
+            rows[name] = json.loads(child.stdout.splitlines()[-1])
+
+    mean = sum(share * rows[name]["seconds"] for name, (_, share) in CASES.items())
+    peak = max(row["peak_mib"] for row in rows.values())
+    print(f"One step of the paper's route on KdV: batch 4, patch 64, 4 lengths, K 4, width 256; {cores()} cores\n")
+    heads = ("seconds", "range", "CPU s", "flow", "score", "flow back", "other", "peak MiB")
+    print(f"{'':<20}" + "".join(f"{head:>13}" for head in heads))
+    for name, r in rows.items():
+        shares = [f"{100 * r[k]:.0f} %" for k in ("flow_forward", "local_score", "flow_backward", "other")]
+        span = f"{r['fastest']:.1f} - {r['slowest']:.1f}"
+        cells = (f"{r['seconds']:.2f}", span, f"{r['processor_seconds']:.1f}", *shares, f"{r['peak_mib']:.0f}")
+        print(f"{name:<20}" + "".join(f"{cell:>13}" for cell in cells))
+    low, high = OFFICIAL["seconds"]
+    official = OFFICIAL["peak_gb"] * 1e9 / 2**20
+    print(f"{'mean over draws':<20}{mean:>13.2f}")
+    print(f"{'official code':<20}{'':>13}{f'{low:.0f} - {high:.0f}':>13}{'':>65}{official:>13.0f}")
+    print(f"\n{low / mean:.1f} to {high / mean:.1f} times as fast, {official / peak:.0f} times less memory;")
+    print(f"{min(r['before_mib'] for r in rows.values()):.0f} MiB of ours are torch, the data and the network.")
+
+    result = {
+        "benchmark": "paper_step",
+        "settings": {"equation": "kdv", "batch": 4, "patch": 64, "lengths": 4, "generators": 4, "width": 256},
+        "machine": {"processor": processor(), "cores": cores(), "threads": torch.get_num_threads()},
+        "torch": torch.__version__,
+        "cases": rows,
+        "mean_seconds": mean,
+        "peak_mib": peak,
+        "official": OFFICIAL,
+    }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"\nwritten to {arguments.out}")
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+if __name__ == "__main__":
+    main()
