@@ -153,15 +153,15 @@ def discover(
             with stage("network"):
                 objective = Subspace(JetForms.of(equation, jets, coordinates, seed), generators, steps)
                 neural = _learn(objective, coordinates, seed, run, tell)
-                field = neural.field
-                if field is not None:
-                    values = field(fresh).detach()
-                    symbolic = SymbolicField(coordinates, texts)(fresh) if texts else None
+            if neural.field is not None:
+                with stage("comparison"), torch.no_grad():
+                    values = neural.field(fresh)
+                    closed = SymbolicField(coordinates, texts)(fresh) if texts else None
                     neural = replace(
                         neural,
-                        scores=replace(moved, steps=8)(field).tolist(),
+                        scores=replace(moved, steps=moved.steps // 2)(neural.field).tolist(),
                         principal_angles=_angles(values, truth, fresh) if truth else [],
-                        agreement=subspace_angles(values, symbolic).tolist() if symbolic is not None else [],
+                        agreement=[] if closed is None else subspace_angles(values, closed).tolist(),
                     )
     return Result(
         equation=equation,
