@@ -58,7 +58,7 @@ def combination(coefficients: Sequence[sympy.Expr], symbols: Sequence[sympy.Expr
     for c, symbol in zip(coefficients, symbols, strict=True):
         if c == 0:
             continue
-        negative = not c.is_Add and c.could_extract_minus_sign()
+        negative = all(term.could_extract_minus_sign() for term in sympy.Add.make_args(c))
         if negative:
             c = -c
         if parts or negative:
@@ -136,7 +136,7 @@ def meaning(components: Sequence[sympy.Expr]) -> Meaning | None:
             sentence = "Seen from a frame that moves at a constant speed, a solution is again a solution."
             return Meaning("Galilean boost", sentence, flow)
         sentence = "Seen from a frame whose speed changes in time in just this way, a solution is again a solution."
-        return Meaning("boost whose speed depends on time", sentence, flow)
+        return Meaning("time-dependent boost", sentence, flow)
     slope = sympy.diff(phi, x)
     if tau == 0 and sympy.diff(xi, t, 2) == 0 and xi.free_symbols == {t} and phi.free_symbols == {x}:
         if slope.free_symbols or sympy.diff(xi, t).free_symbols:

@@ -82,6 +82,7 @@ def test_formulas_are_well_formed(_, form):
         ({"dx": "-1", "du": "1"}, "−∂x+∂u"),
         ({"dx": "t", "du": "-2*u"}, "t∂x−2u∂u"),
         ({"dt": "t - 1"}, "(t−1)∂t"),
+        ({"dx": "1", "dt": "-3*t - 3"}, "∂x−(3t+3)∂t"),
         ({}, "0"),
     ],
 )
