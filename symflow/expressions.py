@@ -201,6 +201,8 @@ def _terms(expression: sympy.Expr) -> int:
     if expression.is_Pow and expression.exp.is_number:
         n = math.ceil(abs(float(expression.exp)))
         return min(math.comb(parts[0] + n - 1, n), MOST_TERMS + 1) if n else 1
+    if expression.is_Pow or isinstance(expression, sympy.exp):
+        return max(parts)  # a**(b + c) becomes a product
     return max([1, *(p for p in parts if p > MOST_TERMS)])
 
 

@@ -215,6 +215,14 @@ def _silu(a: Tensor, degree: int) -> list[Tensor]:
     return [a * sigmoid[0]] + [(a * sigmoid[k] + k * sigmoid[k - 1]) / math.factorial(k) for k in range(1, degree + 1)]
 
 
+def _abs(a: Tensor, degree: int) -> list[Tensor]:
+    return [torch.abs(a), *_sign(a, degree)][: degree + 1]
+
+
+def _sign(a: Tensor, degree: int) -> list[Tensor]:
+    return [torch.sign(a)] + [torch.zeros_like(a)] * degree
+
+
 _TAYLOR: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
     "exp": _exp,
     "log": _log,
@@ -222,10 +230,12 @@ _TAYLOR: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
     "cos": _cycle(torch.cos, lambda a: -torch.sin(a), lambda a: -torch.cos(a), torch.sin),
     "tanh": _tanh,
     "silu": _silu,
+    "Abs": _abs,  # sympy's names: it makes Abs(x) of sqrt(x**2), and differentiates that to sign(x)
+    "sign": _sign,
 }
 
 FUNCTIONS: dict[str, Callable] = {
     name: (lambda value, taylor=taylor: value.compose(taylor) if isinstance(value, Series) else taylor(value, 0)[0])
     for name, taylor in _TAYLOR.items()
 }
-"""exp, log, sin, cos, tanh and silu of a `Series` or a tensor, by name."""
+"""exp, log, sin, cos, tanh, silu, Abs and sign of a `Series` or a tensor, by name."""
