@@ -14,6 +14,7 @@ from .discovery import discover as discover
 from .equation import Equation as Equation
 from .files import load as load
 from .files import save as save
+from .local import LocalScore as LocalScore
 from .result import Generator as Generator
 from .result import Result as Result
 from .result import load_result as load_result
@@ -27,6 +28,7 @@ __all__ = [
     "InfinitesimalScore",
     "JetScore",
     "Jets",
+    "LocalScore",
     "Result",
     "Trajectories",
     "discover",

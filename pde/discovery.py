@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 from symflow.fields import Field, NeuralField, SymbolicField
 from symflow.geometry import subspace_angles
-from symflow.learning import learn
+from symflow.learning import Objective, learn
 from symflow.readout import structure_constants
 from symflow.runs import Run
 from symflow.series import total_degree
@@ -34,10 +35,12 @@ from . import prolongation
 from .catalogue import entry, lookup
 from .data import Jets, Trajectories
 from .equation import Equation, t
+from .local import LocalScore
 from .neural import JetForms
 from .nullspace import closed_forms, condition, gap_rank, polynomial_library, time_functions
 from .result import COMPONENTS, Domain, Generator, NeuralSpan, Result, Spectrum
 from .scores import InfinitesimalScore, JetScore, points_of, unit_weights
+from .slots import Slots
 
 POINTS = 4_000  # of the null space
 POOL = 20_000  # from which the network draws
@@ -50,8 +53,12 @@ NULL_RESOLUTION = 1e-12
 VALID = 10.0  # times the floor
 WIDTH, FEATURES = 96, 48  # of the network
 MOST_GENERATORS = 32
+PAPER_GRID, PAPER_WIDTH = 256, 256  # the paper's points in x and its network
+NEAR = 2.0  # times the floor of the local score: a slot that is a symmetry
+DEFAULTS = {"infinitesimal": (7, 150), "local": (4, Slots.steps)}  # generators and steps of the two routes
 SPREAD = 0.5 / 3**0.5  # the standard deviation of a uniform variable on an interval of length 1
 
+Route = Literal["infinitesimal", "local"]
 Progress = Callable[[str, float, dict[str, float]], None]
 """Called with the stage, the fraction of it that is done, and figures worth showing."""
 
@@ -74,8 +81,9 @@ def discover(
     domain: Domain = "periodic",
     seed: int = 0,
     *,
-    generators: int = 7,
-    steps: int = 150,
+    score: Route = "infinitesimal",
+    generators: int | None = None,
+    steps: int | None = None,
     degree: int = 2,
     run: Run | None = None,
     progress: Progress | None = None,
@@ -89,8 +97,12 @@ def discover(
         data: trajectories; or an equation, or the name of one, whose jets are then drawn at random.
         domain: "periodic" for fields that have the period of the data in x, "plane" for any.
         seed: of the points and of the network.
-        generators: fields the network learns; more than there are symmetries, so that the gap shows.
-        steps: of the network's learning; 0 leaves the network out.
+        score: what the network learns from. "infinitesimal": the determining condition on jets, by the span's
+            Rayleigh quotient (`symflow.subspace`). "local": the paper's route, slots scored by local interpolation of
+            moved patches (`pde.slots`); needs trajectories, and hours at its own number of steps.
+        generators: fields the network learns; more than there are symmetries, so that the gap shows. By default 7,
+            and the paper's 4 for "local".
+        steps: of the network's learning; 0 leaves the network out. By default 150, and the paper's 12,800 for "local".
         degree: of the polynomials in x, t, u of the library.
         run: a run directory for metrics and checkpoints.
         progress: called as the stages go on.
@@ -104,6 +116,10 @@ def discover(
     """
     if domain not in ("periodic", "plane"):
         raise UserError(f"`domain` must be periodic or plane, got {domain!r}")
+    if score not in DEFAULTS:
+        raise UserError(f"`score` must be {' or '.join(DEFAULTS)}, got {score!r}")
+    generators = DEFAULTS[score][0] if generators is None else generators
+    steps = DEFAULTS[score][1] if steps is None else steps
     for name, value, least, most in (
         ("generators", generators, 1, MOST_GENERATORS),
         ("steps", steps, 0, 1_000_000),
@@ -139,30 +155,40 @@ def discover(
             angles = None if truth is None else _angles(null.fields(fresh, rank, coordinates), truth, fresh)
         with stage("closed forms"):
             forms = closed_forms(over_library, rank) if rank else []
+            texts = [{key: str(form[key]) for key in COMPONENTS} for form in forms]
         with stage("proofs"):
             verified = [prolongation.is_symmetry(equation, form) for form in forms]
             constants = structure_constants(forms) if forms else []
         with stage("finite flow"):
-            moved = JetScore(
-                equation, coordinates, source.jets(CHECKED, equation.jet_order(total_degree(equation.order)), seed + 2)
-            )
-            texts = [{key: str(form[key]) for key in COMPONENTS} for form in forms]
+            order = equation.jet_order(total_degree(equation.order))
+            moved = JetScore(equation, coordinates, source.jets(CHECKED, order, seed + 2))
             found = _generators(equation, coordinates, jets[:POINTS], moved, texts, verified)
-        neural = None
-        if steps:
-            with stage("network"):
-                objective = Subspace(JetForms.of(equation, jets, coordinates, seed), generators, steps)
-                neural = _learn(objective, coordinates, seed, run, tell)
-            if neural.field is not None:
-                with stage("comparison"), torch.no_grad():
-                    values = neural.field(fresh)
-                    closed = SymbolicField(coordinates, texts)(fresh) if texts else None
-                    neural = replace(
-                        neural,
-                        scores=replace(moved, steps=moved.steps // 2)(neural.field).tolist(),
-                        principal_angles=_angles(values, truth, fresh) if truth else [],
-                        agreement=[] if closed is None else subspace_angles(values, closed).tolist(),
-                    )
+    neural = None
+    if steps:
+        with stage("network"):
+
+            def learned(network: NeuralField, objective: Objective) -> None:
+                share = 1.0 / objective.steps
+                learn(network, objective, run=run, stage="network", progress=lambda n, r: tell("network", n * share, r))
+
+            if score == "local":
+                if not isinstance(data, Trajectories):
+                    raise UserError("`score` local needs trajectories, got an equation without data")
+                neural = _slots(data, coordinates, generators, steps, seed, learned)
+            else:
+                forms_on_jets = JetForms.of(equation, jets, coordinates, seed)
+                neural = _span(Subspace(forms_on_jets, generators, steps), coordinates, seed, learned)
+        if neural.field is not None:
+            with stage("comparison"), one_thread(), torch.no_grad():
+                field = neural.field.double()
+                values = field(fresh)
+                closed = SymbolicField(coordinates, texts)(fresh) if texts else None
+                neural = replace(
+                    neural,
+                    scores=replace(moved, steps=moved.steps // 2)(field).tolist(),
+                    principal_angles=_angles(values, truth, fresh) if truth else [],
+                    agreement=[] if closed is None else subspace_angles(values, closed).tolist(),
+                )
     return Result(
         equation=equation,
         name=source.name,
@@ -337,17 +363,39 @@ def _size(field: Field, points: Tensor) -> Tensor:
     return 1.0 / unit_weights(field, points)
 
 
-def _learn(objective: Subspace, coordinates: Coordinates, seed: int, run: Run | None, tell: Progress) -> NeuralSpan:
+Learn = Callable[[NeuralField, Objective], None]
+
+
+def _span(objective: Subspace, coordinates: Coordinates, seed: int, learned: Learn) -> NeuralSpan:
+    """The default route: features of one network, their span solved for."""
     network = NeuralField(coordinates, 1, width=WIDTH, head_width=FEATURES, seed=seed).double()
-    learn(
-        network,
-        objective,
-        stage="network",
-        run=run,
-        progress=lambda step, record: tell("network", step / objective.steps, record),
-    )
-    span = solve(network, objective.forms)
+    with one_thread():
+        learned(network, objective)
+        span = solve(network, objective.forms)
     values = span.values[: 2 * objective.generators]
     rank = gap_rank(values, RESOLUTION, NEURAL_CEILING)
     field = span_field(network, span, rank) if rank else None
     return NeuralSpan(Spectrum(values.tolist(), rank, RESOLUTION), [], [], [], field)
+
+
+def _slots(
+    data: Trajectories, coordinates: Coordinates, generators: int, steps: int, seed: int, learned: Learn
+) -> NeuralSpan:
+    """The paper's route: its network and grid; slots near the floor of the local score are the symmetries."""
+    if len(data.x) % PAPER_GRID == 0:
+        data = data.coarsen(PAPER_GRID)
+    network = NeuralField(coordinates, generators, width=PAPER_WIDTH, seed=seed)
+    patch = min(Slots.patch, len(data.t), len(data.x))
+    learned(network, Slots(data.equation, coordinates, data, steps=steps, patch=patch, seed=seed))
+    score = LocalScore(data.equation, coordinates, data, seed=seed)
+    with torch.no_grad():
+        scores, order = score(network).double().sort()
+    rank = int((scores <= NEAR * score.floor).sum())
+    field = None
+    if rank:
+        chosen = order[:rank]
+        field = NeuralField(coordinates, rank, width=PAPER_WIDTH, seed=seed)
+        field.load_state_dict(
+            {name: p[chosen] if name.startswith(("head", "out")) else p for name, p in network.state_dict().items()}
+        )
+    return NeuralSpan(Spectrum(scores.tolist(), rank, score.floor), [], [], [], field)

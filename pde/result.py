@@ -248,7 +248,7 @@ class Result:
             spectrum, neural = self.neural.spectrum, self.neural
             remarks.append(
                 f"network, without a library: {spectrum.rank} symmetries, gap {spectrum.below:.0e} | "
-                f"{spectrum.above:.0e}" + (f"; angle to these {max(neural.agreement):.0e} rad" * bool(neural.agreement))
+                f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in neural.agreement[-1:])
             )
             if spectrum.rank != self.rank:
                 remarks.append(
