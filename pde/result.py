@@ -6,11 +6,12 @@ import io
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
@@ -265,19 +266,83 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+class _Equation(TypedDict):
+    name: str | None
+    text: str
+    parameters: dict[str, float]
+
+
+class _Coordinates(TypedDict):
+    names: list[str]
+    periods: list[float | None]
+    offset: list[float]
+    scale: list[float]
+
+
+class _Generator(TypedDict):
+    name: str
+    closed_form: dict[str, str]
+    score: float
+    floor: float
+    valid: bool
+    verified: bool
+    infinitesimal: float
+    control: float
+
+
+class _Truth(TypedDict):
+    known: bool
+    principal_angles: list[float]
+
+
+class _Spectrum(TypedDict):
+    values: list[float]
+    rank: int
+    resolution: float
+
+
+class _Neural(_Spectrum):
+    principal_angles: list[float]
+    agreement: list[float]
+    scores: list[float]
+
+
+class _Data(TypedDict):
+    samples: int
+    residual: float | None
+
+
+class _Record(TypedDict):
+    """``result.json``, schema 1."""
+
+    schema: int
+    equation: _Equation
+    coordinates: _Coordinates
+    domain: Domain
+    rank: int
+    generators: list[_Generator]
+    structure_constants: list[list[list[float]]] | None
+    truth: _Truth
+    nullspace: _Spectrum
+    neural: _Neural | None
+    data: _Data
+    seed: int
+    seconds: dict[str, float]
+
+
 def load_result(path: str | Path) -> Result:
     """Reads ``result.json``.
 
     Raises:
         UserError: the file is missing or holds no result of this schema.
     """
-    d = read_json(path)
+    content = read_json(path)
     try:
+        d = check_type(content, _Record, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
         if d["schema"] != SCHEMA:
-            raise UserError(f"{str(path)!r} must have schema {SCHEMA}, got {d['schema']!r}")
+            raise UserError(f"{str(path)!r} must have schema {SCHEMA}, got {d['schema']}")
         neural = None
-        if d["neural"] is not None:
-            n = d["neural"]
+        if (n := d["neural"]) is not None:
             spectrum = Spectrum(n["values"], n["rank"], n["resolution"])
             neural = NeuralSpan(spectrum, n["scores"], n["principal_angles"], n["agreement"])
         return Result(
@@ -296,5 +361,5 @@ def load_result(path: str | Path) -> Result:
             seed=d["seed"],
             seconds=d["seconds"],
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{str(path)!r} must be a result of symflow, got JSON without its fields ({error})") from None
+    except (TypeCheckError, TypeError, ValueError) as error:
+        raise UserError(f"{str(path)!r} must be a result of symflow, got something else: {error}") from None

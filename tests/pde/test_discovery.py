@@ -1,0 +1,205 @@
+"""The main job on data, its laws, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from symflow import NeuralField, SymbolicField, UserError, flow, pde, principal_angles
+from symflow.pde.discovery import random_jets
+from symflow.runs import Run, read_json
+
+
+@lru_cache
+def data(name: str, samples: int = 4) -> pde.Trajectories:
+    return pde.generate(name, samples, seed=0)
+
+
+@lru_cache
+def ckdv() -> pde.Result:
+    return pde.discover(data("ckdv"), domain="plane", steps=60)
+
+
+def test_the_whole_answer_on_ckdv() -> None:
+    result = ckdv()
+    assert result.rank == 4
+    assert result.name == "ckdv"
+    assert all(g.valid and g.verified for g in result.generators)
+    for g in result.generators:
+        assert g.control > 1e6 * g.score
+        assert g.infinitesimal < 1e-12
+    assert result.truth is not None
+    assert max(result.truth) < 1e-6
+    assert result.neural is not None
+    assert result.neural.spectrum.rank == 4
+    assert max(result.neural.principal_angles) < 1e-2
+    assert max(result.neural.agreement) < 1e-2
+    assert max(result.neural.scores) < 1e-2
+    assert result.samples == 4
+    assert result.residual is not None
+    assert result.residual < 1e-4
+    text = str(result)
+    assert "4 symmetries on the plane" in text
+    assert "2*sqrt(t + 1) dx + 1/sqrt(t + 1) du" in text
+
+
+def test_structure_constants_are_those_of_the_brackets() -> None:
+    result = ckdv()
+    field = result.symbolic_field
+    points = torch.rand(20, 3, dtype=torch.float64)
+    from symflow import bracket
+
+    brackets = bracket(field, field, points)
+    constants = torch.tensor(result.structure_constants, dtype=torch.float64)
+    torch.testing.assert_close(brackets, torch.einsum("ijk,nkd->nijd", constants, field(points)), rtol=1e-9, atol=1e-9)
+
+
+def test_the_learned_span_flows_like_the_closed_forms() -> None:
+    """The learned field that lies closest to the boost moves points as the boost does."""
+    result = ckdv()
+    assert result.neural is not None
+    learned = result.neural.field
+    assert isinstance(learned, NeuralField)
+    exact = SymbolicField(result.coordinates, [{"dx": "2*sqrt(t + 1)", "du": "1/sqrt(t + 1)"}])
+    points = pde.scores.points_of(data("ckdv").jets(500, 0, seed=7), result.coordinates)
+    values, target = learned(points).detach(), exact(points)[:, 0]
+    weights = torch.linalg.lstsq(values.transpose(1, 2).flatten(0, 1), target.flatten()[:, None]).solution.T * 0.01
+    moved = flow(learned, points[None], weights)
+    expected = flow(exact, points[None], torch.tensor([[0.01]], dtype=torch.float64))
+    assert (moved - expected).norm() < 1e-2 * (expected - points).norm()
+
+
+def test_the_periodic_part_is_a_part(tmp_path: Path) -> None:
+    periodic = pde.discover(data("ckdv"), steps=0)
+    assert periodic.rank == 2
+    points = torch.rand(100, 3, dtype=torch.float64)
+    assert principal_angles(periodic.symbolic_field, ckdv().symbolic_field, points).max() < 1e-6
+    assert periodic.coordinates.periods == (128.0, None, None)
+
+
+def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
+    result = ckdv()
+    result.save(tmp_path / "result.json")
+    again = pde.load_result(tmp_path / "result.json")
+    assert again == replace(result, seconds={})
+    assert str(again) == str(result)
+    assert read_json(tmp_path / "result.json")["schema"] == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"schema": 2},
+        {"generators": [{}]},
+        {"generators": 3},
+        {"equation": {"text": "u_t", "parameters": {}, "name": None}},
+        {"coordinates": {"names": []}},
+        {"domain": "sphere"},
+        {"rank": "three"},
+        {"truth": None},
+    ],
+)
+def test_a_damaged_result_is_a_sentence(tmp_path: Path, damage: dict) -> None:
+    from symflow.runs import write_json
+
+    write_json(tmp_path / "result.json", ckdv().to_dict() | damage)
+    with pytest.raises(UserError):
+        pde.load_result(tmp_path / "result.json")
+
+
+def test_discovery_repeats_itself_bit_for_bit_with_any_number_of_threads() -> None:
+    threads = torch.get_num_threads()
+    try:
+        results = []
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(pde.discover(data("ckdv"), steps=3))
+        assert results[0] == results[1]
+    finally:
+        torch.set_num_threads(threads)
+    other = pde.discover(data("ckdv"), steps=3, seed=1)
+    assert other.neural is not None
+    assert results[0].neural is not None
+    assert other.neural.spectrum.values != results[0].neural.spectrum.values
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"domain": "torus"}, "`domain` must be periodic or plane"),
+        ({"generators": 33}, "`generators` must be an integer from 1 to 32, got 33"),
+        ({"steps": -1}, "`steps` must be an integer from 0"),
+        ({"degree": 2.0}, "`degree` must be an integer from 0 to 4"),
+        ({"score": "wild"}, "`score` must be infinitesimal or local"),
+        ({"seed": -1}, "`seed`"),
+    ],
+)
+def test_bad_arguments_are_sentences(arguments: dict, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        pde.discover(data("ckdv"), **arguments)
+
+
+def test_bad_data_are_sentences() -> None:
+    good = data("ckdv")
+    with pytest.raises(UserError, match="at least 16 profiles"):
+        pde.discover(replace(good[0], t=good.t[:3], u=good.u[:1, :3]))
+    with pytest.raises(UserError, match="must vary"):
+        pde.discover(replace(good, u=torch.ones_like(good.u)))
+    with pytest.raises(UserError, match="must be finite"):
+        replace(good, u=good.u / 0)
+    with pytest.raises(UserError, match="do not solve"):
+        pde.discover(replace(good, equation=pde.CATALOGUE["ks"].equation))
+    with pytest.raises(UserError, match="unknown equation 'kvd'"):
+        pde.discover("kvd")
+    with pytest.raises(UserError, match="must be trajectories, an equation or its name, got list"):
+        pde.discover([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="needs trajectories"):
+        pde.discover("kdv", score="local", steps=1)
+
+
+def test_random_jets_are_reproducible_and_inside_their_ranges() -> None:
+    a, b = random_jets(50, 3, seed=4, T=2.0), random_jets(50, 3, seed=4, T=2.0)
+    assert torch.equal(a.u, b.u)
+    assert a.x.min() >= 1
+    assert a.x.max() <= 2
+    assert a.t.max() <= 2
+    assert a.u[0].min() >= 0.5
+    assert a.order == 3
+
+
+def test_one_long_trajectory_is_enough_for_the_null_space() -> None:
+    result = pde.discover(data("kdv", 1), domain="plane", steps=0)
+    assert result.rank == 4
+    assert all(g.verified for g in result.generators)
+
+
+def test_the_papers_route_runs(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", {})
+    result = pde.discover(data("ckdv"), score="local", generators=2, steps=2, run=run)
+    assert result.rank == 2  # of the null space, which does not depend on the route
+    assert result.neural is not None
+    assert len(result.neural.spectrum.values) == 2
+    assert result.neural.spectrum.resolution > 0
+    assert all(math.isfinite(v) for v in result.neural.spectrum.values)
+    assert (run.path / "metrics.jsonl").read_text().count("\n") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "plane", "periodic"), [("kdv", 4, 3), ("ks", 3, 3), ("burgers", 5, 3), ("nkdv", 4, 3)]
+)
+def test_the_other_equations_on_data(name: str, plane: int, periodic: int) -> None:
+    for domain, rank in (("plane", plane), ("periodic", periodic)):
+        result = pde.discover(data(name), domain=domain, steps=60)  # type: ignore[arg-type]
+        assert result.rank == rank
+        assert all(g.valid and g.verified and g.control > 1e3 * g.score for g in result.generators)
+        assert result.truth is not None
+        assert max(result.truth) < 1e-6
+        assert result.neural is not None
+        assert result.neural.spectrum.rank == rank
+        assert max(result.neural.principal_angles) < 1e-2
