@@ -1,0 +1,220 @@
+"""The flow of a network: compiled kernels, plain torch, and torchdiffeq's adjoint.
+
+    python benchmarks/bench_flow.py [--quick] [--out FILE.json]
+
+N points in three dimensions (one periodic), 8 Runge-Kutta steps, one generator, head width 32, float32. Times are
+medians over rounds that run every contestant in turn, so that another load on the machine meets all of them. Useful
+work is ``2 (e W + W^2 + W H + H d)`` operations per point and evaluation, three times that with the backward pass; it
+is given as a share of what torch's sgemm of 2048 x 2048 matrices does in the same rounds. Peak memory beyond the
+inputs is that of a process of its own. Gradients are those of points, weights and all parameters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from _common import machine, print_table, write_results
+from torch import Tensor, nn
+from torchdiffeq import odeint_adjoint
+
+from symflow import Coordinates, NeuralField, flow
+from symflow.ops import flow_ref
+
+COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
+STEPS, HEAD_WIDTH, DIMENSION, EMBEDDING = 8, 32, 3, 4
+KERNEL, EAGER, ADJOINT = "kernel", "eager torch", "torchdiffeq adjoint"
+FORWARD, BOTH = "forward", "forward + backward"
+
+
+def adjoint(field: NeuralField, points: Tensor, weights: Tensor) -> Tensor:
+    """The same number of steps by ``odeint_adjoint``; its rk4 is the 3/8 rule, of the same order and cost."""
+
+    class Velocity(nn.Module):
+        def forward(self, _: Tensor, z: Tensor) -> Tensor:
+            return torch.einsum("bk,bnkd->bnd", weights, field(z))
+
+    return odeint_adjoint(
+        Velocity(),
+        points,
+        torch.tensor([0.0, 1.0]),
+        method="rk4",
+        options={"step_size": 1 / STEPS},
+        adjoint_params=(weights, *field.parameters()),
+    )[-1]
+
+
+FLOWS: dict[str, Callable[[NeuralField, Tensor, Tensor], Tensor]] = {
+    KERNEL: lambda field, points, weights: flow(field, points, weights, steps=STEPS),
+    EAGER: lambda field, points, weights: flow_ref(field, points, weights, STEPS),
+    ADJOINT: adjoint,
+}
+
+
+def problem(width: int, count: int) -> tuple[NeuralField, Tensor, Tensor]:
+    field = NeuralField(COORDINATES, 1, width=width, head_width=HEAD_WIDTH)
+    points = torch.randn(1, count, DIMENSION, generator=torch.Generator().manual_seed(0))
+    return field, points.requires_grad_(), torch.ones(1, 1, requires_grad=True)
+
+
+def runner(contestant: str, kind: str, width: int, count: int) -> Callable[[], object]:
+    """A call without arguments that does the work once."""
+    field, points, weights = problem(width, count)
+    wanted, direction = [points, weights, *field.parameters()], torch.ones_like(points)
+
+    def forward() -> object:
+        with torch.no_grad():
+            return FLOWS[contestant](field, points, weights)
+
+    def both() -> object:
+        return torch.autograd.grad(FLOWS[contestant](field, points, weights), wanted, direction)
+
+    return forward if kind == FORWARD else both
+
+
+def operations(kind: str, width: int, count: int) -> float:
+    per_evaluation = 2 * (EMBEDDING * width + width**2 + width * HEAD_WIDTH + HEAD_WIDTH * DIMENSION)
+    return per_evaluation * 4 * STEPS * count * (1 if kind == FORWARD else 3)
+
+
+def check(width: int) -> None:
+    """Before any timing: the kernel's values and gradients are those of plain torch in float64."""
+    field, points, weights = problem(width, 1_000)
+    exact = NeuralField(COORDINATES, 1, width=width, head_width=HEAD_WIDTH).double()
+    p, w = points.detach().double().requires_grad_(), weights.detach().double().requires_grad_()
+
+    def all_of(call: Callable, field: NeuralField, points: Tensor, weights: Tensor) -> list[Tensor]:
+        end = call(field, points, weights)
+        direction = torch.randn(end.shape, generator=torch.Generator().manual_seed(1)).to(end.dtype)
+        return [end, *torch.autograd.grad(end, [points, weights, *field.layers], direction)]
+
+    pairs = zip(all_of(FLOWS[KERNEL], field, points, weights), all_of(FLOWS[EAGER], exact, p, w), strict=True)
+    for i, (found, expected) in enumerate(pairs):
+        error = float((found - expected).detach().norm() / expected.detach().norm())
+        if not error < 2e-6:
+            raise SystemExit(f"width {width}: output {i} is off by {error:.2g} of its size; nothing is timed")
+
+
+def sgemm(size: int = 2048) -> Callable[[], object]:
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    return lambda: torch.mm(a, b)
+
+
+def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The median time of each, over rounds that run all of them in turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for i in range(rounds + 1):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            if i > 0:  # the first round warms up
+                times[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def peak_megabytes(contestant: str, kind: str, width: int, count: int) -> float | None:
+    """Measured by a process of its own; None where the system does not tell."""
+    command = [sys.executable, __file__, "--child", contestant, kind, str(width), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return float(done.stdout) if done.returncode == 0 else None
+
+
+def child(contestant: str, kind: str, width: int, count: int) -> None:
+    def status(key: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+    runner(contestant, kind, width, 64)()  # loads what loads late
+    run = runner(contestant, kind, width, count)
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = status("VmRSS")
+    run()
+    print((status("VmHWM") - before) / 1024)
+
+
+def contest(widths: list[int], count: int, rounds: int) -> list[dict]:
+    """Every contestant at every width, forward and with the backward pass."""
+    results = []
+    for width in widths:
+        for kind in (FORWARD, BOTH):
+            names = (KERNEL, EAGER) if kind == FORWARD else (KERNEL, EAGER, ADJOINT)
+            size = 2048
+            calls = {"sgemm": sgemm(size), **{name: runner(name, kind, width, count) for name in names}}
+            times = seconds(calls, rounds)
+            rate = 2 * size**3 / times["sgemm"]
+            for name in names:
+                results.append(
+                    {
+                        "contestant": name,
+                        "kind": kind,
+                        "width": width,
+                        "points": count,
+                        "seconds": times[name],
+                        "share_of_sgemm": operations(kind, width, count) / times[name] / rate,
+                        "sgemm_gflops": rate / 1e9,
+                        "speedup_of_kernel": times[name] / times[KERNEL],
+                        "peak_mb": peak_megabytes(name, kind, width, count),
+                    }
+                )
+    return results
+
+
+def growth(width: int, counts: list[int], rounds: int) -> list[dict]:
+    """The kernel's time per point for more and more points."""
+    results = []
+    for count in counts:
+        times = seconds({kind: runner(KERNEL, kind, width, count) for kind in (FORWARD, BOTH)}, rounds)
+        results.append({"points": count, **{kind: times[kind] / count for kind in times}})
+    return results
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        contestant, kind, width, count = sys.argv[2:]
+        child(contestant, kind, int(width), int(count))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer points, widths and rounds")
+    parser.add_argument("--out", type=Path, help="where to write the JSON")
+    arguments = parser.parse_args()
+    widths, count, rounds = ([64], 4_096, 3) if arguments.quick else ([64, 256], 16_384, 5)
+    counts = [256, 1_024, 4_096] if arguments.quick else [64, 256, 1_024, 4_096, 16_384, 65_536]
+
+    facts = machine()
+    print(json.dumps(facts))
+    for width in widths:
+        check(width)
+    results = contest(widths, count, rounds)
+    print_table(
+        ("contestant", "width", "kind", "ms", "% of sgemm", "kernel is faster", "peak MB"),
+        [
+            (
+                r["contestant"],
+                r["width"],
+                r["kind"],
+                f"{1e3 * r['seconds']:.0f}",
+                f"{100 * r['share_of_sgemm']:.0f}",
+                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
+                "?" if r["peak_mb"] is None else f"{r['peak_mb']:.1f}",
+            )
+            for r in results
+        ],
+    )
+    grown = growth(64, counts, rounds)
+    print()
+    print_table(
+        ("points, width 64", "forward ns per point", "with backward"),
+        [(g["points"], *(f"{1e9 * g[kind]:.0f}" for kind in (FORWARD, BOTH))) for g in grown],
+    )
+    write_results("bench_flow", {"machine": facts, "contest": results, "growth": grown}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
