@@ -70,7 +70,11 @@ def each(
     def child(which: int, pipe: Any) -> None:
         try:
             for i in range(which, count, workers):
-                work(i, lambda fraction, i=i: done.__setitem__(i, fraction))
+
+                def tick(fraction: float, i: int = i) -> None:
+                    done[i] = fraction
+
+                work(i, tick)
         except UserError as error:
             pipe.send((True, str(error)))
         except BaseException:

@@ -18,14 +18,14 @@ from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from symflow.errors import UserError
 from symflow.runs import replacing
 
+from . import _matlab
 from .catalogue import ENTRIES, entry, lookup
-from .data import Trajectories
+from .data import Trajectories, _float64
 from .equation import Equation
 
 FORMAT = "symflow trajectories 1"
@@ -34,7 +34,6 @@ MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than
 LONGEST_TEXT = 1 << 16
 _ROUNDING = 8.0  # coordinates this many units of their rounding off a uniform grid are uniform
 
-_MATLAB = b"MATLAB 5.0 MAT-file"
 _ZIP = b"PK\x03\x04"
 
 
@@ -200,7 +199,7 @@ def _read(path: Path, samples: int | None, group: str | None) -> _Raw:
                 return _from_hdf5(file5, samples, group)
         if start.startswith(_ZIP):
             return _from_npz(path)
-        if start.startswith(_MATLAB):
+        if start.startswith(_matlab.START):
             return _from_matlab(path)
     except UserError:
         raise
@@ -229,9 +228,9 @@ def _trajectories(raw: _Raw, equation: str | Equation | None, samples: int | Non
     own = about.get("format") == FORMAT
     data = Trajectories(
         equation=equation,
-        x=x,
-        t=t,
-        u=u,
+        x=_float64(x, "x"),
+        t=_float64(t, "t"),
+        u=_float64(u, "u"),
         name=found[0] if found else None,
         seed=about.get("seed") if own else None,
         settings=about.get("settings", {}) if own else {"origin": origin},
@@ -435,19 +434,10 @@ def _npz_member(archive: zipfile.ZipFile, name: str, kinds: str = "fiu") -> NDAr
         return np.lib.format.read_array(member, allow_pickle=False)
 
 
-_MATLAB_NUMBERS = ("double", "single", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-
-
 def _from_matlab(path: Path) -> _Raw:
-    held = {name: (shape, kind) for name, shape, kind in scipy.io.whosmat(str(path))}
-    chosen = "usol" if "usol" in held else "u"
-    found = {}
+    found = _matlab.arrays(path.read_bytes(), ("usol", "u", "x", "t"), int(SHARE_OF_MEMORY * _memory()))
+    chosen = "usol" if "usol" in found else "u"
     for name in (chosen, "x", "t"):
-        if name not in held:
+        if name not in found:
             raise UserError(f"`{name}` is missing in the file")
-        shape, kind = held[name]
-        if kind not in _MATLAB_NUMBERS:
-            raise UserError(f"`{name}` must be an array of real numbers, got a MATLAB {kind}")
-        _affordable(name, shape, 8, path.stat().st_size)
-        found[name] = _array(scipy.io.loadmat(str(path), variable_names=[name])[name], name)
     return _Raw(found[chosen], found["x"], found["t"], space_first=True)

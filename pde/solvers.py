@@ -77,7 +77,7 @@ def _compiled(expression: sympy.Expr) -> Callable[[dict[sympy.Symbol, Any]], Any
     return lambda values: function(argument(values))
 
 
-def _value(expression: sympy.Expr, time: float | Array) -> float | Array:
+def _value(expression: sympy.Expr, time: float | Array | None) -> float | Array:
     return expressions.evaluate(expression, {t: time}, _FUNCTIONS)
 
 
@@ -343,7 +343,7 @@ class _Grid:
 
     def coefficients(self, h: float) -> Coefficients:
         if h not in self._steps:
-            c = coefficients(self.symbol * h, h)
+            c = coefficients(np.asarray(self.symbol * h, complex), h)
             if self.folded is not None:
                 weights = [getattr(c, f.name) for f in fields(c)]
                 c = Coefficients(*weights[:2], *(w * self.folded for w in weights[2:]))
