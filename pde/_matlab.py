@@ -1,0 +1,121 @@
+"""Real arrays out of MATLAB 5 files (MathWorks, *MAT-File Format*, chapter 1).
+
+Such files are untrusted input, and scipy's reader can crash the interpreter on a damaged one. This one knows arrays of
+real numbers and nothing else, and reads no byte that it has not counted.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Collection, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symflow.errors import UserError
+
+START = b"MATLAB 5.0 MAT-file"
+
+_HEADER = 128
+_MATRIX, _COMPRESSED = 14, 15
+_NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_KINDS = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function", 17: "opaque"}
+_COMPLEX = 0x0800
+_LONGEST_HEAD = 4096  # of a compressed array: flags, dimensions, name
+
+
+def arrays(content: bytes, names: Collection[str], most: int) -> dict[str, NDArray]:
+    """The real arrays of the given names, as far as the file has them.
+
+    Args:
+        content: of the file.
+        names: of the wanted arrays; others are skipped unread.
+        most: bytes that one array may take.
+
+    Raises:
+        UserError: an array is no real one, or larger than `most`.
+        ValueError: the file ends early or contradicts itself.
+
+    >>> arrays(START + bytes(107) + b"IM", ["u"], 10**6)
+    {}
+    """
+    order = {b"IM": "<", b"MI": ">"}.get(content[126:_HEADER])
+    if order is None:
+        raise ValueError("no byte order")
+    found: dict[str, NDArray] = {}
+    for kind, body in _elements(memoryview(content)[_HEADER:], order):
+        if kind == _COMPRESSED:
+            head = zlib.decompressobj().decompress(body, _LONGEST_HEAD)
+            _, size = struct.unpack_from(order + "II", head)
+            name, limit = _name(memoryview(head)[8:], order), size + 8
+            if name not in names:
+                continue
+            if limit > most + _LONGEST_HEAD:
+                raise UserError(f"`{name}` takes {limit:,} bytes, more than the {most:,} that may be read")
+            whole = memoryview(zlib.decompressobj().decompress(body, limit))
+            kind, body = next(_elements(whole, order))
+        if kind == _MATRIX and (name := _name(body, order)) in names:
+            found[name] = _real_array(name, body, order, most)
+    return found
+
+
+def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
+    """Type and contents of each data element."""
+    at = 0
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from(order + "II", data, at)
+        if kind >> 16:  # a small element: size, type and up to four bytes in eight
+            kind, size, start, end = kind & 0xFFFF, kind >> 16, at + 4, at + 8
+            if size > 4:
+                raise ValueError("a small element of more than four bytes")
+        else:
+            start = at + 8
+            end = start + size + (-size % 8 if kind != _COMPRESSED else 0)
+        if start + size > len(data):
+            raise ValueError(f"an element of {size:,} bytes where {len(data) - start:,} are left")
+        yield kind, data[start : start + size]
+        at = end
+
+
+def _parts(body: memoryview, order: str) -> list[tuple[int, memoryview]]:
+    """Flags, dimensions, name and, where it is there whole, the real part of an array."""
+    parts = []
+    elements = _elements(body, order)
+    for _ in range(4):
+        try:
+            parts.append(next(elements))
+        except (StopIteration, ValueError):
+            break
+    if len(parts) < 3:
+        raise ValueError("an array without flags, dimensions and name")
+    return parts
+
+
+def _name(body: memoryview, order: str) -> str:
+    return bytes(_parts(body, order)[2][1]).decode("latin-1")
+
+
+def _real_array(name: str, body: memoryview, order: str, most: int) -> NDArray:
+    (_, flags), (_, dimensions), _, *real = _parts(body, order)
+    if len(flags) < 4 or len(dimensions) % 4:
+        raise ValueError("damaged flags or dimensions")
+    flag = struct.unpack_from(order + "I", flags)[0]
+    if flag & 0xFF in _KINDS or flag & _COMPLEX:
+        raise UserError(
+            f"`{name}` must be an array of real numbers, got a MATLAB {_KINDS.get(flag & 0xFF, 'complex array')}"
+        )
+    shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)
+    numbers = math.prod(shape)
+    if min(shape, default=-1) < 0 or not real or real[0][0] not in _NUMBERS:
+        raise ValueError("damaged dimensions or numbers")
+    kind, data = real[0]
+    if 8 * numbers > most:
+        raise UserError(f"`{name}` with shape {list(shape)} takes {8 * numbers:,} bytes, more than {most:,}")
+    dtype = np.dtype(order + _NUMBERS[kind])
+    if numbers * dtype.itemsize != len(data):
+        raise ValueError(f"shape {list(shape)} with {len(data):,} bytes")
+    values = np.frombuffer(data, dtype).reshape(shape, order="F")
+    single = flag & 0xFF == 7
+    return values.astype(np.float32 if single else np.float64)
