@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from _common import machine, print_table, write_results
 from torch import Tensor
 
 from symflow import Coordinates, NeuralField, pde
@@ -90,7 +89,7 @@ def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one repetition instead of five")
-    parser.add_argument("--out", type=Path, default=Path("runs/bench/paper_step.json"))
+    parser.add_argument("--out", type=Path, help="the result file")
     parser.add_argument("--measure", nargs=3, metavar=("DATA", "FRACTION", "REPEATS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -109,46 +108,30 @@ def main() -> None:
 
     mean = sum(share * rows[name]["seconds"] for name, (_, share) in CASES.items())
     peak = max(row["peak_mib"] for row in rows.values())
-    print(f"One step of the paper's route on KdV: batch 4, patch 64, 4 lengths, K 4, width 256; {cores()} cores\n")
-    heads = ("seconds", "range", "CPU s", "flow", "score", "flow back", "other", "peak MiB")
-    print(f"{'':<20}" + "".join(f"{head:>13}" for head in heads))
+    low, high = OFFICIAL["seconds"]
+    official = OFFICIAL["peak_gb"] * 1e9 / 2**20
+    print("One step of the paper's route on KdV: batch 4, patch 64, 4 lengths, K 4, width 256\n")
+    header = ("", "seconds", "range", "CPU s", "flow", "score", "flow back", "other", "peak MiB")
+    table: list[tuple[str, ...]] = []
     for name, r in rows.items():
         shares = [f"{100 * r[k]:.0f} %" for k in ("flow_forward", "local_score", "flow_backward", "other")]
         span = f"{r['fastest']:.1f} - {r['slowest']:.1f}"
         cells = (f"{r['seconds']:.2f}", span, f"{r['processor_seconds']:.1f}", *shares, f"{r['peak_mib']:.0f}")
-        print(f"{name:<20}" + "".join(f"{cell:>13}" for cell in cells))
-    low, high = OFFICIAL["seconds"]
-    official = OFFICIAL["peak_gb"] * 1e9 / 2**20
-    print(f"{'mean over draws':<20}{mean:>13.2f}")
-    print(f"{'official code':<20}{'':>13}{f'{low:.0f} - {high:.0f}':>13}{'':>65}{official:>13.0f}")
+        table.append((name, *cells))
+    table.append(("mean over draws", f"{mean:.2f}", *[""] * 7))
+    table.append(("official code, 2 cores", "", f"{low:.0f} - {high:.0f}", *[""] * 5, f"{official:.0f}"))
+    print_table(header, table)
     print(f"\n{low / mean:.1f} to {high / mean:.1f} times as fast, {official / peak:.0f} times less memory;")
     print(f"{min(r['before_mib'] for r in rows.values()):.0f} MiB of ours are torch, the data and the network.")
-
-    result = {
-        "benchmark": "paper_step",
+    content = {
+        "machine": machine(),
         "settings": {"equation": "kdv", "batch": 4, "patch": 64, "lengths": 4, "generators": 4, "width": 256},
-        "machine": {"processor": processor(), "cores": cores(), "threads": torch.get_num_threads()},
-        "torch": torch.__version__,
         "cases": rows,
         "mean_seconds": mean,
         "peak_mib": peak,
         "official": OFFICIAL,
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"\nwritten to {arguments.out}")
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
+    write_results("paper_step", content, arguments.out)
 
 
 if __name__ == "__main__":
