@@ -284,9 +284,11 @@ class Trajectories:
             round_off = 100 * torch.finfo(torch.float64).eps * float(u.abs().max() * weights.abs().max())
             parts = (u_t + K, u_t, K, u_t - simple_u_t, K - rate(v * smooth))
             sums += torch.stack([part.square().mean() for part in parts])
-            sums[1:3] += round_off**2
+            sums[1:3] += round_off * round_off
         if not bool(sums[1:3].all()):
             return 0.0, 0.0
+        if not bool(sums.isfinite().all()):
+            return math.inf, math.inf
         miss, size_t, size_x, doubt_t, doubt_x = sums.tolist()
         return math.sqrt(miss / (size_t + size_x)), math.sqrt(doubt_t / size_t + doubt_x / size_x)
 
@@ -430,7 +432,8 @@ def generate(
         "resolution": 512,
         "tolerance": solvers.TOLERANCE,
     } | defaults
-    chosen.setdefault("keep", min(140, chosen["steps"]))
+    if keep is None and isinstance(chosen["steps"], int):
+        chosen["keep"] = min(chosen.get("keep", 140), chosen["steps"])
     asked = resolution is not None
     if asked:
         chosen["resolution"] = resolution
