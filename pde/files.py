@@ -211,6 +211,7 @@ def _read(path: Path, samples: int | None, group: str | None) -> _Raw:
     raise UserError(f"{path} {kind}")
 
 
+@np.errstate(over="ignore", invalid="ignore")  # long doubles beyond float64 become infinite and are refused as such
 def _trajectories(raw: _Raw, equation: str | Equation | None, samples: int | None, origin: str) -> Trajectories:
     about = raw.about
     if equation is None:

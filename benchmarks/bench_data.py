@@ -1,0 +1,137 @@
+"""Making trajectories: time, accuracy at the last time and memory for the five equations, and how they grow.
+
+    python benchmarks/bench_data.py [--quick] [--out FILE.json]
+
+The settings are the defaults of `generate`, seed 0. The error is the relative L2 error at the last time against a run
+at half the step (a sixteenth of the tolerance, for a method of order four) that never leaves a grid twice as fine as
+the stored one: the largest and the median over all trajectories. Peak memory is that of a process of its own with one
+worker, beyond what it holds after a first small run. CPU time is that of all processes together: on a machine with
+other work it says more than the wall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from _common import machine, print_table, write_results
+
+from symflow.pde import solvers
+from symflow.pde.catalogue import ENTRIES
+from symflow.pde.data import generate
+
+_MEMORY = """
+import re, sys
+from pathlib import Path
+from symflow.pde.data import generate
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+generate(sys.argv[1], 1, 0, end=0.1, steps=2, resolution=64)
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = peak()
+generate(sys.argv[1], int(sys.argv[2]), 0, workers=1)
+print((peak() - before) / 1024)
+"""
+
+
+def cpu_seconds() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def timed(name: str, samples: int, repeats: int, **settings: Any) -> tuple[dict[str, float], torch.Tensor]:
+    """Median times, and u at the last time."""
+    wall, cpu = [], []
+    for _ in range(repeats):
+        begun, used = time.perf_counter(), cpu_seconds()
+        data = generate(name, samples, 0, **settings)
+        wall.append(time.perf_counter() - begun)
+        cpu.append(cpu_seconds() - used)
+    return {"seconds": statistics.median(wall), "cpu_seconds": statistics.median(cpu)}, data.u[:, -1]
+
+
+def reference(name: str, samples: int) -> torch.Tensor:
+    """u at the last time by half the step on twice the grid."""
+    settings = ENTRIES[name].settings
+    usual = solvers.FEWEST_MODES
+    solvers.FEWEST_MODES = settings.get("resolution", 512)
+    try:
+        return generate(name, samples, 0, keep=1, tolerance=settings["tolerance"] / 16).u[:, -1]
+    finally:
+        solvers.FEWEST_MODES = usual
+
+
+def errors(u: torch.Tensor, exact: torch.Tensor) -> dict[str, float]:
+    each = (u - exact).norm(dim=-1) / exact.norm(dim=-1)
+    return {"largest_error": float(each.max()), "median_error": float(each.median())}
+
+
+def megabytes(name: str, samples: int) -> float:
+    """Peak memory of a run, measured in a process of its own."""
+    run = [sys.executable, "-c", _MEMORY, name, str(samples)]
+    return float(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="8 trajectories, one repeat")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    samples, repeats = (8, 1) if arguments.quick else (64, 3)
+
+    equations, exact = [], {}
+    for name, entry in ENTRIES.items():
+        figures, u = timed(name, samples, repeats)
+        exact[name] = reference(name, samples)
+        figures |= errors(u, exact[name]) | {"megabytes": megabytes(name, samples)}
+        equations.append({"equation": name, "tolerance": entry.settings["tolerance"]} | figures)
+        print(f"{name}: {json.dumps(figures)}", file=sys.stderr)
+    print_table(
+        (f"{samples} trajectories", "tolerance", "seconds", "CPU seconds", "largest error", "median error", "MB"),
+        [
+            (
+                e["equation"],
+                f"{e['tolerance']:.0e}",
+                f"{e['seconds']:.1f}",
+                f"{e['cpu_seconds']:.1f}",
+                f"{e['largest_error']:.1e}",
+                f"{e['median_error']:.1e}",
+                f"{e['megabytes']:.0f}",
+            )
+            for e in equations
+        ],
+    )
+
+    growth = []
+    for count in (samples // 4, samples // 2, samples):
+        growth.append({"samples": count, "tolerance": ENTRIES["kdv"].settings["tolerance"]} | timed("kdv", count, 1)[0])
+    for tolerance in (1e-6, 1e-7, 1e-9):
+        figures, u = timed("kdv", samples, 1, tolerance=tolerance)
+        growth.append({"samples": samples, "tolerance": tolerance} | figures | errors(u, exact["kdv"]))
+    print()
+    print_table(
+        ("kdv", "tolerance", "seconds", "CPU seconds", "largest error"),
+        [
+            (
+                f"{g['samples']} trajectories",
+                f"{g['tolerance']:.0e}",
+                f"{g['seconds']:.1f}",
+                f"{g['cpu_seconds']:.1f}",
+                f"{g['largest_error']:.1e}" if "largest_error" in g else "",
+            )
+            for g in growth
+        ],
+    )
+    write_results("data", {"machine": machine(), "equations": equations, "growth": growth}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
