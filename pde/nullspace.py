@@ -72,7 +72,7 @@ def polynomial_library(equation: Equation, degree: int, periodic: bool) -> Libra
     """
     exponents = sorted(product(range(degree + 1), repeat=3), key=lambda e: (sum(e), e[2], e[1]))
     monomials = [x**i * t**j * u**k for i, j, k in exponents if i + j + k <= degree and not (periodic and i)]
-    return Library(tuple(m * f for f in time_functions(equation) for m in monomials))
+    return Library(tuple(m * f for m in monomials for f in time_functions(equation)))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pytest
 
 from symflow.runs import read_json
 
-SMALL = ["--samples", "2", "--steps", "120", "--keep", "20", "--end", "20"]
+SMALL = ["--samples", "2", "--steps", "120", "--keep", "100", "--end", "50"]
 
 
 def symflow(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

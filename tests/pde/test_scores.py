@@ -105,7 +105,8 @@ def test_scores_do_not_depend_on_the_other_generators() -> None:
 
 
 def test_gradients_of_the_scores() -> None:
-    score = kdv_score(steps=2)
+    score = kdv_score(steps=1)
+    score = replace(score, jets=score.jets[:3])
     limit = InfinitesimalScore(score.equation, COORDINATES, score.jets)
     field = NeuralField(COORDINATES, 2, width=5, head_width=3, seed=1).double()
 
