@@ -28,6 +28,14 @@ def available() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def memory() -> float:
+    """Bytes of memory that the machine has."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):
+        return 2.0**34
+
+
 def shared(shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Zeros that forked processes write for their parent to read."""
     return np.frombuffer(mmap.mmap(-1, max(8 * math.prod(shape), 1)), np.float64, math.prod(shape)).reshape(shape)
@@ -54,7 +62,9 @@ def each(
         if progress is not None:
             progress(float(done.mean()))
 
-    workers = min(workers, count) if sys.platform == "linux" else 1
+    # elsewhere forks are not safe, and a daemon (a worker of a data loader) may have no children
+    forks = sys.platform == "linux" and not multiprocessing.current_process().daemon
+    workers = min(workers, count) if forks else 1
     if workers <= 1:
         for i in range(count):
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
-from . import solvers
+from . import _processes, solvers
 from .catalogue import entry, lookup
 from .equation import Equation
 
@@ -451,6 +451,12 @@ def generate(
     if not chosen["wavenumbers"] or not 0 <= min(chosen["wavenumbers"]) <= max(chosen["wavenumbers"]) <= 4096:
         raise UserError(f"`wavenumbers` must be integers from 0 to 4096, got {chosen['wavenumbers']}")
 
+    size = 8.0 * samples * chosen["keep"] * chosen["resolution"]
+    if size > _processes.memory():
+        raise UserError(
+            f"{samples} trajectories take {size / 1e9:.3g} GB, more than the memory; "
+            "make them in parts with other seeds"
+        )
     if initial is None:
         points = 2 * max(solvers.FEWEST_MODES, max(chosen["wavenumbers"]) + 1)
         u0 = random_waves(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from symflow.errors import UserError
 from symflow.runs import replacing
 
-from . import _matlab
+from . import _matlab, _processes
 from .catalogue import ENTRIES, entry, lookup
 from .data import Trajectories, _float64
 from .equation import Equation
@@ -296,13 +296,6 @@ def _closed(u: NDArray) -> bool:
 # ---------------------------------------------------------------- sizes
 
 
-def _memory() -> float:
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError, AttributeError):
-        return 2.0**34
-
-
 def _affordable(name: str, shape: tuple[int, ...], itemsize: int, stored: int) -> None:
     """Refuse an array that the memory cannot hold, or that `stored` bytes cannot be the contents of."""
     numbers = math.prod(shape)
@@ -310,7 +303,7 @@ def _affordable(name: str, shape: tuple[int, ...], itemsize: int, stored: int) -
         raise UserError(
             f"`{name}` declares the shape {list(shape)}, {numbers * itemsize:,} bytes, but only {stored:,} are stored"
         )
-    if 8 * numbers > SHARE_OF_MEMORY * _memory():
+    if 8 * numbers > SHARE_OF_MEMORY * _processes.memory():
         raise UserError(
             f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of "
             "the memory; give `samples` to read fewer trajectories"
@@ -436,7 +429,7 @@ def _npz_member(archive: zipfile.ZipFile, name: str, kinds: str = "fiu") -> NDAr
 
 
 def _from_matlab(path: Path) -> _Raw:
-    found = _matlab.arrays(path.read_bytes(), ("usol", "u", "x", "t"), int(SHARE_OF_MEMORY * _memory()))
+    found = _matlab.arrays(path.read_bytes(), ("usol", "u", "x", "t"), int(SHARE_OF_MEMORY * _processes.memory()))
     chosen = "usol" if "usol" in found else "u"
     for name in (chosen, "x", "t"):
         if name not in found:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -196,6 +199,20 @@ def test_a_failure_in_any_process_is_one_sentence(workers, monkeypatch):
         generate("u_t + u_x = u**3", 16, 0, length=6.0, end=40.0, steps=20, amplitude=2.0, workers=workers)
 
 
+def test_a_daemon_solves_in_its_own_process(monkeypatch):
+    """As a worker of a data loader must, which may have no children."""
+    expected = generate("ckdv", 16, 0, **SMALL, workers=2).u
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    assert torch.equal(generate("ckdv", 16, 0, **SMALL, workers=2).u, expected)
+
+
+def test_a_killed_process_is_reported(monkeypatch):
+    monkeypatch.setattr(solvers._Rows, "interval", lambda self, j: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(RuntimeError, match="ended with exit code -9"):
+        generate("ckdv", 16, 0, **SMALL, workers=2)
+    assert not multiprocessing.active_children()
+
+
 def test_too_coarse_a_grid_is_refused_unless_asked_for():
     with pytest.raises(UserError, match="do not resolve trajectory"):
         generate("u_t + u*u_x = u_xx/50", 1, 0, length=6.28, end=0.5, steps=3, amplitude=2.0)
@@ -232,6 +249,7 @@ def test_default_settings_work_for_any_seed(name, seed):
         ({"amplitude": math.inf}, "`amplitude` must be a number"),
         ({"waves": 0}, "`waves` must be an integer"),
         ({"wavenumbers": ()}, "`wavenumbers` must be integers"),
+        ({"samples": 10**9}, "take 5.73e+05 GB, more than the memory"),
         ({"workers": 0}, "`workers` must be an integer of at least 1"),
         ({"initial": [[1.0, math.nan, 0.0, 0.0]]}, "`initial` must be finite"),
         ({"initial": [1.0, 2.0]}, "`initial` must be finite with shape"),

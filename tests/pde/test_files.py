@@ -18,7 +18,7 @@ import scipy.io
 import torch
 
 from symflow.errors import UserError
-from symflow.pde import _matlab, files
+from symflow.pde import _matlab, _processes
 from symflow.pde.data import generate
 from symflow.pde.equation import Equation
 from symflow.pde.files import load, save
@@ -434,7 +434,7 @@ def test_declared_sizes_are_checked_before_anything_is_allocated(tmp_path, monke
     refused("`u` declares 51,200,000,000,000 bytes", npz, TRAVEL)
     with h5py.File(path, "w") as file:
         file["u"], file["x"], file["t"] = travelling(), X, T
-    monkeypatch.setattr(files, "_memory", lambda: 10_000.0)
+    monkeypatch.setattr(_processes, "memory", lambda: 10_000.0)
     refused("give `samples` to read fewer", path, TRAVEL)
 
 
