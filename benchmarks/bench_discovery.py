@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from _common import machine, print_table, write_results
@@ -105,8 +106,30 @@ def main() -> None:
     print_table(HEADER, rows)
     write_results("discovery", {"machine": machine(), "samples": samples, "runs": results}, arguments.out)
     if arguments.table is not None:
-        lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in (HEADER, ("---",) * len(HEADER), *rows)]
-        arguments.table.write_text("\n".join(lines) + "\n")
+        arguments.table.write_text(page(samples, rows))
+
+
+def page(samples: int, rows: Sequence[Sequence[object]]) -> str:
+    """The table as a page of the documents."""
+    about = machine()
+    table = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in (HEADER, ("---",) * len(HEADER), *rows)]
+    slowest = max(float(str(row[-1])) for row in rows)
+    return (
+        f"""# Results
+
+As measured with `python benchmarks/bench_discovery.py --table docs/results.md` on {about["cpu"]}, {about["cores"]} cores,
+torch {about["torch"]}: {samples} trajectories of each equation, made and searched with default settings. Data and learning
+both take the seed of the row. The longest run took {slowest:.0f} s, with imports, figures and the page.
+
+- rank: of the null space over the library; expected: the dimension of the known algebra, or of its periodic part;
+- verified: closed forms proven exactly and valid under the finite flow;
+- angle: the largest principal angle of the null space, before rounding, to the known algebra, in radians;
+- rank and angle of network: the same for the span the network learned without a library.
+
+"""
+        + "\n".join(table)
+        + "\n"
+    )
 
 
 if __name__ == "__main__":
