@@ -117,9 +117,10 @@ def page(samples: int, rows: Sequence[Sequence[object]]) -> str:
     return (
         f"""# Results
 
-As measured with `python benchmarks/bench_discovery.py --table docs/results.md` on {about["cpu"]}, {about["cores"]} cores,
-torch {about["torch"]}: {samples} trajectories of each equation, made and searched with default settings. Data and learning
-both take the seed of the row. The longest run took {slowest:.0f} s, with imports, figures and the page.
+As measured with `python benchmarks/bench_discovery.py --table docs/results.md` on {about["cpu"]},
+{about["cores"]} cores, torch {about["torch"]}: {samples} trajectories of each equation, made and searched with default
+settings. Data and learning both take the seed of the row. The longest run took {slowest:.0f} s, with imports, figures
+and the page.
 
 - rank: of the null space over the library; expected: the dimension of the known algebra, or of its periodic part;
 - verified: closed forms proven exactly and valid under the finite flow;
