@@ -1,0 +1,17 @@
+"""Every example runs and says what it is there to say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_own_data(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "own_data.py")]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    assert "V4 {'dx': '0', 'dt': '0', 'du': 'u'}" in answer.stdout
+    assert "none" not in answer.stdout  # every generator is proven
