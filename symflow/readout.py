@@ -59,7 +59,7 @@ def sparse_basis(vectors: Tensor, size: Tensor) -> Tensor:
 def rational(value: float) -> sympy.Rational | None:
     """The simplest rational number within `SNAP` of a number, ``None`` when its denominator is too large.
 
-    >>> rational(0.33333333)
+    >>> rational(0.333333333333)
     1/3
     """
     fraction = Fraction(value).limit_denominator(LARGEST_DENOMINATOR)
