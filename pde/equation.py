@@ -116,6 +116,17 @@ class Equation:
         """``F = u_t + K(x, t, u, u_x, ...)`` from values of u, its x-derivatives and ``u_t``, all of one shape."""
         return u_t_ + self.evaluate(self.K, x_, t_, u_)
 
+    def residual_terms(
+        self, x_: Tensor, t_: Tensor, u_: Sequence[Tensor] | Tensor, u_t_: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """F as in `residual`, and the sum of the squares of its terms: ``u_t`` and the summands of K."""
+        residual, squares = u_t_, u_t_.square()
+        for term in sympy.Add.make_args(self.K):
+            value = self.evaluate(term, x_, t_, u_)
+            residual = residual + value
+            squares = squares + value**2
+        return residual, squares
+
     def rate(self, x_: Tensor, t_: Tensor, u_: Tensor, count: int) -> Tensor:
         """``D_x^j u_t`` on solutions, ``j = 0 ... count - 1``, as ``[count, ...]``.
 

@@ -39,7 +39,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-import sympy
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -306,11 +305,6 @@ class LocalResidual:
         )
 
     @cached_property
-    def terms(self) -> tuple[sympy.Expr, ...]:
-        """The terms of K."""
-        return sympy.Add.make_args(self.equation.K)
-
-    @cached_property
     def orders(self) -> tuple[int, ...]:
         """The orders of the x-derivatives that K contains."""
         return tuple(sorted({derivative_order(s) or 1 for s in self.equation.K.free_symbols}))
@@ -333,12 +327,7 @@ class LocalResidual:
             found[k] * (scale[2] / scale[0] ** k) if k in found else u.new_zeros(())
             for k in range(1, self.equation.order + 1)
         ]
-        residual, squares = u_t, u_t.square()
-        for term in self.terms:
-            value = self.equation.evaluate(term, x, t, jet)
-            residual = residual + value
-            squares = squares + value**2
-        return residual, squares
+        return self.equation.residual_terms(x, t, jet, u_t)
 
     def square_mean(self, points: Tensor) -> Tensor:
         """``mean(residual^2 / (sum of squared terms + 1e-3 median))`` of each patch, ``[P]``."""

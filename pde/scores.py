@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-import sympy
 import torch
 from torch import Tensor
 
@@ -39,22 +38,6 @@ class Score(Protocol):
 
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``, differentiable."""
-
-
-def relative_residual(equation: Equation, x: Tensor, t: Tensor, u: list[Tensor], u_t: Tensor) -> Tensor:
-    """``F/sqrt(sum of squares of the terms of F)`` point by point: between 0 and the root of the number of terms.
-
-    Args:
-        equation: F is ``u_t + K``; its terms are ``u_t`` and the summands of K.
-        x, t: where, of one shape.
-        u: the x-derivatives of u there, from 0 to the equation's order.
-        u_t: the time derivative.
-    """
-    terms = [u_t] + [
-        torch.zeros_like(u_t) + equation.evaluate(term, x, t, u) for term in sympy.Add.make_args(equation.K)
-    ]
-    squares = torch.stack(terms).square().sum(0)
-    return torch.stack(terms).sum(0) / torch.sqrt(squares + SOFTENING * squares.detach().median())
 
 
 def points_of(jets: Jets, coordinates: Coordinates) -> Tensor:
@@ -196,11 +179,23 @@ class JetScore:
         return float(self.residual(self.surface).square().mean().sqrt())
 
     def residual(self, surface: Series) -> Tensor:
-        """The relative residual ``[N]`` at the base points of moved surfaces ``[C, N, 3]``, normalised."""
+        """``F/sqrt(sum of squares of the terms of F)`` at the base points of moved surfaces ``[C, N, 3]``, normalised.
+
+        Between 0 and the root of the number of terms, point by point, ``[N]``.
+        """
+        residual, squares = self._terms(surface)
+        return residual / torch.sqrt(squares + self.softening)
+
+    def _terms(self, surface: Series) -> tuple[Tensor, Tensor]:
         moved = physical(surface, self.coordinates)
         X, T = moved.coefficients[0, :, :2].unbind(-1)
         u, u_t = surface_derivatives(moved, self.equation.order)
-        return relative_residual(self.equation, X, T, u, u_t)
+        return self.equation.residual_terms(X, T, u, u_t)
+
+    @cached_property
+    def softening(self) -> float:
+        """What is added to the squared terms: a constant of the data, so that no point depends on those beside it."""
+        return SOFTENING * float(self._terms(self.surface)[1].median())
 
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""

@@ -12,7 +12,7 @@ from symflow import Coordinates, NeuralField, SymbolicField, flow
 from symflow.pde import CATALOGUE, InfinitesimalScore, Jets, JetScore, prolongation
 from symflow.pde.discovery import random_jets
 from symflow.pde.equation import t, x
-from symflow.pde.scores import flow_series, physical, points_of, relative_residual, surface_derivatives, unit_weights
+from symflow.pde.scores import flow_series, physical, points_of, surface_derivatives, unit_weights
 from symflow.series import total_degree
 
 COORDINATES = Coordinates(("x", "t", "u"), offset=(0.1, -0.2, 0.3), scale=(4.0, 2.0, 3.0))
@@ -121,14 +121,23 @@ def test_gradients_of_the_scores() -> None:
     assert torch.autograd.gradcheck(of(score), layers, fast_mode=True)
 
 
-def test_relative_residual_is_bounded_and_zero_on_solutions() -> None:
+def test_residual_and_its_terms_on_a_solution_and_off_it() -> None:
     equation = CATALOGUE["kdv"].equation
     points = torch.rand(50, 2, dtype=torch.float64) * 4 - 2
     jets = jets_of(SOLITON, 3, points)
     u_t = values(sympy.diff(SOLITON, t), jets.x, jets.t)
-    assert relative_residual(equation, jets.x, jets.t, list(jets.u), u_t).abs().max() < 1e-13
-    wrong = relative_residual(equation, jets.x, jets.t, list(jets.u), -u_t)
-    assert 0.5 < wrong.abs().median() <= 3**0.5  # three terms
+    residual, squares = equation.residual_terms(jets.x, jets.t, jets.u, u_t)
+    assert (residual.abs() < 1e-13 * (1 + squares.sqrt())).all()
+    torch.testing.assert_close(squares, u_t**2 + (jets.u[0] * jets.u[1]) ** 2 + jets.u[3] ** 2)
+    residual, _ = equation.residual_terms(jets.x, jets.t, jets.u, -u_t)
+    torch.testing.assert_close(residual, -2 * u_t)
+
+
+def test_a_points_residual_does_not_depend_on_those_beside_it() -> None:
+    score = kdv_score()
+    moved = flow_series(SymbolicField(COORDINATES, [{"du": "u"}]), score.surface, torch.tensor(0.3), 4)
+    part = type(moved)(moved.truncation, moved.coefficients[:, 2:5])
+    assert torch.equal(score.residual(moved)[2:5], score.residual(part))
 
 
 def test_unit_weights_make_unit_generators() -> None:
