@@ -11,10 +11,12 @@ the paper's local interpolation, for data whose derivatives are not available.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import sympy
 import torch
 from torch import Tensor
 
@@ -184,7 +186,13 @@ class JetScore:
         Between 0 and the root of the number of terms, point by point, ``[N]``.
         """
         residual, squares = self._terms(surface)
-        return residual / torch.sqrt(squares + self.softening)
+        relative = residual / torch.sqrt(squares + self.softening)
+        return torch.where(torch.isfinite(relative), relative, self.worst)
+
+    @property
+    def worst(self) -> float:
+        """The largest relative residual; points that a flow carries to infinity or folds count as this bad."""
+        return math.sqrt(1 + len(sympy.Add.make_args(self.equation.K)))
 
     def _terms(self, surface: Series) -> tuple[Tensor, Tensor]:
         moved = physical(surface, self.coordinates)

@@ -140,6 +140,14 @@ def test_a_points_residual_does_not_depend_on_those_beside_it() -> None:
     assert torch.equal(score.residual(moved)[2:5], score.residual(part))
 
 
+def test_points_that_a_flow_carries_to_infinity_count_as_the_worst() -> None:
+    """u' = u^2 leaves every bound in finite time, and a control may do so."""
+    score = kdv_score(length=1e3)
+    value = score(SymbolicField(COORDINATES, [{"du": "u**2"}])).item()
+    assert 0.1 < value <= 3**0.5
+    assert score.worst == 3**0.5
+
+
 def test_unit_weights_make_unit_generators() -> None:
     jets = kdv_score().jets
     field = SymbolicField(COORDINATES, [{"dx": "t", "du": "7"}])
