@@ -20,6 +20,7 @@ from .result import Result as Result
 from .result import load_result as load_result
 from .scores import InfinitesimalScore as InfinitesimalScore
 from .scores import JetScore as JetScore
+from .scores import Score as Score
 
 __all__ = [
     "CATALOGUE",
@@ -30,6 +31,7 @@ __all__ = [
     "Jets",
     "LocalScore",
     "Result",
+    "Score",
     "Trajectories",
     "discover",
     "generate",
