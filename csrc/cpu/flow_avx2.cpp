@@ -1,26 +1,8 @@
 // The flow kernels for AVX2 and FMA.
-//
-// Headers of the standard library come before the switch: what they define inline must stay code that runs anywhere.
-#if defined(__x86_64__)
-#include <immintrin.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <initializer_list>
-
 #include "flow_cpu.h"
-
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC target("avx2,fma")
-#endif
-
-#define SYMFLOW_ISA avx2
-#define SYMFLOW_SIMD_BYTES 32
+// The switch comes after all headers that define code for any machine.
+#include "begin_avx2.h"
+#if defined(SYMFLOW_ISA)
 #include "flow_tile.h"
-
-#if defined(__clang__)
-#pragma clang attribute pop
 #endif
-#endif
+#include "end_isa.h"

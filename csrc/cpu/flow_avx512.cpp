@@ -1,30 +1,8 @@
 // The flow kernels for AVX-512.
-//
-// Headers of the standard library come before the switch: what they define inline must stay code that runs anywhere.
-#if defined(__x86_64__)
-#include <immintrin.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <initializer_list>
-
 #include "flow_cpu.h"
-
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // raised by GCC 12's own _mm512_undefined_ps
-#endif
-
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq"))), apply_to = function)
-#else
-#pragma GCC target("avx2,fma,avx512f,avx512dq")
-#endif
-
-#define SYMFLOW_ISA avx512
-#define SYMFLOW_SIMD_BYTES 64
+// The switch comes after all headers that define code for any machine.
+#include "begin_avx512.h"
+#if defined(SYMFLOW_ISA)
 #include "flow_tile.h"
-
-#if defined(__clang__)
-#pragma clang attribute pop
 #endif
-#endif
+#include "end_isa.h"

@@ -1,4 +1,4 @@
-// The flow kernels for any machine: 16-byte vectors of the compiler, no fused multiply-add.
-#define SYMFLOW_ISA baseline
-#define SYMFLOW_SIMD_BYTES 16
+// The flow kernels for any machine.
+#include "begin_baseline.h"
+// The kernels come after what they are compiled for.
 #include "flow_tile.h"

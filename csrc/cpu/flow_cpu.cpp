@@ -1,61 +1,29 @@
 #include "flow_cpu.h"
 
 #include <algorithm>
-#include <atomic>
-#include <memory>
-#include <new>
-#include <thread>
 #include <vector>
 
 #include "isa.h"
+#include "parallel.h"
 
 namespace symflow {
 namespace {
 
 using Index = std::int64_t;
 
-constexpr Index alignment = 64;
 // Tiles are at most this long; measured, 48 to 192 hardly differ, and the hidden layers of a tile should stay cached.
 constexpr Index tile_width = 6144;  // points times hidden units
 constexpr Index tile_step = 48;     // a multiple of every register block and register
-
-constexpr Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-template <class T>
-struct Free {
-  void operator()(T* p) const { ::operator delete(p, std::align_val_t(alignment)); }
-};
-template <class T>
-using Buffer = std::unique_ptr<T[], Free<T>>;
-
-template <class T>
-Buffer<T> allocate(Index count) {
-  return Buffer<T>(static_cast<T*>(::operator new(std::size_t(count) * sizeof(T), std::align_val_t(alignment))));
-}
-template <class T>
-Buffer<T> zeros(Index count) {
-  Buffer<T> buffer = allocate<T>(count);
-  std::fill_n(buffer.get(), count, T(0));
-  return buffer;
-}
 
 template <class T>
 const FlowKernels<T>& kernels();
 template <>
 const FlowKernels<float>& kernels<float>() {
-#if defined(__x86_64__)
-  if (selected_isa() == Isa::avx512) return avx512::flow_float;
-  if (selected_isa() == Isa::avx2) return avx2::flow_float;
-#endif
-  return baseline::flow_float;
+  return SYMFLOW_SELECT(flow_float);
 }
 template <>
 const FlowKernels<double>& kernels<double>() {
-#if defined(__x86_64__)
-  if (selected_isa() == Isa::avx512) return avx512::flow_double;
-  if (selected_isa() == Isa::avx2) return avx2::flow_double;
-#endif
-  return baseline::flow_double;
+  return SYMFLOW_SELECT(flow_double);
 }
 
 // to[c / panel][k][c % panel] = from[k k_step + c c_step] for c < columns; the columns up to a whole panel stay zero.
@@ -77,7 +45,7 @@ struct Packed {
          bool parameter_gradients) {
     static_cast<FlowArguments<T>&>(f) = arguments;
     const Index panel = 2 * kernel.lanes, W = f.width, H = f.head_width, K = f.heads, d = f.dimension, e = f.embedding;
-    const Index Wp = f.padded_width = round_up(W, panel), Hp = f.padded_head_width = round_up(H, panel);
+    const Index Wp = f.padded_width = rounded_up(W, panel), Hp = f.padded_head_width = rounded_up(H, panel);
     f.tile = std::clamp(tile_width / Wp / tile_step, Index(1), Index(4)) * tile_step;
     // A row is cut into equal tiles: two threads then share a short row fairly.
     f.tiles_per_row = (f.points + f.tile - 1) / f.tile;
@@ -92,7 +60,7 @@ struct Packed {
     Index size = 0;
     const auto reserve = [&](Index count) {
       const Index at = size;
-      size += round_up(count, alignment);
+      size += rounded_up(count, alignment);
       return at;
     };
     const Index trunk0 = reserve((e + 1) * Wp), trunk1 = reserve(W * Wp), trunk1_bias = reserve(Wp);
@@ -126,34 +94,12 @@ struct Packed {
   }
 };
 
-// Calls work(tile, worker) for every tile. Threads take the next tile when they are done with one, so a thread that the
-// machine holds up delays nobody; which thread takes which tile has no influence on any result.
-template <class Work>
-void for_each_tile(Index tiles, int workers, const Parallel& parallel, const Work& work) {
-  struct Context {
-    const Work& work;
-    Index tiles;
-    std::atomic<Index> next{0};
-    std::atomic<int> worker{0};
-  } context{work, tiles};
-  const auto body = [](Index, Index, void* pointer) {
-    auto& c = *static_cast<Context*>(pointer);
-    const int worker = c.worker.fetch_add(1);
-    for (Index tile = c.next.fetch_add(1); tile < c.tiles; tile = c.next.fetch_add(1)) c.work(tile, worker);
-  };
-  if (workers == 1) {
-    body(0, 1, &context);
-  } else {
-    parallel.run(workers, body, &context);
-  }
-}
-
 template <class T>
 GradientLayout layout_of(const FlowProblem<T>& f, Index heads) {
   GradientLayout layout{};
   const auto reserve = [&](Index count) {
     const Index at = layout.size;
-    layout.size += round_up(count, alignment);
+    layout.size += rounded_up(count, alignment);
     return at;
   };
   const Index Wp = f.padded_width, Hp = f.padded_head_width;
@@ -279,7 +225,7 @@ void flow_forward(const FlowArguments<T>& arguments, const Parallel& parallel, T
   FlowProblem<T>& f = packed.f;
   f.end = end;
   f.states = states;
-  const Index tiles = f.rows * f.tiles_per_row, scratch = round_up(kernel.forward_scratch(f), alignment);
+  const Index tiles = f.rows * f.tiles_per_row, scratch = rounded_up(kernel.forward_scratch(f), alignment);
   const int workers = int(std::min<Index>(tiles, parallel.workers));
   const Buffer<T> memory = zeros<T>(workers * scratch);
   for_each_tile(tiles, workers, parallel,
@@ -301,18 +247,16 @@ void flow_backward(const FlowArguments<T>& arguments, const Parallel& parallel, 
   const Index tiles = f.rows * f.tiles_per_row;
   if (tiles > 0) {
     const GradientLayout layout = layout_of(f, f.most_heads);
-    const Index scratch = round_up(kernel.backward_scratch(f), alignment);
+    const Index scratch = rounded_up(kernel.backward_scratch(f), alignment);
     const int workers = int(std::min<Index>(tiles, parallel.workers));
     const Buffer<T> memory = zeros<T>(workers * (scratch + layout.size));
-    // Tiles add to the totals in their own order, whoever computed them: the bits do not depend on the threads. The
-    // wait is short, since tiles are handed out in that order, and it ends, since the first in line never waits.
-    std::atomic<Index> turn{0};
+    Turns turns;
     for_each_tile(tiles, workers, parallel, [&](Index tile, int worker) {
       T* place = memory.get() + worker * (scratch + layout.size);
       kernel.backward_tile(f, tile, place, layout, place + scratch);
-      while (turn.load(std::memory_order_acquire) != tile) std::this_thread::yield();
-      if (f.parameter_gradients || f.weight_gradients) totals.add_tile(tile, layout, place + scratch);
-      turn.store(tile + 1, std::memory_order_release);
+      turns.take(tile, [&] {
+        if (f.parameter_gradients || f.weight_gradients) totals.add_tile(tile, layout, place + scratch);
+      });
     });
   }
   totals.write(grad_weights, grad_parameters);

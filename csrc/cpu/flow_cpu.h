@@ -6,6 +6,9 @@
 
 #include <cstdint>
 
+#include "isa.h"
+#include "parallel.h"
+
 namespace symflow {
 
 // What the caller gives. All arrays are contiguous, row-major.
@@ -16,12 +19,6 @@ struct FlowArguments {
   const T* start;                                                                    // [B, N, d]; unused by backward
   const T* weights;                                                                  // [B, K]
   const T* parameters[8];  // [W,e] [W] [W,W] [W] [K,H,W] [K,H] [K,d,H] [K,d]
-};
-
-// parallel_for of the host: calls body(begin, end, context) on disjoint ranges that cover [0, count).
-struct Parallel {
-  int workers;
-  void (*run)(std::int64_t count, void (*body)(std::int64_t, std::int64_t, void*), void* context);
 };
 
 // end [B, N, d]; states [steps, B, N, d], the points before each step, or null.
@@ -89,18 +86,7 @@ struct FlowKernels {
   void (*elementary)(const T* x, std::int64_t count, T* silu, T* derivative, T* cos, T* sin);
 };
 
-namespace baseline {
-extern const FlowKernels<float> flow_float;
-extern const FlowKernels<double> flow_double;
-}  // namespace baseline
-namespace avx2 {
-extern const FlowKernels<float> flow_float;
-extern const FlowKernels<double> flow_double;
-}  // namespace avx2
-namespace avx512 {
-extern const FlowKernels<float> flow_float;
-extern const FlowKernels<double> flow_double;
-}  // namespace avx512
+SYMFLOW_PER_ISA(extern const FlowKernels<float> flow_float; extern const FlowKernels<double> flow_double;)
 
 // The heads that row `row` evaluates: those with a non-zero weight first, then, when their weights' gradients are
 // wanted, the others. Writes at most K indices and returns {how many are active, how many in all}.

@@ -17,3 +17,28 @@ Isa selected_isa();
 bool select_isa(const char* name);
 
 }  // namespace symflow
+
+// SYMFLOW_PER_ISA declares something in the namespace of each instruction set; SYMFLOW_SELECT(name) is the one of those
+// for the instruction set in use.
+#if defined(__x86_64__)
+#define SYMFLOW_PER_ISA(...) \
+  namespace baseline {       \
+  __VA_ARGS__                \
+  }                          \
+  namespace avx2 {           \
+  __VA_ARGS__                \
+  }                          \
+  namespace avx512 {         \
+  __VA_ARGS__                \
+  }
+#define SYMFLOW_SELECT(name)                                      \
+  (symflow::selected_isa() == symflow::Isa::avx512 ? avx512::name \
+   : symflow::selected_isa() == symflow::Isa::avx2 ? avx2::name   \
+                                                   : baseline::name)
+#else
+#define SYMFLOW_PER_ISA(...) \
+  namespace baseline {       \
+  __VA_ARGS__                \
+  }
+#define SYMFLOW_SELECT(name) (baseline::name)
+#endif

@@ -1,32 +1,18 @@
 // symflow::flow and symflow::flow_backward on the CPU: from tensors to the pointers of cpu/flow_cpu.h.
 #include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
 
 #include <array>
 #include <tuple>
 #include <vector>
 
-#include "../check.h"
 #include "../cpu/flow_cpu.h"
+#include "glue.h"
 
 namespace symflow {
 namespace {
 
-using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
-
 const std::array<const char*, 8> parameter_names = {"trunk0_weight", "trunk0_bias", "trunk1_weight", "trunk1_bias",
                                                     "head_weight",   "head_bias",   "out_weight",    "out_bias"};
-
-Parallel host_threads() {
-  Parallel parallel;
-  parallel.workers = int(torch::stable::get_num_threads());
-  parallel.run = [](std::int64_t count, void (*body)(std::int64_t, std::int64_t, void*), void* context) {
-    torch::stable::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) { body(begin, end, context); });
-  };
-  return parallel;
-}
 
 // Checks the arguments against each other and gathers their pointers. `points` may be the gradient of the end points:
 // only its shape and type count here.
@@ -60,42 +46,34 @@ FlowArguments<T> arguments(const char* op, const Tensor& points, const Tensor& w
       {{W, e}, {W}, {W, W}, {W}, {K, H, W}, {K, H}, {K, d, H}, {K, d}}};
   for (std::size_t i = 0; i < 8; ++i) {
     check_tensor(op, parameter_names[i], parameters[i], dtype, shapes[i]);
-    a.parameters[i] = static_cast<const T*>(parameters[i].const_data_ptr());
+    a.parameters[i] = read<T>(parameters[i]);
   }
   a.periods = periods.data();
-  a.start = static_cast<const T*>(points.const_data_ptr());
-  a.weights = static_cast<const T*>(weights.const_data_ptr());
+  a.start = read<T>(points);
+  a.weights = read<T>(weights);
   return a;
-}
-
-template <class T>
-T* data(const Tensor& tensor) {
-  return static_cast<T*>(tensor.mutable_data_ptr());
 }
 
 std::tuple<Tensor, Tensor> flow(const Tensor& points, const Tensor& weights, const Tensor& w0, const Tensor& b0,
                                 const Tensor& w1, const Tensor& b1, const Tensor& wh, const Tensor& bh,
                                 const Tensor& wo, const Tensor& bo, std::vector<double> periods, std::int64_t steps,
                                 bool save_states) {
-  const auto run = [&](auto zero) {
+  return for_type("symflow::flow", "points", points, [&](auto zero) {
     using T = decltype(zero);
     const auto a = arguments<T>("symflow::flow", points, weights, {w0, b0, w1, b1, wh, bh, wo, bo}, periods, steps);
     const Tensor end = torch::stable::empty_like(points);
     const std::vector<std::int64_t> shape = {save_states ? steps : 0, a.rows, a.points, a.dimension};
     const Tensor states = torch::stable::new_empty(points, shape);
-    flow_forward<T>(a, host_threads(), data<T>(end), save_states ? data<T>(states) : nullptr);
+    flow_forward<T>(a, host_threads(), write<T>(end), save_states ? write<T>(states) : nullptr);
     return std::make_tuple(end, states);
-  };
-  if (points.scalar_type() == ScalarType::Double) return run(double());
-  STD_TORCH_CHECK(points.scalar_type() == ScalarType::Float, "symflow::flow: `points` must be float32 or float64");
-  return run(float());
+  });
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> flow_backward_op(
     const Tensor& grad, const Tensor& states, const Tensor& weights, const Tensor& w0, const Tensor& b0,
     const Tensor& w1, const Tensor& b1, const Tensor& wh, const Tensor& bh, const Tensor& wo, const Tensor& bo,
     std::vector<double> periods, bool weight_gradients, bool parameter_gradients) {
-  const auto run = [&](auto zero) {
+  return for_type("symflow::flow_backward", "grad", grad, [&](auto zero) {
     using T = decltype(zero);
     const char* op = "symflow::flow_backward";
     STD_TORCH_CHECK(states.dim() == 4, op, ": `states` must have shape [steps, B, N, d]");
@@ -112,31 +90,24 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     T* pointers[8];
     for (std::size_t i = 0; i < 8; ++i) {
       grads[i] = zeros_like(parameters[i]);
-      pointers[i] = data<T>(grads[i]);
+      pointers[i] = write<T>(grads[i]);
     }
-    flow_backward<T>(a, host_threads(), a.start, static_cast<const T*>(states.const_data_ptr()), data<T>(grad_points),
-                     weight_gradients ? data<T>(grad_weights) : nullptr, parameter_gradients ? pointers : nullptr);
+    flow_backward<T>(a, host_threads(), a.start, read<T>(states), write<T>(grad_points),
+                     weight_gradients ? write<T>(grad_weights) : nullptr, parameter_gradients ? pointers : nullptr);
     return std::make_tuple(grad_points, grad_weights, grads[0], grads[1], grads[2], grads[3], grads[4], grads[5],
                            grads[6], grads[7]);
-  };
-  if (grad.scalar_type() == ScalarType::Double) return run(double());
-  STD_TORCH_CHECK(grad.scalar_type() == ScalarType::Float, "symflow::flow_backward: `grad` must be float32 or float64");
-  return run(float());
+  });
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> elementary_op(const Tensor& x) {
-  const auto run = [&](auto zero) {
+  return for_type("symflow::elementary", "x", x, [&](auto zero) {
     using T = decltype(zero);
     check_tensor("symflow::elementary", "x", x, x.scalar_type(), {x.numel()});
     std::array<Tensor, 4> out;
     for (auto& t : out) t = torch::stable::empty_like(x);
-    elementary<T>(static_cast<const T*>(x.const_data_ptr()), x.numel(), data<T>(out[0]), data<T>(out[1]),
-                  data<T>(out[2]), data<T>(out[3]));
+    elementary<T>(read<T>(x), x.numel(), write<T>(out[0]), write<T>(out[1]), write<T>(out[2]), write<T>(out[3]));
     return std::make_tuple(out[0], out[1], out[2], out[3]);
-  };
-  if (x.scalar_type() == ScalarType::Double) return run(double());
-  STD_TORCH_CHECK(x.scalar_type() == ScalarType::Float, "symflow::elementary: `x` must be float32 or float64");
-  return run(float());
+  });
 }
 
 }  // namespace

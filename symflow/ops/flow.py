@@ -8,7 +8,7 @@ derivatives raise. (``torch.library.register_autograd`` would answer ``torch.fun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from symflow import _ext
 from symflow.fields import Field
+from symflow.ops._registration import one_by_one
 
 KERNEL_DTYPES = (torch.float32, torch.float64)
 KERNEL_DIMENSIONS = 4  # d at most
@@ -152,19 +153,6 @@ def _register() -> torch.library.Library:
     @torch.library.register_fake("symflow::elementary")
     def _(x: Tensor) -> tuple[Tensor, ...]:
         return tuple(torch.empty_like(x) for _ in range(4))
-
-    # One call after another: the batch of a flow is its dimension B, vmap need only be right.
-    def one_by_one(op: Callable[..., tuple[Tensor, ...]]) -> Callable:
-        def rule(info: Any, in_dims: tuple, *arguments: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-            def call(i: int) -> tuple[Tensor, ...]:
-                # A list (the periods) comes with a list of dimensions, a tensor without one with None.
-                pairs = zip(arguments, in_dims, strict=True)
-                return op(*(a.select(dim, i).contiguous() if isinstance(dim, int) else a for a, dim in pairs))
-
-            results = [call(i) for i in range(info.batch_size)]
-            return tuple(torch.stack(r) for r in zip(*results, strict=True)), (0,) * len(results[0])
-
-        return rule
 
     torch.library.register_vmap("symflow::flow", one_by_one(torch.ops.symflow.flow))
     torch.library.register_vmap("symflow::flow_backward", one_by_one(torch.ops.symflow.flow_backward))

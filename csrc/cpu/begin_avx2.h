@@ -1,0 +1,21 @@
+// Switches the compiler to AVX2 and FMA for the kernels included next; end_isa.h switches back. Defines SYMFLOW_ISA
+// where that instruction set exists at all.
+//
+// Headers of the standard library come before the switch: what they define inline must stay code that runs anywhere.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma")
+#endif
+
+#define SYMFLOW_ISA avx2
+#define SYMFLOW_SIMD_BYTES 32
+#endif
