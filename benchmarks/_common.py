@@ -69,6 +69,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             print("  ".join("-" * w for w in widths))
 
 
+def print_targets(targets: Sequence[tuple[str, float, float]]) -> list[dict[str, Any]]:
+    """Prints each target as met or missed, and gives them JSON-ready: ``(what, measured, at least)``."""
+    print_table(
+        ("target", "measured", "at least", ""),
+        [(what, f"{got:.3g}", f"{goal:.3g}", "met" if got >= goal else "MISSED") for what, got, goal in targets],
+    )
+    return [{"target": what, "measured": got, "at_least": goal, "met": got >= goal} for what, got, goal in targets]
+
+
 def write_results(name: str, content: dict[str, Any], out: Path | None = None) -> Path:
     """Writes ``results/name.json``, or another path."""
     path = out or RESULTS / f"{name}.json"
