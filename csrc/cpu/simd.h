@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "../core/elementary.h"
 #include "../core/hd.h"
@@ -146,12 +147,30 @@ struct Simd {
   SYMFLOW_HD static Value min(Value a, Value b) { return vector_min(a, b); }
   SYMFLOW_HD static Value max(Value a, Value b) { return vector_max(a, b); }
   SYMFLOW_HD static T sum(Value a) { return vector_sum(a); }
+  // Both registers hold sums, each spread over `width` lanes; gives a's sums and then b's, each over half as many.
+  template <int width>
+  SYMFLOW_HD static Value fold(Value a, Value b) {
+    return fold_halves<width>(a, b, std::make_integer_sequence<Integer, lanes>());
+  }
   SYMFLOW_HD static Value reciprocal(Value a) { return vector_reciprocal(a); }
   SYMFLOW_HD static Value scale(Value a, Value shifted) {
 #if SYMFLOW_SIMD_BYTES == 64
     return vector_scale(a, shifted);
 #else
     return a * (Value)(((Integers)shifted << Lanes<T>::mantissa_bits) + Lanes<T>::one);
+#endif
+  }
+
+ private:
+  template <int width, Integer... i>
+  SYMFLOW_HD static Value fold_halves(Value a, Value b, std::integer_sequence<Integer, i...>) {
+    constexpr Integer half = width / 2;
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, (i / half * width + i % half)...) +
+           __builtin_shufflevector(a, b, (i / half * width + i % half + half)...);
+#else
+    return __builtin_shuffle(a, b, Integers{(i / half * width + i % half)...}) +
+           __builtin_shuffle(a, b, Integers{(i / half * width + i % half + half)...});
 #endif
   }
 };
