@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "cpu/isa.h"
+#if defined(SYMFLOW_WITH_CUDA)
+#include "cuda/architectures.h"
+#endif
 
 STABLE_TORCH_LIBRARY(symflow, m) {
   // points [B, N, d], weights [B, K], the eight layers of NeuralField, normalised periods (0: none)
@@ -33,6 +36,16 @@ std::vector<std::string> available() {
     if (symflow::isa_available(symflow::Isa(i))) names.emplace_back(symflow::isa_names[i]);
   }
   return names;
+}
+
+std::vector<std::string> gpus() {
+  std::vector<std::string> capabilities;
+#if defined(SYMFLOW_WITH_CUDA)
+  for (const int* gpu = symflow::cuda_architectures; *gpu != 0; ++gpu) {
+    capabilities.push_back(std::to_string(*gpu / 100) + "." + std::to_string(*gpu / 10 % 10));
+  }
+#endif
+  return capabilities;
 }
 
 std::string compiler() {
@@ -70,7 +83,7 @@ PYBIND11_MODULE(_C, m) {
         }
       },
       pybind11::arg("name"), "Chooses the instruction set of the calls that follow.");
-  m.def("cuda_architectures", [] { return std::vector<std::string>{}; }, "The GPU architectures compiled in.");
+  m.def("cuda_architectures", &gpus, "The compute capabilities of the GPUs compiled for; empty without CUDA.");
   // The oldest torch this library loads with: its bytes are major, minor, patch.
   const unsigned long long target = TORCH_TARGET_VERSION;
   m.attr("oldest_torch") = std::to_string(target >> 56) + "." + std::to_string(target >> 48 & 0xff);

@@ -31,6 +31,9 @@ else:
 built: bool = problem is None
 """Whether the operators ``torch.ops.symflow.*`` exist."""
 
+cuda: bool = built and bool(_C.cuda_architectures())
+"""Whether they were compiled for GPUs too."""
+
 
 def build_info() -> dict[str, Any]:
     """What was compiled and what of it runs here, JSON-ready.

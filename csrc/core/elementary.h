@@ -58,12 +58,15 @@ struct ElementaryConstants<double> {
                                              2.0875723479336175962e-9,   -1.1359658863275222247e-11};
 };
 
-// sum_j c[j] x^j, Horner.
-template <class Ops, int terms>
-SYMFLOW_HD typename Ops::Value polynomial(typename Ops::Value x, const typename Ops::Scalar (&c)[terms]) {
-  typename Ops::Value sum = Ops::set(c[terms - 1]);
-  for (int j = terms - 2; j >= 0; --j) sum = Ops::fma(sum, x, Ops::set(c[j]));
-  return sum;
+// sum_j c[j] x^j, Horner. The table is a template argument: on a GPU its numbers exist in the instructions only.
+template <class Ops, const auto& c, int j = 0>
+SYMFLOW_HD typename Ops::Value polynomial(typename Ops::Value x) {
+  constexpr typename Ops::Scalar term = c[j];
+  if constexpr (j + 1 == sizeof(c) / sizeof(c[0])) {
+    return Ops::set(term);
+  } else {
+    return Ops::fma(polynomial<Ops, c, j + 1>(x), x, Ops::set(term));
+  }
 }
 
 // The nearest integer, ties to even, for |a| < 2^21.
@@ -87,7 +90,7 @@ SYMFLOW_HD typename Ops::Value exp_minus(typename Ops::Value x) {
   const auto n = shifted - Ops::set(C::round_shift);
   auto r = Ops::fma(n, Ops::set(-C::ln2_high), -x);
   r = Ops::fma(n, Ops::set(-C::ln2_low), r);
-  const auto tail = polynomial<Ops>(r, C::exp);
+  const auto tail = polynomial<Ops, C::exp>(r);
   return Ops::scale(Ops::fma(r * r, tail, r + Ops::set(1)), shifted);
 }
 
@@ -139,8 +142,8 @@ SYMFLOW_HD Turn<Ops> turn(typename Ops::Value z, typename Ops::Scalar period) {
   const auto quarter = nearest<Ops>(part * Ops::set(4));                                  // -2 .. 2
   const auto r = Ops::fma(quarter, Ops::set(T(-0.25)), part) * Ops::set(T(6.28318530717958647693));
   const auto r2 = r * r;
-  const auto s = Ops::fma(r * r2, polynomial<Ops>(r2, C::sin), r);
-  const auto c = Ops::fma(r2 * r2, polynomial<Ops>(r2, C::cos), Ops::fma(r2, Ops::set(T(-0.5)), Ops::set(1)));
+  const auto s = Ops::fma(r * r2, polynomial<Ops, C::sin>(r2), r);
+  const auto c = Ops::fma(r2 * r2, polynomial<Ops, C::cos>(r2), Ops::fma(r2, Ops::set(T(-0.5)), Ops::set(1)));
   // Turning by `quarter` right angles, whose cos and sin are polynomials in it that take the values 0 and +-1 only.
   const auto q2 = quarter * quarter;
   const auto cos_quarter = nearest<Ops>(Ops::set(1) - q2 * (Ops::set(7) - q2) * Ops::set(T(1) / T(6)));

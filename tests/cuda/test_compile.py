@@ -1,0 +1,133 @@
+"""What a machine without a GPU can prove of the CUDA build: it compiles, spills nothing, links and registers."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+KERNELS = sorted((ROOT / "csrc" / "cuda").glob("*.cu"))
+ARCHITECTURES = ("80", "86", "89", "90", "100", "120")
+
+
+def nvcc() -> str | None:
+    return shutil.which("nvcc", path=f"{os.environ.get('PATH')}:{os.environ.get('CUDA_HOME')}/bin:/usr/local/cuda/bin")
+
+
+pytestmark = pytest.mark.skipif(nvcc() is None, reason="needs the CUDA compiler nvcc")
+
+
+def compile_report(source: Path, architectures, folder: Path) -> str:
+    """Compiles one file with every warning an error; what ptxas says of its kernels."""
+    command = [nvcc(), "-c", "-O3", "-std=c++20", "-fmad=false", "--Werror=all-warnings", "-Xptxas=-v", str(source)]
+    command += ["-Xcompiler=-Wall,-Wextra,-Werror", "-o", str(folder / "kernels.o")]
+    command += [f"-gencode=arch=compute_{a},code=sm_{a}" for a in architectures]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def resources(report: str) -> dict[tuple[str, str], tuple[int, int]]:
+    """(kernel, architecture) -> (registers, bytes of spilled or indexed local memory)."""
+    found = {}
+    kernel = None
+    for line in report.splitlines():
+        if match := re.search(r"Compiling entry function '(\S+)' for 'sm_(\d+)'", line):
+            kernel = (match[1], match[2])
+        elif kernel and (match := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", line)):
+            local = sum(map(int, match.groups()))
+        elif kernel and (match := re.search(r"Used (\d+) registers", line)):
+            found[kernel] = (int(match[1]), local)
+            kernel = None
+    return found
+
+
+def assert_no_spills(source: Path, architectures, folder: Path) -> None:
+    report = compile_report(source, architectures, folder)
+    assert report.count("Compiling entry function") == len(resources(report))
+    for (kernel, architecture), (registers, local) in resources(report).items():
+        assert local == 0, f"{kernel} for {architecture} keeps {local} bytes in local memory ({registers} registers)"
+
+
+@pytest.mark.parametrize("source", KERNELS, ids=lambda p: p.stem)
+def test_compiles_strictly_without_spills(source, tmp_path):
+    assert_no_spills(source, ["90"], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", KERNELS, ids=lambda p: p.stem)
+def test_every_architecture(source, tmp_path):
+    assert_no_spills(source, ARCHITECTURES, tmp_path)
+
+
+def operators_with_glue() -> list[str]:
+    """The operators that csrc/ops/*_cuda.cpp registers."""
+    texts = [p.read_text() for p in sorted((ROOT / "csrc" / "ops").glob("*_cuda.cpp"))]
+    return [name for text in texts for name in re.findall(r'm\.impl\("(\w+)"', text)]
+
+
+def copy_of_the_checkout(folder: Path) -> Path:
+    ignored = shutil.ignore_patterns("*.so", "__pycache__")
+    for part in ("csrc", "symflow", "pde", "vision"):
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+    for part in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / part, folder / part)
+    return folder
+
+
+def setup(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "setup.py", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_the_extension_links_loads_and_registers(tmp_path):
+    """With any torch, also one without CUDA."""
+    folder = copy_of_the_checkout(tmp_path)
+    done = setup(folder, "build_ext", "--inplace", SYMFLOW_CUDA="1", TORCH_CUDA_ARCH_LIST="9.0", MAX_JOBS="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    script = f"""
+        import torch
+        from symflow import _ext
+
+        assert _ext.built, _ext.problem
+        assert _ext.cuda
+        assert _ext.build_info()["cuda_architectures"] == ["9.0"]
+        for name in {operators_with_glue()}:
+            assert torch._C._dispatch_has_kernel_for_dispatch_key("symflow::" + name, "CUDA"), name
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(operators_with_glue()) >= 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SYMFLOW_CUDA": "yes"}, "SYMFLOW_CUDA must be auto, 1 or 0, got 'yes'."),
+        ({"SYMFLOW_CUDA": "1", "TORCH_CUDA_ARCH_LIST": "hopper"}, "must list compute capabilities"),
+    ],
+)
+def test_the_build_names_what_is_wrong(environment, message):
+    done = setup(ROOT, "--version", **environment)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+@pytest.mark.skipif(torch.version.cuda is not None, reason="torch has CUDA")
+@pytest.mark.parametrize("choice", ["auto", "0"])
+def test_without_cuda_in_torch_kernels_are_left_out(choice):
+    done = setup(ROOT, "--version", SYMFLOW_CUDA=choice)
+    assert done.returncode == 0, done.stderr
+    assert "CUDA: not part of this build" in done.stdout
+    assert "_cuda.cpp" not in done.stdout
