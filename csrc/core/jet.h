@@ -110,7 +110,7 @@ SYMFLOW_HD void silu_taylor(typename Ops::Value x, typename Ops::Value* taylor) 
   const Value above = Ops::max(Ops::set(-limit), x);
   const Value within = Ops::min(Ops::set(limit), above);
   const Value e = exp_minus<Ops>(within);
-  const Value s = Ops::set(1) / (Ops::set(1) + e), complement = e * s;
+  const Value s = Ops::reciprocal(Ops::set(1) + e), complement = e * s;
   const Value p = s * complement, m = complement - s;
   Value derivatives[7] = {s, p};
   if constexpr (terms > 2) derivatives[2] = p * m * Ops::set(T(0.5));

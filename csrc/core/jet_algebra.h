@@ -28,7 +28,7 @@ struct Product {
 struct JetAlgebra {
   int size, degree, compose_count, adjoint_count;
   int compose_begin[max_degree + 1];
-  MultiplyAdd compose[max_products], adjoint[max_products];
+  MultiplyAdd compose[max_products], adjoint[max_products + max_monomials];
 };
 
 // The degree of a monomial is the most factors it has, so the table of products tells it. `count` products of `size`
