@@ -6,51 +6,23 @@
 #include <vector>
 
 #include "../cpu/flow_cpu.h"
+#include "flow_arguments.h"
 #include "glue.h"
 
 namespace symflow {
 namespace {
 
-const std::array<const char*, 8> parameter_names = {"trunk0_weight", "trunk0_bias", "trunk1_weight", "trunk1_bias",
-                                                    "head_weight",   "head_bias",   "out_weight",    "out_bias"};
-
-// Checks the arguments against each other and gathers their pointers. `points` may be the gradient of the end points:
-// only its shape and type count here.
+// `points` may be the gradient of the end points: only its shape and type count here.
 template <class T>
 FlowArguments<T> arguments(const char* op, const Tensor& points, const Tensor& weights,
                            const std::array<Tensor, 8>& parameters, const std::vector<double>& periods,
                            std::int64_t steps) {
   STD_TORCH_CHECK(points.dim() == 3, op, ": `points` must have shape [B, N, d]");
-  STD_TORCH_CHECK(weights.dim() == 2, op, ": `weights` must have shape [B, K]");
-  STD_TORCH_CHECK(parameters[0].dim() == 2 && parameters[4].dim() == 3, op,
-                  ": `trunk0_weight` must have shape [W, e] and `head_weight` [K, H, W]");
-  STD_TORCH_CHECK(steps >= 1, op, ": `steps` must be at least 1, got ", steps);
-  FlowArguments<T> a{};
-  a.rows = points.size(0);
-  a.points = points.size(1);
-  a.dimension = points.size(2);
-  a.heads = weights.size(1);
-  a.width = parameters[0].size(0);
-  a.head_width = parameters[4].size(1);
-  a.steps = steps;
-  STD_TORCH_CHECK(a.dimension >= 1 && a.dimension <= 4, op, ": `points` must have 1 to 4 coordinates, got ",
-                  a.dimension);
-  STD_TORCH_CHECK(std::int64_t(periods.size()) == a.dimension, op, ": `periods` must have one entry per coordinate");
-  for (const double period : periods) a.embedding += period > 0 ? 2 : 1;
-  const std::int64_t B = a.rows, N = a.points, d = a.dimension, e = a.embedding;
-  const std::int64_t W = a.width, K = a.heads, H = a.head_width;
+  const std::int64_t B = points.size(0), N = points.size(1), d = points.size(2);
   const ScalarType dtype = points.scalar_type();
+  auto a = flow_arguments<T>(op, "points", N, d, B, dtype, weights, parameters, periods, steps);
   check_tensor(op, "points", points, dtype, {B, N, d});
-  check_tensor(op, "weights", weights, dtype, {B, K});
-  const std::array<std::vector<std::int64_t>, 8> shapes = {
-      {{W, e}, {W}, {W, W}, {W}, {K, H, W}, {K, H}, {K, d, H}, {K, d}}};
-  for (std::size_t i = 0; i < 8; ++i) {
-    check_tensor(op, parameter_names[i], parameters[i], dtype, shapes[i]);
-    a.parameters[i] = read<T>(parameters[i]);
-  }
-  a.periods = periods.data();
   a.start = read<T>(points);
-  a.weights = read<T>(weights);
   return a;
 }
 
@@ -80,22 +52,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     const std::array<Tensor, 8> parameters = {w0, b0, w1, b1, wh, bh, wo, bo};
     const auto a = arguments<T>(op, grad, weights, parameters, periods, states.size(0));
     check_tensor(op, "states", states, grad.scalar_type(), {a.steps, a.rows, a.points, a.dimension});
-    const Tensor grad_points = torch::stable::empty_like(grad);
-    const auto zeros_like = [](const Tensor& like) {
-      Tensor t = torch::stable::empty_like(like);
-      return torch::stable::zero_(t);
-    };
-    const Tensor grad_weights = zeros_like(weights);
-    std::array<Tensor, 8> grads;
-    T* pointers[8];
-    for (std::size_t i = 0; i < 8; ++i) {
-      grads[i] = zeros_like(parameters[i]);
-      pointers[i] = write<T>(grads[i]);
-    }
-    flow_backward<T>(a, host_threads(), a.start, read<T>(states), write<T>(grad_points),
-                     weight_gradients ? write<T>(grad_weights) : nullptr, parameter_gradients ? pointers : nullptr);
-    return std::make_tuple(grad_points, grad_weights, grads[0], grads[1], grads[2], grads[3], grads[4], grads[5],
-                           grads[6], grads[7]);
+    FlowGradients<T> gradients(grad, weights, parameters);
+    flow_backward<T>(a, host_threads(), a.start, read<T>(states), write<T>(gradients.points),
+                     weight_gradients ? write<T>(gradients.weights) : nullptr,
+                     parameter_gradients ? gradients.pointers : nullptr);
+    return gradients.tuple();
   });
 }
 
