@@ -1,8 +1,8 @@
 // The flow of one tile of jets, forward and adjoint, for one instruction set (see simd.h for how it is included).
 //
-// A tile is a list of lines, the C coefficients of its first point, those of its second, and so on. Affine layers act on
-// all lines alike, so that a layer is a matrix product, [line][feature], as in flow_tile.h; between layers the lines of
-// a point meet. The few coordinates and embedded coordinates are [feature][line], called columns.
+// A tile is a list of lines, the C coefficients of its first point, those of its second, and so on. Affine layers act
+// on all lines alike, so that a layer is a matrix product, [line][feature], as in flow_tile.h; between layers the lines
+// of a point meet. The few coordinates and embedded coordinates are [feature][line], called columns.
 #pragma once
 
 #include <cstddef>
@@ -295,7 +295,7 @@ struct JetTile {
              stage.head + s * H, stage.d3 == nullptr ? nullptr : stage.d3 + s * H, heads.head_columns);
     }
     const T zeros[max_dimension] = {};
-    narrow<S, max_dimension>(f.dimension, lines, heads.active_columns, stage.head, heads.head_columns, heads.out,
+    narrow<S, max_dimension>(f.dimension, lanes_end, heads.active_columns, stage.head, heads.head_columns, heads.out,
                              heads.head_columns, zeros, stage.field, f.lines);
     for (Index j = 0; j < f.dimension; ++j) {
       for (Index p = 0; p < count; ++p) stage.field[j * f.lines + p * size] += heads.out_bias[j];
@@ -324,12 +324,13 @@ struct JetTile {
     }
   }
 
-  // From the gradient of the field (columns [d]) to that of its points, adding to the tile's sums on the way.
+  // From the gradient of the field (columns [d]) to that of its points; adds the gradient of the last layer.
   void evaluate_backward(const Row<T>& heads, JetStage<T>& stage, const T* grad_field, T* panel_sums, T* grad_embedded,
                          T* grad, const GradientLayout& layout, T* sums) const {
     const Index W = f.padded_width, H = f.padded_head_width, columns = heads.head_columns;
     if (f.parameter_gradients || f.weight_gradients) {
-      outer<S>(lines, f.dimension, columns, grad_field, f.lines, 1, stage.head, sums + layout.out);
+      const Outer<T> factors[] = {{grad_field, stage.head}};
+      add_outer<S>(factors, lines, f.dimension, columns, f.lines, 1, columns, sums + layout.out);
       for (Index j = 0; j < f.dimension; ++j) {
         T sum = 0;
         for (Index p = 0; p < count; ++p) sum += grad_field[j * f.lines + p * size];
@@ -356,20 +357,30 @@ struct JetTile {
         1, f.width, 0, stage.d2, W, [&](Index) SYMFLOW_INLINE_LAMBDA { return f.trunk1_backward; }, panel_sums,
         stage.d1);
     const T zeros[max_embedding] = {};
-    narrow<S, max_embedding>(f.embedding, lines, W, stage.d1, W, f.trunk0, W, zeros, grad_embedded, f.lines);
+    narrow<S, max_embedding>(f.embedding, lanes_end, W, stage.d1, W, f.trunk0, W, zeros, grad_embedded, f.lines);
     for (Index i = 0; i < f.embedding; ++i) clear_tail(grad_embedded + i * f.lines);
     embed_backward(stage.embedded, grad_embedded, grad);
+  }
 
-    // The constant coefficients alone have a bias.
-    if (f.parameter_gradients) {
-      for (Index s = 0; s < heads.count.active; ++s) {
-        outer<S>(lines, f.head_width, W, stage.d3 + s * H, 1, columns, stage.h2,
-                 sums + layout.head + s * f.head_width * W);
-      }
+  // Adds the parameters' gradients from the stages of a step, all at once: the sums are large and pass by slowly. The
+  // constant coefficients alone have a bias.
+  void add_parameter_gradients(const Row<T>& heads, const JetStage<T> (&stages)[Rk4::stages],
+                               const GradientLayout& layout, T* sums) const {
+    const Index W = f.padded_width, H = f.padded_head_width, columns = heads.head_columns;
+    const auto add = [&](auto factor, Index rows, Index g_row, Index g_step, T* out) SYMFLOW_INLINE_LAMBDA {
+      const Outer<T> factors[] = {factor(stages[0]), factor(stages[1]), factor(stages[2]), factor(stages[3])};
+      add_outer<S>(factors, lines, rows, W, g_row, g_step, W, out);
+    };
+    for (Index s = 0; s < heads.count.active; ++s) {
+      add([&](const JetStage<T>& stage) { return Outer<T>{stage.d3 + s * H, stage.h2}; }, f.head_width, 1, columns,
+          sums + layout.head + s * f.head_width * W);
+    }
+    add([](const JetStage<T>& stage) { return Outer<T>{stage.d2, stage.h1}; }, f.width, 1, W, sums + layout.trunk1);
+    add([](const JetStage<T>& stage) { return Outer<T>{stage.embedded, stage.d1}; }, f.embedding + 1, f.lines, 1,
+        sums + layout.trunk0);
+    for (const JetStage<T>& stage : stages) {
       add_columns<S>(count, heads.active_columns, stage.d3, size * columns, sums + layout.head_bias);
-      outer<S>(lines, f.width, W, stage.d2, 1, W, stage.h1, sums + layout.trunk1);
       add_columns<S>(count, W, stage.d2, size * W, sums + layout.trunk1_bias);
-      outer<S>(lines, f.embedding + 1, W, stage.embedded, f.lines, 1, stage.d1, sums + layout.trunk0);
     }
   }
 };
@@ -483,6 +494,7 @@ void backward_tile(const JetFlowProblem<T>& f, Index index, T* memory, const Gra
         S::store(x.grad_before + j, S::load(x.grad_before + j) + S::load(x.grad_stage + j));
       });
     }
+    if (f.parameter_gradients) tile.add_parameter_gradients(x.heads, x.stages, layout, sums);
     T* swap = x.grad;
     x.grad = x.grad_before;
     x.grad_before = swap;
