@@ -1,7 +1,7 @@
 // Truncated Taylor polynomials (jets): composition with a function of one number, and its adjoint.
 //
-// The lists of jet_algebra.h are unrolled by the compiler for the truncations of solution surfaces, read from memory for
-// any other.
+// The lists of jet_algebra.h are unrolled by the compiler for the truncations of solution surfaces, read from memory
+// for any other.
 #pragma once
 
 #include <utility>
@@ -120,8 +120,7 @@ SYMFLOW_HD void silu_taylor(typename Ops::Value x, typename Ops::Value* taylor) 
     derivatives[5] = p * Ops::fma(p, p - Ops::set(T(0.25)), Ops::set(T(1) / 120));
   }
   if constexpr (terms > 6) {
-    derivatives[6] =
-        p * m * Ops::fma(p, Ops::fma(p, Ops::set(T(0.5)), Ops::set(T(-1) / 12)), Ops::set(T(1) / 720));
+    derivatives[6] = p * m * Ops::fma(p, Ops::fma(p, Ops::set(T(0.5)), Ops::set(T(-1) / 12)), Ops::set(T(1) / 720));
   }
   taylor[0] = above * s;
   for (int k = 1; k < terms; ++k) taylor[k] = Ops::fma(within, derivatives[k], derivatives[k - 1]);

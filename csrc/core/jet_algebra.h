@@ -87,7 +87,8 @@ constexpr JetAlgebra total_degree(int order) {
   for (int n = 0; n <= order; ++n) {
     for (int r = 0; r <= n; ++r) {
       for (int m = 0; m + n <= order; ++m) {
-        for (int q = 0; q <= m; ++q) products[count++] = {place(n - r, r), place(m - q, q), place(n - r + m - q, r + q)};
+        for (int q = 0; q <= m; ++q)
+          products[count++] = {place(n - r, r), place(m - q, q), place(n - r + m - q, r + q)};
       }
     }
   }

@@ -324,7 +324,7 @@ struct JetTile {
     }
   }
 
-  // From the gradient of the field (columns [d]) to that of its points, adding to the tile's sums on the way.
+  // From the gradient of the field (columns [d]) to that of its points; adds the gradient of the last layer.
   void evaluate_backward(const Row<T>& heads, JetStage<T>& stage, const T* grad_field, T* panel_sums, T* grad_embedded,
                          T* grad, const GradientLayout& layout, T* sums) const {
     const Index W = f.padded_width, H = f.padded_head_width, columns = heads.head_columns;
@@ -362,8 +362,8 @@ struct JetTile {
     embed_backward(stage.embedded, grad_embedded, grad);
   }
 
-  // Adds the parameters' gradients from the stages of a step, as for points. The constant coefficients alone have a
-  // bias.
+  // Adds the parameters' gradients from the stages of a step, all at once: the sums are large and pass by slowly. The
+  // constant coefficients alone have a bias.
   void add_parameter_gradients(const Row<T>& heads, const JetStage<T> (&stages)[Rk4::stages],
                                const GradientLayout& layout, T* sums) const {
     const Index W = f.padded_width, H = f.padded_head_width, columns = heads.head_columns;

@@ -59,8 +59,7 @@ std::tuple<Tensor, Tensor> jet_flow(const Tensor& surface, const Tensor& weights
     const char* op = "symflow::jet_flow";
     STD_TORCH_CHECK(surface.dim() == 4, op, ": `surface` must have shape [C, B, N, d]");
     const JetAlgebra algebra = algebra_of(op, products, surface.size(0));
-    const auto a =
-        arguments<T>(op, surface, weights, {w0, b0, w1, b1, wh, bh, wo, bo}, periods, algebra, steps);
+    const auto a = arguments<T>(op, surface, weights, {w0, b0, w1, b1, wh, bh, wo, bo}, periods, algebra, steps);
     const Tensor end = torch::stable::empty_like(surface);
     const std::vector<std::int64_t> shape = {save_states ? steps : 0, algebra.size, a.rows, a.points, a.dimension};
     const Tensor states = torch::stable::new_empty(surface, shape);
@@ -72,8 +71,7 @@ std::tuple<Tensor, Tensor> jet_flow(const Tensor& surface, const Tensor& weights
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> jet_flow_backward_op(
     const Tensor& grad, const Tensor& states, const Tensor& weights, const Tensor& w0, const Tensor& b0,
     const Tensor& w1, const Tensor& b1, const Tensor& wh, const Tensor& bh, const Tensor& wo, const Tensor& bo,
-    std::vector<double> periods, std::vector<std::int64_t> products, bool weight_gradients,
-    bool parameter_gradients) {
+    std::vector<double> periods, std::vector<std::int64_t> products, bool weight_gradients, bool parameter_gradients) {
   return for_type("symflow::jet_flow_backward", "grad", grad, [&](auto zero) {
     using T = decltype(zero);
     const char* op = "symflow::jet_flow_backward";
