@@ -59,6 +59,7 @@ template <>
 struct Thread<float> {
   using Scalar = float;
   using Value = float;
+  static constexpr int exp_parts = 1;
   SYMFLOW_DEVICE static float set(float c) { return c; }
   SYMFLOW_DEVICE static float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
   SYMFLOW_DEVICE static float min(float a, float b) { return a < b ? a : b; }
@@ -73,6 +74,7 @@ template <>
 struct Thread<double> {
   using Scalar = double;
   using Value = double;
+  static constexpr int exp_parts = 1;
   SYMFLOW_DEVICE static double set(double c) { return c; }
   SYMFLOW_DEVICE static double fma(double a, double b, double c) { return __fma_rn(a, b, c); }
   SYMFLOW_DEVICE static double min(double a, double b) { return a < b ? a : b; }
