@@ -1,0 +1,94 @@
+// The seam of warp on the CPU: raw pointers and sizes, no torch.
+//
+// Everything up to the second derivatives is made of three sums. With A the sampling matrix of the grid, A' its
+// derivative along a velocity of the grid, and g a gradient of the result:
+//
+//   warp_sample           A p + A' q
+//   warp_grid_gradient    the derivative of <g, A p + A' q> in the grid
+//   warp_image_gradient   A^T g, or A'^T g
+//
+// warp_cpu.cpp cuts them into tasks; the kernels of warp_tile.h, compiled once per instruction set, do the tasks.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "isa.h"
+#include "parallel.h"
+
+namespace symflow {
+
+enum class Padding;  // core/warp.h, which comes after the switch to an instruction set
+
+// All arrays are contiguous, row-major; p, q and gradients of images are [B, C, H, W], results [B, G, C, P].
+template <class T>
+struct WarpArguments {
+  std::int64_t images, channels, grids, points;  // B C G P, where P = H' W'
+  std::int64_t sets;                             // S: the grids are one set for all images (1) or one per image (B)
+  std::int32_t height, width;                    // H W
+  Padding padding;
+  const T* grid;      // [S, G, P, 2]
+  const T* velocity;  // the same; read only for q, and where warp_image_gradient is to take A'
+};
+
+// p or q may be null.
+template <class T>
+void warp_sample(const WarpArguments<T>&, const Parallel&, const T* p, const T* q, T* out);
+
+// p or q may be null; grad_grid [S, G, P, 2].
+template <class T>
+void warp_grid_gradient(const WarpArguments<T>&, const Parallel&, const T* grad, const T* p, const T* q, T* grad_grid);
+
+// A'^T g where there is a velocity, else A^T g.
+template <class T>
+void warp_image_gradient(const WarpArguments<T>&, const Parallel&, const T* grad, T* grad_images);
+
+// ---- between warp_cpu.cpp and the kernels -------------------------------------------------------------------------
+
+// The planes that share a set of grids (B C or C of them) are cut into blocks of `lanes` planes, packed as
+// [pixel][lane]: then a corner of a point is one vector. A block ends with a pixel of zeros, which stands for all
+// pixels outside; lanes without a plane hold zeros.
+template <class T>
+struct WarpProblem : WarpArguments<T> {
+  std::int64_t lanes;
+  std::int64_t pixels;  // H W
+  std::int64_t planes;  // that share a set
+  std::int64_t blocks;  // of planes, in a set
+  std::int64_t groups;  // of blocks, in a set
+  std::int64_t chunks;  // of points, in a grid
+
+  const T* p;  // packed [S, blocks, pixels + 1, lanes], or null
+  const T* q;
+  const T* grad;
+  T* out;
+  T* grad_grid;  // [groups, S, G, P, 2]
+  T* grad_images;
+
+  // Where plane `plane` of set `set` begins in [B, C, pixels] and, for one of the grids, in [B, G, C, P].
+  std::int64_t image_row(std::int64_t set, std::int64_t plane) const { return (set * planes + plane) * pixels; }
+  std::int64_t result_row(std::int64_t set, std::int64_t plane, std::int64_t grid) const {
+    const std::int64_t all = set * planes + plane, image = all / this->channels, channel = all % this->channels;
+    return ((image * this->grids + grid) * this->channels + channel) * this->points;
+  }
+};
+
+constexpr std::int64_t warp_chunk = 128;        // points whose corners are computed at once
+constexpr std::int64_t warp_group = 8;          // blocks that a task takes, so that corners serve many planes
+constexpr std::int64_t warp_pack_piece = 4096;  // pixels that a task packs
+
+template <class T>
+struct WarpKernels {
+  std::int64_t lanes;         // of a register
+  std::int64_t narrow_lanes;  // for few planes; 1 is possible too
+  // Pixels of piece `piece` of block `block` (of all sets), to packed images.
+  void (*pack)(const WarpProblem<T>&, std::int64_t block, std::int64_t piece, const T* images, T* packed);
+  // Task ((set G + grid) chunks + chunk) groups + group.
+  void (*sample)(const WarpProblem<T>&, std::int64_t task);
+  void (*grid_gradient)(const WarpProblem<T>&, std::int64_t task);
+  // Block `block` (of all sets); scratch of (pixels + 1) lanes numbers.
+  void (*image_gradient)(const WarpProblem<T>&, std::int64_t block, T* scratch);
+};
+
+SYMFLOW_PER_ISA(extern const WarpKernels<float> warp_float; extern const WarpKernels<double> warp_double;)
+
+}  // namespace symflow
