@@ -22,25 +22,26 @@ enum class Padding { zeros, border, reflection };
 // Indices of pixels are 32 bits, and float32 counts them exactly.
 constexpr std::int32_t longest_side = 1 << 24;
 
-// A coordinate on one axis.
+// The position of a coordinate on one axis, after padding.
 template <class T>
-struct Place {
-  std::int32_t index;  // of the pixel at or to the left of it; this or the next one may be outside, see `inside`
-  T t;                 // the share of the next pixel, in [0, 1)
-  T slope;             // du/dc
+struct Position {
+  T u;      // in pixels
+  T slope;  // du/dc
 };
 
-// The place of a coordinate, 1 <= size <= longest_side. With a single pixel every coordinate is at it, with slope 0.
-// An infinite coordinate is outside (zeros), at the edge (border) or NaN (reflection). A NaN coordinate has a valid
-// index and NaN for t and slope, so that every number computed with it is NaN and no memory is misread.
+// 1 <= size <= longest_side. With a single pixel every coordinate is at it, with slope 0. An infinite coordinate is
+// outside (zeros), at the edge (border) or NaN (reflection); NaN stays NaN. Written so that compilers choose without
+// branches where they can, for many coordinates at a time.
 template <Padding padding, class T>
-SYMFLOW_HD Place<T> locate(T coordinate, std::int32_t size) {
+SYMFLOW_HD Position<T> locate(T coordinate, std::int32_t size) {
   const T last = T(size - 1);
   T slope = last * T(0.5);
-  T u = size > 1 ? (coordinate + T(1)) * slope : coordinate == coordinate ? T(0) : coordinate;
+  T u = (coordinate + T(1)) * slope;
+  if (size == 1) u = coordinate == coordinate ? T(0) : coordinate;
   if constexpr (padding == Padding::zeros) {
-    // From these ends on both neighbours are outside, and the index fits an integer.
-    u = u < T(-2) ? T(-2) : u > T(size) ? T(size) : u;
+    // From these ends on all neighbours are outside, and the index fits an integer.
+    u = u < T(-2) ? T(-2) : u;
+    u = u > T(size) ? T(size) : u;
   } else {
     if constexpr (padding == Padding::reflection) {
       if (u < 0 || u > last) {
@@ -52,14 +53,29 @@ SYMFLOW_HD Place<T> locate(T coordinate, std::int32_t size) {
         }
       }
     }
-    if (u <= 0 || u >= last) slope = 0;
-    u = u < 0 ? T(0) : u > last ? last : u;
+    slope = u <= 0 ? T(0) : slope;
+    slope = u >= last ? T(0) : slope;
+    u = u < 0 ? T(0) : u;
+    u = u > last ? last : u;
   }
-  const bool number = u == u;
-  const T finite = number ? u : T(0);
+  return {u, slope};
+}
+
+// The cell that a position is in.
+template <class T>
+struct Place {
+  std::int32_t index;  // of the pixel at or before it; this or the next one may be outside, see `inside`
+  T t;                 // the share of the next pixel, in [0, 1)
+};
+
+// NaN is outside, with NaN for t: every number computed with it is NaN, and no memory is misread.
+template <class T>
+SYMFLOW_HD Place<T> place_of(T u, std::int32_t size) {
+  const T end = T(size);
+  const T finite = u <= end ? u : end;
   const std::int32_t truncated = std::int32_t(finite);
   const std::int32_t index = truncated - std::int32_t(T(truncated) > finite);
-  return {index, u - T(index), number ? slope : u};
+  return {index, u - T(index)};
 }
 
 SYMFLOW_HD bool inside(std::int32_t index, std::int32_t size) { return std::uint32_t(index) < std::uint32_t(size); }

@@ -27,11 +27,16 @@ struct Points {
 template <Padding padding, class T>
 void locate_axis(const T* __restrict__ coordinate, Index count, std::int32_t size, std::int32_t* __restrict__ index,
                  T* __restrict__ t, T* __restrict__ slope) {
+  // Two loops, which the compiler turns into vectors; in a single one it finds branches.
   for (Index i = 0; i < count; ++i) {
-    const Place<T> place = locate<padding>(coordinate[i], size);
+    const Position<T> position = locate<padding>(coordinate[i], size);
+    t[i] = position.u;
+    slope[i] = position.slope;
+  }
+  for (Index i = 0; i < count; ++i) {
+    const Place<T> place = place_of(t[i], size);
     index[i] = place.index;
     t[i] = place.t;
-    slope[i] = place.slope;
   }
 }
 
