@@ -80,14 +80,6 @@ SYMFLOW_HD Place<T> place_of(T u, std::int32_t size) {
 
 SYMFLOW_HD bool inside(std::int32_t index, std::int32_t size) { return std::uint32_t(index) < std::uint32_t(size); }
 
-// The pixel of a plane [height, width], of fewer than 2^31 pixels, at (row, column); its end, height width, stands for
-// all pixels outside, whose value is zero.
-SYMFLOW_HD std::int32_t pixel_or_end(std::int32_t row, std::int32_t column, std::int32_t height, std::int32_t width) {
-  // Unsigned, because far outside the product may not fit.
-  const std::uint32_t pixel = std::uint32_t(row) * std::uint32_t(width) + std::uint32_t(column);
-  return inside(row, height) && inside(column, width) ? std::int32_t(pixel) : height * width;
-}
-
 // f and its derivatives in pixels. Value is a number, or a vector of numbers of different planes.
 template <class Value>
 struct Bilinear {

@@ -21,77 +21,104 @@ const WarpKernels<double>& kernels<double>() {
   return SYMFLOW_SELECT(warp_double);
 }
 
-Index pieces(Index count, Index size) { return (count + size - 1) / size; }
+constexpr Index most_unit_blocks = 8;      // so that there are many tasks; corners then serve 8 registers of planes
+constexpr Index unit_bytes = 1 << 20;      // of packed planes, at most, unless one block has more
+constexpr Index wave_bytes = 4 << 20;      // likewise
+constexpr Index packed_at_once = 1 << 12;  // pixels of a plane that one task packs
+
+Index parts(Index count, Index size) { return (count + size - 1) / size; }
 
 template <class T>
 WarpProblem<T> problem_of(const WarpArguments<T>& arguments, const WarpKernels<T>& kernel) {
   WarpProblem<T> f{};
   static_cast<WarpArguments<T>&>(f) = arguments;
-  f.pixels = Index(f.height) * f.width;
+  f.frame = WarpFrame(f.height, f.width);
   f.planes = f.images * f.channels / f.sets;
   f.lanes = f.planes == 1 ? 1 : f.planes <= 2 * kernel.narrow_lanes ? kernel.narrow_lanes : kernel.lanes;
-  f.blocks = pieces(f.planes, f.lanes);
-  f.groups = pieces(f.blocks, warp_group);
-  f.chunks = pieces(f.points, warp_chunk);
+  f.blocks = parts(f.planes, f.lanes);
+  const Index block_bytes = f.frame.cells * f.lanes * Index(sizeof(T));
+  f.unit_blocks = std::clamp(unit_bytes / block_bytes, Index(1), most_unit_blocks);
+  f.units = parts(f.blocks, f.unit_blocks);
+  f.chunks = parts(f.points, warp_chunk);
   return f;
 }
 
+// Short tasks are handed out several at a time, since handing out takes time too.
 template <class Work>
 void for_each(Index tasks, const Parallel& parallel, const Work& work) {
-  for_each_tile(tasks, int(std::min<Index>(tasks, parallel.workers)), parallel, work);
+  constexpr Index shares = 8;  // of each worker
+  const Index count = std::min(tasks, shares * parallel.workers);
+  for_each_tile(count, int(std::min<Index>(count, parallel.workers)), parallel, [&](Index share, int) {
+    for (Index task = tasks * share / count; task < tasks * (share + 1) / count; ++task) work(task);
+  });
 }
 
-template <class T>
-Buffer<T> packed(const WarpProblem<T>& f, const WarpKernels<T>& kernel, const Parallel& parallel, const T* images) {
-  if (images == nullptr) return nullptr;
-  Buffer<T> buffer = allocate<T>(f.sets * f.blocks * (f.pixels + 1) * f.lanes);
-  const Index count = pieces(f.pixels, warp_pack_piece);
-  for_each(f.sets * f.blocks * count, parallel,
-           [&](Index task, int) { kernel.pack(f, task / count, task % count, images, buffer.get()); });
-  return buffer;
+// Packs p and q wave by wave and calls task(index) for every task of each wave.
+template <class T, class Task>
+void in_waves(WarpProblem<T>& f, const WarpKernels<T>& kernel, const Parallel& parallel, const T* p, const T* q,
+              const Task& task) {
+  const Index block_size = f.frame.cells * f.lanes, units = f.sets * f.units;
+  const Index wave = std::clamp(wave_bytes / (f.unit_blocks * block_size * Index(sizeof(T))), Index(1), units);
+  // Units have fewer blocks at the end of a set.
+  const auto block_of = [&](Index unit) {
+    return unit / f.units * f.blocks + std::min(unit % f.units * f.unit_blocks, f.blocks);
+  };
+  const auto buffer = [&](const T* images) {
+    return images == nullptr ? nullptr : allocate<T>(std::min(wave * f.unit_blocks, f.sets * f.blocks) * block_size);
+  };
+  const Buffer<T> packed_p = buffer(p), packed_q = buffer(q);
+  f.p = packed_p.get();
+  f.q = packed_q.get();
+  const Index rows = std::max(packed_at_once / f.width, Index(1)), slabs = parts(f.height, rows);
+  for (Index unit = 0; unit < units; unit += wave) {
+    const Index end = std::min(unit + wave, units);
+    f.first_block = block_of(unit);
+    for_each((block_of(end) - f.first_block) * slabs, parallel, [&](Index slab) {
+      const Index block = f.first_block + slab / slabs, first = slab % slabs * rows;
+      const Index last = std::min(first + rows, Index(f.height));
+      if (p != nullptr) kernel.pack(f, block, first, last, p, packed_p.get());
+      if (q != nullptr) kernel.pack(f, block, first, last, q, packed_q.get());
+    });
+    const Index tasks = f.grids * f.chunks;
+    for_each((end - unit) * tasks, parallel, [&](Index index) { task(unit * tasks + index); });
+  }
 }
 
 }  // namespace
 
 template <class T>
 void warp_sample(const WarpArguments<T>& arguments, const Parallel& parallel, const T* p, const T* q, T* out) {
-  const WarpKernels<T>& kernel = kernels<T>();
   if (arguments.images * arguments.channels * arguments.grids * arguments.points == 0) return;
+  const WarpKernels<T>& kernel = kernels<T>();
   WarpProblem<T> f = problem_of(arguments, kernel);
-  const Buffer<T> packed_p = packed(f, kernel, parallel, p), packed_q = packed(f, kernel, parallel, q);
-  f.p = packed_p.get();
-  f.q = packed_q.get();
   f.out = out;
-  for_each(f.sets * f.grids * f.chunks * f.groups, parallel, [&](Index task, int) { kernel.sample(f, task); });
+  in_waves(f, kernel, parallel, p, q, [&](Index task) { kernel.sample(f, task); });
 }
 template void warp_sample(const WarpArguments<float>&, const Parallel&, const float*, const float*, float*);
 template void warp_sample(const WarpArguments<double>&, const Parallel&, const double*, const double*, double*);
 
-// Each group of planes has its own sums; they are added in their order.
+// Each unit of planes has sums of its own; they are added in their order.
 template <class T>
 void warp_grid_gradient(const WarpArguments<T>& arguments, const Parallel& parallel, const T* grad, const T* p,
                         const T* q, T* grad_grid) {
-  const WarpKernels<T>& kernel = kernels<T>();
   const Index size = 2 * arguments.sets * arguments.grids * arguments.points;
   if (size == 0) return;
   if (arguments.images * arguments.channels == 0) {
     std::fill_n(grad_grid, size, T(0));
     return;
   }
+  const WarpKernels<T>& kernel = kernels<T>();
   WarpProblem<T> f = problem_of(arguments, kernel);
-  const Buffer<T> packed_p = packed(f, kernel, parallel, p), packed_q = packed(f, kernel, parallel, q);
-  const Buffer<T> sums = f.groups == 1 ? nullptr : allocate<T>(f.groups * size);
-  f.p = packed_p.get();
-  f.q = packed_q.get();
+  const Buffer<T> sums = f.units == 1 ? nullptr : allocate<T>(f.units * size);
   f.grad = grad;
-  f.grad_grid = f.groups == 1 ? grad_grid : sums.get();
-  for_each(f.sets * f.grids * f.chunks * f.groups, parallel, [&](Index task, int) { kernel.grid_gradient(f, task); });
-  if (f.groups == 1) return;
+  f.grad_grid = f.units == 1 ? grad_grid : sums.get();
+  in_waves(f, kernel, parallel, p, q, [&](Index task) { kernel.grid_gradient(f, task); });
+  if (f.units == 1) return;
   constexpr Index piece = 4096;
-  for_each(pieces(size, piece), parallel, [&](Index task, int) {
+  for_each(parts(size, piece), parallel, [&](Index task) {
     for (Index i = task * piece; i < std::min(size, (task + 1) * piece); ++i) {
       double sum = 0;
-      for (Index group = 0; group < f.groups; ++group) sum += double(sums[std::size_t(group * size + i)]);
+      for (Index unit = 0; unit < f.units; ++unit) sum += double(sums[std::size_t(unit * size + i)]);
       grad_grid[i] = T(sum);
     }
   });
@@ -104,12 +131,12 @@ template void warp_grid_gradient(const WarpArguments<double>&, const Parallel&, 
 // A thread owns a block of planes and visits its points in their order.
 template <class T>
 void warp_image_gradient(const WarpArguments<T>& arguments, const Parallel& parallel, const T* grad, T* grad_images) {
-  const WarpKernels<T>& kernel = kernels<T>();
   if (arguments.images * arguments.channels == 0) return;
+  const WarpKernels<T>& kernel = kernels<T>();
   WarpProblem<T> f = problem_of(arguments, kernel);
   f.grad = grad;
   f.grad_images = grad_images;
-  const Index tasks = f.sets * f.blocks, scratch = rounded_up((f.pixels + 1) * f.lanes, alignment);
+  const Index tasks = f.sets * f.blocks, scratch = rounded_up(f.frame.cells * f.lanes, alignment);
   const int workers = int(std::min<Index>(tasks, parallel.workers));
   const Buffer<T> memory = allocate<T>(workers * scratch);
   for_each_tile(tasks, workers, parallel,

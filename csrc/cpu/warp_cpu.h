@@ -46,46 +46,61 @@ void warp_image_gradient(const WarpArguments<T>&, const Parallel&, const T* grad
 // ---- between warp_cpu.cpp and the kernels -------------------------------------------------------------------------
 
 // The planes that share a set of grids (B C or C of them) are cut into blocks of `lanes` planes, packed as
-// [pixel][lane]: then a corner of a point is one vector. A block ends with a pixel of zeros, which stands for all
-// pixels outside; lanes without a plane hold zeros.
+// [cell][lane]: then a corner of a point is one vector. The cells are the pixels row by row, framed by zeros, which
+// stand for all pixels outside: one cell between two rows serves both, one row above and two below the image let every
+// point find its four corners at cell, cell + 1, cell + stride and cell + stride + 1. Lanes without a plane hold zeros.
+struct WarpFrame {
+  std::int64_t stride, cells;
+
+  WarpFrame() = default;
+  WarpFrame(std::int32_t height, std::int32_t width)
+      : stride(std::int64_t(width) + 1), cells((std::int64_t(height) + 3) * stride + 1) {}
+  std::int64_t row(std::int64_t r) const { return (r + 1) * stride + 1; }  // where it begins
+};
+
+// Blocks are packed and used in waves that fill a cache, so that packing needs little memory. A unit is one or more
+// blocks of one set; a task samples a unit at a chunk of points, whose corners are computed once for all its planes.
 template <class T>
 struct WarpProblem : WarpArguments<T> {
+  WarpFrame frame;
   std::int64_t lanes;
-  std::int64_t pixels;  // H W
-  std::int64_t planes;  // that share a set
-  std::int64_t blocks;  // of planes, in a set
-  std::int64_t groups;  // of blocks, in a set
-  std::int64_t chunks;  // of points, in a grid
+  std::int64_t planes;       // that share a set
+  std::int64_t blocks;       // of planes, in a set
+  std::int64_t unit_blocks;  // in a unit
+  std::int64_t units;        // in a set
+  std::int64_t chunks;       // of points, in a grid
 
-  const T* p;  // packed [S, blocks, pixels + 1, lanes], or null
+  std::int64_t first_block;  // of the wave, counted through all sets
+  const T* p;                // packed blocks of the wave [blocks, cells, lanes], or null
   const T* q;
   const T* grad;
   T* out;
-  T* grad_grid;  // [groups, S, G, P, 2]
+  T* grad_grid;  // [units, S, G, P, 2]
   T* grad_images;
 
-  // Where plane `plane` of set `set` begins in [B, C, pixels] and, for one of the grids, in [B, G, C, P].
-  std::int64_t image_row(std::int64_t set, std::int64_t plane) const { return (set * planes + plane) * pixels; }
+  // Where plane `plane` of set `set` begins in [B, C, H, W] and, for one of the grids, in [B, G, C, P].
+  std::int64_t image_row(std::int64_t set, std::int64_t plane) const {
+    return (set * planes + plane) * this->height * this->width;
+  }
   std::int64_t result_row(std::int64_t set, std::int64_t plane, std::int64_t grid) const {
     const std::int64_t all = set * planes + plane, image = all / this->channels, channel = all % this->channels;
     return ((image * this->grids + grid) * this->channels + channel) * this->points;
   }
 };
 
-constexpr std::int64_t warp_chunk = 128;        // points whose corners are computed at once
-constexpr std::int64_t warp_group = 8;          // blocks that a task takes, so that corners serve many planes
-constexpr std::int64_t warp_pack_piece = 4096;  // pixels that a task packs
+constexpr std::int64_t warp_chunk = 128;  // points
 
 template <class T>
 struct WarpKernels {
   std::int64_t lanes;         // of a register
   std::int64_t narrow_lanes;  // for few planes; 1 is possible too
-  // Pixels of piece `piece` of block `block` (of all sets), to packed images.
-  void (*pack)(const WarpProblem<T>&, std::int64_t block, std::int64_t piece, const T* images, T* packed);
-  // Task ((set G + grid) chunks + chunk) groups + group.
+  // Rows of a block (counted through all sets) of images to their place in the wave.
+  void (*pack)(const WarpProblem<T>&, std::int64_t block, std::int64_t first_row, std::int64_t last_row,
+               const T* images, T* packed);
+  // Task ((set units + unit) G + grid) chunks + chunk.
   void (*sample)(const WarpProblem<T>&, std::int64_t task);
   void (*grid_gradient)(const WarpProblem<T>&, std::int64_t task);
-  // Block `block` (of all sets); scratch of (pixels + 1) lanes numbers.
+  // A block, counted through all sets; scratch of cells lanes numbers.
   void (*image_gradient)(const WarpProblem<T>&, std::int64_t block, T* scratch);
 };
 

@@ -14,22 +14,23 @@ namespace SYMFLOW_ISA {
 // ---- points -------------------------------------------------------------------------------------------------------
 
 // What the kernels know of a chunk of points, computed once for all planes. Behind the last point, up to a whole
-// vector, stand points at the pixel of zeros.
+// vector, stand points outside the images.
 template <class T>
 struct Points {
-  std::int32_t corner[4][warp_chunk];  // pixels v00 v01 v10 v11, the last one of the block where they are outside
+  std::int32_t cell[warp_chunk];  // of v00
   T tx[warp_chunk], ty[warp_chunk];
   T slope_x[warp_chunk], slope_y[warp_chunk];  // pixels per unit of the grid
   T x[warp_chunk], y[warp_chunk];              // the velocity in pixels
   Index count;
 };
 
+// One axis of a grid [points, 2].
 template <Padding padding, class T>
-void locate_axis(const T* __restrict__ coordinate, Index count, std::int32_t size, std::int32_t* __restrict__ index,
+void locate_axis(const T* __restrict__ grid, Index count, std::int32_t size, std::int32_t* __restrict__ index,
                  T* __restrict__ t, T* __restrict__ slope) {
   // Two loops, which the compiler turns into vectors; in a single one it finds branches.
   for (Index i = 0; i < count; ++i) {
-    const Position<T> position = locate<padding>(coordinate[i], size);
+    const Position<T> position = locate<padding>(grid[2 * i], size);
     t[i] = position.u;
     slope[i] = position.slope;
   }
@@ -40,21 +41,23 @@ void locate_axis(const T* __restrict__ coordinate, Index count, std::int32_t siz
   }
 }
 
+// A cell with no pixel at its corners.
+template <class T>
+std::int32_t outside_of(const WarpProblem<T>& f) {
+  return std::int32_t(f.frame.row(f.height));
+}
+
 template <Padding padding, class T>
-void locate_points(const WarpProblem<T>& f, const T* __restrict__ grid, Points<T>& points) {
-  T x[warp_chunk], y[warp_chunk];
+void locate_points(const WarpProblem<T>& f, const T* grid, Points<T>& points) {
   std::int32_t column[warp_chunk], row[warp_chunk];
+  locate_axis<padding>(grid, points.count, f.width, column, points.tx, points.slope_x);
+  locate_axis<padding>(grid + 1, points.count, f.height, row, points.ty, points.slope_y);
+  const std::int32_t height = f.height, width = f.width, stride = std::int32_t(f.frame.stride), outside = outside_of(f);
   for (Index i = 0; i < points.count; ++i) {
-    x[i] = grid[2 * i];
-    y[i] = grid[2 * i + 1];
-  }
-  locate_axis<padding>(x, points.count, f.width, column, points.tx, points.slope_x);
-  locate_axis<padding>(y, points.count, f.height, row, points.ty, points.slope_y);
-  const std::int32_t height = f.height, width = f.width;
-  for (int c = 0; c < 4; ++c) {
-    for (Index i = 0; i < points.count; ++i) {
-      points.corner[c][i] = pixel_or_end(row[i] + c / 2, column[i] + c % 2, height, width);
-    }
+    // Unsigned, because far outside the product may not fit.
+    const std::uint32_t cell = std::uint32_t(row[i] + 1) * std::uint32_t(stride) + std::uint32_t(column[i] + 1);
+    const bool touches = inside(row[i] + 1, height + 1) && inside(column[i] + 1, width + 1);
+    points.cell[i] = touches ? std::int32_t(cell) : outside;
   }
 }
 
@@ -80,18 +83,19 @@ void load_points(const WarpProblem<T>& f, Index grid, Index chunk, bool velocity
     points.y[i] = points.slope_y[i] * f.velocity[2 * (first + i) + 1];
   }
   for (Index i = points.count; i < round_up(points.count, f.lanes); ++i) {
-    for (int c = 0; c < 4; ++c) points.corner[c][i] = std::int32_t(f.pixels);
+    points.cell[i] = outside_of(f);
     points.tx[i] = points.ty[i] = points.x[i] = points.y[i] = 0;
   }
 }
 
 // The cell of a point in all planes of a packed block.
 template <int lanes, class T>
-SYMFLOW_HD Bilinear<VectorOf<T, lanes>> cell(const T* block, const Points<T>& points, Index i) {
+SYMFLOW_HD Bilinear<VectorOf<T, lanes>> cell_of(const T* block, Index stride, const Points<T>& points, Index i) {
   using V = VectorOf<T, lanes>;
-  const auto corner = [&](int c)
-                          SYMFLOW_INLINE_LAMBDA { return load_vector<V>(block + Index(points.corner[c][i]) * lanes); };
-  return bilinear<V>(corner(0), corner(1), corner(2), corner(3), points.tx[i], points.ty[i]);
+  const T* upper = block + Index(points.cell[i]) * lanes;
+  const T* lower = upper + stride * lanes;
+  return bilinear<V>(load_vector<V>(upper), load_vector<V>(upper + lanes), load_vector<V>(lower),
+                     load_vector<V>(lower + lanes), points.tx[i], points.ty[i]);
 }
 
 // ---- planes side by side ------------------------------------------------------------------------------------------
@@ -142,42 +146,50 @@ SYMFLOW_HD void store_square(VectorOf<T, lanes> (&square)[lanes], const Rows<T*,
   }
 }
 
+// ---- tasks --------------------------------------------------------------------------------------------------------
+
 template <int lanes, class T>
-void pack(const WarpProblem<T>& f, Index block, Index piece, const T* images, T* packed) {
+void pack(const WarpProblem<T>& f, Index block, Index first_row, Index last_row, const T* images, T* packed) {
   using V = VectorOf<T, lanes>;
-  const Index set = block / f.blocks;
+  const Index set = block / f.blocks, width = f.width;
   const Rows<const T*, lanes> rows(images, f.planes, block % f.blocks,
                                    [&](Index plane) { return f.image_row(set, plane); });
-  T* to = packed + block * (f.pixels + 1) * lanes;
-  const Index first = piece * warp_pack_piece;
-  const Index last = first + warp_pack_piece < f.pixels ? first + warp_pack_piece : f.pixels;
-  for (Index i = first; i < last; i += lanes) {
-    V square[lanes];
-    load_square<T, lanes>(rows, i, last - i, square);
-    for (int j = 0; j < lanes && i + j < last; ++j) store_vector(to + (i + j) * lanes, square[j]);
+  T* to = packed + (block - f.first_block) * f.frame.cells * lanes;
+  const auto clear = [&](Index first, Index last) {
+    for (Index i = first * lanes; i < last * lanes; ++i) to[i] = 0;
+  };
+  if (first_row == 0) clear(0, f.frame.row(0));
+  for (Index r = first_row; r < last_row; ++r) {
+    for (Index i = 0; i < width; i += lanes) {
+      // The last square of a row begins early enough to be whole, if the row is long enough.
+      const Index c = i + lanes > width && width >= lanes ? width - lanes : i;
+      V square[lanes];
+      load_square<T, lanes>(rows, r * width + c, width - c, square);
+      for (int j = 0; j < lanes && c + j < width; ++j) store_vector(to + (f.frame.row(r) + c + j) * lanes, square[j]);
+    }
+    clear(f.frame.row(r) + width, f.frame.row(r + 1));
   }
-  if (last == f.pixels) store_vector(to + f.pixels * lanes, V{});
+  if (last_row == f.height) clear(f.frame.row(last_row), f.frame.cells);
 }
-
-// ---- tasks --------------------------------------------------------------------------------------------------------
 
 // The part of the work that a task of `sample` and `grid_gradient` stands for.
 struct WarpTask {
-  Index set, grid, chunk, group, first_block, last_block;
+  Index set, unit, grid, chunk, first_block, last_block;
 
   template <class T>
   WarpTask(const WarpProblem<T>& f, Index task) {
-    group = task % f.groups;
-    chunk = task / f.groups % f.chunks;
-    grid = task / (f.groups * f.chunks) % f.grids;
-    set = task / (f.groups * f.chunks * f.grids);
-    first_block = group * warp_group;
-    last_block = first_block + warp_group < f.blocks ? first_block + warp_group : f.blocks;
+    chunk = task % f.chunks;
+    grid = task / f.chunks % f.grids;
+    unit = task / (f.chunks * f.grids) % f.units;
+    set = task / (f.chunks * f.grids * f.units);
+    first_block = unit * f.unit_blocks;
+    last_block = first_block + f.unit_blocks < f.blocks ? first_block + f.unit_blocks : f.blocks;
   }
 
+  // Where a block of the set is in the wave.
   template <class T>
   Index packed(const WarpProblem<T>& f, Index block) const {
-    return (set * f.blocks + block) * (f.pixels + 1) * f.lanes;
+    return (set * f.blocks + block - f.first_block) * f.frame.cells * f.lanes;
   }
 };
 
@@ -199,9 +211,9 @@ void sample(const WarpProblem<T>& f, Index index) {
       for (int j = 0; j < lanes; ++j) {
         const Index i = first + j;
         V value{};
-        if constexpr (has_p) value = cell<lanes>(p, points, i).value;
+        if constexpr (has_p) value = cell_of<lanes>(p, f.frame.stride, points, i).value;
         if constexpr (has_q) {
-          const auto c = cell<lanes>(q, points, i);
+          const auto c = cell_of<lanes>(q, f.frame.stride, points, i);
           const V moved = points.x[i] * c.dx + points.y[i] * c.dy;
           value = has_p ? value + moved : moved;
         }
@@ -246,12 +258,12 @@ void grid_gradient(const WarpProblem<T>& f, Index index) {
         const Index i = first + j;
         V dx{}, dy{};
         if constexpr (has_p) {
-          const auto c = cell<lanes>(p, points, i);
+          const auto c = cell_of<lanes>(p, f.frame.stride, points, i);
           dx = c.dx;
           dy = c.dy;
         }
         if constexpr (has_q) {
-          const auto c = cell<lanes>(q, points, i);
+          const auto c = cell_of<lanes>(q, f.frame.stride, points, i);
           dx = has_p ? dx + points.y[i] * c.dxy : points.y[i] * c.dxy;
           dy = has_p ? dy + points.x[i] * c.dxy : points.x[i] * c.dxy;
         }
@@ -260,7 +272,7 @@ void grid_gradient(const WarpProblem<T>& f, Index index) {
       }
     }
   }
-  T* to = f.grad_grid + 2 * ((task.group * f.sets * f.grids + grid) * f.points + task.chunk * warp_chunk);
+  T* to = f.grad_grid + 2 * ((task.unit * f.sets * f.grids + grid) * f.points + task.chunk * warp_chunk);
   for (Index first = 0; first < points.count; first += lanes) {
     T x[lanes], y[lanes];
     sum_lanes<T, lanes>(sum_x + first, x);
@@ -276,7 +288,7 @@ template <int lanes, bool moving, class T>
 void image_gradient(const WarpProblem<T>& f, Index index, T* scratch) {
   using V = VectorOf<T, lanes>;
   const Index set = index / f.blocks, block = index % f.blocks;
-  for (Index i = 0; i < (f.pixels + 1) * lanes; ++i) scratch[i] = 0;
+  for (Index i = 0; i < f.frame.cells * lanes; ++i) scratch[i] = 0;
   for (Index grid = 0; grid < f.grids; ++grid) {
     const Rows<const T*, lanes> rows(f.grad, f.planes, block,
                                      [&](Index plane) { return f.result_row(set, plane, grid); });
@@ -293,18 +305,25 @@ void image_gradient(const WarpProblem<T>& f, Index index, T* scratch) {
               moving ? bilinear_weights_dot(tx, ty, points.x[i], points.y[i]) : bilinear_weights(tx, ty);
           SYMFLOW_UNROLL
           for (int c = 0; c < 4; ++c) {
-            T* at = scratch + Index(points.corner[c][i]) * lanes;
+            T* at = scratch + (points.cell[i] + c / 2 * f.frame.stride + c % 2) * lanes;
             store_vector(at, load_vector<V>(at) + weights.w[c] * grad[j]);
           }
         }
       }
     }
   }
+  const Index width = f.width;
   const Rows<T*, lanes> rows(f.grad_images, f.planes, block, [&](Index plane) { return f.image_row(set, plane); });
-  for (Index i = 0; i < f.pixels; i += lanes) {
-    V square[lanes];
-    for (int j = 0; j < lanes; ++j) square[j] = load_vector<V>(scratch + (i + j < f.pixels ? i + j : f.pixels) * lanes);
-    store_square<T, lanes>(square, rows, i, f.pixels - i);
+  for (Index r = 0; r < f.height; ++r) {
+    for (Index i = 0; i < width; i += lanes) {
+      const Index c = i + lanes > width && width >= lanes ? width - lanes : i;
+      V square[lanes];
+      for (int j = 0; j < lanes; ++j) {
+        const Index cell = f.frame.row(r) + (c + j < width ? c + j : width - 1);
+        square[j] = load_vector<V>(scratch + cell * lanes);
+      }
+      store_square<T, lanes>(square, rows, r * width + c, width - c);
+    }
   }
 }
 
@@ -324,8 +343,8 @@ void with_lanes(Index lanes, const Work& work) {
 }
 
 template <class T>
-void pack_any(const WarpProblem<T>& f, Index block, Index piece, const T* images, T* packed) {
-  with_lanes<T>(f.lanes, [&](auto lanes) { pack<lanes()>(f, block, piece, images, packed); });
+void pack_any(const WarpProblem<T>& f, Index block, Index first_row, Index last_row, const T* images, T* packed) {
+  with_lanes<T>(f.lanes, [&](auto lanes) { pack<lanes()>(f, block, first_row, last_row, images, packed); });
 }
 
 template <class T>

@@ -28,8 +28,9 @@ WarpShapes shapes(const char* op, const Tensor& images, const Tensor& grid, std:
   const std::int64_t S = grid.size(0), G = grid.size(1);
   STD_TORCH_CHECK(S == 1 || S == B, op, ": `grid` must have one set for all images or one for each of ", B, ", got ",
                   S);
-  STD_TORCH_CHECK(H >= 1 && W >= 1 && H <= longest_side && W <= longest_side && H * W < (std::int64_t(1) << 31), op,
-                  ": images must have sides of 1 to ", longest_side, " and fewer than 2^31 pixels");
+  STD_TORCH_CHECK(
+      H >= 1 && W >= 1 && H <= longest_side && W <= longest_side && (H + 3) * (W + 1) < (std::int64_t(1) << 31), op,
+      ": images must have sides of 1 to ", longest_side, " and fewer than 2^31 pixels");
   const WarpShapes all = {{B, C, H, W}, {S, G, grid.size(2), grid.size(3), 2}, {B, G, C, grid.size(2), grid.size(3)}};
   check_tensor(op, "images", images, images.scalar_type(), all.images);
   check_tensor(op, "grid", grid, images.scalar_type(), all.grid);
