@@ -37,7 +37,7 @@ WarpProblem<T> problem_of(const WarpArguments<T>& arguments, const WarpKernels<T
   f.lanes = f.planes == 1 ? 1 : f.planes <= 2 * kernel.narrow_lanes ? kernel.narrow_lanes : kernel.lanes;
   f.blocks = parts(f.planes, f.lanes);
   const Index block_bytes = f.frame.cells * f.lanes * Index(sizeof(T));
-  f.unit_blocks = std::clamp(unit_bytes / block_bytes, Index(1), most_unit_blocks);
+  f.unit_blocks = std::clamp(unit_bytes / block_bytes, Index(1), std::min(f.blocks, most_unit_blocks));
   f.units = parts(f.blocks, f.unit_blocks);
   f.chunks = parts(f.points, warp_chunk);
   return f;

@@ -160,7 +160,10 @@ void pack(const WarpProblem<T>& f, Index block, Index first_row, Index last_row,
   };
   if (first_row == 0) clear(0, f.frame.row(0));
   for (Index r = first_row; r < last_row; ++r) {
-    for (Index i = 0; i < width; i += lanes) {
+    if constexpr (lanes == 1) {
+      __builtin_memcpy(to + f.frame.row(r), rows.at[0] + r * width, std::size_t(width) * sizeof(T));
+    }
+    for (Index i = 0; lanes > 1 && i < width; i += lanes) {
       // The last square of a row begins early enough to be whole, if the row is long enough.
       const Index c = i + lanes > width && width >= lanes ? width - lanes : i;
       V square[lanes];

@@ -123,7 +123,7 @@ def _jvp_backward(
     padding: int,
     wanted: tuple[bool, bool],
 ) -> tuple[Tensor | None, Tensor | None]:
-    """``(grid_dot . dA)^T grad`` and ``<grad, dA images_dot + (grid_dot . ddA) images>``; None where zero or unwanted."""
+    """``(grid_dot . dA)^T grad``, ``<grad, dA images_dot + (grid_dot . ddA) images>``; None where zero or unwanted."""
     image_gradient, grid_gradient = wanted[0] and grid_dot is not None, wanted[1]
     if not (image_gradient or grid_gradient) or (images_dot is None and grid_dot is None):
         return None, None
