@@ -30,7 +30,7 @@ struct Position {
 };
 
 // 1 <= size <= longest_side. With a single pixel every coordinate is at it, with slope 0. An infinite coordinate is
-// outside (zeros), at the edge (border) or NaN (reflection); NaN stays NaN. Written so that compilers choose without
+// outside (zeros), at the edge (border) or NaN (reflection); NaN gives NaN. Written so that compilers choose without
 // branches where they can, for many coordinates at a time.
 template <Padding padding, class T>
 SYMFLOW_HD Position<T> locate(T coordinate, std::int32_t size) {
@@ -58,7 +58,7 @@ SYMFLOW_HD Position<T> locate(T coordinate, std::int32_t size) {
     u = u < 0 ? T(0) : u;
     u = u > last ? last : u;
   }
-  return {u, slope};
+  return {u, slope + T(0) * u};  // u is finite or NaN
 }
 
 // The cell that a position is in.
