@@ -55,8 +55,9 @@ def warp(images: Tensor, grid: Tensor, *, padding: str = "zeros") -> Tensor:
     _check(images, grid, padding)
     if grid.dim() == 4:
         grid = grid[None]
-    call = warp_kernel if _ext.built and images.device.type == "cpu" and images.dtype in KERNEL_DTYPES else warp_ref
-    return call(images, grid, padding)
+    device = images.device.type
+    compiled = _ext.built if device == "cpu" else _ext.cuda and device == "cuda"
+    return (warp_kernel if compiled and images.dtype in KERNEL_DTYPES else warp_ref)(images, grid, padding)
 
 
 def _check(images: Tensor, grid: Tensor, padding: str) -> None:

@@ -14,13 +14,9 @@
 #include <cstdint>
 
 #include "hd.h"
+#include "warp_arguments.h"
 
 namespace symflow {
-
-enum class Padding { zeros, border, reflection };
-
-// Indices of pixels are 32 bits, and float32 counts them exactly.
-constexpr std::int32_t longest_side = 1 << 24;
 
 // The position of a coordinate on one axis, after padding.
 template <class T>

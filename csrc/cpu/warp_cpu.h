@@ -1,11 +1,4 @@
-// The seam of warp on the CPU: raw pointers and sizes, no torch.
-//
-// Everything up to the second derivatives is made of three sums. With A the sampling matrix of the grid, A' its
-// derivative along a velocity of the grid, and g a gradient of the result:
-//
-//   warp_sample           A p + A' q
-//   warp_grid_gradient    the derivative of <g, A p + A' q> in the grid
-//   warp_image_gradient   A^T g, or A'^T g
+// The seam of warp on the CPU: raw pointers and sizes, no torch. The sums are those of core/warp_arguments.h.
 //
 // warp_cpu.cpp cuts them into tasks; the kernels of warp_tile.h, compiled once per instruction set, do the tasks.
 #pragma once
@@ -13,23 +6,11 @@
 #include <cstdint>
 #include <utility>
 
+#include "../core/warp_arguments.h"
 #include "isa.h"
 #include "parallel.h"
 
 namespace symflow {
-
-enum class Padding;  // core/warp.h, which comes after the switch to an instruction set
-
-// All arrays are contiguous, row-major; p, q and gradients of images are [B, C, H, W], results [B, G, C, P].
-template <class T>
-struct WarpArguments {
-  std::int64_t images, channels, grids, points;  // B C G P, where P = H' W'
-  std::int64_t sets;                             // S: the grids are one set for all images (1) or one per image (B)
-  std::int32_t height, width;                    // H W
-  Padding padding;
-  const T* grid;      // [S, G, P, 2]
-  const T* velocity;  // the same; read only for q, and where warp_image_gradient is to take A'
-};
 
 // p or q may be null.
 template <class T>
