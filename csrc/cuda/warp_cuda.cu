@@ -376,9 +376,9 @@ template <class T>
 cudaError_t warp_image_gradient_cuda(const WarpArguments<T>& a, const T* grad, std::uint64_t* workspace, T* grad_images,
                                      cudaStream_t stream) {
   if (a.images * a.channels == 0) return cudaSuccess;
-  const Keys keys = keys_of(a);
   const std::int64_t size = warp_image_gradient_workspace(a), pixels = a.sets * a.height * a.width;
   return with_padding(a.padding, [&](auto padding) {
+    const Keys keys = keys_of(a);
     cudaError_t error = launch(keys_kernel<padding(), T>, static_cast<unsigned>(parts(size, block_threads)),
                                block_threads, 0, stream, a, keys, size, workspace);
     if (error == cudaSuccess) error = sort(workspace, size, stream);

@@ -101,10 +101,11 @@ def _contiguous(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
     return tuple(t if t is None else t.contiguous() for t in tensors)
 
 
-def _sum(*tensors: Tensor | None) -> Tensor | None:
-    """The sum of those that are there."""
-    there = [t for t in tensors if t is not None]
-    return sum(there[1:], there[0]) if there else None
+def _sum(a: Tensor | None, b: Tensor | None, like: Tensor) -> Tensor:
+    """Their sum, where a missing one is zero."""
+    if a is None or b is None:
+        return torch.zeros_like(like) if a is b else a if b is None else b
+    return a + b
 
 
 def _jvp(images: Tensor, grid: Tensor, images_dot: Tensor | None, grid_dot: Tensor | None, padding: int) -> Any:
@@ -182,6 +183,7 @@ class _WarpBackward(torch.autograd.Function):
         ctx.save_for_backward(*inputs[:3])
         ctx.save_for_forward(*inputs[:3])
         ctx.padding, *ctx.wanted = inputs[3:]
+        ctx.mark_non_differentiable(*(out for out, wanted in zip(output, ctx.wanted, strict=True) if not wanted))
 
     # <h, A^T g> + <k, <g, dA images>> = <g, A h + (k . dA) images>: the cotangents are tangents of warp.
     @staticmethod
@@ -198,7 +200,8 @@ class _WarpBackward(torch.autograd.Function):
         if grad_dot is not None:
             first = _backward(grad_dot.contiguous(), images, grid, ctx.padding, ctx.wanted)
         second = _jvp_backward(grad, images, grid, images_dot, grid_dot, ctx.padding, ctx.wanted)
-        return tuple(_sum(a, b) for a, b in zip(first, second, strict=True))
+        tangents = zip(first, second, (images, grid), ctx.wanted, strict=True)
+        return tuple(_sum(a, b, like) if wanted else None for a, b, like, wanted in tangents)
 
 
 class _WarpJvp(torch.autograd.Function):
@@ -213,6 +216,7 @@ class _WarpJvp(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[:4])
+        ctx.save_for_forward(*inputs[:4])  # for a refusal under vmap
         ctx.padding = inputs[4]
 
     @staticmethod

@@ -236,7 +236,8 @@ def test_far_infinite_and_missing_coordinates(isa, own, dtype):
     assert out[..., [0, 1, 6, 7, 12, 13]].isnan().all()
     assert out[..., [4, 5, 10, 11]].isfinite().all()
     assert grad_images.isfinite().all()
-    assert relative(out[..., [4, 5, 10, 11]], reference(images, grid, "reflection")[..., [4, 5, 10, 11]]) < 1e-6
+    with torch.no_grad():
+        assert relative(out[..., [4, 5, 10, 11]], reference(images, grid, "reflection")[..., [4, 5, 10, 11]]) < 1e-6
 
 
 def test_pixels_that_are_not_finite_stay_where_they_are(isa):
@@ -349,9 +350,9 @@ def test_memory_is_the_result():
 # ---- derivatives of second order ------------------------------------------------------------------------------------
 
 
-def small(own=False, padding="zeros"):
+def small(own=False):
     """Points off the kinks by more than the steps of finite differences."""
-    images, grid = problem(B=2, C=2, H=3, W=4, G=1, h=2, w=3, own=own, seed=3, reach=1.3)
+    images, grid = problem(B=2, C=1, H=3, W=4, G=1, h=2, w=2, own=own, seed=3, reach=1.3)
     scale = torch.tensor([1.5, 1.0], dtype=torch.float64)
     u = (grid.detach() + 1) * scale
     cell = u.floor()
@@ -362,18 +363,20 @@ def small(own=False, padding="zeros"):
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("own", [False, True])
 def test_gradcheck(isa, own, padding):
-    """Reverse, forward and batched forward mode; reverse over reverse and forward over reverse."""
+    """Reverse and forward mode."""
     images, grid = small(own)
+    assert torch.autograd.gradcheck(lambda i, g: warp(i, g, padding=padding), (images, grid), check_forward_ad=True)
 
-    def call(i, g):
-        return warp(i, g, padding=padding)
 
-    check = torch.autograd.gradcheck
-    assert check(call, (images, grid), check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True)
-    assert torch.autograd.gradgradcheck(call, (images, grid), check_fwd_over_rev=True, check_rev_over_rev=True)
-    for fixed in (lambda g: call(images.detach(), g), lambda i: call(i, grid.detach())):
-        wanted = grid if fixed.__code__.co_varnames[0] == "g" else images
-        assert torch.autograd.gradgradcheck(fixed, (wanted,), check_fwd_over_rev=True)
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("wanted", ["images", "grid", "both"])
+def test_gradgradcheck(own, wanted):
+    """Reverse over reverse and forward over reverse."""
+    images, grid = small(own)
+    images.requires_grad_(wanted != "grid")
+    grid.requires_grad_(wanted != "images")
+    check = torch.autograd.gradgradcheck
+    assert check(warp, (images, grid), check_fwd_over_rev=True, check_rev_over_rev=True)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
