@@ -173,10 +173,15 @@ def contest(cases: list[Case], rounds: int) -> list[dict]:
                         "share_of_copy": traffic(kind, case) / taken / rate,
                         "copy_gb_per_second": rate / 1e9,
                         "speedup_of_kernel": taken / times[f"{KERNEL} {kind}"],
-                        "peak_mb": peak_megabytes(name, kind, case),
                     }
                 )
     return results
+
+
+def memory(cases: list[Case]) -> list[dict]:
+    """Peaks beyond the inputs, with the gradients of grids and images."""
+    peaks = [{name: peak_megabytes(name, ALL, case) for name in (KERNEL, PEER)} for case in cases]
+    return [{"case": str(case), **peak} for case, peak in zip(cases, peaks, strict=True)]
 
 
 def growth(batches: list[int], grids: list[int], rounds: int) -> list[dict]:
@@ -208,7 +213,7 @@ def main() -> None:
         check(case)
     results = contest(cases, rounds)
     print_table(
-        ("images and grids", "kind", "contestant", "ms", "% of copy", "kernel is faster", "peak MB"),
+        ("images and grids", "kind", "contestant", "ms", "% of copy", "kernel is faster"),
         [
             (
                 r["case"],
@@ -217,10 +222,15 @@ def main() -> None:
                 f"{1e3 * r['seconds']:.2f}",
                 f"{100 * r['share_of_copy']:.0f}",
                 "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-                "?" if r["peak_mb"] is None else f"{r['peak_mb']:.1f}",
             )
             for r in results
         ],
+    )
+    peaks = memory([CIFAR] if arguments.quick else [CIFAR, CASES[-2]])
+    print()
+    print_table(
+        ("peak MB, all gradients", KERNEL, PEER),
+        [(p["case"], *("?" if p[name] is None else f"{p[name]:.1f}" for name in (KERNEL, PEER))) for p in peaks],
     )
     grown = growth(batches, grids, rounds)
     print()
@@ -237,9 +247,8 @@ def main() -> None:
             for kind in KINDS
         ]
     )
-    write_results(
-        "bench_warp", {"machine": facts, "contest": results, "growth": grown, "targets": targets}, arguments.out
-    )
+    content = {"machine": facts, "contest": results, "memory": peaks, "growth": grown, "targets": targets}
+    write_results("bench_warp", content, arguments.out)
 
 
 if __name__ == "__main__":
