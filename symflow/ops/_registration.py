@@ -13,7 +13,7 @@ def one_by_one(op: Callable[..., Tensor | tuple[Tensor, ...]]) -> Callable:
     """A vmap rule that makes one call after another, for operators with a batch dimension of their own."""
 
     def rule(info: Any, in_dims: tuple, *arguments: Any) -> tuple[Any, Any]:
-        def call(i: int) -> Tensor | tuple[Tensor, ...]:
+        def call(i: int) -> Any:
             # A list (the periods) comes with a list of dimensions, a tensor without one with None.
             pairs = zip(arguments, in_dims, strict=True)
             return op(*(a.select(dim, i).contiguous() if isinstance(dim, int) else a for a, dim in pairs))

@@ -103,9 +103,10 @@ def _contiguous(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:
 
 def _sum(a: Tensor | None, b: Tensor | None, like: Tensor) -> Tensor:
     """Their sum, where a missing one is zero."""
-    if a is None or b is None:
-        return torch.zeros_like(like) if a is b else a if b is None else b
-    return a + b
+    if a is not None and b is not None:
+        return a + b
+    there = b if a is None else a
+    return torch.zeros_like(like) if there is None else there
 
 
 def _jvp(images: Tensor, grid: Tensor, images_dot: Tensor | None, grid_dot: Tensor | None, padding: int) -> Any:
@@ -162,11 +163,13 @@ class _Warp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor | None) -> tuple:
         if grad is None:
             return None, None, None
-        return (*_backward(grad.contiguous(), *ctx.saved_tensors, ctx.padding, ctx.needs_input_grad[:2]), None)
+        images, grid = ctx.saved_tensors
+        return (*_backward(grad.contiguous(), images, grid, ctx.padding, ctx.needs_input_grad[:2]), None)
 
     @staticmethod
     def jvp(ctx: Any, images_dot: Tensor | None, grid_dot: Tensor | None, _: None) -> Tensor | None:
-        return _jvp(*ctx.saved_tensors, images_dot, grid_dot, ctx.padding)
+        images, grid = ctx.saved_tensors
+        return _jvp(images, grid, images_dot, grid_dot, ctx.padding)
 
 
 class _WarpBackward(torch.autograd.Function):
@@ -196,7 +199,7 @@ class _WarpBackward(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, grad_dot: Tensor | None, images_dot: Tensor | None, grid_dot: Tensor | None, *_: None) -> tuple:
         grad, images, grid = ctx.saved_tensors
-        first = (None, None)
+        first: tuple[Tensor | None, Tensor | None] = (None, None)
         if grad_dot is not None:
             first = _backward(grad_dot.contiguous(), images, grid, ctx.padding, ctx.wanted)
         second = _jvp_backward(grad, images, grid, images_dot, grid_dot, ctx.padding, ctx.wanted)

@@ -381,14 +381,14 @@ def test_gradgradcheck(own, wanted):
 
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("own", [False, True])
-@pytest.mark.parametrize("shape", SHAPES[1:])
-@pytest.mark.parametrize("moving", ["images", "grid", "both"])
+@pytest.mark.parametrize("shape", SHAPES[1::2])
+@pytest.mark.parametrize("moving", ["grid", "both"])
 def test_reverse_over_forward(isa, moving, shape, own, padding):
     """The JVP, and the gradients of a functional of it, are those of the reference."""
     images, grid = problem(*shape, own=own)
     rng = torch.Generator().manual_seed(5)
     dots = [torch.randn(t.shape, generator=rng, dtype=torch.float64).requires_grad_() for t in (images, grid)]
-    used = {"images": [0], "grid": [1], "both": [0, 1]}[moving]
+    used = {"grid": [1], "both": [0, 1]}[moving]
 
     def tangent(call):
         def of(*some):
