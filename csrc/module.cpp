@@ -39,6 +39,19 @@ STABLE_TORCH_LIBRARY(symflow, m) {
   m.def("silu_taylor(Tensor x) -> Tensor");
   // silu, its derivative, cos 2 pi x and sin 2 pi x as the kernels compute them, for tests. x [n].
   m.def("elementary(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)");
+  // images [B, C, H, W], grid [S, G, H', W', 2] with S = 1 or B, padding (0 zeros, 1 border, 2 reflection)
+  // -> A images [B, G, C, H', W'], where A is the matrix of bilinear sampling at the grid
+  m.def("warp(Tensor images, Tensor grid, int padding) -> Tensor");
+  // -> A^T grad, <grad, dA images>; each is empty where not wanted.
+  m.def(
+      "warp_backward(Tensor grad, Tensor images, Tensor grid, int padding, bool image_gradient, bool grid_gradient) "
+      "-> (Tensor, Tensor)");
+  // -> A images_dot + (grid_dot . dA) images
+  m.def("warp_jvp(Tensor images, Tensor grid, Tensor? images_dot, Tensor? grid_dot, int padding) -> Tensor");
+  // -> (grid_dot . dA)^T grad, <grad, dA images_dot + (grid_dot . ddA) images>; each is empty where not wanted.
+  m.def(
+      "warp_jvp_backward(Tensor grad, Tensor images, Tensor grid, Tensor? images_dot, Tensor? grid_dot, int padding, "
+      "bool image_gradient, bool grid_gradient) -> (Tensor, Tensor)");
 }
 
 namespace {

@@ -7,6 +7,7 @@ from importlib.metadata import version as _version
 
 from symflow._flow import flow as flow
 from symflow._jet_flow import jet_flow as jet_flow
+from symflow._warp import warp as warp
 from symflow.coordinates import Coordinates as Coordinates
 from symflow.errors import UserError as UserError
 from symflow.fields import Field as Field
