@@ -135,8 +135,8 @@ def _check_points(points: Tensor, dimensions: int, shape: str) -> None:
 def _extent(period: float, times: tuple[float, float]) -> tuple[float, tuple[float, float]]:
     """The period and the times as floats that a grid can have."""
     period, first, last = float(period), float(times[0]), float(times[1])
-    if not (period > 0 and math.isfinite(period)):
+    if not 0 < period < math.inf:
         raise ValueError(f"`period` must be positive and finite, got {period}")
-    if not (math.isfinite(first) and math.isfinite(last) and first < last):
+    if not -math.inf < first < last < math.inf:
         raise ValueError(f"`times` must be two finite numbers, the first one smaller, got ({first}, {last})")
     return period, (first, last)

@@ -38,19 +38,12 @@ _SHAPE = math.pi * _TAPS * 0.75  # the best for twice as many nodes
 @cache
 def _window(device: torch.device) -> Tensor:
     """The window as a polynomial per tap in the offset -1 .. 1 across a fine cell: ``[terms, taps]``, rising powers."""
-    peak = np.i0(_SHAPE)
-
-    def value(y: np.ndarray) -> np.ndarray:
-        return np.i0(_SHAPE * np.sqrt(1 - (y / (_TAPS / 2)) ** 2)) / peak
-
+    offset = chebyshev.chebpts1(_TERMS)[:, None]
     # The first tap is the node 7 fine cells left of the one at the point's left.
-    taps = [
-        chebyshev.cheb2poly(
-            chebyshev.chebinterpolate(lambda s, j=j: value((s + 1) / 2 + _TAPS / 2 - 1 - j), _TERMS - 1)
-        )
-        for j in range(_TAPS)
-    ]
-    return torch.tensor(np.stack(taps, axis=1), device=device)
+    distance = (offset + 1) / 2 + (_TAPS // 2 - 1) - np.arange(_TAPS)
+    values = np.i0(_SHAPE * np.sqrt(1 - (distance / (_TAPS / 2)) ** 2)) / np.i0(_SHAPE)
+    fitted = chebyshev.chebfit(offset[:, 0], values, _TERMS - 1)
+    return torch.tensor(np.stack([chebyshev.cheb2poly(tap) for tap in fitted.T], axis=1), device=device)
 
 
 @cache
@@ -377,7 +370,7 @@ def scatter_ref(
         where = (batch, torch.where(inside, at, 0).long())
         share = torch.where(inside, share, 0)
         spectra = torch.stack(
-            [s.index_put(where, (share * v)[..., None] * waves, True) for s, v in zip(spectra, (u, 1.0), strict=True)]
+            [s.index_put(where, v[..., None] * waves, True) for s, v in zip(spectra, (share * u, share), strict=True)]
         )
     sums, weight = torch.fft.irfft(spectra, columns)
     return _normalised(sums, weight), weight
@@ -417,9 +410,11 @@ def resample_ref(points: Tensor, period: float, times: tuple[float, float]) -> t
         rows_of = spectra[batch, first[..., None] + torch.arange(LEAST_ROWS, device=points.device)]
         sums = torch.einsum("bnjfk,bnk->bnjf", rows_of, waves).real
         along = torch.einsum("bnjfk,bnk->bnjf", rows_of, waves * 1j * wave).real
-        return tuple(
-            torch.einsum("bnjf,bnj->bnf", a, b) for a, b in ((sums, weights), (along, weights), (sums, slopes))
-        )
+
+        def across_rows(of: Tensor, by: Tensor) -> Tensor:
+            return torch.einsum("bnjf,bnj->bnf", of, by)
+
+        return across_rows(sums, weights), across_rows(along, weights), across_rows(sums, slopes)
 
     def newton(spectra: Tensor, column: Tensor, row: Tensor, i: int) -> tuple[Tensor, Tensor, Tensor]:
         """One step towards the sources of row i, and its length."""
@@ -457,11 +452,11 @@ def resample_ref(points: Tensor, period: float, times: tuple[float, float]) -> t
 
 def _lagrange(z: Tensor) -> tuple[Tensor, Tensor]:
     """The polynomials through 0 .. 5 that are 1 at one of them, and their derivatives, at z: ``[..., 6]`` each."""
-    n = range(LEAST_ROWS)
     weights, slopes = [], []
-    for j in n:
-        others = [k for k in n if k != j]
-        scale = 1 / math.prod(j - k for k in others)
-        weights.append(scale * math.prod(z - k for k in others))
-        slopes.append(scale * sum(math.prod(z - k for k in others if k != skip) for skip in others))
+    for j in range(LEAST_ROWS):
+        factors = [(z - k) / (j - k) for k in range(LEAST_ROWS) if k != j]
+        rates = [1 / (j - k) for k in range(LEAST_ROWS) if k != j]
+        weights.append(torch.stack(factors).prod(0))
+        without = [torch.stack(factors[:m] + factors[m + 1 :]).prod(0) for m in range(len(factors))]
+        slopes.append(torch.stack([r * w for r, w in zip(rates, without, strict=True)]).sum(0))
     return torch.stack(weights, -1), torch.stack(slopes, -1)
