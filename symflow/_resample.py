@@ -35,9 +35,10 @@ def resample(points: Tensor, *, period: float, times: tuple[float, float]) -> tu
     position that is not finite, none near it is found; a u that is not finite taints the values that read its row.
 
     Accuracy: 1e-13 of the largest value beside the error of the polynomials in t, which falls with the sixth power of
-    the distance of rows. float32 and float64 on the CPU run in the compiled kernels, which compute in float64 and have
-    first derivatives by reverse mode: in U, and in X and T by the implicit function theorem. A trajectory's result has
-    the same bits in any batch and for any number of threads. Anything else runs in `symflow.ops.resample_ref`.
+    the distance of rows. float32 and float64 on the CPU, and on a GPU where the kernels were built for it, run in the
+    compiled kernels, which compute in float64 and have first derivatives by reverse mode: in U, and in X and T by the
+    implicit function theorem. A trajectory's result has the same bits in any batch, on any run and for any number of
+    threads. Anything else runs in `symflow.ops.resample_ref`.
 
     Args:
         points: ``[B, rows, columns, 3]``, at least 6 rows.
@@ -76,8 +77,8 @@ def scatter(
     ``w_n = max(0, 1 - |t_i - t_n| / dt) D(x_j - x_n)``, where D is the periodic sinc (Dirichlet) kernel of the grid:
     ``sin(pi y) / (columns tan(pi y / columns))`` for even and ``sin(pi y) / (columns sin(pi y / columns))`` for odd
     columns, y in columns. Points may come in any number and order. This is the resampling of Ko, Kim and Lee (2024),
-    divided by the weight: without that it is right only for rows that stay uniformly spaced. It is exact where moved
-    rows lie on rows and moved columns are uniform; `resample` is better elsewhere.
+    divided by the weight: without that it is right only for rows that stay uniformly spaced. It is as exact as
+    `resample` where moved rows lie on rows, and much less elsewhere, being linear in t.
 
     Convention: ``x_j = j period / columns``, ``t_i`` from ``times[0]`` to ``times[1]`` in equal steps, both included. x
     counts modulo the period. ``B = 0`` and ``N = 0`` are allowed. Non-contiguous tensors are accepted.
@@ -87,9 +88,10 @@ def scatter(
     or more outside the times, or with a t that is not finite, have no share. In the two rows around a point, a u that
     is not finite makes the values NaN, an x that is not finite the weight NaN and the values 0.
 
-    Accuracy: the sums are exact to 1e-14 of the largest. float32 and float64 on the CPU run in the compiled kernels,
-    which compute in float64 and have first derivatives by reverse mode. A trajectory's result has the same bits in any
-    batch and for any number of threads. Anything else runs in `symflow.ops.scatter_ref`.
+    Accuracy: the sums are exact to 2e-14 of the largest. float32 and float64 on the CPU, and on a GPU where the kernels
+    were built for it, run in the compiled kernels, which compute in float64 and have first derivatives by reverse mode.
+    A trajectory's result has the same bits in any batch, on any run and for any number of threads. Anything else runs
+    in `symflow.ops.scatter_ref`.
 
     Args:
         points: ``[B, N, 3]``, ``(x, t, u)``.
@@ -121,7 +123,8 @@ def scatter(
 
 
 def _has_kernel(points: Tensor) -> bool:
-    return points.device.type == "cpu" and points.dtype in KERNEL_DTYPES and _ext.built
+    on_kernel_device = points.device.type == "cpu" or (points.device.type == "cuda" and _ext.cuda)
+    return on_kernel_device and points.dtype in KERNEL_DTYPES and _ext.built
 
 
 def _check_points(points: Tensor, dimensions: int, shape: str) -> None:

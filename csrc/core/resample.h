@@ -38,12 +38,16 @@ struct Place {
   double offset;
 };
 
+// A whole number modulo the period. 0 where the quotient was rounded up to a whole number, and for what is not finite.
+SYMFLOW_HD double wrapped(double node, double period) {
+  const double rest = node - period * std::floor(node / period);
+  return rest >= 0 && rest < period ? rest : 0;
+}
+
 // A column that is not finite has no place: its first tap is 0 and its offset, hence all it touches, NaN.
 SYMFLOW_HD Place place_of(const FineGrid& grid, double column) {
-  const double fine = 2 * column, node = std::floor(fine), period = double(grid.fine_columns());
-  double tap = node - period * std::floor(node / period);
-  if (!(tap >= 0 && tap < period)) tap = 0;  // the quotient was rounded up to a whole number, or not finite
-  return {std::int64_t(tap), 2 * (fine - node) - 1};
+  const double fine = 2 * column, node = std::floor(fine);
+  return {std::int64_t(wrapped(node, double(grid.fine_columns()))), 2 * (fine - node) - 1};
 }
 
 template <class Ops>
@@ -170,6 +174,18 @@ SYMFLOW_HD double read_value(const FineGrid& grid, const double* table, int fiel
   return Ops::sum(value);
 }
 
+// The gradient of a scattered point (column, row, u) from that of the table, whose two fields are the sums of u and 1.
+template <class Ops>
+SYMFLOW_HD void read_point(const FineGrid& grid, const double* grad_table, const double* point, double* grad_point) {
+  Jet jets[2] = {};
+  if (within_reach(point[1], grid.rows)) {
+    read_jets<Ops>(grid, grad_table, 0, point[0], linear_rows(point[1], grid.rows), jets);
+  }
+  grad_point[0] = point[2] * jets[0].column_slope + jets[1].column_slope;
+  grad_point[1] = point[2] * jets[0].row_slope + jets[1].row_slope;
+  grad_point[2] = jets[0].value;
+}
+
 // ---- the inverse of a map -----------------------------------------------------------------------------------------
 
 // The fields of a table that describes moved points: displacements in cells, and what is carried along.
@@ -201,34 +217,101 @@ struct Jacobian {
   }
 };
 
-// Newton's method for the source of a node: (column, row) + displacement(column, row) = node. Comes in with a first
-// guess; true if it converged to a point between the first and the last row.
+// A search for the source of a node: (column, row) + displacement(column, row) = node.
+struct Search {
+  enum State { going, found, lost } state;
+  bool held;  // at the last step
+  double column, row;
+};
+
+struct Displacement {
+  double column, row;
+};
+
+// Linearly between four nodes of `moved` [rows, moved_fields, columns].
+SYMFLOW_HD Displacement between_nodes(const FineGrid& grid, const double* moved, double column, double row) {
+  const double whole = std::floor(column), right = column - whole;
+  const std::int64_t left = std::int64_t(wrapped(whole, double(grid.columns)));
+  const std::int64_t next = left + 1 < grid.columns ? left + 1 : 0;
+  const double last = double(grid.rows - 1);
+  row = row > 0 ? row < last ? row : last : 0;
+  const std::int64_t above = row < last ? std::int64_t(row) : grid.rows - 2;
+  const double below = row - double(above);
+  const auto field = [&](MovedField f) {
+    const double* upper = moved + (above * moved_fields + f) * grid.columns;
+    const double* lower = upper + moved_fields * grid.columns;
+    const double first = upper[left] + right * (upper[next] - upper[left]);
+    return first + below * (lower[left] + right * (lower[next] - lower[left]) - first);
+  };
+  return {field(moved_column), field(moved_row)};
+}
+
+// A first guess: the node less its own displacement, and twice less that of the guess before, between nodes. Where the
+// displacement varies slowly two steps of Newton's method are then enough.
+SYMFLOW_HD Search first_guess(const FineGrid& grid, const double* moved, double node_column, double node_row) {
+  Search search = {Search::going, false, node_column, node_row};
+  for (int i = 0; i < 3; ++i) {
+    const Displacement by = between_nodes(grid, moved, search.column, search.row);
+    search.column = node_column - by.column;
+    search.row = node_row - by.row;
+  }
+  return search;
+}
+
+// One step of Newton's method; it ends in a point between the first and the last row, or nowhere.
 //
 // Guesses are held within a row of the window, where the polynomials of its ends still say which way to go; a source
 // that lies further out holds them twice.
 template <class Ops>
-SYMFLOW_HD bool find_source(const FineGrid& grid, const double* table, double node_column, double node_row,
-                            double& column, double& row) {
+SYMFLOW_HD void newton_step(const FineGrid& grid, const double* table, double node_column, double node_row,
+                            Search& search) {
   const double first = -1, last = double(grid.rows), longest = double(grid.rows + grid.columns);
-  bool was_held = false;
-  for (int step = 0; step < Inverse::steps; ++step) {
-    const bool held = row < first || row > last;
-    if (held && was_held) return false;
-    was_held = held;
-    row = row < first ? first : row > last ? last : row;
-    // Also refuses what is not a number, and the step of a singular Jacobian.
-    if (!(std::fabs(column - node_column) < 1e6 * longest && std::fabs(row) <= longest)) return false;
-    Jet moved[2];
-    read_jets<Ops>(grid, table, moved_column, column, quintic_rows(row, grid.rows), moved);
-    double column_step = column + moved[0].value - node_column, row_step = row + moved[1].value - node_row;
-    Jacobian(moved[0], moved[1]).solve(column_step, row_step);
-    column -= column_step;
-    row -= row_step;
-    if (std::fabs(column_step) <= Inverse::last_step && std::fabs(row_step) <= Inverse::last_step) {
-      return row >= -Inverse::slack && row <= double(grid.rows - 1) + Inverse::slack;
-    }
+  const bool held = search.row < first || search.row > last;
+  search.row = search.row < first ? first : search.row > last ? last : search.row;
+  // Also refuses what is not a number, and the step of a singular Jacobian.
+  if ((held && search.held) || !(std::fabs(search.column - node_column) < 1e6 * longest && search.row <= last)) {
+    search.state = Search::lost;
+    return;
   }
-  return false;
+  search.held = held;
+  Jet moved[2];
+  read_jets<Ops>(grid, table, moved_column, search.column, quintic_rows(search.row, grid.rows), moved);
+  double column = search.column + moved[moved_column].value - node_column;
+  double row = search.row + moved[moved_row].value - node_row;
+  Jacobian(moved[moved_column], moved[moved_row]).solve(column, row);
+  search.column -= column;
+  search.row -= row;
+  if (std::fabs(column) <= Inverse::last_step && std::fabs(row) <= Inverse::last_step) {
+    const bool inside = search.row >= -Inverse::slack && search.row <= double(grid.rows - 1) + Inverse::slack;
+    search.state = inside ? Search::found : Search::lost;
+  }
+}
+
+// What a search ends with: the value at the source, and the source; 0 and NaN without one.
+template <class Ops>
+SYMFLOW_HD void read_source(const FineGrid& grid, const double* table, const Search& search, double& value,
+                            double* source) {
+  constexpr double none = NAN;
+  value = 0;
+  source[0] = source[1] = none;
+  if (search.state != Search::found) return;
+  value = read_value<Ops>(grid, table, moved_value, search.column, quintic_rows(search.row, grid.rows));
+  source[0] = search.column;
+  source[1] = search.row;
+}
+
+// What the gradient of a node's value adds to those of the three fields at its source z: as z + displacement(z) = node,
+// dz = -J^-1 d displacement(z), and the value U(z) changes by dU(z) + grad U . dz.
+template <class Ops>
+SYMFLOW_HD void amounts_at(const FineGrid& grid, const double* table, double column, const Quintic& rows, double grad,
+                           double (&amounts)[moved_fields]) {
+  Jet jets[moved_fields];
+  read_jets<Ops>(grid, table, 0, column, rows, jets);
+  double by_column = jets[moved_value].column_slope, by_row = jets[moved_value].row_slope;
+  Jacobian(jets[moved_column], jets[moved_row]).solve_transposed(by_column, by_row);
+  amounts[moved_column] = -grad * by_column;
+  amounts[moved_row] = -grad * by_row;
+  amounts[moved_value] = grad;
 }
 
 }  // namespace symflow

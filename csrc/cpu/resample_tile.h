@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <limits>
 
 #include "../core/resample.h"
 #include "resample_cpu.h"
@@ -40,43 +39,42 @@ inline void spread(const FineGrid& grid, const double* points, Index begin, Inde
 
 inline void read(const FineGrid& grid, const double* points, Index begin, Index end, const double* grad_table,
                  double* grad_points) {
-  for (Index i = begin; i < end; ++i) {
-    const double *p = points + 3 * i, u = p[2];
-    Jet jets[2] = {};
-    if (within_reach(p[1], grid.rows)) read_jets<Ops>(grid, grad_table, 0, p[0], linear_rows(p[1], grid.rows), jets);
-    grad_points[3 * i] = u * jets[0].column_slope + jets[1].column_slope;
-    grad_points[3 * i + 1] = u * jets[0].row_slope + jets[1].row_slope;
-    grad_points[3 * i + 2] = jets[0].value;
-  }
+  for (Index i = begin; i < end; ++i) read_point<Ops>(grid, grad_table, points + 3 * i, grad_points + 3 * i);
 }
+
+// Nodes search side by side: a step of one does not wait for that of the other.
+constexpr int searches = 16;
 
 inline void solve_row(const FineGrid& grid, const double* moved, const double* table, Index row, double* values,
                       double* sources) {
-  const double* displacement = moved + row * moved_fields * grid.columns;
-  for (Index node = 0; node < grid.columns; ++node) {
-    const Index at = row * grid.columns + node;
-    double c = double(node) - displacement[moved_column * grid.columns + node];
-    double r = double(row) - displacement[moved_row * grid.columns + node];
-    const bool found = find_source<Ops>(grid, table, double(node), double(row), c, r);
-    values[at] = found ? read_value<Ops>(grid, table, moved_value, c, quintic_rows(r, grid.rows)) : 0.0;
-    sources[2 * at] = found ? c : std::numeric_limits<double>::quiet_NaN();
-    sources[2 * at + 1] = found ? r : std::numeric_limits<double>::quiet_NaN();
+  for (Index node = 0; node < grid.columns; node += searches) {
+    const int count = grid.columns - node < searches ? int(grid.columns - node) : searches;
+    Search search[searches];
+    for (int i = 0; i < count; ++i) search[i] = first_guess(grid, moved, double(node + i), double(row));
+    bool going = true;
+    for (int step = 0; step < Inverse::steps && going; ++step) {
+      going = false;
+      for (int i = 0; i < count; ++i) {
+        if (search[i].state != Search::going) continue;
+        newton_step<Ops>(grid, table, double(node + i), double(row), search[i]);
+        going = going || search[i].state == Search::going;
+      }
+    }
+    for (int i = 0; i < count; ++i) {
+      const Index at = row * grid.columns + node + i;
+      read_source<Ops>(grid, table, search[i], values[at], sources + 2 * at);
+    }
   }
 }
 
-// With z the source of a node, z + displacement(z) = node: dz = -J^-1 d displacement(z), and the value U(z) changes by
-// dU(z) + grad U . dz.
 inline void transpose_row(const FineGrid& grid, const double* table, const double* sources, const double* grad_values,
                           Index row, double* grad_table) {
   for (Index at = row * grid.columns; at < (row + 1) * grid.columns; ++at) {
-    const double c = sources[2 * at], r = sources[2 * at + 1], grad = grad_values[at];
-    if (std::isnan(r) || grad == 0) continue;
-    const Quintic rows = quintic_rows(r, grid.rows);
-    Jet jets[moved_fields];
-    read_jets<Ops>(grid, table, 0, c, rows, jets);
-    double column = jets[moved_value].column_slope, along = jets[moved_value].row_slope;
-    Jacobian(jets[moved_column], jets[moved_row]).solve_transposed(column, along);
-    add(grid, c, rows, {-grad * column, -grad * along, grad}, grad_table);
+    if (std::isnan(sources[2 * at])) continue;
+    const Quintic rows = quintic_rows(sources[2 * at + 1], grid.rows);
+    double amounts[moved_fields];
+    amounts_at<Ops>(grid, table, sources[2 * at], rows, grad_values[at], amounts);
+    add(grid, sources[2 * at], rows, amounts, grad_table);
   }
 }
 

@@ -88,6 +88,12 @@ def _in_cells(points: Tensor, rows: int, columns: int, period: float, first: flo
     return torch.stack([x / dx, (t - first) / dt, u], -1)
 
 
+def _per_unit(grad: Tensor, dx: float, dt: float) -> Tensor:
+    """A gradient per cell as one per unit of x, t and u."""
+    x, t, u = grad.unbind(-1)
+    return torch.stack([x / dx, t / dt, u], -1)
+
+
 def _scatter(points: Tensor, rows: int, columns: int, period: float, first: float, last: float) -> Tensor:
     window = _window(points.device)
     sums = points.new_empty(points.shape[0], 2, rows, columns)
@@ -101,12 +107,12 @@ def _scatter(points: Tensor, rows: int, columns: int, period: float, first: floa
 def _scatter_backward(grad: Tensor, points: Tensor, period: float, first: float, last: float) -> Tensor:
     window = _window(points.device)
     rows, columns = grad.shape[2:]
-    per_unit = points.new_tensor([1 / size for size in _cell_sizes(rows, columns, period, first, last)] + [1.0])
+    sizes = _cell_sizes(rows, columns, period, first, last)
     grad_points = points.new_empty(points.shape)
     for g, p, result in zip(grad, points, grad_points, strict=True):
         cells = _in_cells(p, rows, columns, period, first, last)
         table = _fine_rows(g.double().transpose(0, 1))
-        result.copy_(torch.ops.symflow.scatter_read(table, cells, window) * per_unit)
+        result.copy_(_per_unit(torch.ops.symflow.scatter_read(table, cells, window), *sizes))
     return grad_points
 
 
@@ -136,12 +142,12 @@ def _resample_backward(
 ) -> Tensor:
     window = _window(points.device)
     rows, columns = grad.shape[1:]
-    per_unit = points.new_tensor([1 / size for size in _cell_sizes(rows, columns, period, first, last)] + [1.0])
+    sizes = _cell_sizes(rows, columns, period, first, last)
     grad_points = points.new_empty(points.shape)
     for g, p, s, result in zip(grad, points, sources, grad_points, strict=True):
         table = _fine_rows(_moved_fields(p, period, first, last))
         grad_table = torch.ops.symflow.resample_transpose(g.double().contiguous(), table, window, s.contiguous())
-        result.copy_(_fine_rows_transposed(grad_table, columns).movedim(1, -1) * per_unit)
+        result.copy_(_per_unit(_fine_rows_transposed(grad_table, columns).movedim(1, -1), *sizes))
     return grad_points
 
 
