@@ -193,7 +193,7 @@ enum MovedField { moved_column, moved_row, moved_value, moved_fields };
 
 struct Inverse {
   static constexpr int steps = 16;           // Newton's at most
-  static constexpr double last_step = 1e-6;  // cells; the error after it is of the order of its square
+  static constexpr double last_step = 1e-7;  // cells; the error after it is of the order of its square
   static constexpr double slack = 1e-9;      // rows by which rounding may put a source outside the window
 };
 

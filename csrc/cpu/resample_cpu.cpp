@@ -13,17 +13,24 @@ using Index = std::int64_t;
 // added to the result in its turn.
 constexpr Index runs = 4;
 constexpr Index points_per_tile = 512;
+constexpr Index points_per_worker = 1024;  // fewer are not worth waking a thread for
 
 const ResampleKernels& kernels() { return SYMFLOW_SELECT(resample_kernels); }
 
-// sum[...] = the sum over all runs of what fill(begin, end, table) adds to a table of zeros.
+int workers_for(const Parallel& parallel, Index tiles, Index points) {
+  return int(std::max<Index>(1, std::min({tiles, points / points_per_worker, Index(parallel.workers)})));
+}
+
+// sum[...] = the sum over all runs [begin, end) of [0, count) of what fill(begin, end, table) adds to a table of zeros;
+// `points` in all.
 template <class Fill>
-void add_runs(const FineGrid& grid, const Parallel& parallel, Index count, double* sum, const Fill& fill) {
+void add_runs(const FineGrid& grid, const Parallel& parallel, Index count, Index points, double* sum,
+              const Fill& fill) {
   const Index size = grid.size(), length = (count + runs - 1) / runs;
   std::fill_n(sum, size, 0.0);
   if (count == 0) return;
   const Index tiles = (count + length - 1) / length;
-  const int workers = int(std::min<Index>(tiles, parallel.workers));
+  const int workers = workers_for(parallel, tiles, points);
   const Buffer<double> memory = allocate<double>(workers * rounded_up(size, alignment));
   Turns turns;
   for_each_tile(tiles, workers, parallel, [&](Index tile, int worker) {
@@ -40,7 +47,7 @@ void add_runs(const FineGrid& grid, const Parallel& parallel, Index count, doubl
 
 void scatter_spread(const FineGrid& grid, const Parallel& parallel, const double* points, Index count, double* table) {
   const ResampleKernels& kernel = kernels();
-  add_runs(grid, parallel, count, table,
+  add_runs(grid, parallel, count, count, table,
            [&](Index begin, Index end, double* part) { kernel.spread(grid, points, begin, end, part); });
 }
 
@@ -48,8 +55,7 @@ void scatter_read(const FineGrid& grid, const Parallel& parallel, const double* 
                   const double* grad_table, double* grad_points) {
   const ResampleKernels& kernel = kernels();
   const Index tiles = (count + points_per_tile - 1) / points_per_tile;
-  const int workers = int(std::min<Index>(std::max<Index>(tiles, 1), parallel.workers));
-  for_each_tile(tiles, workers, parallel, [&](Index tile, int) {
+  for_each_tile(tiles, workers_for(parallel, tiles, count), parallel, [&](Index tile, int) {
     kernel.read(grid, points, tile * points_per_tile, std::min(count, (tile + 1) * points_per_tile), grad_table,
                 grad_points);
   });
@@ -58,15 +64,14 @@ void scatter_read(const FineGrid& grid, const Parallel& parallel, const double* 
 void resample_solve(const FineGrid& grid, const Parallel& parallel, const double* moved, const double* table,
                     double* values, double* sources) {
   const ResampleKernels& kernel = kernels();
-  const int workers = int(std::min<Index>(grid.rows, parallel.workers));
-  for_each_tile(grid.rows, workers, parallel,
+  for_each_tile(grid.rows, workers_for(parallel, grid.rows, grid.rows * grid.columns), parallel,
                 [&](Index row, int) { kernel.solve_row(grid, moved, table, row, values, sources); });
 }
 
 void resample_transpose(const FineGrid& grid, const Parallel& parallel, const double* table, const double* sources,
                         const double* grad_values, double* grad_table) {
   const ResampleKernels& kernel = kernels();
-  add_runs(grid, parallel, grid.rows, grad_table, [&](Index begin, Index end, double* part) {
+  add_runs(grid, parallel, grid.rows, grid.rows * grid.columns, grad_table, [&](Index begin, Index end, double* part) {
     for (Index row = begin; row < end; ++row) kernel.transpose_row(grid, table, sources, grad_values, row, part);
   });
 }

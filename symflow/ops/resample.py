@@ -449,7 +449,7 @@ def resample_ref(points: Tensor, period: float, times: tuple[float, float]) -> t
             column, row = torch.where(lost, 0, column), torch.where(lost, 0, row)
         for _ in range(2):
             column, row, length = newton(spectra, column, row, i)
-        found = ~lost & (length <= 1e-6) & (row >= -1e-9) & (row <= rows - 1 + 1e-9)
+        found = ~lost & (length <= 1e-7) & (row >= -1e-9) & (row <= rows - 1 + 1e-9)
         value = jets(spectra, column, torch.where(found, row, 0))[0][..., 2]
         values.append(torch.where(found, value, 0))
         support.append(found)
