@@ -21,22 +21,20 @@ int workers_for(const Parallel& parallel, Index tiles, Index points) {
   return int(std::max<Index>(1, std::min({tiles, points / points_per_worker, Index(parallel.workers)})));
 }
 
-// sum[...] = the sum over all runs [begin, end) of [0, count) of what fill(begin, end, table) adds to a table of zeros;
-// `points` in all.
+// sum[...] = the sum over all runs of points [begin, end) of what fill(begin, end, table) adds to a table of zeros.
 template <class Fill>
-void add_runs(const FineGrid& grid, const Parallel& parallel, Index count, Index points, double* sum,
-              const Fill& fill) {
-  const Index size = grid.size(), length = (count + runs - 1) / runs;
+void add_runs(const FineGrid& grid, const Parallel& parallel, Index points, double* sum, const Fill& fill) {
+  const Index size = grid.size(), length = (points + runs - 1) / runs;
   std::fill_n(sum, size, 0.0);
-  if (count == 0) return;
-  const Index tiles = (count + length - 1) / length;
+  if (points == 0) return;
+  const Index tiles = (points + length - 1) / length;
   const int workers = workers_for(parallel, tiles, points);
   const Buffer<double> memory = allocate<double>(workers * rounded_up(size, alignment));
   Turns turns;
   for_each_tile(tiles, workers, parallel, [&](Index tile, int worker) {
     double* table = memory.get() + worker * rounded_up(size, alignment);
     std::fill_n(table, size, 0.0);
-    fill(tile * length, std::min(count, (tile + 1) * length), table);
+    fill(tile * length, std::min(points, (tile + 1) * length), table);
     turns.take(tile, [&] {
       for (Index i = 0; i < size; ++i) sum[i] += table[i];
     });
@@ -47,7 +45,7 @@ void add_runs(const FineGrid& grid, const Parallel& parallel, Index count, Index
 
 void scatter_spread(const FineGrid& grid, const Parallel& parallel, const double* points, Index count, double* table) {
   const ResampleKernels& kernel = kernels();
-  add_runs(grid, parallel, count, count, table,
+  add_runs(grid, parallel, count, table,
            [&](Index begin, Index end, double* part) { kernel.spread(grid, points, begin, end, part); });
 }
 
@@ -71,8 +69,8 @@ void resample_solve(const FineGrid& grid, const Parallel& parallel, const double
 void resample_transpose(const FineGrid& grid, const Parallel& parallel, const double* table, const double* sources,
                         const double* grad_values, double* grad_table) {
   const ResampleKernels& kernel = kernels();
-  add_runs(grid, parallel, grid.rows, grid.rows * grid.columns, grad_table, [&](Index begin, Index end, double* part) {
-    for (Index row = begin; row < end; ++row) kernel.transpose_row(grid, table, sources, grad_values, row, part);
+  add_runs(grid, parallel, grid.rows * grid.columns, grad_table, [&](Index begin, Index end, double* part) {
+    kernel.transpose(grid, table, sources, grad_values, begin, end, part);
   });
 }
 

@@ -33,15 +33,15 @@ void resample_transpose(const FineGrid&, const Parallel&, const double* table, c
 // ---- between resample_cpu.cpp and the kernels -----------------------------------------------------------------------
 
 struct ResampleKernels {
-  // Points [begin, end); what is added to goes by the name of table.
+  // Points or nodes [begin, end).
   void (*spread)(const FineGrid&, const double* points, std::int64_t begin, std::int64_t end, double* table);
   void (*read)(const FineGrid&, const double* points, std::int64_t begin, std::int64_t end, const double* grad_table,
                double* grad_points);
+  void (*transpose)(const FineGrid&, const double* table, const double* sources, const double* grad_values,
+                    std::int64_t begin, std::int64_t end, double* grad_table);
   // One row of nodes.
   void (*solve_row)(const FineGrid&, const double* moved, const double* table, std::int64_t row, double* values,
                     double* sources);
-  void (*transpose_row)(const FineGrid&, const double* table, const double* sources, const double* grad_values,
-                        std::int64_t row, double* grad_table);
 };
 
 SYMFLOW_PER_ISA(extern const ResampleKernels resample_kernels;)

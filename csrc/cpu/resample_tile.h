@@ -42,6 +42,18 @@ inline void read(const FineGrid& grid, const double* points, Index begin, Index 
   for (Index i = begin; i < end; ++i) read_point<Ops>(grid, grad_table, points + 3 * i, grad_points + 3 * i);
 }
 
+inline void transpose(const FineGrid& grid, const double* table, const double* sources, const double* grad_values,
+                      Index begin, Index end, double* grad_table) {
+  for (Index node = begin; node < end; ++node) {
+    const double column = sources[2 * node], row = sources[2 * node + 1];
+    if (std::isnan(row)) continue;
+    const Quintic rows = quintic_rows(row, grid.rows);
+    double amounts[moved_fields];
+    amounts_at<Ops>(grid, table, column, rows, grad_values[node], amounts);
+    add(grid, column, rows, amounts, grad_table);
+  }
+}
+
 // Nodes search side by side: a step of one does not wait for that of the other.
 constexpr int searches = 16;
 
@@ -67,19 +79,8 @@ inline void solve_row(const FineGrid& grid, const double* moved, const double* t
   }
 }
 
-inline void transpose_row(const FineGrid& grid, const double* table, const double* sources, const double* grad_values,
-                          Index row, double* grad_table) {
-  for (Index at = row * grid.columns; at < (row + 1) * grid.columns; ++at) {
-    if (std::isnan(sources[2 * at])) continue;
-    const Quintic rows = quintic_rows(sources[2 * at + 1], grid.rows);
-    double amounts[moved_fields];
-    amounts_at<Ops>(grid, table, sources[2 * at], rows, grad_values[at], amounts);
-    add(grid, sources[2 * at], rows, amounts, grad_table);
-  }
-}
-
 extern const ResampleKernels resample_kernels;
-const ResampleKernels resample_kernels = {spread, read, solve_row, transpose_row};
+const ResampleKernels resample_kernels = {spread, read, transpose, solve_row};
 
 }  // namespace SYMFLOW_ISA
 }  // namespace symflow
