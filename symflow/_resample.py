@@ -35,10 +35,11 @@ def resample(points: Tensor, *, period: float, times: tuple[float, float]) -> tu
     position that is not finite, none near it is found; a u that is not finite taints the values that read its row.
 
     Accuracy: 1e-13 of the largest value beside the error of the polynomials in t, which falls with the sixth power of
-    the distance of rows. float32 and float64 on the CPU, and on a GPU where the kernels were built for it, run in the
-    compiled kernels, which compute in float64 and have first derivatives by reverse mode: in U, and in X and T by the
-    implicit function theorem. A trajectory's result has the same bits in any batch, on any run and for any number of
-    threads. Anything else runs in `symflow.ops.resample_ref`.
+    the distance of rows; in float32 positions are known to 6e-8 of the period only. float32 and float64 on the CPU, and
+    on a GPU where the kernels were built for it, run in the compiled kernels, which compute in float64 and have first
+    derivatives by reverse mode: in U, and in X and T by the implicit function theorem. A trajectory's result has the
+    same bits in any batch, on any run and for any number of threads. Anything else runs in
+    `symflow.ops.resample_ref`.
 
     Args:
         points: ``[B, rows, columns, 3]``, at least 6 rows.

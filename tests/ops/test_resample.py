@@ -447,15 +447,18 @@ def test_no_weight_gives_zero(isa):
 # ---- derivatives ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("columns", [5, 8])
+@pytest.mark.parametrize("columns", [3, 4])
 def test_gradcheck(isa, columns):
-    points = moved(7, columns, B=1, amplitude=0.05).requires_grad_()
+    points = moved(6, columns, B=1, amplitude=0.03).requires_grad_()
     assert torch.autograd.gradcheck(lambda p: resample_kernel(p, PERIOD, TIMES)[0], points)
     flat = points.detach().flatten(1, 2).requires_grad_()
-    assert torch.autograd.gradcheck(lambda p: scatter_kernel(p, (6, columns), PERIOD, TIMES)[1], flat)
-    weight = scatter_kernel(flat, (7, columns), PERIOD, TIMES)[1].detach()
-    enough = weight > 0.2
-    assert torch.autograd.gradcheck(lambda p: scatter_kernel(p, (7, columns), PERIOD, TIMES)[0][enough], flat)
+    enough = scatter_kernel(flat, (6, columns), PERIOD, TIMES)[1].detach() > 0.2
+
+    def call(p):
+        values, weight = scatter_kernel(p, (6, columns), PERIOD, TIMES)
+        return values[enough], weight
+
+    assert torch.autograd.gradcheck(call, flat)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, F64])
