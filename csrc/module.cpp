@@ -37,6 +37,21 @@ STABLE_TORCH_LIBRARY(symflow, m) {
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   // The Taylor coefficients f^(m)(x)/m!, m = 0 .. 6, of silu, for tests. x [n] -> [7, n].
   m.def("silu_taylor(Tensor x) -> Tensor");
+  // Moved points [B, N, 3] = (x, t, u), the grid, its period and first and last time -> the sums of u and of 1, each
+  // spread over the grid [B, 2, rows, columns]; and the gradient of the points from that of the sums.
+  m.def("scatter(Tensor points, int rows, int columns, float period, float first, float last) -> Tensor");
+  m.def("scatter_backward(Tensor grad, Tensor points, float period, float first, float last) -> Tensor");
+  // Moved points of a grid [B, rows, columns, 3] -> u at the sources of its nodes [B, rows, columns], and the sources
+  // [B, rows, columns, 2] as columns and rows, NaN where there is none; and the gradient of the points.
+  m.def("resample(Tensor points, float period, float first, float last) -> (Tensor, Tensor)");
+  m.def(
+      "resample_backward(Tensor grad, Tensor points, Tensor sources, float period, float first, float last) -> Tensor");
+  // The parts of these four for one trajectory that are not in Fourier space: float64, positions in cells. A table
+  // holds the rows of two or three fields on a finer grid, [rows, fields, 2 columns + 16]; window [terms, 16].
+  m.def("scatter_spread(Tensor points, Tensor window, int rows, int columns) -> Tensor");
+  m.def("scatter_read(Tensor grad_table, Tensor points, Tensor window) -> Tensor");
+  m.def("resample_solve(Tensor moved, Tensor table, Tensor window) -> (Tensor, Tensor)");
+  m.def("resample_transpose(Tensor grad, Tensor table, Tensor window, Tensor sources) -> Tensor");
   // silu, its derivative, cos 2 pi x and sin 2 pi x as the kernels compute them, for tests. x [n].
   m.def("elementary(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)");
   // images [B, C, H, W], grid [S, G, H', W', 2] with S = 1 or B, padding (0 zeros, 1 border, 2 reflection)

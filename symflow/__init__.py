@@ -7,6 +7,8 @@ from importlib.metadata import version as _version
 
 from symflow._flow import flow as flow
 from symflow._jet_flow import jet_flow as jet_flow
+from symflow._resample import resample as resample
+from symflow._resample import scatter as scatter
 from symflow._warp import warp as warp
 from symflow.coordinates import Coordinates as Coordinates
 from symflow.errors import UserError as UserError
