@@ -112,6 +112,16 @@ def test_emulated_rows_of_weights(emulated):
     assert_agrees((found, *emulation.backward(direction, states)), end, gradients, torch.float64)
 
 
+def test_emulated_blocks_take_more_than_one_tile(emulated):
+    """300 tiles, of one point each, for 256 blocks."""
+    field, surface, _ = problem(1, K=1, W=3, H=2, B=300, N=1)
+    weights = torch.linspace(-1, 1, 300, dtype=torch.float64)[:, None]
+    end, direction, gradients = reference(field, surface, weights, 1)
+    emulation = Emulation(emulated, field, surface, weights, 1)
+    found, states = emulation.forward()
+    assert_agrees((found, *emulation.backward(direction, states)), end, gradients, torch.float64)
+
+
 def test_emulated_order_of_threads_changes_no_bit(emulated):
     """Nor does it matter which gradients are wanted."""
     field, surface, weights = problem(3, W=9, N=19, dtype=torch.float32)
