@@ -32,15 +32,15 @@ def jet_flow_ref(field: Field, surface: Series, weights: Tensor, steps: int = 8)
     Returns:
         The moved polynomials ``[C, B, N, d]``.
     """
-    dt = 1.0 / steps
+    truncation, coefficients, dt = surface.truncation, surface.coefficients, 1.0 / steps
     for _ in range(steps):
-        start, velocity = surface, surface
+        start, velocity = coefficients, torch.zeros_like(coefficients)
         for a, b in zip(STAGES, SHARES, strict=True):
-            stage = start if a == 0 else start + velocity * (a * dt)
-            vectors = field.series(stage).coefficients
-            velocity = Series(surface.truncation, torch.einsum("bk,cbnkd->cbnd", weights, vectors))
-            surface = surface + velocity * (b * dt)
-    return surface
+            stage = start if a == 0 else torch.add(start, velocity, alpha=a * dt)
+            vectors = field.series(Series(truncation, stage)).coefficients
+            velocity = (vectors * weights[:, None, :, None]).sum(-2)
+            coefficients = torch.add(coefficients, velocity, alpha=b * dt)
+    return Series(truncation, coefficients)
 
 
 def has_kernel(surface: Series) -> bool:
