@@ -1,4 +1,6 @@
 // symflow::jet_flow and symflow::jet_flow_backward on the CPU: from tensors to the pointers of cpu/jet_flow_cpu.h.
+#include "jet_flow.h"
+
 #include <torch/csrc/stable/library.h>
 
 #include <array>
@@ -7,7 +9,6 @@
 
 #include "../cpu/jet_flow_cpu.h"
 #include "glue.h"
-#include "jet_flow.h"
 
 namespace symflow {
 namespace {
@@ -22,7 +23,8 @@ std::tuple<Tensor, Tensor> jet_flow(const Tensor& surface, const Tensor& weights
     using T = decltype(zero);
     const char* op = "symflow::jet_flow";
     const JetAlgebra algebra = algebra_of(op, products, surface);
-    const auto a = jet_flow_arguments<T>(op, surface, weights, {w0, b0, w1, b1, wh, bh, wo, bo}, periods, algebra, steps, cpu);
+    const auto a =
+        jet_flow_arguments<T>(op, surface, weights, {w0, b0, w1, b1, wh, bh, wo, bo}, periods, algebra, steps, cpu);
     const Tensor end = torch::stable::empty_like(surface);
     const std::vector<std::int64_t> shape = {save_states ? steps : 0, algebra.size, a.rows, a.points, a.dimension};
     const Tensor states = torch::stable::new_empty(surface, shape);

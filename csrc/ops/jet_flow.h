@@ -36,9 +36,9 @@ inline JetAlgebra algebra_of(const char* op, const std::vector<std::int64_t>& tr
 // `surface` may be the gradient of the moved one: only its shape and type count here.
 template <class T>
 JetFlowArguments<T> jet_flow_arguments(const char* op, const Tensor& surface, const Tensor& weights,
-                              const std::array<Tensor, 8>& parameters, const std::vector<double>& periods,
-                              const JetAlgebra& algebra, std::int64_t steps,
-                              const torch::stable::Device& device) {
+                                       const std::array<Tensor, 8>& parameters, const std::vector<double>& periods,
+                                       const JetAlgebra& algebra, std::int64_t steps,
+                                       const torch::stable::Device& device) {
   const std::int64_t C = surface.size(0), B = surface.size(1), N = surface.size(2), d = surface.size(3);
   const ScalarType dtype = surface.scalar_type();
   JetFlowArguments<T> a{};

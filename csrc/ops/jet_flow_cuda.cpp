@@ -56,8 +56,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     STD_TORCH_CHECK(states.dim() == 5, op, ": `states` must have shape [steps, C, B, N, d]");
     const JetAlgebra algebra = algebra_of(op, products, grad);
     const std::array<Tensor, 8> parameters = {w0, b0, w1, b1, wh, bh, wo, bo};
-    const auto a = jet_flow_arguments<T>(op, grad, weights, parameters, periods, algebra, states.size(0),
-                                         grad.device());
+    const auto a =
+        jet_flow_arguments<T>(op, grad, weights, parameters, periods, algebra, states.size(0), grad.device());
     check_tensor(op, "states", states, grad.scalar_type(), {a.steps, algebra.size, a.rows, a.points, a.dimension},
                  grad.device());
     const OnDevice on(grad);
@@ -65,11 +65,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     FlowGradients<T> gradients(grad, weights, parameters);
     const std::vector<std::int64_t> size = {jet_flow_workspace<T>(a, weight_gradients, parameter_gradients)};
     const Tensor workspace = torch::stable::new_empty(grad, size);
-    check_launch(op, jet_flow_backward_cuda<T>(a, transposes.pointers(), a.start, read<T>(states),
-                                               write<T>(gradients.points),
-                                               weight_gradients ? write<T>(gradients.weights) : nullptr,
-                                               parameter_gradients ? gradients.pointers : nullptr,
-                                               write<T>(workspace), on.stream));
+    check_launch(op, jet_flow_backward_cuda<T>(
+                         a, transposes.pointers(), a.start, read<T>(states), write<T>(gradients.points),
+                         weight_gradients ? write<T>(gradients.weights) : nullptr,
+                         parameter_gradients ? gradients.pointers : nullptr, write<T>(workspace), on.stream));
     return gradients.tuple();
   });
 }

@@ -54,7 +54,7 @@ class FlowOperator:
         return call(*tensors, *arguments[TENSORS:], save_states)[0]
 
 
-def _functions(name: str, operator: Any, operator_backward: Any) -> tuple[type, type]:
+def _functions(name: str, operator: Any, operator_backward: Any) -> tuple[type[torch.autograd.Function], type[torch.autograd.Function]]:
     no_second = (
         f"the kernels of {name} have first derivatives by reverse mode only; symflow.ops.{name}_ref computes the same "
         "flow in plain torch, with forward mode and derivatives of any order"

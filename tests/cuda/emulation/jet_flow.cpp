@@ -1,4 +1,5 @@
-#include "cuda/jet_flow_cuda.cu"
+#include "cuda/jet_flow_double.cu"
+#include "cuda/jet_flow_float.cu"
 
 namespace {
 

@@ -10,6 +10,10 @@
 // second hidden layer and its slopes; the first one is computed once more when it is needed. Gradients of parameters
 // are summed over the points of a tile in registers and then added to the block's own array in global memory, always by
 // the same thread: their bits depend on the number of blocks alone.
+//
+// Included by one .cu per type of number, so that these compile side by side.
+#pragma once
+
 #include "../core/jet.h"
 #include "../core/rk4.h"
 #include "device.h"
@@ -699,8 +703,6 @@ std::int64_t jet_flow_workspace(const JetFlowArguments<T>& arguments, bool weigh
   return (parameter_gradients ? blocks_of(f) * f.places.at[8] : 0) +
          (weight_gradients ? f.rows * f.tiles_per_row() * f.heads : 0);
 }
-template std::int64_t jet_flow_workspace(const JetFlowArguments<float>&, bool, bool);
-template std::int64_t jet_flow_workspace(const JetFlowArguments<double>&, bool, bool);
 
 template <class T>
 cudaError_t jet_flow_forward_cuda(const JetFlowArguments<T>& arguments, const JetFlowTransposes<T>& transposes, T* end,
@@ -711,10 +713,6 @@ cudaError_t jet_flow_forward_cuda(const JetFlowArguments<T>& arguments, const Je
   f.states = states;
   return launch_tiles(f, *arguments.algebra, false, f.rows * f.tiles_per_row(), stream);
 }
-template cudaError_t jet_flow_forward_cuda(const JetFlowArguments<float>&, const JetFlowTransposes<float>&, float*,
-                                           float*, cudaStream_t);
-template cudaError_t jet_flow_forward_cuda(const JetFlowArguments<double>&, const JetFlowTransposes<double>&, double*,
-                                           double*, cudaStream_t);
 
 template <class T>
 cudaError_t jet_flow_backward_cuda(const JetFlowArguments<T>& arguments, const JetFlowTransposes<T>& transposes,
@@ -742,11 +740,5 @@ cudaError_t jet_flow_backward_cuda(const JetFlowArguments<T>& arguments, const J
   }
   return error;
 }
-template cudaError_t jet_flow_backward_cuda(const JetFlowArguments<float>&, const JetFlowTransposes<float>&,
-                                            const float*, const float*, float*, float*, float* const*, float*,
-                                            cudaStream_t);
-template cudaError_t jet_flow_backward_cuda(const JetFlowArguments<double>&, const JetFlowTransposes<double>&,
-                                            const double*, const double*, double*, double*, double* const*, double*,
-                                            cudaStream_t);
 
 }  // namespace symflow
