@@ -129,7 +129,7 @@ def both_ways(field: Field, surface: Series, weight: Tensor, steps: int) -> Seri
     """Surfaces ``[C, N, d]`` moved along the single generator of a field, every second one against it."""
     count = surface.coefficients.shape[1]
     even = surface.coefficients[:, [*range(count), *[-1] * (count % 2)]]  # an odd one out goes twice
-    rows = Series(surface.truncation, even.unflatten(1, (-1, 2)).transpose(1, 2))
+    rows = Series(surface.truncation, even.unflatten(1, (-1, 2)).transpose(1, 2).contiguous())
     moved = jet_flow(field, rows, torch.stack([weight, -weight])[:, None], steps=steps).coefficients
     return Series(surface.truncation, moved.transpose(1, 2).flatten(1, 2)[:, :count])
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from symflow import _ext
 from symflow._flow import check_arguments
 from symflow.fields import Field, Network, NeuralField
-from symflow.ops.flow import KERNEL_DIMENSIONS, KERNEL_DTYPES
 from symflow.ops.jet_flow import has_kernel, jet_flow_kernel, jet_flow_ref
 from symflow.series import Series
 
@@ -23,11 +21,12 @@ def jet_flow(field: Field, surface: Series, weights: Tensor, *, steps: int = 8) 
     Convention: coefficients, vectors and weights are those of `flow`, in normalised units. ``B = 0`` and ``N = 0``
     are allowed. Non-contiguous tensors are accepted.
 
-    ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` in float32 or float64 on the
-    CPU, with at most 4 coordinates and a truncation of degree at most 5 with at most 56 monomials, runs in the
-    compiled kernels: they store the state at each step and no activation, a point's polynomial and gradient have the
-    same bits in any batch and for any number of threads, and their derivatives are the exact ones of the discrete
-    flow, first order, by reverse mode. Anything else runs in `symflow.ops.jet_flow_ref`, the same in plain torch.
+    ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` in float32 or float64 with at
+    most 4 coordinates runs in the compiled kernels: on the CPU for truncations of degree at most 5 with at most 56
+    monomials, on a GPU, if they were built for one, for `series.total_degree` of 1 to 5. They store the state at each
+    step and no activation; a point's polynomial and gradient have the same bits in any batch, and all results for any
+    number of threads; their derivatives are the exact ones of the discrete flow, first order, by reverse mode.
+    Anything else runs in `symflow.ops.jet_flow_ref`, the same in plain torch.
 
     Args:
         field: K vector fields on R^d.
@@ -55,16 +54,11 @@ def jet_flow(field: Field, surface: Series, weights: Tensor, *, steps: int = 8) 
     """
     if not isinstance(surface, Series):
         raise TypeError(f"`surface` must be a symflow.series.Series, got {type(surface).__name__}")
-    coefficients = surface.coefficients
-    check_arguments(field, "surface", coefficients, (len(surface.truncation),), weights, steps)
+    check_arguments(field, "surface", surface.coefficients, (len(surface.truncation),), weights, steps)
     if (
         isinstance(field, (NeuralField, Network))
         and type(field).series in (NeuralField.series, Network.series)  # a subclass may compute something else
-        and coefficients.device.type == "cpu"
-        and coefficients.dtype in KERNEL_DTYPES
-        and coefficients.shape[-1] <= KERNEL_DIMENSIONS
-        and has_kernel(surface.truncation)
-        and _ext.built
+        and has_kernel(surface)
     ):
         return jet_flow_kernel(surface, weights, field.layers, field.coordinates.normalised_periods, steps)
     return jet_flow_ref(field, surface, weights, steps)

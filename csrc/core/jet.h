@@ -13,9 +13,9 @@ namespace symflow {
 
 template <class Ops>
 SYMFLOW_HD void multiply_add(MultiplyAdd p, const typename Ops::Value* left, const typename Ops::Value* right,
-                             typename Ops::Value* out) {
-  const auto product = left[p.from], factor = right[p.with];
-  out[p.target] = p.begins ? product * factor : Ops::fma(product, factor, out[p.target]);
+                             typename Ops::Value& sum) {
+  const auto factor = left[p.from], with = right[p.with];
+  sum = p.begins ? factor * with : Ops::fma(factor, with, sum);
 }
 
 // Any truncation, by its lists.
@@ -31,16 +31,26 @@ struct AnyTruncation {
                           typename Ops::Value* y) const {
     y[0] = taylor[algebra.degree];
     for (int d = 1; d <= algebra.degree; ++d) {
-      for (int n = algebra.compose_begin[d]; n < algebra.compose_count; ++n) {
-        multiply_add<Ops>(algebra.compose[n], y, a, y);
-      }
+      run<Ops>(algebra.compose + algebra.compose_begin[d], algebra.compose + algebra.compose_count, y, a, y);
       y[0] = taylor[algebra.degree - d];
     }
   }
 
   template <class Ops>
   SYMFLOW_HD void adjoint(const typename Ops::Value* f, typename Ops::Value* g) const {
-    for (int n = 0; n < algebra.adjoint_count; ++n) multiply_add<Ops>(algebra.adjoint[n], f, g, g);
+    run<Ops>(algebra.adjoint, algebra.adjoint + algebra.adjoint_count, f, g, g);
+  }
+
+ private:
+  // The sum stays in a register: through memory every addition would wait for the one before it.
+  template <class Ops>
+  SYMFLOW_HD static void run(const MultiplyAdd* step, const MultiplyAdd* end, const typename Ops::Value* left,
+                             const typename Ops::Value* right, typename Ops::Value* out) {
+    typename Ops::Value sum = Ops::set(0);
+    for (; step != end; ++step) {
+      multiply_add<Ops>(*step, left, right, sum);
+      out[step->target] = sum;
+    }
   }
 };
 
@@ -50,6 +60,7 @@ struct TotalDegree {
   static constexpr JetAlgebra lists = total_degree(order);
   static constexpr int most_monomials = lists.size, most_degree = order;
 
+  TotalDegree() = default;
   SYMFLOW_HD explicit TotalDegree(const JetAlgebra&) {}
   SYMFLOW_HD static constexpr int size() { return most_monomials; }
   SYMFLOW_HD static constexpr int degree() { return order; }
@@ -87,12 +98,12 @@ struct TotalDegree {
   template <class Ops, int n>
   SYMFLOW_HD static void compose_step(const typename Ops::Value* a, typename Ops::Value* y) {
     constexpr MultiplyAdd step = lists.compose[n];
-    multiply_add<Ops>(step, y, a, y);
+    multiply_add<Ops>(step, y, a, y[step.target]);
   }
   template <class Ops, int n>
   SYMFLOW_HD static void adjoint_step(const typename Ops::Value* f, typename Ops::Value* g) {
     constexpr MultiplyAdd step = lists.adjoint[n];
-    multiply_add<Ops>(step, f, g, g);
+    multiply_add<Ops>(step, f, g, g[step.target]);
   }
 };
 

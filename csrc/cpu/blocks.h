@@ -13,7 +13,7 @@
 #if defined(__clang__)
 #define SYMFLOW_UNROLL _Pragma("unroll")
 #else
-#define SYMFLOW_UNROLL _Pragma("GCC unroll 16")
+#define SYMFLOW_UNROLL _Pragma("GCC unroll 32")
 #endif
 #define SYMFLOW_INLINE_LAMBDA __attribute__((always_inline))
 

@@ -6,16 +6,10 @@
 
 #include <cstdint>
 
-#include "../core/jet_algebra.h"
+#include "../core/jet_flow.h"
 #include "flow_cpu.h"
 
 namespace symflow {
-
-// Where FlowArguments says [B, N, d] the arrays are [C, B, N, d].
-template <class T>
-struct JetFlowArguments : FlowArguments<T> {
-  const JetAlgebra* algebra;
-};
 
 // end [C, B, N, d]; states [steps, C, B, N, d], the jets before each step, or null.
 template <class T>

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <utility>
 
 #include "../core/elementary.h"
 #include "../core/jet.h"
@@ -137,11 +138,16 @@ struct Functions {
   static constexpr JetFunctions<T> table = {silu, silu_backward, turn, turn_backward};
 };
 
+template <class T, int... n>
+const JetFunctions<T>* find_functions(const JetAlgebra& algebra, std::integer_sequence<int, n...>) {
+  const JetFunctions<T>* found = &Functions<T, AnyTruncation>::table;
+  ((algebra == TotalDegree<n + 1>::lists ? void(found = &Functions<T, TotalDegree<n + 1>>::table) : void()), ...);
+  return found;
+}
+
 template <class T>
 const JetFunctions<T>* functions(const JetAlgebra& algebra) {
-  if (algebra == TotalDegree<3>::lists) return &Functions<T, TotalDegree<3>>::table;
-  if (algebra == TotalDegree<4>::lists) return &Functions<T, TotalDegree<4>>::table;
-  return &Functions<T, AnyTruncation>::table;
+  return find_functions<T>(algebra, std::make_integer_sequence<int, max_degree>());
 }
 
 // ---- a tile -------------------------------------------------------------------------------------------------------

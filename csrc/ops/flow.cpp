@@ -12,6 +12,8 @@
 namespace symflow {
 namespace {
 
+const torch::stable::Device cpu = torch::headeronly::DeviceType::CPU;
+
 // `points` may be the gradient of the end points: only its shape and type count here.
 template <class T>
 FlowArguments<T> arguments(const char* op, const Tensor& points, const Tensor& weights,
@@ -20,7 +22,7 @@ FlowArguments<T> arguments(const char* op, const Tensor& points, const Tensor& w
   STD_TORCH_CHECK(points.dim() == 3, op, ": `points` must have shape [B, N, d]");
   const std::int64_t B = points.size(0), N = points.size(1), d = points.size(2);
   const ScalarType dtype = points.scalar_type();
-  auto a = flow_arguments<T>(op, "points", N, d, B, dtype, weights, parameters, periods, steps);
+  auto a = flow_arguments<T>(op, "points", N, d, B, dtype, weights, parameters, periods, steps, cpu);
   check_tensor(op, "points", points, dtype, {B, N, d});
   a.start = read<T>(points);
   return a;

@@ -5,7 +5,7 @@
 #include <tuple>
 #include <vector>
 
-#include "../cpu/flow_cpu.h"
+#include "../core/flow.h"
 #include "glue.h"
 
 namespace symflow {
@@ -14,12 +14,12 @@ constexpr std::array<const char*, 8> parameter_names = {"trunk0_weight", "trunk0
                                                         "head_weight",   "head_bias",   "out_weight",    "out_bias"};
 
 // Checks the sizes of N points or jets of d coordinates per row, named `name`, and everything else against them, and
-// gathers the pointers but for theirs.
+// gathers the pointers but for theirs. All must be on `device`.
 template <class T>
 FlowArguments<T> flow_arguments(const char* op, const char* name, std::int64_t points, std::int64_t dimension,
                                 std::int64_t rows, ScalarType dtype, const Tensor& weights,
                                 const std::array<Tensor, 8>& parameters, const std::vector<double>& periods,
-                                std::int64_t steps) {
+                                std::int64_t steps, const torch::stable::Device& device) {
   STD_TORCH_CHECK(weights.dim() == 2, op, ": `weights` must have shape [B, K]");
   STD_TORCH_CHECK(parameters[0].dim() == 2 && parameters[4].dim() == 3, op,
                   ": `trunk0_weight` must have shape [W, e] and `head_weight` [K, H, W]");
@@ -37,11 +37,11 @@ FlowArguments<T> flow_arguments(const char* op, const char* name, std::int64_t p
   STD_TORCH_CHECK(std::int64_t(periods.size()) == a.dimension, op, ": `periods` must have one entry per coordinate");
   for (const double period : periods) a.embedding += period > 0 ? 2 : 1;
   const std::int64_t d = a.dimension, e = a.embedding, W = a.width, K = a.heads, H = a.head_width;
-  check_tensor(op, "weights", weights, dtype, {rows, K});
+  check_tensor(op, "weights", weights, dtype, {rows, K}, device);
   const std::array<std::vector<std::int64_t>, 8> shapes = {
       {{W, e}, {W}, {W, W}, {W}, {K, H, W}, {K, H}, {K, d, H}, {K, d}}};
   for (std::size_t i = 0; i < 8; ++i) {
-    check_tensor(op, parameter_names[i], parameters[i], dtype, shapes[i]);
+    check_tensor(op, parameter_names[i], parameters[i], dtype, shapes[i], device);
     a.parameters[i] = read<T>(parameters[i]);
   }
   a.periods = periods.data();

@@ -21,8 +21,8 @@ from symflow.ops._registration import one_by_one
 KERNEL_DTYPES = (torch.float32, torch.float64)
 KERNEL_DIMENSIONS = 4  # d at most
 
-_STAGES = (0.0, 0.5, 0.5, 1.0)
-_SHARES = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+STAGES = (0.0, 0.5, 0.5, 1.0)
+SHARES = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
 
 
 def flow_ref(field: Field, points: Tensor, weights: Tensor, steps: int = 8) -> Tensor:
@@ -44,7 +44,7 @@ def flow_ref(field: Field, points: Tensor, weights: Tensor, steps: int = 8) -> T
     dt = 1.0 / steps
     for _ in range(steps):
         start, velocity = points, torch.zeros_like(points)
-        for a, b in zip(_STAGES, _SHARES, strict=True):
+        for a, b in zip(STAGES, SHARES, strict=True):
             stage = start if a == 0 else torch.add(start, velocity, alpha=a * dt)
             velocity = torch.einsum("bk,bnkd->bnd", weights, field(stage))
             points = torch.add(points, velocity, alpha=b * dt)
