@@ -6,20 +6,11 @@
 
 #include <cstdint>
 
+#include "../core/flow.h"
 #include "isa.h"
 #include "parallel.h"
 
 namespace symflow {
-
-// What the caller gives. All arrays are contiguous, row-major.
-template <class T>
-struct FlowArguments {
-  std::int64_t rows, points, dimension, embedding, width, heads, head_width, steps;  // B N d e W K H
-  const double* periods;                                                             // [d], 0 where not periodic
-  const T* start;                                                                    // [B, N, d]; unused by backward
-  const T* weights;                                                                  // [B, K]
-  const T* parameters[8];  // [W,e] [W] [W,W] [W] [K,H,W] [K,H] [K,d,H] [K,d]
-};
 
 // end [B, N, d]; states [steps, B, N, d], the points before each step, or null.
 template <class T>

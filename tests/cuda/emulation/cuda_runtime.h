@@ -33,6 +33,7 @@
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __align__(n) alignas(n)
 
 struct dim3 {
@@ -99,6 +100,13 @@ struct Exchange {  // what a lane offers to its warp
   alignas(16) unsigned char bytes[64];
 };
 
+struct Copy {  // on its way into shared memory
+  void* to;
+  const void* from;
+  std::size_t bytes;
+  unsigned group;
+};
+
 struct Coroutine {
   ucontext_t context;
   uint3 index;
@@ -106,6 +114,8 @@ struct Coroutine {
   Place place;
   Exchange offers[2];  // of this warp operation and the one before, which a slow lane may still have to read
   unsigned operations;
+  std::vector<Copy> copies;
+  unsigned committed;  // groups of copies
 };
 
 struct Block {
@@ -203,6 +213,8 @@ inline void run_block() {
     Coroutine& t = block.threads[i];
     t.wait = Wait::no;
     t.operations = 0;
+    t.copies.clear();
+    t.committed = 0;
     t.index = {unsigned(i) % blockDim.x, unsigned(i) / blockDim.x % blockDim.y, unsigned(i) / blockDim.x / blockDim.y};
     getcontext(&t.context);
     t.context.uc_stack.ss_sp = block.stacks + i * Block::stack_bytes;
@@ -295,6 +307,50 @@ WarpValues<T> exchange(unsigned mask, const T& value, const Place& place) {
   return {&block.threads[first], operation};
 }
 
+// ---- tensor cores, see csrc/cuda/mma.h
+
+inline std::uint32_t bits_of(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+inline float float_of(std::uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+inline float nearest_tf32(float x) { return std::isfinite(x) ? float_of((bits_of(x) + 0x1000u) & ~0x1FFFu) : x; }
+
+// To float32, towards zero.
+inline float cut_to_float(double x) {
+  const float nearest = float(x);
+  if (!std::isfinite(x) || std::abs(double(nearest)) <= std::abs(x)) return nearest;
+  return std::nextafterf(nearest, 0.0f);
+}
+
+struct Factors {
+  float a[4], b[2];
+};
+
+inline void mma_tf32(float (&c)[4], const float (&a)[4], const float (&b)[2],
+                     const Place& place = Place::current()) {
+  Factors mine;
+  for (int i = 0; i < 4; ++i) mine.a[i] = float_of(bits_of(a[i]) & ~0x1FFFu);
+  for (int i = 0; i < 2; ++i) mine.b[i] = float_of(bits_of(b[i]) & ~0x1FFFu);
+  const auto warp = exchange(0xFFFFFFFFu, mine, place);
+  const unsigned lane = thread_number() % warpSize, group = lane / 4, pair = lane % 4;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = group + 8 * (i / 2), column = 2 * pair + i % 2;
+    double sum = c[i];  // the products are exact in double
+    for (unsigned k = 0; k < 8; ++k) {
+      const float left = warp.read(row % 8 * 4 + k % 4).a[row / 8 + 2 * (k / 4)];
+      sum += double(left) * double(warp.read(column * 4 + k % 4).b[k / 4]);
+    }
+    c[i] = cut_to_float(sum);
+  }
+}
+
 }  // namespace cuda_emulation
 
 template <class... Parameters, class... Arguments>
@@ -306,6 +362,10 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
 
 inline cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int bytes) {
   return bytes <= cuda_emulation::machine.shared_memory_limit ? cudaSuccess : cudaErrorInvalidValue;
+}
+inline cudaError_t cudaMemsetAsync(void* to, int byte, std::size_t bytes, cudaStream_t) {
+  std::memset(to, byte, bytes);
+  return cudaSuccess;
 }
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }
 inline cudaError_t cudaGetDevice(int* device) {
