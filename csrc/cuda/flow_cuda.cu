@@ -1,7 +1,6 @@
-#include "flow_cuda.h"
-
 #include <algorithm>
 
+#include "flow_cuda.h"
 #include "flow_task.h"
 
 namespace symflow {
@@ -67,15 +66,17 @@ Pieces<T> pieces_of(const FlowArguments<T>& a, const FlowLayout& layout) {
   const Index W = a.width, H = a.head_width, K = a.heads, d = a.dimension, e = a.embedding;
   const Index Wp = padded_width(a), Hp = padded_head_width(a);
   Pieces<T> pieces = {{
-      {W * e, W, e, layout.trunk0, 0, 1, Wp, false},
-      {W, 1, W, layout.trunk0_bias, 0, 0, 1, false},
-      {W * W, W, W, layout.trunk1, 0, Wp, 1, true},
-      {W, 1, W, layout.trunk1_bias, 0, 0, 1, false},
-      {K * H * W, H, W, layout.head, Hp * Wp, Wp, 1, true},
-      {K * H, 1, H, layout.head_bias, Hp, 0, 1, false},
-      {K * d * H, 1, H, layout.out, Hp, 0, 1, false},
-      {K * d, 1, d, layout.out_bias, d, 0, 1, false},
-  }, {}, {}};
+                          {W * e, W, e, layout.trunk0, 0, 1, Wp, false},
+                          {W, 1, W, layout.trunk0_bias, 0, 0, 1, false},
+                          {W * W, W, W, layout.trunk1, 0, Wp, 1, true},
+                          {W, 1, W, layout.trunk1_bias, 0, 0, 1, false},
+                          {K * H * W, H, W, layout.head, Hp * Wp, Wp, 1, true},
+                          {K * H, 1, H, layout.head_bias, Hp, 0, 1, false},
+                          {K * d * H, 1, H, layout.out, Hp, 0, 1, false},
+                          {K * d, 1, d, layout.out_bias, d, 0, 1, false},
+                      },
+                      {},
+                      {}};
   std::copy_n(a.parameters, 8, pieces.from);
   return pieces;
 }
@@ -85,7 +86,8 @@ template <class Products>
 __global__ void __launch_bounds__(block_threads)
     pack_kernel(const __grid_constant__ Pieces<typename Products::T> pieces, typename Products::T* packed) {
   const Piece piece = pieces.piece[blockIdx.y];
-  for (Index i = Index(blockIdx.x) * block_threads + threadIdx.x; i < piece.count; i += Index(gridDim.x) * block_threads) {
+  for (Index i = Index(blockIdx.x) * block_threads + threadIdx.x; i < piece.count;
+       i += Index(gridDim.x) * block_threads) {
     const auto value = pieces.from[blockIdx.y][i];
     packed[piece.place(i)] = piece.factor ? Products::kept(value) : value;
   }
@@ -96,7 +98,8 @@ template <class T>
 __global__ void __launch_bounds__(block_threads)
     add_blocks_kernel(const __grid_constant__ Pieces<T> pieces, const T* sums, int blocks, Index size) {
   const Piece piece = pieces.piece[blockIdx.y];
-  for (Index i = Index(blockIdx.x) * block_threads + threadIdx.x; i < piece.count; i += Index(gridDim.x) * block_threads) {
+  for (Index i = Index(blockIdx.x) * block_threads + threadIdx.x; i < piece.count;
+       i += Index(gridDim.x) * block_threads) {
     const T* at = sums + piece.place(i);
     double total = 0;
 #pragma unroll 4
@@ -294,11 +297,11 @@ cudaError_t flow_backward_cuda(const FlowArguments<T>& a, bool tf32, const T* gr
   });
 }
 
-#define SYMFLOW_INSTANTIATE(T)                                                                                       \
-  template std::size_t flow_forward_workspace(const FlowArguments<T>&);                                              \
-  template std::size_t flow_backward_workspace(const FlowArguments<T>&, bool, bool, bool);                           \
-  template bool flow_fits(const FlowArguments<T>&, bool, bool);                                                      \
-  template cudaError_t flow_forward_cuda(const FlowArguments<T>&, bool, T*, T*, void*, cudaStream_t);                \
+#define SYMFLOW_INSTANTIATE(T)                                                                                         \
+  template std::size_t flow_forward_workspace(const FlowArguments<T>&);                                                \
+  template std::size_t flow_backward_workspace(const FlowArguments<T>&, bool, bool, bool);                             \
+  template bool flow_fits(const FlowArguments<T>&, bool, bool);                                                        \
+  template cudaError_t flow_forward_cuda(const FlowArguments<T>&, bool, T*, T*, void*, cudaStream_t);                  \
   template cudaError_t flow_backward_cuda(const FlowArguments<T>&, bool, const T*, const T*, T*, T*, T* const*, void*, \
                                           cudaStream_t);
 SYMFLOW_INSTANTIATE(float)

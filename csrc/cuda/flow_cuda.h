@@ -24,8 +24,8 @@ template <class T>
 bool flow_fits(const FlowArguments<T>&, bool tf32, bool backward);
 
 // As flow_forward and flow_backward of cpu/flow_cpu.h, with pointers to the memory of the current device, except for
-// the periods. float32 products run on tensor cores: in TF32 if `tf32`, else split so that they keep float32's accuracy.
-// Returns cudaErrorInvalidValue where a block needs more shared memory than the device has.
+// the periods. float32 products run on tensor cores: in TF32 if `tf32`, else split so that they keep float32's
+// accuracy. Returns cudaErrorInvalidValue where a block needs more shared memory than the device has.
 template <class T>
 cudaError_t flow_forward_cuda(const FlowArguments<T>&, bool tf32, T* end, T* states, void* workspace,
                               cudaStream_t stream);

@@ -2,8 +2,8 @@
 //
 // A block owns `points` points of one row of a batch from their start to their end. Two arrays [point][unit] in shared
 // memory hold the hidden layers; sums are in registers; weights stream in from the cache of the device; what leaves is
-// the state of each step. A thread t < points d also owns one number of the tile's state, coordinate t / points of point
-// t % points, and does all arithmetic of the Runge-Kutta method on it in registers.
+// the state of each step. A thread t < points d also owns one number of the tile's state, coordinate t / points of
+// point t % points, and does all arithmetic of the Runge-Kutta method on it in registers.
 //
 // The adjoint of a step computes the step's stages anew, then goes through them in reverse. Of a stage it keeps the
 // second hidden layer and the derivative of its activation; the first one is computed once more when it is needed.
@@ -26,10 +26,10 @@ struct Shape {
   using T = typename Products::T;
   static constexpr int points = points_, width = width_, chunk = chunk_;
   static constexpr int m_tiles = points / (warps_m * 16), n_tiles = width / (warps_n * 8);
-  static constexpr int stride = width + 8;                // of [point][unit]: against conflicts of banks, see products.h
-  static constexpr int head_stride = head_units + 1;      // of a head's layer, read along the points
+  static constexpr int stride = width + 8;            // of [point][unit]: against conflicts of banks, see products.h
+  static constexpr int head_stride = head_units + 1;  // of a head's layer, read along the points
   static constexpr int grad_head_stride = head_units + 8;  // and of its gradient, read like the wide arrays
-  static constexpr int parts = block_threads / points;    // of the units, in the gradient of the embedding
+  static constexpr int parts = 4;                          // of the units, in the gradient of the embedding
 
   // Numbers of shared memory.
   static constexpr int embedded = max_embedding * points, wide = points * stride, head = points * head_stride;
@@ -59,8 +59,8 @@ struct Own {
   SYMFLOW_DEVICE Own(const FlowTask<T>& f, std::int64_t tile) {
     const std::int64_t tiles_per_row = (f.points + tile_points - 1) / tile_points;
     const std::int64_t row = tile / tiles_per_row, first = tile % tiles_per_row * tile_points;
-    point = int(threadIdx.x) % tile_points;
-    coordinate = int(threadIdx.x) / tile_points;
+    point = this_lane().thread % tile_points;
+    coordinate = this_lane().thread / tile_points;
     any = coordinate < f.dimension;
     real = any && first + point < f.points;
     const std::int64_t last = f.points - 1, p = first + point < last ? first + point : last;
@@ -122,7 +122,8 @@ struct FieldOfTile {
   // those of tile n in a Wide.
   template <class Body>
   SYMFLOW_DEVICE void first_layer_of(int n, const Body& body) const {
-    const int o = Wide::column(n) + 2 * this_lane().pair;
+    const Lane lane = this_lane();
+    const int o = Wide::column(lane, n) + 2 * lane.pair();
     const Pair<T> bias = load_pair(f.parameters + f.layout.trunk0_bias + o);
     T x[S::m_tiles][2][2];
 #pragma unroll
@@ -130,13 +131,14 @@ struct FieldOfTile {
       x[m][0][0] = x[m][1][0] = bias.first;
       x[m][0][1] = x[m][1][1] = bias.second;
     }
+#pragma unroll 1
     for (int i = 0; i < f.embedding; ++i) {
       const Pair<T> w = load_pair(trunk0() + i * S::width + o);
 #pragma unroll
       for (int m = 0; m < S::m_tiles; ++m) {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-          const T e = embedded[i * S::points + Wide::row(m) + 8 * half];
+          const T e = embedded[i * S::points + Wide::row(lane, m) + 8 * half];
           x[m][half][0] = Thread<T>::fma(e, w.first, x[m][half][0]);
           x[m][half][1] = Thread<T>::fma(e, w.second, x[m][half][1]);
         }
@@ -145,7 +147,8 @@ struct FieldOfTile {
 #pragma unroll
     for (int m = 0; m < S::m_tiles; ++m) {
 #pragma unroll
-      for (int half = 0; half < 2; ++half) body(m, half, Wide::row(m) + 8 * half, o, x[m][half][0], x[m][half][1]);
+      for (int half = 0; half < 2; ++half)
+        body(m, half, Wide::row(lane, m) + 8 * half, o, x[m][half][0], x[m][half][1]);
     }
   }
 
@@ -156,7 +159,7 @@ struct FieldOfTile {
   // From the embedding to the second hidden layer in `wide`; with `slope`, the derivative of its activation goes there.
   template <bool keep>
   SYMFLOW_DEVICE void trunk(T* slope) const {
-#pragma unroll
+#pragma unroll 1
     for (int n = 0; n < S::n_tiles; ++n) {
       first_layer_of(n, [&](int, int, int p, int o, T left, T right) {
         store(wide, p, o, silu<Thread<T>>(left), silu<Thread<T>>(right));
@@ -268,17 +271,17 @@ struct AdjointOfTile : FieldOfTile<S> {
   using Base = FieldOfTile<S>;
   using T = typename S::T;
   using Products = typename S::Products;
+  using Base::embedded, Base::f, Base::head, Base::staging, Base::wide;
   using typename Base::Head;
   using typename Base::Mine;
   using typename Base::Wide;
-  using Base::embedded, Base::f, Base::head, Base::staging, Base::wide;
 
-  T* slope;        // [P][stride], the derivatives of the second layer's activations, then the gradients before them
-  T* grad_head;    // [P][grad_head_stride], the gradients before the activations of a head
-  T* grad_field;   // [4][P], of the vectors
+  T* slope;         // [P][stride], the derivatives of the second layer's activations, then the gradients before them
+  T* grad_head;     // [P][grad_head_stride], the gradients before the activations of a head
+  T* grad_field;    // [4][P], of the vectors
   T* stage_points;  // [stages][4][P], read and written by their owners only
   T* weight_sums;   // [K][4], of the row's weights, per coordinate
-  T* sums;         // the block's own in global memory, or null
+  T* sums;          // the block's own in global memory, or null
 
   SYMFLOW_DEVICE AdjointOfTile(const FlowTask<T>& task, T* shared) : Base(task, shared) {
     slope = this->end();
@@ -313,7 +316,7 @@ struct AdjointOfTile : FieldOfTile<S> {
 
   // to[c] += sum_p array[p][c] for c < columns, the gradient of a bias.
   SYMFLOW_DEVICE void add_columns(const T* array, int stride, int columns, T* to) const {
-    const int c = int(threadIdx.x);
+    const int c = this_lane().thread;
     if (c >= columns) return;
     T sum = T(0);
 #pragma unroll 8
@@ -324,7 +327,7 @@ struct AdjointOfTile : FieldOfTile<S> {
   // The sums of g h^T and g over the tile, from which the gradients of the last layer of head k and, by the inner
   // product with that layer, that of the row's weight follow. A warp has a coordinate, a lane a unit.
   SYMFLOW_DEVICE void add_last_layer(int k, int unit, T weight) const {
-    const int j = int(threadIdx.x) / head_units, o = int(threadIdx.x) % head_units;
+    const int j = this_lane().thread / head_units, o = this_lane().thread % head_units;
     if (j >= f.dimension) return;
     const T* g = grad_field + j * S::points;
     T outer = T(0), plain = T(0);
@@ -381,7 +384,7 @@ struct AdjointOfTile : FieldOfTile<S> {
 
   // The gradients of the first layer: thread c has unit c.
   SYMFLOW_DEVICE void add_first_layer(const T* grad) const {
-    const int c = int(threadIdx.x);
+    const int c = this_lane().thread;
     if (c >= S::width) return;
     T bias = T(0), weight[max_embedding] = {};
     for (int p = 0; p < S::points; ++p) {
@@ -400,25 +403,28 @@ struct AdjointOfTile : FieldOfTile<S> {
   }
 
   // The gradient of the thread's coordinate through the embedding, from that before the first activations. The units
-  // are cut into parts, a thread sums one part for one point.
+  // are cut into parts, whatever the size of a tile, so that this has no influence on the sum; a thread sums one part
+  // for one point.
   SYMFLOW_DEVICE T grad_coordinate(const Mine& own, const T* grad) const {
     constexpr int units = S::width / S::parts, run = copy_length<T>;
-    const int p = int(threadIdx.x) % S::points, part = int(threadIdx.x) / S::points;
-    T sum[max_embedding] = {};
-    for (int o = part * units; o < (part + 1) * units; o += run) {
-      const auto g = load_run(grad + p * S::stride + o);
+    const int p = this_lane().thread % S::points, part = this_lane().thread / S::points;
+    T* partial = staging;  // [parts][8][P]
+    if (part < S::parts) {
+      T sum[max_embedding] = {};
+      for (int o = part * units; o < (part + 1) * units; o += run) {
+        const auto g = load_run(grad + p * S::stride + o);
 #pragma unroll
-      for (int i = 0; i < max_embedding; ++i) {
-        if (i < f.embedding) {
-          const auto w = load_run(this->trunk0() + i * S::width + o);
+        for (int i = 0; i < max_embedding; ++i) {
+          if (i < f.embedding) {
+            const auto w = load_run(this->trunk0() + i * S::width + o);
 #pragma unroll
-          for (int r = 0; r < run; ++r) sum[i] = Thread<T>::fma(g.number[r], w.number[r], sum[i]);
+            for (int r = 0; r < run; ++r) sum[i] = Thread<T>::fma(g.number[r], w.number[r], sum[i]);
+          }
         }
       }
-    }
-    T* partial = staging;  // [parts][8][P]
 #pragma unroll
-    for (int i = 0; i < max_embedding; ++i) partial[(part * max_embedding + i) * S::points + p] = sum[i];
+      for (int i = 0; i < max_embedding; ++i) partial[(part * max_embedding + i) * S::points + p] = sum[i];
+    }
     __syncthreads();
     if (!own.any) return T(0);
     const auto total = [&](int slot) {
@@ -489,19 +495,19 @@ __global__ void __launch_bounds__(block_threads, S::backward_blocks)
   constexpr int own_threads = max_dimension * S::points;
   const AdjointOfTile<S> field(f, shared_memory<T>());
   if (field.sums != nullptr) {
-    for (std::int64_t i = threadIdx.x; i < f.layout.size; i += block_threads) field.sums[i] = T(0);
+    for (std::int64_t i = this_lane().thread; i < f.layout.size; i += block_threads) field.sums[i] = T(0);
   }
   const std::int64_t tiles_per_row = (f.points + S::points - 1) / S::points, tiles = f.rows * tiles_per_row;
   for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
     const Own<T, S::points> own(f, tile);
     const T* weights = f.weights + tile / tiles_per_row * f.heads;
     const bool moving = any_active(weights, f.heads), evaluated = moving || f.weight_sums != nullptr;
-    for (int i = int(threadIdx.x); i < f.heads * max_dimension; i += block_threads) field.weight_sums[i] = T(0);
+    for (int i = this_lane().thread; i < f.heads * max_dimension; i += block_threads) field.weight_sums[i] = T(0);
     __syncthreads();
     T g = own.real ? f.grad_end[own.at] : T(0);
     for (int step = f.steps - 1; step >= 0 && evaluated; --step) {
       const T z = f.states_saved[step * f.rows * f.points * f.dimension + own.at];
-      T* at = field.stage_points + threadIdx.x;
+      T* at = field.stage_points + this_lane().thread;
       if (own.any) at[0] = z;
 #pragma unroll 1
       for (int i = 0; i + 1 < Rk4::stages; ++i) {
@@ -521,7 +527,7 @@ __global__ void __launch_bounds__(block_threads, S::backward_blocks)
     if (own.real) f.grad_start[own.at] = g;
     if (f.weight_sums != nullptr) {
       T* to = f.weight_sums + tile * f.heads * max_dimension;
-      for (int i = int(threadIdx.x); i < f.heads * max_dimension; i += block_threads) to[i] = field.weight_sums[i];
+      for (int i = this_lane().thread; i < f.heads * max_dimension; i += block_threads) to[i] = field.weight_sums[i];
     }
     __syncthreads();
   }

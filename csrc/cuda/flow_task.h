@@ -10,8 +10,8 @@ namespace gpu {
 constexpr int max_dimension = 4;
 constexpr int head_units = 32;  // of a head are computed at a time: H' is a multiple
 
-// Where the parameters, or their gradients, lie in an array, in numbers from its start. W' and H' are W and H rounded up
-// to what the kernels compute; units added have parameters zero and change nothing.
+// Where the parameters, or their gradients, lie in an array, in numbers from its start. W' and H' are W and H rounded
+// up to what the kernels compute; units added have parameters zero and change nothing.
 struct FlowLayout {
   std::int64_t trunk0;       // [e, W'], the transpose
   std::int64_t trunk0_bias;  // [W']
@@ -26,7 +26,7 @@ struct FlowLayout {
 
 template <class T>
 struct FlowTask {
-  std::int64_t rows, points;  // B N
+  std::int64_t rows, points;                           // B N
   int dimension, embedding, heads, head_width, steps;  // d e K H'
   T periods[max_dimension];                            // 0 where not periodic
   T a[Rk4::stages], b[Rk4::stages];                    // of the method, times dt

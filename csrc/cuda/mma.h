@@ -3,9 +3,10 @@
 // TF32 has the range of float32 and a mantissa of 10 bits. The machine cuts off the other 13 bits of its factors, forms
 // the products exactly and adds them in float32, where it cuts off instead of rounding. Of group = lane / 4 and
 // pair = lane % 4, a lane holds
-//   a[0] (group, pair)  a[1] (group + 8, pair)  a[2] (group, pair + 4)  a[3] (group + 8, pair + 4)   of the first factor,
-//   b[0] (pair, group)  b[1] (pair + 4, group)                                                       of the second,
-//   c[0] (group, 2 pair)  c[1] (group, 2 pair + 1)  c[2] (group + 8, 2 pair)  c[3] (group + 8, 2 pair + 1)  of the sum.
+//   a[0] (group, pair)  a[1] (group + 8, pair)  a[2] (group, pair + 4)  a[3] (group + 8, pair + 4)   of the first
+//   factor, b[0] (pair, group)  b[1] (pair + 4, group)                                                       of the
+//   second, c[0] (group, 2 pair)  c[1] (group, 2 pair + 1)  c[2] (group + 8, 2 pair)  c[3] (group + 8, 2 pair + 1)  of
+//   the sum.
 #pragma once
 
 #include "device.h"

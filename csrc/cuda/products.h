@@ -17,13 +17,24 @@ namespace gpu {
 constexpr int block_threads = 256;
 constexpr int warps_m = 2, warps_n = 4;
 
+// A thread of the block, its lane and the place of its warp.
 struct Lane {
-  int group, pair, first_row, first_column;  // of the lane in its warp, and the warp's place in units of tiles
+  int thread;
+
+  SYMFLOW_DEVICE int group() const { return thread % warp_size / 4; }
+  SYMFLOW_DEVICE int pair() const { return thread % 4; }
+  SYMFLOW_DEVICE int warp_row() const { return thread / warp_size / warps_n; }
+  SYMFLOW_DEVICE int warp_column() const { return thread / warp_size % warps_n; }
 };
 
+// The compiler must take the number for a new one each time. All addresses follow from it, and would otherwise be kept
+// in registers from one use to the next, through all products in between.
 SYMFLOW_DEVICE Lane this_lane() {
-  const int lane = int(threadIdx.x) % warp_size, warp = int(threadIdx.x) / warp_size;
-  return {lane / 4, lane % 4, warp / warps_n, warp % warps_n};
+  int thread = int(threadIdx.x);
+#if defined(__CUDACC__)
+  asm volatile("" : "+r"(thread));
+#endif
+  return {thread};
 }
 
 // The sums of a [rows, columns] matrix that a thread holds.
@@ -32,24 +43,24 @@ struct Fragment {
   static constexpr int rows = warps_m * 16 * m_tiles, columns = warps_n * 8 * n_tiles;
   T sum[m_tiles][n_tiles][4];
 
-  SYMFLOW_DEVICE static int row(int m) { return (this_lane().first_row * m_tiles + m) * 16 + this_lane().group; }
-  SYMFLOW_DEVICE static int column(int n) { return (this_lane().first_column * n_tiles + n) * 8; }
+  // The first of the thread's two rows in the m-th tile, 8 rows apart, and the first column of the n-th tile.
+  SYMFLOW_DEVICE static int row(Lane lane, int m) { return (lane.warp_row() * m_tiles + m) * 16 + lane.group(); }
+  SYMFLOW_DEVICE static int column(Lane lane, int n) { return (lane.warp_column() * n_tiles + n) * 8; }
 
   // body(row, column, left, right) for each pair of neighbours, at `column` and `column + 1`.
   template <class Body>
   SYMFLOW_DEVICE void for_each_pair(const Body& body) {
+    const Lane lane = this_lane();
 #pragma unroll
-    for (int n = 0; n < n_tiles; ++n) for_each_pair_of(n, body);
-  }
-
-  template <class Body>
-  SYMFLOW_DEVICE void for_each_pair_of(int n, const Body& body) {
-    const int c = column(n) + 2 * this_lane().pair;
+    for (int n = 0; n < n_tiles; ++n) {
 #pragma unroll
-    for (int m = 0; m < m_tiles; ++m) {
+      for (int m = 0; m < m_tiles; ++m) {
 #pragma unroll
-      for (int half = 0; half < 2; ++half)
-        body(row(m) + 8 * half, c, sum[m][n][2 * half], sum[m][n][2 * half + 1]);
+        for (int half = 0; half < 2; ++half) {
+          body(row(lane, m) + 8 * half, column(lane, n) + 2 * lane.pair(), sum[m][n][2 * half],
+               sum[m][n][2 * half + 1]);
+        }
+      }
     }
   }
 
@@ -110,16 +121,17 @@ struct Fma {
 
   template <int m_tiles, int n_tiles, class A, class B>
   SYMFLOW_DEVICE static void multiply(Fragment<T, m_tiles, n_tiles>& sums, const A& a, const B& b, int depth) {
+    const Lane lane = this_lane();
     for (int k = 0; k < depth; ++k) {
       T left[m_tiles][2];
 #pragma unroll
       for (int m = 0; m < m_tiles; ++m) {
-        left[m][0] = a.at(sums.row(m), k);
-        left[m][1] = a.at(sums.row(m) + 8, k);
+        left[m][0] = a.at(sums.row(lane, m), k);
+        left[m][1] = a.at(sums.row(lane, m) + 8, k);
       }
 #pragma unroll
       for (int n = 0; n < n_tiles; ++n) {
-        const int c = sums.column(n) + 2 * this_lane().pair;
+        const int c = sums.column(lane, n) + 2 * lane.pair();
         const T right[2] = {b.at(c, k), b.at(c + 1, k)};
 #pragma unroll
         for (int m = 0; m < m_tiles; ++m) {
@@ -138,8 +150,6 @@ struct Fma {
 template <class A, class B>
 constexpr int lane_step = A::along || B::along ? 1 : 4;
 
-SYMFLOW_DEVICE int lane_k(int step) { return this_lane().pair * (step == 1 ? 2 : 1); }
-
 // By tensor cores in TF32. The factors have been rounded when they were stored.
 struct Tf32 {
   using T = float;
@@ -148,17 +158,20 @@ struct Tf32 {
   template <int m_tiles, int n_tiles, class A, class B>
   SYMFLOW_DEVICE static void multiply(Fragment<float, m_tiles, n_tiles>& sums, const A& a, const B& b, int depth) {
     constexpr int step = lane_step<A, B>;
+    const Lane lane = this_lane();
+#pragma unroll 1
     for (int first = 0; first < depth; first += 8) {
-      const int k = first + lane_k(step);
+      const int k = first + lane.pair() * (step == 1 ? 2 : 1);
       float left[m_tiles][4];
 #pragma unroll
       for (int m = 0; m < m_tiles; ++m) {
-        const auto top = a.template at_both<step>(sums.row(m), k), bottom = a.template at_both<step>(sums.row(m) + 8, k);
+        const auto top = a.template at_both<step>(sums.row(lane, m), k),
+                   bottom = a.template at_both<step>(sums.row(lane, m) + 8, k);
         left[m][0] = top.first, left[m][1] = bottom.first, left[m][2] = top.second, left[m][3] = bottom.second;
       }
 #pragma unroll
       for (int n = 0; n < n_tiles; ++n) {
-        const auto both = b.template at_both<step>(sums.column(n) + this_lane().group, k);
+        const auto both = b.template at_both<step>(sums.column(lane, n) + lane.group(), k);
         const float right[2] = {both.first, both.second};
 #pragma unroll
         for (int m = 0; m < m_tiles; ++m) mma_tf32(sums.sum[m][n], left[m], right);
@@ -177,8 +190,8 @@ SYMFLOW_DEVICE Split split(float x) {
 }
 
 // By tensor cores, each factor split into two TF32 numbers of which the product of the low ones is left out: a product
-// is right to 2^-21 of its size. Tensor cores cut off when they add, so that long sums in them would drift: only 8 terms
-// are, and those sums are added by rounding arithmetic (Ootomo and Yokota 2022).
+// is right to 2^-21 of its size. Tensor cores cut off when they add, so that long sums in them would drift: only 8
+// terms are, and those sums are added by rounding arithmetic (Ootomo and Yokota 2022).
 struct SplitTf32 {
   using T = float;
   SYMFLOW_DEVICE static float kept(float x) { return x; }
@@ -186,12 +199,15 @@ struct SplitTf32 {
   template <int m_tiles, int n_tiles, class A, class B>
   SYMFLOW_DEVICE static void multiply(Fragment<float, m_tiles, n_tiles>& sums, const A& a, const B& b, int depth) {
     constexpr int step = lane_step<A, B>;
+    const Lane lane = this_lane();
+#pragma unroll 1
     for (int first = 0; first < depth; first += 8) {
-      const int k = first + lane_k(step);
+      const int k = first + lane.pair() * (step == 1 ? 2 : 1);
       float high[m_tiles][4], low[m_tiles][4];
 #pragma unroll
       for (int m = 0; m < m_tiles; ++m) {
-        const auto top = a.template at_both<step>(sums.row(m), k), bottom = a.template at_both<step>(sums.row(m) + 8, k);
+        const auto top = a.template at_both<step>(sums.row(lane, m), k),
+                   bottom = a.template at_both<step>(sums.row(lane, m) + 8, k);
         const float left[4] = {top.first, bottom.first, top.second, bottom.second};
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
@@ -201,7 +217,7 @@ struct SplitTf32 {
       }
 #pragma unroll
       for (int n = 0; n < n_tiles; ++n) {
-        const auto both = b.template at_both<step>(sums.column(n) + this_lane().group, k);
+        const auto both = b.template at_both<step>(sums.column(lane, n) + lane.group(), k);
         const Split one = split(both.first), other = split(both.second);
         const float right_high[2] = {one.high, other.high}, right_low[2] = {one.low, other.low};
 #pragma unroll
@@ -227,6 +243,7 @@ template <int chunk, class Load, class Use>
 SYMFLOW_DEVICE void stream(int depth, const Load& load, const Use& use) {
   load(0, 0);
   __pipeline_commit();
+#pragma unroll 1
   for (int k = 0, half = 0; k < depth; k += chunk, half = 1 - half) {
     __pipeline_wait_prior(0);
     __syncthreads();  // this chunk has arrived for all, and all have finished with the other half
@@ -253,13 +270,14 @@ SYMFLOW_DEVICE void multiply_weights(Fragment<typename Products::T, m_tiles, n_t
   stream<chunk>(
       depth,
       [&](int first, int half) {
-        for (int i = int(threadIdx.x); i < chunk / 8 * outputs * copies; i += block_threads) {
+        for (int i = this_lane().thread; i < chunk / 8 * outputs * copies; i += block_threads) {
           const int part = i % copies * copy_length<T>, o = i / copies % outputs, eight = i / copies / outputs;
           __pipeline_memcpy_async(staging + half * chunk * outputs + (eight * outputs + o) * 8 + part,
                                   weights + o * depth + first + eight * 8 + part, 16);
         }
       },
       [&](int first, int half) {
+#pragma unroll 1
         for (int eight = 0; eight < chunk / 8; ++eight) {
           Products::multiply(sums, Along<T>{a.data + first + eight * 8, a.stride},
                              Along<T>{staging + half * chunk * outputs + eight * outputs * 8, 8}, 8);
@@ -280,7 +298,7 @@ SYMFLOW_DEVICE void multiply_weights_transposed(Fragment<typename Products::T, m
   stream<chunk>(
       depth,
       [&](int first, int half) {
-        for (int i = int(threadIdx.x); i < chunk * copies; i += block_threads) {
+        for (int i = this_lane().thread; i < chunk * copies; i += block_threads) {
           const int part = i % copies * copy_length<T>, o = i / copies;
           __pipeline_memcpy_async(staging + (half * chunk + o) * stride + part, weights + (first + o) * inputs + part,
                                   16);

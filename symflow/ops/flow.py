@@ -20,6 +20,7 @@ from symflow.ops._registration import one_by_one
 
 KERNEL_DTYPES = (torch.float32, torch.float64)
 KERNEL_DIMENSIONS = 4  # d at most
+KERNEL_CUDA_WIDTH = 256  # W at most on a GPU
 
 _STAGES = (0.0, 0.5, 0.5, 1.0)
 _SHARES = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
@@ -58,23 +59,29 @@ def flow_kernel(
 
     The gradients are those of the discrete flow, exact to rounding. Stores the state at each step, ``steps N d``
     numbers per row, and no activation. A point's end point and gradient have the same bits in any batch, and all
-    results have the same bits for any number of threads.
+    results have the same bits for any number of threads; on a GPU, in every run on that GPU.
+
+    On a GPU float32 products run on tensor cores. As torch does, they round their factors to TF32 only if
+    ``torch.backends.cuda.matmul.allow_tf32`` says so (when the forward pass runs; the backward pass does the same);
+    otherwise factors are split in two, which keeps the accuracy of float32.
 
     Args:
-        points: ``[B, N, d]``, ``d <= 4``, float32 or float64, on the CPU.
+        points: ``[B, N, d]``, ``d <= 4``, float32 or float64, on the CPU or, if `symflow._ext.cuda`, on a GPU.
         weights: ``[B, K]`` of the same dtype; a head with weight 0 is not evaluated.
-        layers: the eight parameters of the network, as in `NeuralField.layers`.
+        layers: the eight parameters of the network, as in `NeuralField.layers`; on a GPU the width is at most 256.
         periods: of each axis, normalised, None where it is not periodic.
         steps: at least 1.
 
     Raises:
         NotImplementedError: forward-mode or second derivatives are asked for; `flow_ref` has them.
+        RuntimeError: the blocks of a GPU have too little shared memory for this width and dtype.
     """
     save_states = torch.is_grad_enabled() and any(t.requires_grad for t in (points, weights, *layers))
     arguments = [t.contiguous() for t in (points, weights, *layers)]
     # torch.compile traces an operator, the transforms of torch.func a Function; the two lead to the same code.
     call = torch.ops.symflow.flow if torch.compiler.is_compiling() else _Flow.apply
-    return call(*arguments, [p or 0.0 for p in periods], steps, save_states)[0]
+    tf32 = points.is_cuda and torch.backends.cuda.matmul.allow_tf32
+    return call(*arguments, [p or 0.0 for p in periods], steps, save_states, tf32)[0]
 
 
 _NO_SECOND = (
@@ -96,18 +103,18 @@ class _Flow(torch.autograd.Function):
         states = output[1]
         ctx.mark_non_differentiable(states)
         ctx.save_for_backward(states, *inputs[:10])
-        ctx.periods, ctx.steps = inputs[10:12]
+        ctx.periods, ctx.steps, _, ctx.tf32 = inputs[10:]
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple:
         states, points, weights, *layers = ctx.saved_tensors
         if states.shape[0] == 0:  # a transform hid that gradients would be wanted
-            states = _Flow.apply(points, weights, *layers, ctx.periods, ctx.steps, True)[1]
+            states = _Flow.apply(points, weights, *layers, ctx.periods, ctx.steps, True, ctx.tf32)[1]
         wanted = ctx.needs_input_grad[:10]
         grads = _FlowBackward.apply(
-            points, grad.contiguous(), states, weights, *layers, ctx.periods, bool(wanted[1]), any(wanted[2:])
+            points, grad.contiguous(), states, weights, *layers, ctx.periods, wanted[1], any(wanted[2:]), ctx.tf32
         )
-        return (*(g if w else None for g, w in zip(grads, wanted, strict=True)), None, None, None)
+        return (*(g if w else None for g, w in zip(grads, wanted, strict=True)), None, None, None, None)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor | None) -> Any:
@@ -143,7 +150,7 @@ def _register() -> torch.library.Library:
 
     @torch.library.register_fake("symflow::flow")
     def _(points: Tensor, weights: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-        steps, save_states = rest[-2:]
+        steps, save_states, _ = rest[-3:]
         return torch.empty_like(points), points.new_empty((steps if save_states else 0, *points.shape))
 
     @torch.library.register_fake("symflow::flow_backward")

@@ -10,6 +10,7 @@
 // One translation unit includes this, and one thread calls it.
 #pragma once
 
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -108,7 +109,9 @@ struct Copy {  // on its way into shared memory
 };
 
 struct Coroutine {
-  ucontext_t context;
+  ucontext_t context;  // where it begins
+  jmp_buf place_of_pause;
+  bool begun;
   uint3 index;
   Wait wait;
   Place place;
@@ -122,7 +125,7 @@ struct Block {
   static constexpr std::size_t stack_bytes = 256 * 1024, margin = 4096;
   static constexpr unsigned char poison = 0xFF;  // a NaN in every floating-point type
 
-  ucontext_t scheduler;
+  jmp_buf scheduler;
   std::vector<Coroutine> threads;
   Coroutine* current = nullptr;
   std::function<void()> kernel;
@@ -150,12 +153,13 @@ inline bool same(const Place& a, const Place& b) {
   return a.line() == b.line() && std::strcmp(a.file_name(), b.file_name()) == 0;
 }
 
-// Gives the turn back; the scheduler returns here once the wait is over.
+// Gives the turn back; the scheduler returns here once the wait is over. Contexts only begin the coroutines: to switch
+// by long jumps is many times faster, because it leaves the signals alone.
 inline void pause(Wait wait, const Place& place) {
   Coroutine* self = block.current;
   self->wait = wait;
   self->place = place;
-  swapcontext(&self->context, &block.scheduler);
+  if (_setjmp(self->place_of_pause) == 0) _longjmp(block.scheduler, 1);
 }
 
 inline void fail(const std::string& problem) {
@@ -172,7 +176,10 @@ inline void resume(Coroutine& thread) {
   block.current = &thread;
   thread.wait = Wait::no;
   threadIdx = thread.index;
-  swapcontext(&block.scheduler, &thread.context);
+  if (_setjmp(block.scheduler) != 0) return;
+  if (thread.begun) _longjmp(thread.place_of_pause, 1);
+  thread.begun = true;
+  setcontext(&thread.context);
 }
 
 // Lets the threads [first, first + count) go on if they all wait for each other at one place. Otherwise, if some of
@@ -212,6 +219,7 @@ inline void run_block() {
   for (std::size_t i = 0; i < order.size(); ++i) {
     Coroutine& t = block.threads[i];
     t.wait = Wait::no;
+    t.begun = false;
     t.operations = 0;
     t.copies.clear();
     t.committed = 0;
@@ -333,8 +341,7 @@ struct Factors {
   float a[4], b[2];
 };
 
-inline void mma_tf32(float (&c)[4], const float (&a)[4], const float (&b)[2],
-                     const Place& place = Place::current()) {
+inline void mma_tf32(float (&c)[4], const float (&a)[4], const float (&b)[2], const Place& place = Place::current()) {
   Factors mine;
   for (int i = 0; i < 4; ++i) mine.a[i] = float_of(bits_of(a[i]) & ~0x1FFFu);
   for (int i = 0; i < 2; ++i) mine.b[i] = float_of(bits_of(b[i]) & ~0x1FFFu);

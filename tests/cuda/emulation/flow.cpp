@@ -27,9 +27,7 @@ struct Workspace {
   std::size_t size;
 
   explicit Workspace(std::size_t asked) : bytes(asked + margin + 256, 0xFF), size(asked) {}
-  unsigned char* get() {
-    return bytes.data() + (256 - reinterpret_cast<std::uintptr_t>(bytes.data()) % 256) % 256;
-  }
+  unsigned char* get() { return bytes.data() + (256 - reinterpret_cast<std::uintptr_t>(bytes.data()) % 256) % 256; }
   bool intact() {
     const unsigned char* end = bytes.data() + bytes.size();
     return std::all_of(static_cast<const unsigned char*>(get()) + size, end, [](unsigned char b) { return b == 0xFF; });
@@ -63,23 +61,23 @@ int backward(const std::int64_t* sizes, const double* periods, std::int64_t tf32
 
 }  // namespace
 
-#define EXPORT_FLOW(T)                                                                                                \
-  EMULATION_EXPORT int forward_##T(const std::int64_t* sizes, const double* periods, std::int64_t tf32,               \
-                                   const T* start, const T* weights, const T* w0, const T* b0, const T* w1,           \
-                                   const T* b1, const T* wh, const T* bh, const T* wo, const T* bo, T* end,           \
-                                   T* states) {                                                                       \
-    const T* const parameters[8] = {w0, b0, w1, b1, wh, bh, wo, bo};                                                  \
-    return forward<T>(sizes, periods, tf32, start, weights, parameters, end, states);                                 \
-  }                                                                                                                   \
-  EMULATION_EXPORT int backward_##T(                                                                                  \
-      const std::int64_t* sizes, const double* periods, std::int64_t tf32, const T* weights, const T* w0,             \
-      const T* b0, const T* w1, const T* b1, const T* wh, const T* bh, const T* wo, const T* bo, const T* grad_end,   \
-      const T* states, T* grad_start, T* grad_weights, T* gw0, T* gb0, T* gw1, T* gb1, T* gwh, T* gbh, T* gwo,        \
-      T* gbo) {                                                                                                       \
-    const T* const parameters[8] = {w0, b0, w1, b1, wh, bh, wo, bo};                                                  \
-    T* const grads[8] = {gw0, gb0, gw1, gb1, gwh, gbh, gwo, gbo};                                                     \
-    return backward<T>(sizes, periods, tf32, weights, parameters, grad_end, states, grad_start, grad_weights,         \
-                       gw0 == nullptr ? nullptr : grads);                                                             \
+#define EXPORT_FLOW(T)                                                                                                 \
+  EMULATION_EXPORT int forward_##T(const std::int64_t* sizes, const double* periods, std::int64_t tf32,                \
+                                   const T* start, const T* weights, const T* w0, const T* b0, const T* w1,            \
+                                   const T* b1, const T* wh, const T* bh, const T* wo, const T* bo, T* end,            \
+                                   T* states) {                                                                        \
+    const T* const parameters[8] = {w0, b0, w1, b1, wh, bh, wo, bo};                                                   \
+    return forward<T>(sizes, periods, tf32, start, weights, parameters, end, states);                                  \
+  }                                                                                                                    \
+  EMULATION_EXPORT int backward_##T(const std::int64_t* sizes, const double* periods, std::int64_t tf32,               \
+                                    const T* weights, const T* w0, const T* b0, const T* w1, const T* b1, const T* wh, \
+                                    const T* bh, const T* wo, const T* bo, const T* grad_end, const T* states,         \
+                                    T* grad_start, T* grad_weights, T* gw0, T* gb0, T* gw1, T* gb1, T* gwh, T* gbh,    \
+                                    T* gwo, T* gbo) {                                                                  \
+    const T* const parameters[8] = {w0, b0, w1, b1, wh, bh, wo, bo};                                                   \
+    T* const grads[8] = {gw0, gb0, gw1, gb1, gwh, gbh, gwo, gbo};                                                      \
+    return backward<T>(sizes, periods, tf32, weights, parameters, grad_end, states, grad_start, grad_weights,          \
+                       gw0 == nullptr ? nullptr : grads);                                                              \
   }
 EXPORT_FLOW(float)
 EXPORT_FLOW(double)
