@@ -10,9 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from symflow import _ext
+
 ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "emulation"
 MARGIN = 256  # bytes
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not (torch.cuda.is_available() and _ext.cuda):
+        pytest.skip("needs a GPU and the kernels compiled for it")
 
 
 class LaunchError(Exception):

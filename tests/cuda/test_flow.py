@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from symflow import Coordinates, NeuralField, _ext, flow
+from symflow import Coordinates, NeuralField, flow
 from symflow.ops import flow_ref
 
 AXES = {
@@ -273,10 +273,6 @@ def test_products(emulated, way, case):
 
 # ---- on a device ----------------------------------------------------------------------------------------------------
 
-on_a_gpu = pytest.mark.skipif(
-    not (torch.cuda.is_available() and _ext.cuda), reason="needs a GPU and the kernels compiled for it"
-)
-
 
 def on_gpu(**sizes):
     field, points, weights = problem(**sizes)
@@ -288,7 +284,7 @@ def value_and_gradients(field, points, weights, steps=2):
     return [end.detach(), *torch.autograd.grad(end, [points, weights, *field.layers], direction(points))]
 
 
-@on_a_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("d", AXES)
 @pytest.mark.parametrize(("W", "H", "K", "N"), [(37, 5, 3, 17), (64, 32, 1, 1000), (128, 64, 2, 65), (256, 32, 4, 200)])
@@ -297,7 +293,7 @@ def test_device_agrees(d, W, H, K, N, dtype):
     assert_agrees(value_and_gradients(*problem), reference(*problem, 2), dtype)
 
 
-@on_a_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize(("W", "tf32"), [(64, False), (256, False), (256, True)])
 def test_device_gives_the_same_bits_each_time(W, tf32, monkeypatch):
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", tf32)
@@ -307,7 +303,7 @@ def test_device_gives_the_same_bits_each_time(W, tf32, monkeypatch):
         assert all(torch.equal(a, b) for a, b in zip(value_and_gradients(*problem), first, strict=True))
 
 
-@on_a_gpu
+@pytest.mark.gpu
 def test_device_follows_torch_in_tf32(monkeypatch):
     field, points, weights = on_gpu(W=256, H=32, N=500)
     exact = reference(field, points, weights, 2)[0]
@@ -318,7 +314,7 @@ def test_device_follows_torch_in_tf32(monkeypatch):
     assert errors[0] < 1e-7 < errors[1] < 2**-10
 
 
-@on_a_gpu
+@pytest.mark.gpu
 def test_device_uses_the_current_stream():
     problem = on_gpu(W=64, H=32, N=20_000)
     expected = value_and_gradients(*problem)
@@ -335,7 +331,7 @@ def test_device_uses_the_current_stream():
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@on_a_gpu
+@pytest.mark.gpu
 def test_device_graph_capture():
     field, points, weights = on_gpu(W=64, H=32, N=3000)
     expected = value_and_gradients(field, points, weights)
@@ -357,7 +353,7 @@ def test_device_graph_capture():
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@on_a_gpu
+@pytest.mark.gpu
 def test_device_refuses_in_sentences():
     field, points, weights = on_gpu(W=64)
     layers, periods = [t.detach() for t in field.layers], [0.0, 0.0, 0.0]
