@@ -1,9 +1,10 @@
 """The registration that the operators of a network's flow share: first derivatives by reverse mode.
 
-An operator ``name`` takes points or jets, weights, the eight layers, constants, the number of steps and whether to save
-the states, then options, and gives the end and the states; ``name_backward`` takes the gradient of the end, the
-states, weights, layers, constants, which gradients are wanted, and the options. Each is a `torch.autograd.Function` around its kernel, also registered
-as the operator's derivative: the first is what ``torch.func`` understands, the second what ``torch.compile`` does.
+An operator ``name`` takes points or jets, weights, the eight layers, constants, the number of steps, whether to save
+the states, and options; it gives the end and the states. ``name_backward`` takes the gradient of the end, the states,
+weights, layers, constants, which gradients are wanted, and the options. Each is a `torch.autograd.Function` around its
+kernel, also registered as the operator's derivative: the first is what ``torch.func`` understands, the second what
+``torch.compile`` does.
 """
 
 from __future__ import annotations
