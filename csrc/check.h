@@ -25,7 +25,7 @@ inline void check_tensor(const char* op, const char* name, const torch::stable::
                          torch::headeronly::ScalarType dtype, const std::vector<std::int64_t>& shape,
                          const torch::stable::Device& device = torch::headeronly::DeviceType::CPU) {
   STD_TORCH_CHECK(t.device() == device, op, ": `", name, "` must be on ", device_text(device));
-  STD_TORCH_CHECK(t.scalar_type() == dtype, op, ": `", name, "` must have the dtype of `points`");
+  STD_TORCH_CHECK(t.scalar_type() == dtype, op, ": `", name, "` must have the dtype of the other arguments");
   const auto sizes = t.sizes();
   const std::vector<std::int64_t> got(sizes.begin(), sizes.end());
   STD_TORCH_CHECK(got == shape, op, ": `", name, "` must have shape ", shape_text(shape.data(), shape.size()), ", got ",

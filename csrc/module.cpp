@@ -25,6 +25,19 @@ STABLE_TORCH_LIBRARY(symflow, m) {
       "Tensor trunk1_weight, Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, "
       "Tensor out_bias, float[] periods, bool weight_gradients, bool parameter_gradients, bool tf32) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  // The same for jets: surface [C, B, N, d]; products, triples (left, right, result) of monomials
+  // -> end [C, B, N, d], states [steps, C, B, N, d].
+  m.def(
+      "jet_flow(Tensor surface, Tensor weights, Tensor trunk0_weight, Tensor trunk0_bias, Tensor trunk1_weight, "
+      "Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, Tensor out_bias, "
+      "float[] periods, int[] products, int steps, bool save_states) -> (Tensor, Tensor)");
+  m.def(
+      "jet_flow_backward(Tensor grad, Tensor states, Tensor weights, Tensor trunk0_weight, Tensor trunk0_bias, "
+      "Tensor trunk1_weight, Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, "
+      "Tensor out_bias, float[] periods, int[] products, bool weight_gradients, bool parameter_gradients) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  // The Taylor coefficients f^(m)(x)/m!, m = 0 .. 6, of silu, for tests. x [n] -> [7, n].
+  m.def("silu_taylor(Tensor x) -> Tensor");
   // silu, its derivative, cos 2 pi x and sin 2 pi x as the kernels compute them, for tests. x [n].
   m.def("elementary(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)");
 }

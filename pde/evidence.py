@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from symflow._flow import flow
+from symflow._jet_flow import jet_flow
 from symflow.fields import Field, SymbolicField
-from symflow.series import total_degree
+from symflow.series import Series, total_degree
 
 from .data import Jets, Trajectories
 from .discovery import controls, one_thread, random_jets
 from .result import Result
-from .scores import JetScore, flow_series, points_of, unit_weights
+from .scores import JetScore, points_of, unit_weights
 
 TIMES, PLACES = 48, 96  # about as many rows and columns as a figure shows
 FITTED = 2_000  # points at which the learned span is aligned with a closed form
@@ -141,9 +142,12 @@ def _align(learned: Field, exact: SymbolicField, points: Tensor) -> tuple[Tensor
 
 def _moved(score: JetScore, field: SymbolicField, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Absolute residuals ``[K, N]`` and normalised end points ``[K, N, 3]`` of the surface moved along each field."""
+    surface = score.surface
+    row = Series(surface.truncation, surface.coefficients[:, None])
     residuals, ends = [], []
     for k in range(field.generators):
-        moved = flow_series(field.slot(k), score.surface, weights[k], score.steps)
+        rows = jet_flow(field.slot(k), row, weights[k].view(1, 1), steps=score.steps).coefficients
+        moved = Series(surface.truncation, rows[:, 0])
         residuals.append(score.residual(moved).abs())
         ends.append(moved.coefficients[0])
     return torch.stack(residuals), torch.stack(ends)

@@ -20,6 +20,7 @@ import sympy
 import torch
 from torch import Tensor
 
+from symflow._jet_flow import jet_flow
 from symflow.coordinates import Coordinates
 from symflow.fields import Field
 from symflow.series import Series, total_degree
@@ -103,22 +104,6 @@ def physical(points: Series, coordinates: Coordinates) -> Series:
     return Series(points.truncation, torch.cat([coordinates.to_physical(points.coefficients[:1]), rows[1:]]))
 
 
-def flow_series(field: Field, points: Series, weight: Tensor, steps: int) -> Series:
-    """`symflow.flow` of the single generator of a field on truncated polynomials: RK4 on ``[C, N, d]``."""
-
-    def velocity(z: Series) -> Series:
-        return Series(z.truncation, field.series(z).coefficients[..., 0, :] * weight)
-
-    dt = 1.0 / steps
-    for _ in range(steps):
-        k1 = velocity(points)
-        k2 = velocity(points + k1 * (dt / 2))
-        k3 = velocity(points + k2 * (dt / 2))
-        k4 = velocity(points + k3 * dt)
-        points = points + (k1 + k2 * 2.0 + k3 * 2.0 + k4) * (dt / 6)
-    return points
-
-
 def surface_derivatives(surface: Series, order: int) -> tuple[list[Tensor], Tensor]:
     """``U, U_X, ..., U_X^order`` and ``U_T`` at the base points of surfaces ``(X, T, U)(s, r)``.
 
@@ -138,6 +123,15 @@ def surface_derivatives(surface: Series, order: int) -> tuple[list[Tensor], Tens
         derivatives.append(along_s * last.derivative(0) - along_r * last.derivative(1))
     U_T = (X_s[0, 0] * U[0, 1] - X_r[0, 0] * U[1, 0]) * inverse[0, 0]
     return [d[0, 0] for d in derivatives], U_T
+
+
+def both_ways(field: Field, surface: Series, weight: Tensor, steps: int) -> Series:
+    """Surfaces ``[C, N, d]`` moved along the single generator of a field, every second one against it."""
+    count = surface.coefficients.shape[1]
+    even = surface.coefficients[:, [*range(count), *[-1] * (count % 2)]]  # an odd one out goes twice
+    rows = Series(surface.truncation, even.unflatten(1, (-1, 2)).transpose(1, 2).contiguous())
+    moved = jet_flow(field, rows, torch.stack([weight, -weight])[:, None], steps=steps).coefficients
+    return Series(surface.truncation, moved.transpose(1, 2).flatten(1, 2)[:, :count])
 
 
 @dataclass(frozen=True)
@@ -207,13 +201,9 @@ class JetScore:
 
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""
-        surface = self.surface
-        count = surface.coefficients.shape[1]
-        signs = torch.ones(count, 1, dtype=surface.coefficients.dtype)
-        signs[1::2] = -1.0
-        weights = unit_weights(field, surface.coefficients[0]) * self.length
+        weights = unit_weights(field, self.surface.coefficients[0]) * self.length
         scores = []
         for k in range(field.generators):
-            moved = flow_series(field.slot(k), surface, weights[k] * signs, self.steps)
+            moved = both_ways(field.slot(k), self.surface, weights[k], self.steps)
             scores.append(self.residual(moved).square().mean().sqrt())
         return torch.stack(scores)

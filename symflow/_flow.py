@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from symflow import _ext
-from symflow.fields import Field, NeuralField
+from symflow.fields import Field, Network, NeuralField
 from symflow.ops.flow import KERNEL_CUDA_WIDTH, KERNEL_DIMENSIONS, KERNEL_DTYPES, flow_kernel, flow_ref
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
@@ -59,7 +59,9 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
     >>> flow(boost, torch.tensor([[[0.0, 2.0, 0.0]]]), torch.tensor([[0.5]]), steps=1).tolist()
     [[[1.0, 2.0, 0.5]]]
     """
-    _check(field, points, weights, steps, method)
+    check_arguments(field, "points", points, (), weights, steps)
+    if method not in ("rk4", *ADAPTIVE):
+        raise ValueError(f"`method` must be one of {', '.join(('rk4', *ADAPTIVE))}, got {method!r}")
     if method != "rk4":
         return _adaptive(field, points, weights, method)
     if isinstance(field, NeuralField) and _has_kernel(field, points):
@@ -78,33 +80,37 @@ def _has_kernel(field: NeuralField, points: Tensor) -> bool:
     )
 
 
-def _check(field: Field, points: Tensor, weights: Tensor, steps: int, method: str) -> None:
-    for name, tensor in (("points", points), ("weights", weights)):
+def check_arguments(
+    field: Field, name: str, points: Tensor, leading: tuple[int, ...], weights: Tensor, steps: int
+) -> None:
+    """What every flow asks of its arguments. ``points [*leading, B, N, d]`` are called ``name`` in the messages."""
+    for label, tensor in ((name, points), ("weights", weights)):
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise TypeError(f"`{name}` must be a floating-point tensor, got {got}")
+            raise TypeError(f"`{label}` must be a floating-point tensor, got {got}")
     d, generators = field.coordinates.dimension, field.generators
-    if points.dim() != 3 or points.shape[2] != d:
-        raise ValueError(f"`points` must have shape [B, N, {d}], got {list(points.shape)}")
-    if weights.dim() != 2 or weights.shape != (points.shape[0], generators):
-        raise ValueError(
-            f"`weights` must have shape [B, K] = [{points.shape[0]}, {generators}], got {list(weights.shape)}"
-        )
+    axes = len(leading)
+    if points.dim() != axes + 3 or points.shape[:axes] != leading or points.shape[-1] != d:
+        expected = ", ".join(str(size) for size in (*leading, "B", "N", d))
+        raise ValueError(f"`{name}` must have shape [{expected}], got {list(points.shape)}")
+    rows = points.shape[axes]
+    if weights.dim() != 2 or weights.shape != (rows, generators):
+        raise ValueError(f"`weights` must have shape [B, K] = [{rows}, {generators}], got {list(weights.shape)}")
     like = [("weights", weights)]
     if isinstance(field, nn.Module):
-        like += [(f"field.{name}", parameter) for name, parameter in field.named_parameters()]
-    for name, tensor in like:
+        like += [(f"field.{label}", parameter) for label, parameter in field.named_parameters()]
+    if isinstance(field, Network):
+        like += [(f"field.layers[{i}]", layer) for i, layer in enumerate(field.layers)]
+    for label, tensor in like:
         if tensor.dtype != points.dtype or tensor.device != points.device:
             raise ValueError(
-                f"`points` and `{name}` must have one dtype and device, got {points.dtype} on {points.device} and "
+                f"`{name}` and `{label}` must have one dtype and device, got {points.dtype} on {points.device} and "
                 f"{tensor.dtype} on {tensor.device}"
             )
     if isinstance(steps, bool) or not isinstance(steps, int):
         raise TypeError(f"`steps` must be an integer, got {type(steps).__name__}")
     if steps < 1:
         raise ValueError(f"`steps` must be at least 1, got {steps}")
-    if method not in ("rk4", *ADAPTIVE):
-        raise ValueError(f"`method` must be one of {', '.join(('rk4', *ADAPTIVE))}, got {method!r}")
 
 
 def _adaptive(field: Field, points: Tensor, weights: Tensor, method: str) -> Tensor:

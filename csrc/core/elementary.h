@@ -4,7 +4,8 @@
 //   set(c)          c in every lane
 //   fma(a, b, c)    a b + c, rounded once where the machine can
 //   min, max        of two values, the second one if either is NaN
-//   power_of_two(t) 2^n for t = n + round_shift, read off the low bits of t
+//   scale(a, t)     a 2^n for t = n + round_shift: n stands in the low bits of t
+//   reciprocal(a)   1/a to a unit in the last place, for 1 <= a <= e^exp_limit
 // Every polynomial is a minimax fit (Remez) on the reduced interval; its error before rounding stands beside it.
 #pragma once
 
@@ -90,7 +91,7 @@ SYMFLOW_HD typename Ops::Value exp_minus(typename Ops::Value x) {
   auto r = Ops::fma(n, Ops::set(-C::ln2_high), -x);
   r = Ops::fma(n, Ops::set(-C::ln2_low), r);
   const auto tail = polynomial<Ops, C::exp>(r);
-  return Ops::fma(r * r, tail, r + Ops::set(1)) * Ops::power_of_two(shifted);
+  return Ops::scale(Ops::fma(r * r, tail, r + Ops::set(1)), shifted);
 }
 
 template <class Ops>
@@ -107,7 +108,7 @@ SYMFLOW_HD Silu<Ops> silu_of(typename Ops::Value x) {
   const auto above = Ops::max(Ops::set(-limit), x);
   const auto within = Ops::min(Ops::set(limit), above);
   const auto e = exp_minus<Ops>(within);
-  const auto s = Ops::set(1) / (Ops::set(1) + e);
+  const auto s = Ops::reciprocal(Ops::set(1) + e);
   Silu<Ops> result;
   result.value = above * s;
   if constexpr (with_derivative) result.derivative = Ops::fma(within * s, e * s, s);

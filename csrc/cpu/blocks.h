@@ -13,7 +13,7 @@
 #if defined(__clang__)
 #define SYMFLOW_UNROLL _Pragma("unroll")
 #else
-#define SYMFLOW_UNROLL _Pragma("GCC unroll 16")
+#define SYMFLOW_UNROLL _Pragma("GCC unroll 32")
 #endif
 #define SYMFLOW_INLINE_LAMBDA __attribute__((always_inline))
 
@@ -77,45 +77,52 @@ SYMFLOW_HD void for_each_block(Index points, Index columns, Accumulate accumulat
   }
 }
 
-template <class S, int rows>
-void outer_rows(Index points, const typename S::Scalar* a, Index a_row, Index a_step, const typename S::Scalar* b,
-                Index b_step, typename S::Scalar* out) {
+// The two factors of a sum of outer products: out[o][i] += sum_p g[o g_row + p g_step] h[p h_step + i].
+template <class T>
+struct Outer {
+  const T *g, *h;
+};
+
+template <class S, int rows, int terms>
+void outer_rows(const Outer<typename S::Scalar> (&factors)[terms], Index points, Index o, Index i, Index g_row,
+                Index g_step, Index h_step, typename S::Scalar* out, Index out_row) {
   Block<S, rows> block;
   block.set(S::set(0), S::set(0));
-  multiply_add<S, rows>(block, points, a, a_row, a_step, b, b_step);
+  for (const auto& f : factors) {
+    multiply_add<S, rows>(block, points, f.g + o * g_row, g_row, g_step, f.h + i, h_step);
+  }
   SYMFLOW_UNROLL
   for (int r = 0; r < rows; ++r) {
     for (int half = 0; half < 2; ++half) {
-      auto* p = out + r * b_step + half * S::lanes;
+      auto* p = out + (o + r) * out_row + i + half * S::lanes;
       S::store(p, S::load(p) + block.sum[r][half]);
     }
   }
 }
 
-template <class S, int rows>
-void outer_tail(Index tail, Index points, const typename S::Scalar* a, Index a_row, Index a_step,
-                const typename S::Scalar* b, Index b_step, typename S::Scalar* out) {
+template <class S, int rows, int terms>
+void outer_tail(Index tail, const Outer<typename S::Scalar> (&factors)[terms], Index points, Index o, Index i,
+                Index g_row, Index g_step, Index h_step, typename S::Scalar* out, Index out_row) {
   if constexpr (rows > 0) {
     if (tail == rows) {
-      outer_rows<S, rows>(points, a, a_row, a_step, b, b_step, out);
+      outer_rows<S, rows>(factors, points, o, i, g_row, g_step, h_step, out, out_row);
     } else {
-      outer_tail<S, rows - 1>(tail, points, a, a_row, a_step, b, b_step, out);
+      outer_tail<S, rows - 1>(tail, factors, points, o, i, g_row, g_step, h_step, out, out_row);
     }
   }
 }
 
-// out[o][i] += sum_p g[o g_row + p g_step] h[p][i], the gradient of a weight. h and out have rows of `columns` numbers.
-// The sum over the points starts from zero: adding points one by one to a large sum would lose digits.
-template <class S>
-void outer(Index points, Index rows, Index columns, const typename S::Scalar* g, Index g_row, Index g_step,
-           const typename S::Scalar* h, typename S::Scalar* out) {
+// The gradient of a weight, out [rows, columns]: the outer products of all factors, over all points. Their sum starts
+// from zero: adding points one by one to a large sum would lose digits.
+template <class S, int terms>
+void add_outer(const Outer<typename S::Scalar> (&factors)[terms], Index points, Index rows, Index columns, Index g_row,
+               Index g_step, Index h_step, typename S::Scalar* out) {
   for (Index i = 0; i < columns; i += 2 * S::lanes) {
     Index o = 0;
     for (; o + block_rows <= rows; o += block_rows) {
-      outer_rows<S, block_rows>(points, g + o * g_row, g_row, g_step, h + i, columns, out + o * columns + i);
+      outer_rows<S, block_rows>(factors, points, o, i, g_row, g_step, h_step, out, columns);
     }
-    outer_tail<S, block_rows - 1>(rows - o, points, g + o * g_row, g_row, g_step, h + i, columns,
-                                  out + o * columns + i);
+    outer_tail<S, block_rows - 1>(rows - o, factors, points, o, i, g_row, g_step, h_step, out, columns);
   }
 }
 
@@ -129,21 +136,34 @@ void add_columns(Index points, Index columns, const typename S::Scalar* g, Index
   }
 }
 
-// out[j][p] = bias[j] + sum_o a[p][o] b[j][o] for few j: the narrow ends of the network, as inner products.
+// The sums of `count` registers, value(first), value(first + 1), ..., in consecutive lanes: pairs of registers are
+// folded into one until one is left, which takes a third of the operations of summing each.
+template <class S, int count, class Value>
+SYMFLOW_HD typename S::Value lane_sums(const Value& value, Index first) {
+  if constexpr (count == 1) {
+    return value(first);
+  } else {
+    return S::template fold<S::lanes * 2 / count>(lane_sums<S, count / 2>(value, first),
+                                                  lane_sums<S, count / 2>(value, first + count / 2));
+  }
+}
+
+// out[j][p] = bias[j] + sum_o a[p][o] b[j][o] for few j: the narrow ends of the network, as inner products. `points` is
+// a whole number of registers.
 template <class S, int outputs>
 void narrow_fixed(Index points, Index depth, const typename S::Scalar* a, Index a_row, const typename S::Scalar* b,
                   Index b_row, const typename S::Scalar* bias, typename S::Scalar* out, Index out_row) {
-  for (Index p = 0; p < points; ++p) {
-    typename S::Value sum[outputs];
-    SYMFLOW_UNROLL
-    for (int j = 0; j < outputs; ++j) sum[j] = S::set(0);
-    for (Index o = 0; o < depth; o += S::lanes) {
-      const auto factor = S::load(a + p * a_row + o);
-      SYMFLOW_UNROLL
-      for (int j = 0; j < outputs; ++j) sum[j] = S::fma(factor, S::load(b + j * b_row + o), sum[j]);
+  for (Index p = 0; p < points; p += S::lanes) {
+    for (int j = 0; j < outputs; ++j) {
+      const auto product = [&](Index point) SYMFLOW_INLINE_LAMBDA {
+        auto sum = S::set(0);
+        for (Index o = 0; o < depth; o += S::lanes) {
+          sum = S::fma(S::load(a + point * a_row + o), S::load(b + j * b_row + o), sum);
+        }
+        return sum;
+      };
+      S::store(out + j * out_row + p, S::set(bias[j]) + lane_sums<S, S::lanes>(product, p));
     }
-    SYMFLOW_UNROLL
-    for (int j = 0; j < outputs; ++j) out[j * out_row + p] = bias[j] + S::sum(sum[j]);
   }
 }
 

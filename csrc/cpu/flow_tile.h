@@ -11,13 +11,11 @@
 #include "../core/rk4.h"
 #include "blocks.h"
 #include "flow_cpu.h"
+#include "row.h"
 #include "simd.h"
 
 namespace symflow {
 namespace SYMFLOW_ISA {
-
-constexpr int max_dimension = 4;
-constexpr int max_embedding = 2 * max_dimension;
 
 // What one evaluation of the field leaves behind for its adjoint: the hidden layers and, when kept, the derivatives of
 // their activations, which the adjoint overwrites with the gradients of the pre-activations.
@@ -41,39 +39,6 @@ struct Stage {
       d1 = arena.take<T>(wide);
       d2 = arena.take<T>(wide);
       d3 = arena.take<T>(heads);
-    }
-  }
-};
-
-// A row's heads, with its weights folded into their last layer.
-template <class T>
-struct Row {
-  std::int32_t* heads;  // indices: active ones first
-  HeadCount count;
-  Index head_columns;    // of all evaluated heads, the row length of Stage::head
-  Index active_columns;  // of those that move points
-  T* out;                // [d][head_columns], w_k A_k
-  T out_bias[max_dimension];
-
-  Row(const FlowProblem<T>& f, Arena& arena) {
-    heads = arena.take<std::int32_t>(f.heads);
-    out = arena.take<T>(f.dimension * f.most_heads * f.padded_head_width);
-  }
-
-  void load(const FlowProblem<T>& f, Index row) {
-    count = list_heads(f, row, heads);
-    head_columns = count.all * f.padded_head_width;
-    active_columns = count.active * f.padded_head_width;
-    for (Index j = 0; j < f.dimension; ++j) {
-      out_bias[j] = 0;
-      for (Index s = 0; s < count.active; ++s) {
-        const Index k = heads[s];
-        const T weight = f.weights[row * f.heads + k];
-        const T* a = f.out + (k * f.dimension + j) * f.padded_head_width;
-        T* scaled = out + j * head_columns + s * f.padded_head_width;
-        for (Index o = 0; o < f.padded_head_width; ++o) scaled[o] = weight * a[o];
-        out_bias[j] += weight * f.parameters[7][k * f.dimension + j];
-      }
     }
   }
 };
@@ -200,7 +165,7 @@ struct Tile {
       hidden<keep>(H, f.width, stage.h2, W, 1, f.head + k * H * f.width, panel, f.width, f.head_bias + k * H,
                    stage.head + s * H, stage.d3 + (keep ? s * H : 0), heads.head_columns);
     }
-    narrow<S, max_dimension>(f.dimension, points, heads.active_columns, stage.head, heads.head_columns, heads.out,
+    narrow<S, max_dimension>(f.dimension, lanes_end, heads.active_columns, stage.head, heads.head_columns, heads.out,
                              heads.head_columns, heads.out_bias, stage.field, f.tile);
   }
 
@@ -226,12 +191,13 @@ struct Tile {
         });
   }
 
-  // From the gradient of the field (columns [d]) to that of its points, adding to the tile's sums on the way.
+  // From the gradient of the field (columns [d]) to that of its points; adds the gradient of the last layer.
   void evaluate_backward(const Row<T>& heads, Stage<T>& stage, const T* grad_field, T* grad_embedded, T* grad,
                          const GradientLayout& layout, T* sums) const {
     const Index W = f.padded_width, H = f.padded_head_width, columns = heads.head_columns;
     if (f.parameter_gradients || f.weight_gradients) {
-      outer<S>(count, f.dimension, columns, grad_field, f.tile, 1, stage.head, sums + layout.out);
+      const Outer<T> factors[] = {{grad_field, stage.head}};
+      add_outer<S>(factors, count, f.dimension, columns, f.tile, 1, columns, sums + layout.out);
       for (Index j = 0; j < f.dimension; ++j) {
         T sum = 0;
         for (Index p = 0; p < count; ++p) sum += grad_field[j * f.tile + p];
@@ -254,18 +220,28 @@ struct Tile {
     hidden_backward(
         1, f.width, 0, stage.d2, W, [&](Index) SYMFLOW_INLINE_LAMBDA { return f.trunk1_backward; }, stage.d1);
     const T zeros[max_embedding] = {};
-    narrow<S, max_embedding>(f.embedding, points, W, stage.d1, W, f.trunk0, W, zeros, grad_embedded, f.tile);
+    narrow<S, max_embedding>(f.embedding, lanes_end, W, stage.d1, W, f.trunk0, W, zeros, grad_embedded, f.tile);
     embed_backward(stage.embedded, grad_embedded, grad);
+  }
 
-    if (f.parameter_gradients) {
-      for (Index s = 0; s < heads.count.active; ++s) {
-        outer<S>(count, f.head_width, W, stage.d3 + s * H, 1, columns, stage.h2,
-                 sums + layout.head + s * f.head_width * W);
-      }
+  // Adds the parameters' gradients from the stages of a step, all at once: the sums are large and pass by slowly.
+  void add_parameter_gradients(const Row<T>& heads, const Stage<T> (&stages)[Rk4::stages], const GradientLayout& layout,
+                               T* sums) const {
+    const Index W = f.padded_width, H = f.padded_head_width, columns = heads.head_columns;
+    const auto add = [&](auto factor, Index rows, Index g_row, Index g_step, T* out) SYMFLOW_INLINE_LAMBDA {
+      const Outer<T> factors[] = {factor(stages[0]), factor(stages[1]), factor(stages[2]), factor(stages[3])};
+      add_outer<S>(factors, count, rows, W, g_row, g_step, W, out);
+    };
+    for (Index s = 0; s < heads.count.active; ++s) {
+      add([&](const Stage<T>& stage) { return Outer<T>{stage.d3 + s * H, stage.h2}; }, f.head_width, 1, columns,
+          sums + layout.head + s * f.head_width * W);
+    }
+    add([](const Stage<T>& stage) { return Outer<T>{stage.d2, stage.h1}; }, f.width, 1, W, sums + layout.trunk1);
+    add([](const Stage<T>& stage) { return Outer<T>{stage.embedded, stage.d1}; }, f.embedding + 1, f.tile, 1,
+        sums + layout.trunk0);
+    for (const Stage<T>& stage : stages) {
       add_columns<S>(count, heads.active_columns, stage.d3, columns, sums + layout.head_bias);
-      outer<S>(count, f.width, W, stage.d2, 1, W, stage.h1, sums + layout.trunk1);
       add_columns<S>(count, W, stage.d2, W, sums + layout.trunk1_bias);
-      outer<S>(count, f.embedding + 1, W, stage.embedded, f.tile, 1, stage.d1, sums + layout.trunk0);
     }
   }
 };
@@ -376,6 +352,7 @@ void backward_tile(const FlowProblem<T>& f, Index index, T* memory, const Gradie
         S::store(x.grad_before + j, S::load(x.grad_before + j) + S::load(x.grad_stage + j));
       });
     }
+    if (f.parameter_gradients) tile.add_parameter_gradients(x.heads, x.stages, layout, sums);
     T* swap = x.grad;
     x.grad = x.grad_before;
     x.grad_before = swap;

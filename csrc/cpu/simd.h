@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
+#include "../core/elementary.h"
 #include "../core/hd.h"
 
 namespace symflow {
@@ -47,6 +49,23 @@ SYMFLOW_HD __m512 vector_min(__m512 a, __m512 b) { return _mm512_min_ps(a, b); }
 SYMFLOW_HD __m512d vector_min(__m512d a, __m512d b) { return _mm512_min_pd(a, b); }
 SYMFLOW_HD __m512 vector_max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
 SYMFLOW_HD __m512d vector_max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
+// The machine's estimate is good to 14 bits and each step of Newton's method doubles them, in a third of a division.
+SYMFLOW_HD __m512 vector_reciprocal(__m512 a) {
+  const __m512 y = _mm512_rcp14_ps(a);
+  return _mm512_fmadd_ps(_mm512_fnmadd_ps(a, y, _mm512_set1_ps(1)), y, y);
+}
+SYMFLOW_HD __m512d vector_reciprocal(__m512d a) {
+  const __m512d one = _mm512_set1_pd(1), y = _mm512_rcp14_pd(a);
+  const __m512d z = _mm512_fmadd_pd(_mm512_fnmadd_pd(a, y, one), y, y);
+  return _mm512_fmadd_pd(_mm512_fnmadd_pd(a, z, one), z, z);
+}
+// n is an integer; the low bits of t = n + round_shift, which other machines read, are not needed here.
+SYMFLOW_HD __m512 vector_scale(__m512 a, __m512 t) {
+  return _mm512_scalef_ps(a, t - _mm512_set1_ps(ElementaryConstants<float>::round_shift));
+}
+SYMFLOW_HD __m512d vector_scale(__m512d a, __m512d t) {
+  return _mm512_scalef_pd(a, t - _mm512_set1_pd(ElementaryConstants<double>::round_shift));
+}
 SYMFLOW_HD float vector_sum(__m512 a) { return _mm512_reduce_add_ps(a); }
 SYMFLOW_HD double vector_sum(__m512d a) { return _mm512_reduce_add_pd(a); }
 
@@ -70,6 +89,12 @@ SYMFLOW_HD __m256 vector_min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
 SYMFLOW_HD __m256d vector_min(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
 SYMFLOW_HD __m256 vector_max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
 SYMFLOW_HD __m256d vector_max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+// The estimate is good to 12 bits; Halley's step triples them.
+SYMFLOW_HD __m256 vector_reciprocal(__m256 a) {
+  const __m256 y = _mm256_rcp_ps(a), e = _mm256_fnmadd_ps(a, y, _mm256_set1_ps(1));
+  return _mm256_fmadd_ps(_mm256_fmadd_ps(e, e, e), y, y);
+}
+SYMFLOW_HD __m256d vector_reciprocal(__m256d a) { return _mm256_set1_pd(1) / a; }
 SYMFLOW_HD float vector_sum(__m256 a) {
   const __m128 quad = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   const __m128 pair = _mm_add_ps(quad, _mm_movehl_ps(quad, quad));
@@ -96,6 +121,8 @@ SYMFLOW_HD Floats vector_min(Floats a, Floats b) { return a < b ? a : b; }
 SYMFLOW_HD Doubles vector_min(Doubles a, Doubles b) { return a < b ? a : b; }
 SYMFLOW_HD Floats vector_max(Floats a, Floats b) { return a > b ? a : b; }
 SYMFLOW_HD Doubles vector_max(Doubles a, Doubles b) { return a > b ? a : b; }
+SYMFLOW_HD Floats vector_reciprocal(Floats a) { return vector_set(1.0f) / a; }
+SYMFLOW_HD Doubles vector_reciprocal(Doubles a) { return vector_set(1.0) / a; }
 SYMFLOW_HD float vector_sum(Floats a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 SYMFLOW_HD double vector_sum(Doubles a) { return a[0] + a[1]; }
 
@@ -120,8 +147,31 @@ struct Simd {
   SYMFLOW_HD static Value min(Value a, Value b) { return vector_min(a, b); }
   SYMFLOW_HD static Value max(Value a, Value b) { return vector_max(a, b); }
   SYMFLOW_HD static T sum(Value a) { return vector_sum(a); }
-  SYMFLOW_HD static Value power_of_two(Value shifted) {
-    return (Value)(((Integers)shifted << Lanes<T>::mantissa_bits) + Lanes<T>::one);
+  // Both registers hold sums, each spread over `width` lanes; gives a's sums and then b's, each over half as many.
+  template <int width>
+  SYMFLOW_HD static Value fold(Value a, Value b) {
+    return fold_halves<width>(a, b, std::make_integer_sequence<Integer, lanes>());
+  }
+  SYMFLOW_HD static Value reciprocal(Value a) { return vector_reciprocal(a); }
+  SYMFLOW_HD static Value scale(Value a, Value shifted) {
+#if SYMFLOW_SIMD_BYTES == 64
+    return vector_scale(a, shifted);
+#else
+    return a * (Value)(((Integers)shifted << Lanes<T>::mantissa_bits) + Lanes<T>::one);
+#endif
+  }
+
+ private:
+  template <int width, Integer... i>
+  SYMFLOW_HD static Value fold_halves(Value a, Value b, std::integer_sequence<Integer, i...>) {
+    constexpr Integer half = width / 2;
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, (i / half * width + i % half)...) +
+           __builtin_shufflevector(a, b, (i / half * width + i % half + half)...);
+#else
+    return __builtin_shuffle(a, b, Integers{(i / half * width + i % half)...}) +
+           __builtin_shuffle(a, b, Integers{(i / half * width + i % half + half)...});
+#endif
   }
 };
 

@@ -63,9 +63,10 @@ struct Thread<float> {
   SYMFLOW_DEVICE static float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
   SYMFLOW_DEVICE static float min(float a, float b) { return a < b ? a : b; }
   SYMFLOW_DEVICE static float max(float a, float b) { return a > b ? a : b; }
-  SYMFLOW_DEVICE static float power_of_two(float shifted) {
-    return __uint_as_float((__float_as_uint(shifted) << 23) + 0x3F800000u);
+  SYMFLOW_DEVICE static float scale(float a, float shifted) {
+    return a * __uint_as_float((__float_as_uint(shifted) << 23) + 0x3F800000u);
   }
+  SYMFLOW_DEVICE static float reciprocal(float a) { return 1.0f / a; }
 };
 
 template <>
@@ -76,10 +77,11 @@ struct Thread<double> {
   SYMFLOW_DEVICE static double fma(double a, double b, double c) { return __fma_rn(a, b, c); }
   SYMFLOW_DEVICE static double min(double a, double b) { return a < b ? a : b; }
   SYMFLOW_DEVICE static double max(double a, double b) { return a > b ? a : b; }
-  SYMFLOW_DEVICE static double power_of_two(double shifted) {
+  SYMFLOW_DEVICE static double scale(double a, double shifted) {
     const auto bits = static_cast<std::uint64_t>(__double_as_longlong(shifted));
-    return __longlong_as_double(static_cast<long long>((bits << 52) + 0x3FF0000000000000u));
+    return a * __longlong_as_double(static_cast<long long>((bits << 52) + 0x3FF0000000000000u));
   }
+  SYMFLOW_DEVICE static double reciprocal(double a) { return 1.0 / a; }
 };
 
 }  // namespace symflow

@@ -39,15 +39,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     const std::array<Tensor, 8> parameters = {w0, b0, w1, b1, wh, bh, wo, bo};
     const auto a = flow_arguments<T>(op, grad, weights, parameters, periods, states.size(0));
     check_tensor(op, "states", states, grad.scalar_type(), {a.steps, a.rows, a.points, a.dimension});
-    const Tensor grad_points = torch::stable::empty_like(grad);
-    Tensor grad_weights = torch::stable::empty_like(weights);
-    torch::stable::zero_(grad_weights);
-    const FlowParameterGradients<T> grads(parameters);
-    flow_backward<T>(a, host_threads(), a.start, read<T>(states), write<T>(grad_points),
-                     weight_gradients ? write<T>(grad_weights) : nullptr,
-                     parameter_gradients ? grads.pointers : nullptr);
-    const auto& g = grads.tensors;
-    return std::make_tuple(grad_points, grad_weights, g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]);
+    FlowGradients<T> gradients(grad, weights, parameters);
+    flow_backward<T>(a, host_threads(), a.start, read<T>(states), write<T>(gradients.points),
+                     weight_gradients ? write<T>(gradients.weights) : nullptr,
+                     parameter_gradients ? gradients.pointers : nullptr);
+    return gradients.tuple();
   });
 }
 

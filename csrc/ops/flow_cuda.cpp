@@ -58,18 +58,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     check_tensor(op, "states", states, grad.scalar_type(), {a.steps, a.rows, a.points, a.dimension}, grad.device());
     const OnDevice on(grad);
     check_size(op, a, tf32, true);
-    const Tensor grad_points = torch::stable::empty_like(grad);
-    Tensor grad_weights = torch::stable::empty_like(weights);
-    torch::stable::zero_(grad_weights);
-    const FlowParameterGradients<T> grads(parameters);
+    FlowGradients<T> gradients(grad, weights, parameters);
     const Tensor workspace =
         workspace_of(grad, flow_backward_workspace(a, tf32, weight_gradients, parameter_gradients));
-    check_launch(op, flow_backward_cuda(a, tf32, read<T>(grad), read<T>(states), write<T>(grad_points),
-                                        weight_gradients ? write<T>(grad_weights) : nullptr,
-                                        parameter_gradients ? grads.pointers : nullptr, workspace.mutable_data_ptr(),
-                                        on.stream));
-    const auto& g = grads.tensors;
-    return std::make_tuple(grad_points, grad_weights, g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]);
+    check_launch(op, flow_backward_cuda(a, tf32, read<T>(grad), read<T>(states), write<T>(gradients.points),
+                                        weight_gradients ? write<T>(gradients.weights) : nullptr,
+                                        parameter_gradients ? gradients.pointers : nullptr,
+                                        workspace.mutable_data_ptr(), on.stream));
+    return gradients.tuple();
   });
 }
 

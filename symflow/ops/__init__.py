@@ -2,3 +2,5 @@
 
 from symflow.ops.flow import flow_kernel as flow_kernel
 from symflow.ops.flow import flow_ref as flow_ref
+from symflow.ops.jet_flow import jet_flow_kernel as jet_flow_kernel
+from symflow.ops.jet_flow import jet_flow_ref as jet_flow_ref

@@ -519,7 +519,7 @@ def test_operators_check_their_arguments():
         ({"points": torch.zeros(2, 5, 5, dtype=torch.float64)}, "1 to 4 coordinates, got 5"),
         ({"points": points.transpose(1, 2).contiguous().transpose(1, 2)}, "`points` must be contiguous"),
         ({"weights": weights[:1]}, r"`weights` must have shape \[2, 2\], got \[1, 2\]"),
-        ({"weights": weights.float()}, "`weights` must have the dtype of `points`"),
+        ({"weights": weights.float()}, "`weights` must have the dtype of the other arguments"),
         ({"periods": (0.0,)}, "`periods` must have one entry per coordinate"),
         ({"periods": (1.0, 0.0)}, r"`trunk0_weight` must have shape \[8, 3\], got \[8, 2\]"),
         ({"steps": 0}, "`steps` must be at least 1, got 0"),

@@ -8,12 +8,12 @@ import pytest
 import sympy
 import torch
 
-from symflow import Coordinates, NeuralField, SymbolicField, flow
+from symflow import Coordinates, Field, NeuralField, SymbolicField, flow, jet_flow
 from symflow.pde import CATALOGUE, InfinitesimalScore, Jets, JetScore, prolongation
 from symflow.pde.discovery import random_jets
 from symflow.pde.equation import t, x
-from symflow.pde.scores import flow_series, physical, points_of, surface_derivatives, unit_weights
-from symflow.series import total_degree
+from symflow.pde.scores import physical, points_of, surface_derivatives, unit_weights
+from symflow.series import Series, total_degree
 
 COORDINATES = Coordinates(("x", "t", "u"), offset=(0.1, -0.2, 0.3), scale=(4.0, 2.0, 3.0))
 SOLITON = 3 * sympy.sech((x - t) / 2) ** 2
@@ -28,6 +28,13 @@ def jets_of(solution: sympy.Expr, order: int, points: torch.Tensor) -> Jets:
 def kdv_score(**arguments: float | int) -> JetScore:
     points = torch.rand(7, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return JetScore(CATALOGUE["kdv"].equation, COORDINATES, jets_of(SOLITON, 9, points), **arguments)
+
+
+def move(field: Field, score: JetScore, weight: float, steps: int) -> Series:
+    """The score's surface moved along the single generator of a field."""
+    row = Series(score.surface.truncation, score.surface.coefficients[:, None])
+    weights = torch.tensor([[weight]], dtype=torch.float64)
+    return Series(row.truncation, jet_flow(field, row, weights, steps=steps).coefficients[:, 0])
 
 
 def values(expression: sympy.Expr, X: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
@@ -50,7 +57,7 @@ def test_moved_surfaces_are_those_of_the_exact_transform(texts: dict[str, str], 
     """U and its derivatives at the moved points, to third order in x, against sympy on the transformed solution."""
     score = kdv_score()
     field = SymbolicField(COORDINATES, [texts])
-    moved = physical(flow_series(field, score.surface, torch.tensor(0.3, dtype=torch.float64), 64), COORDINATES)
+    moved = physical(move(field, score, 0.3, 64), COORDINATES)
     X, T = moved.coefficients[0, :, 0], moved.coefficients[0, :, 1]
     u, u_t = surface_derivatives(moved, 3)
     for m in range(4):
@@ -62,7 +69,7 @@ def test_moved_surfaces_are_those_of_the_exact_transform(texts: dict[str, str], 
 def test_the_flow_of_surfaces_moves_base_points_as_flow_does() -> None:
     score = kdv_score()
     field = NeuralField(COORDINATES, 1, width=16, head_width=8, seed=3).double()
-    moved = flow_series(field, score.surface, torch.tensor(0.4, dtype=torch.float64), 5)
+    moved = move(field, score, 0.4, 5)
     expected = flow(field, score.surface.coefficients[:1], torch.tensor([[0.4]], dtype=torch.float64), steps=5)
     torch.testing.assert_close(moved.coefficients[0], expected[0], rtol=1e-12, atol=1e-12)
 
@@ -135,7 +142,7 @@ def test_residual_and_its_terms_on_a_solution_and_off_it() -> None:
 
 def test_a_points_residual_does_not_depend_on_those_beside_it() -> None:
     score = kdv_score()
-    moved = flow_series(SymbolicField(COORDINATES, [{"du": "u"}]), score.surface, torch.tensor(0.3), 4)
+    moved = move(SymbolicField(COORDINATES, [{"du": "u"}]), score, 0.3, 4)
     part = type(moved)(moved.truncation, moved.coefficients[:, 2:5])
     assert torch.equal(score.residual(moved)[2:5], score.residual(part))
 

@@ -1,0 +1,263 @@
+"""The flow of jets: compiled kernels and plain torch, and what they do for the score of moved surfaces.
+
+    python benchmarks/bench_jet_flow.py [--quick] [--out FILE.json]
+
+N surfaces in three dimensions (one periodic) with C coefficients, those of KdV (total degree 3, C = 10) and of
+Kuramoto-Sivashinsky (4, C = 15), 8 Runge-Kutta steps, one generator, head width 32, float32. Times are medians over
+rounds that run every contestant in turn. Useful work is that of the affine layers, ``2 C (e W + W^2 + W H + H d)``
+operations per point and evaluation, three times that with the backward pass, as a share of what torch's sgemm of
+2048 x 2048 matrices does in the same rounds; the products of series come on top. Peak memory beyond the inputs is that
+of a process of its own. Gradients are those of surfaces, weights and all parameters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from _common import machine, print_table, print_targets, write_results
+from torch import Tensor
+
+from symflow import Coordinates, NeuralField, jet_flow
+from symflow.ops import jet_flow_ref
+from symflow.pde import CATALOGUE, JetScore, scores
+from symflow.pde.discovery import random_jets
+from symflow.series import Series, total_degree
+
+COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
+STEPS, HEAD_WIDTH, DIMENSION, EMBEDDING = 8, 32, 3, 4
+KERNEL, EAGER = "kernel", "eager torch"
+FORWARD, BOTH = "forward", "forward + backward"
+ORDERS = {"kdv": 3, "ks": 4}
+SPEEDUPS = {(BOTH, 64): 2.5, (BOTH, 256): 1.8, (FORWARD, 64): 2.0, (FORWARD, 256): 2.0}
+
+FLOWS: dict[str, Callable[[NeuralField, Series, Tensor], Series]] = {
+    KERNEL: lambda field, surface, weights: jet_flow(field, surface, weights, steps=STEPS),
+    EAGER: lambda field, surface, weights: jet_flow_ref(field, surface, weights, STEPS),
+}
+
+
+def problem(order: int, width: int, count: int) -> tuple[NeuralField, Series, Tensor]:
+    truncation = total_degree(order)
+    field = NeuralField(COORDINATES, 1, width=width, head_width=HEAD_WIDTH)
+    sizes = torch.tensor([0.3 ** sum(m) for m in truncation.monomials])
+    rng = torch.Generator().manual_seed(0)
+    coefficients = torch.randn(len(truncation), 1, count, DIMENSION, generator=rng) * sizes[:, None, None, None]
+    return field, Series(truncation, coefficients.requires_grad_()), torch.ones(1, 1, requires_grad=True)
+
+
+def runner(contestant: str, kind: str, order: int, width: int, count: int) -> Callable[[], object]:
+    """A call without arguments that does the work once."""
+    field, surface, weights = problem(order, width, count)
+    wanted, direction = [surface.coefficients, weights, *field.parameters()], torch.ones_like(surface.coefficients)
+
+    def forward() -> object:
+        with torch.no_grad():
+            return FLOWS[contestant](field, surface, weights)
+
+    def both() -> object:
+        return torch.autograd.grad(FLOWS[contestant](field, surface, weights).coefficients, wanted, direction)
+
+    return forward if kind == FORWARD else both
+
+
+def operations(kind: str, order: int, width: int, count: int) -> float:
+    per_line = 2 * (EMBEDDING * width + width**2 + width * HEAD_WIDTH + HEAD_WIDTH * DIMENSION)
+    return per_line * len(total_degree(order)) * 4 * STEPS * count * (1 if kind == FORWARD else 3)
+
+
+def check(order: int, width: int) -> None:
+    """Before any timing: the kernel's values and gradients are those of plain torch in float64."""
+    field, surface, weights = problem(order, width, 50)
+    exact = NeuralField(COORDINATES, 1, width=width, head_width=HEAD_WIDTH).double()
+    s = Series(surface.truncation, surface.coefficients.detach().double().requires_grad_())
+    w = weights.detach().double().requires_grad_()
+
+    def all_of(call: Callable, field: NeuralField, surface: Series, weights: Tensor) -> list[Tensor]:
+        end = call(field, surface, weights).coefficients
+        direction = torch.randn(end.shape, generator=torch.Generator().manual_seed(1)).to(end.dtype)
+        return [end, *torch.autograd.grad(end, [surface.coefficients, weights, *field.layers], direction)]
+
+    pairs = zip(all_of(FLOWS[KERNEL], field, surface, weights), all_of(FLOWS[EAGER], exact, s, w), strict=True)
+    for i, (found, expected) in enumerate(pairs):
+        error = float((found - expected).detach().norm() / expected.detach().norm())
+        if not error < 2e-6:
+            raise SystemExit(f"order {order}, width {width}: output {i} is off by {error:.2g} of its size")
+
+
+def sgemm(size: int = 2048) -> Callable[[], object]:
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    return lambda: torch.mm(a, b)
+
+
+def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The median time of each, over rounds that run all of them in turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for i in range(rounds + 1):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            if i > 0:  # the first round warms up
+                times[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def peak_megabytes(contestant: str, kind: str, order: int, width: int, count: int) -> float | None:
+    """Measured by a process of its own; None where the system does not tell."""
+    command = [sys.executable, __file__, "--child", contestant, kind, str(order), str(width), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return float(done.stdout) if done.returncode == 0 else None
+
+
+def child(contestant: str, kind: str, order: int, width: int, count: int) -> None:
+    def status(key: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+    runner(contestant, kind, order, width, 16)()  # loads what loads late
+    run = runner(contestant, kind, order, width, count)
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = status("VmRSS")
+    run()
+    print((status("VmHWM") - before) / 1024)
+
+
+def contest(orders: dict[str, int], widths: list[int], count: int, rounds: int) -> list[dict]:
+    """Both contestants for every equation and width, forward and with the backward pass."""
+    results = []
+    for equation, order in orders.items():
+        for width in widths:
+            for kind in (FORWARD, BOTH):
+                size = 2048
+                runs = {name: runner(name, kind, order, width, count) for name in FLOWS}
+                times = seconds({"sgemm": sgemm(size), **runs}, rounds)
+                rate = 2 * size**3 / times["sgemm"]
+                for name in FLOWS:
+                    results.append(
+                        {
+                            "contestant": name,
+                            "equation": equation,
+                            "coefficients": len(total_degree(order)),
+                            "kind": kind,
+                            "width": width,
+                            "points": count,
+                            "seconds": times[name],
+                            "share_of_sgemm": operations(kind, order, width, count) / times[name] / rate,
+                            "sgemm_gflops": rate / 1e9,
+                            "speedup_of_kernel": times[name] / times[KERNEL],
+                            "peak_mb": peak_megabytes(name, kind, order, width, count),
+                        }
+                    )
+    return results
+
+
+def growth(width: int, counts: list[int], rounds: int) -> list[dict]:
+    """The kernel's time per point of KdV for more and more points."""
+    results = []
+    for count in counts:
+        times = seconds({kind: runner(KERNEL, kind, 3, width, count) for kind in (FORWARD, BOTH)}, rounds)
+        results.append({"points": count, **{kind: times[kind] / count for kind in times}})
+    return results
+
+
+def score_of_networks(rounds: int) -> list[dict]:
+    """The finite-flow score of four learned fields, float64, on 512 points, by the kernels and by plain torch."""
+    results = []
+    for name, order in ORDERS.items():
+        equation = CATALOGUE[name].equation
+        score = JetScore(equation, COORDINATES, random_jets(512, equation.jet_order(total_degree(order)), seed=0))
+        field = NeuralField(COORDINATES, 4).double()
+
+        def run(call: Callable, score: JetScore = score, field: NeuralField = field) -> Tensor:
+            kept, scores.jet_flow = scores.jet_flow, call
+            try:
+                with torch.no_grad():
+                    return score(field)
+            finally:
+                scores.jet_flow = kept
+
+        def plain(field: NeuralField, surface: Series, weights: Tensor, *, steps: int) -> Series:
+            return jet_flow_ref(field, surface, weights, steps)
+
+        found, expected = run(jet_flow), run(plain)
+        if not torch.allclose(found, expected, rtol=1e-9):
+            raise SystemExit(f"{name}: the scores are {found.tolist()} and {expected.tolist()}")
+        calls = {KERNEL: lambda run=run: run(jet_flow), EAGER: lambda run=run, plain=plain: run(plain)}
+        results.append({"equation": name, **seconds(calls, rounds)})
+    return results
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        contestant, kind, order, width, count = sys.argv[2:]
+        child(contestant, kind, int(order), int(width), int(count))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer points, equations, widths and rounds")
+    parser.add_argument("--out", type=Path, help="where to write the JSON")
+    arguments = parser.parse_args()
+    orders, widths, count, rounds = ({"kdv": 3}, [64], 512, 3) if arguments.quick else (ORDERS, [64, 256], 512, 3)
+    counts = [64, 512] if arguments.quick else [16, 64, 256, 1_024]
+
+    facts = machine()
+    print(json.dumps(facts))
+    for order in orders.values():
+        for width in widths:
+            check(order, width)
+    results = contest(orders, widths, count, rounds)
+    print_table(
+        ("contestant", "C", "width", "kind", "ms", "% of sgemm", "kernel is faster", "peak MB"),
+        [
+            (
+                r["contestant"],
+                r["coefficients"],
+                r["width"],
+                r["kind"],
+                f"{1e3 * r['seconds']:.0f}",
+                f"{100 * r['share_of_sgemm']:.0f}",
+                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
+                "?" if r["peak_mb"] is None else f"{r['peak_mb']:.1f}",
+            )
+            for r in results
+        ],
+    )
+    print()
+    targets = print_targets(
+        [
+            (
+                f"{r['equation']}, width {r['width']}, {r['kind']}: times eager torch",
+                r["speedup_of_kernel"],
+                SPEEDUPS[r["kind"], r["width"]],
+            )
+            for r in results
+            if r["contestant"] == EAGER
+        ]
+    )
+    grown = growth(64, counts, rounds)
+    print()
+    print_table(
+        ("points, kdv, width 64", "forward us per point", "with backward"),
+        [(g["points"], *(f"{1e6 * g[kind]:.2f}" for kind in (FORWARD, BOTH))) for g in grown],
+    )
+    scored = score_of_networks(rounds)
+    print()
+    print_table(
+        ("score of 4 networks, 512 points", "kernel ms", "eager ms", "times faster"),
+        [
+            (s["equation"], f"{1e3 * s[KERNEL]:.0f}", f"{1e3 * s[EAGER]:.0f}", f"{s[EAGER] / s[KERNEL]:.1f}")
+            for s in scored
+        ],
+    )
+    content = {"machine": facts, "contest": results, "targets": targets, "growth": grown, "score": scored}
+    write_results("bench_jet_flow", content, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
