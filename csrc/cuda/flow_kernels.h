@@ -131,7 +131,7 @@ struct FieldOfTile {
       x[m][0][0] = x[m][1][0] = bias.first;
       x[m][0][1] = x[m][1][1] = bias.second;
     }
-#pragma unroll 1
+#pragma unroll 4
     for (int i = 0; i < f.embedding; ++i) {
       const Pair<T> w = load_pair(trunk0() + i * S::width + o);
 #pragma unroll

@@ -159,7 +159,7 @@ struct Tf32 {
   SYMFLOW_DEVICE static void multiply(Fragment<float, m_tiles, n_tiles>& sums, const A& a, const B& b, int depth) {
     constexpr int step = lane_step<A, B>;
     const Lane lane = this_lane();
-#pragma unroll 1
+#pragma unroll 2
     for (int first = 0; first < depth; first += 8) {
       const int k = first + lane.pair() * (step == 1 ? 2 : 1);
       float left[m_tiles][4];

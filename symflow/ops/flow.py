@@ -45,6 +45,13 @@ def flow_ref(field: Field, points: Tensor, weights: Tensor, steps: int = 8) -> T
     return points
 
 
+@torch.compiler.assume_constant_result  # torch.compile compiles anew when the setting changes
+def _tf32_allowed() -> bool:
+    """Whether float32 products may be in TF32 on GPUs, by any of torch's settings: to read ``allow_tf32`` would fail
+    after ``fp32_precision`` was set."""
+    return torch.backends.cuda.matmul.fp32_precision == "tf32"
+
+
 def flow_kernel(
     points: Tensor, weights: Tensor, layers: Sequence[Tensor], periods: Sequence[float | None], steps: int
 ) -> Tensor:
@@ -69,7 +76,7 @@ def flow_kernel(
         NotImplementedError: forward-mode or second derivatives are asked for; `flow_ref` has them.
         RuntimeError: the blocks of a GPU have too little shared memory for this width and dtype.
     """
-    tf32 = points.is_cuda and torch.backends.cuda.matmul.allow_tf32
+    tf32 = points.is_cuda and _tf32_allowed()
     return _operator(points, weights, *layers, [p or 0.0 for p in periods], steps, options=[tf32])
 
 

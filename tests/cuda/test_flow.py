@@ -6,6 +6,7 @@ from torch import Tensor
 
 from symflow import Coordinates, NeuralField, flow
 from symflow.ops import flow_ref
+from symflow.ops.flow import _tf32_allowed
 
 AXES = {
     1: Coordinates(("x",), periods=(1.0,)),
@@ -200,13 +201,13 @@ def test_the_order_of_threads_and_blocks_changes_no_bit(launchers, dtype):
 @pytest.mark.parametrize("tf32", [False, True])
 def test_a_point_does_not_know_its_company(launchers, tf32):
     """Bit for bit: end point and gradient are those of the point alone, in tiles of either size."""
-    field, points, weights = problem(W=100, B=2, N=70)
+    field, points, weights = problem(N=70)
     emulated_flow = EmulatedFlow(launchers, field, 1, tf32)
     end, gradient = emulated_flow(points, weights)[:2]
     order = torch.randperm(70, generator=torch.Generator().manual_seed(2))
     for chosen in (order[:1], order[:40]):
         few = points[:, chosen].contiguous()
-        for limit in (227 * 1024, 90 * 1024):  # tiles of 64, of 32 points
+        for limit in (227 * 1024, 60 * 1024):  # tiles of 64, of 32 points
             launchers.shared_memory_limit(limit)
             found, states = emulated_flow.forward(few, weights)
             assert torch.equal(found, end[:, chosen])
@@ -269,6 +270,34 @@ def test_products(emulated, way, case):
     terms = a.double().abs() @ b.double().abs().T
     assert ((found.double() - exact).abs() / terms).max() < BOUNDS[way]
     assert torch.equal(found.isfinite(), torch.ones(64, 64, dtype=torch.bool))
+
+
+# ---- the choice of the precision ------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_torch_decides_on_tf32(compiled):
+    """By its older and its newer setting, also when it changes after compilation."""
+    matmul, before = torch.backends.cuda.matmul, torch.backends.cuda.matmul.fp32_precision
+
+    def call(x):
+        return 2 * x if _tf32_allowed() else x
+
+    torch._dynamo.reset()
+    asked = torch.compile(call, fullgraph=True, backend="aot_eager") if compiled else call
+    try:
+        for name, value, allowed in [
+            ("allow_tf32", False, False),
+            ("allow_tf32", True, True),
+            ("fp32_precision", "ieee", False),
+            ("fp32_precision", "tf32", True),
+        ]:
+            setattr(matmul, name, value)
+            assert asked(torch.ones(1)).item() == 1 + allowed
+    finally:
+        matmul.allow_tf32 = False
+        matmul.fp32_precision = before
 
 
 # ---- on a device ----------------------------------------------------------------------------------------------------
