@@ -13,16 +13,17 @@
 
 STABLE_TORCH_LIBRARY(symflow, m) {
   // points [B, N, d], weights [B, K], the eight layers of NeuralField, normalised periods (0: none)
-  // -> end points [B, N, d], the points before each step [steps, B, N, d] (steps = 0 unless save_states)
+  // -> end points [B, N, d], the points before each step [steps, B, N, d] (steps = 0 unless save_states).
+  // tf32 lets GPUs round factors of float32 products to TF32.
   m.def(
       "flow(Tensor points, Tensor weights, Tensor trunk0_weight, Tensor trunk0_bias, Tensor trunk1_weight, "
       "Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, Tensor out_bias, "
-      "float[] periods, int steps, bool save_states) -> (Tensor, Tensor)");
+      "float[] periods, int steps, bool save_states, bool tf32) -> (Tensor, Tensor)");
   // The gradient of the end points -> those of points, weights and the eight layers; zeros where not wanted.
   m.def(
       "flow_backward(Tensor grad, Tensor states, Tensor weights, Tensor trunk0_weight, Tensor trunk0_bias, "
       "Tensor trunk1_weight, Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, "
-      "Tensor out_bias, float[] periods, bool weight_gradients, bool parameter_gradients) "
+      "Tensor out_bias, float[] periods, bool weight_gradients, bool parameter_gradients, bool tf32) "
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   // The same for jets: surface [C, B, N, d]; products, triples (left, right, result) of monomials
   // -> end [C, B, N, d], states [steps, C, B, N, d].

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from symflow import _ext
 from symflow.fields import Field, Network, NeuralField
-from symflow.ops.flow import KERNEL_DIMENSIONS, KERNEL_DTYPES, flow_kernel, flow_ref
+from symflow.ops.flow import KERNEL_CUDA_WIDTH, KERNEL_DIMENSIONS, KERNEL_DTYPES, flow_kernel, flow_ref
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 """Methods of torchdiffeq that choose their own steps; its fehlberg2 misses its tolerance a hundredfold."""
@@ -26,10 +26,11 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
     are not wrapped. ``B = 0`` and ``N = 0`` are allowed. Non-contiguous tensors are accepted.
 
     ``method="rk4"`` takes ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` in
-    float32 or float64 on the CPU with at most 4 coordinates runs in the compiled kernels: they store the state at
-    each step and no activation, a point's end point and gradient have the same bits in any batch and for any number
-    of threads, and their derivatives are the exact ones of the discrete flow, first order, by reverse mode. Anything
-    else runs in `symflow.ops.flow_ref`, the same in plain torch.
+    float32 or float64 with at most 4 coordinates, on the CPU or (compiled in, width at most 256) on a GPU, runs in the
+    compiled kernels: they store the state at each step and no activation, a point's end point and gradient have the
+    same bits in any batch and for any number of threads, and their derivatives are the exact ones of the discrete
+    flow, first order, by reverse mode. On a GPU they follow ``torch.backends.cuda.matmul.allow_tf32`` (see
+    `symflow.ops.flow_kernel`). Anything else runs in `symflow.ops.flow_ref`, the same in plain torch.
 
     The adaptive methods are those of torchdiffeq (Chen et al., 2018), with the continuous adjoint for fields that are
     modules. They choose their own steps and do not look at ``steps``. Their relative and absolute tolerance is 1e-9
@@ -50,6 +51,7 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
         TypeError: ``points`` or ``weights`` is no floating-point tensor, or ``steps`` no integer.
         ValueError: a shape, dtype, device, number of steps or method does not fit.
         NotImplementedError: a derivative is asked for that the kernels do not have: forward mode, second order.
+        RuntimeError: the blocks of a GPU have too little shared memory for the kernel of this width and dtype.
         RuntimeError: an adaptive method cannot go on, because the field is not finite or grows too fast.
 
     >>> from symflow import Coordinates, SymbolicField
@@ -62,16 +64,20 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
         raise ValueError(f"`method` must be one of {', '.join(('rk4', *ADAPTIVE))}, got {method!r}")
     if method != "rk4":
         return _adaptive(field, points, weights, method)
-    if (
-        isinstance(field, NeuralField)
-        and type(field).forward is NeuralField.forward  # a subclass may compute something else
-        and points.device.type == "cpu"
-        and points.dtype in KERNEL_DTYPES
-        and points.shape[2] <= KERNEL_DIMENSIONS
-        and _ext.built
-    ):
+    if isinstance(field, NeuralField) and _has_kernel(field, points):
         return flow_kernel(points, weights, field.layers, field.coordinates.normalised_periods, steps)
     return flow_ref(field, points, weights, steps)
+
+
+def _has_kernel(field: NeuralField, points: Tensor) -> bool:
+    on_cpu = points.device.type == "cpu" and _ext.built
+    on_gpu = points.device.type == "cuda" and _ext.cuda and field.trunk0_bias.shape[0] <= KERNEL_CUDA_WIDTH
+    return (
+        type(field).forward is NeuralField.forward  # a subclass may compute something else
+        and points.dtype in KERNEL_DTYPES
+        and points.shape[2] <= KERNEL_DIMENSIONS
+        and (on_cpu or on_gpu)
+    )
 
 
 def check_arguments(

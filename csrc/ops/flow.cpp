@@ -1,4 +1,6 @@
 // symflow::flow and symflow::flow_backward on the CPU: from tensors to the pointers of cpu/flow_cpu.h.
+#include "flow.h"
+
 #include <torch/csrc/stable/library.h>
 
 #include <array>
@@ -6,35 +8,18 @@
 #include <vector>
 
 #include "../cpu/flow_cpu.h"
-#include "flow_arguments.h"
-#include "glue.h"
 
 namespace symflow {
 namespace {
 
-const torch::stable::Device cpu = torch::headeronly::DeviceType::CPU;
-
-// `points` may be the gradient of the end points: only its shape and type count here.
-template <class T>
-FlowArguments<T> arguments(const char* op, const Tensor& points, const Tensor& weights,
-                           const std::array<Tensor, 8>& parameters, const std::vector<double>& periods,
-                           std::int64_t steps) {
-  STD_TORCH_CHECK(points.dim() == 3, op, ": `points` must have shape [B, N, d]");
-  const std::int64_t B = points.size(0), N = points.size(1), d = points.size(2);
-  const ScalarType dtype = points.scalar_type();
-  auto a = flow_arguments<T>(op, "points", N, d, B, dtype, weights, parameters, periods, steps, cpu);
-  check_tensor(op, "points", points, dtype, {B, N, d});
-  a.start = read<T>(points);
-  return a;
-}
-
 std::tuple<Tensor, Tensor> flow(const Tensor& points, const Tensor& weights, const Tensor& w0, const Tensor& b0,
                                 const Tensor& w1, const Tensor& b1, const Tensor& wh, const Tensor& bh,
                                 const Tensor& wo, const Tensor& bo, std::vector<double> periods, std::int64_t steps,
-                                bool save_states) {
+                                bool save_states, bool) {
   return for_type("symflow::flow", "points", points, [&](auto zero) {
     using T = decltype(zero);
-    const auto a = arguments<T>("symflow::flow", points, weights, {w0, b0, w1, b1, wh, bh, wo, bo}, periods, steps);
+    const auto a =
+        flow_arguments<T>("symflow::flow", points, weights, {w0, b0, w1, b1, wh, bh, wo, bo}, periods, steps);
     const Tensor end = torch::stable::empty_like(points);
     const std::vector<std::int64_t> shape = {save_states ? steps : 0, a.rows, a.points, a.dimension};
     const Tensor states = torch::stable::new_empty(points, shape);
@@ -46,13 +31,13 @@ std::tuple<Tensor, Tensor> flow(const Tensor& points, const Tensor& weights, con
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> flow_backward_op(
     const Tensor& grad, const Tensor& states, const Tensor& weights, const Tensor& w0, const Tensor& b0,
     const Tensor& w1, const Tensor& b1, const Tensor& wh, const Tensor& bh, const Tensor& wo, const Tensor& bo,
-    std::vector<double> periods, bool weight_gradients, bool parameter_gradients) {
+    std::vector<double> periods, bool weight_gradients, bool parameter_gradients, bool) {
   return for_type("symflow::flow_backward", "grad", grad, [&](auto zero) {
     using T = decltype(zero);
     const char* op = "symflow::flow_backward";
     STD_TORCH_CHECK(states.dim() == 4, op, ": `states` must have shape [steps, B, N, d]");
     const std::array<Tensor, 8> parameters = {w0, b0, w1, b1, wh, bh, wo, bo};
-    const auto a = arguments<T>(op, grad, weights, parameters, periods, states.size(0));
+    const auto a = flow_arguments<T>(op, grad, weights, parameters, periods, states.size(0));
     check_tensor(op, "states", states, grad.scalar_type(), {a.steps, a.rows, a.points, a.dimension});
     FlowGradients<T> gradients(grad, weights, parameters);
     flow_backward<T>(a, host_threads(), a.start, read<T>(states), write<T>(gradients.points),

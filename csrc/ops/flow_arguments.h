@@ -16,10 +16,10 @@ constexpr std::array<const char*, 8> parameter_names = {"trunk0_weight", "trunk0
 // Checks the sizes of N points or jets of d coordinates per row, named `name`, and everything else against them, and
 // gathers the pointers but for theirs. All must be on `device`.
 template <class T>
-FlowArguments<T> flow_arguments(const char* op, const char* name, std::int64_t points, std::int64_t dimension,
-                                std::int64_t rows, ScalarType dtype, const Tensor& weights,
-                                const std::array<Tensor, 8>& parameters, const std::vector<double>& periods,
-                                std::int64_t steps, const torch::stable::Device& device) {
+FlowArguments<T> network_arguments(const char* op, const char* name, std::int64_t points, std::int64_t dimension,
+                                   std::int64_t rows, ScalarType dtype, const Tensor& weights,
+                                   const std::array<Tensor, 8>& parameters, const std::vector<double>& periods,
+                                   std::int64_t steps, const torch::stable::Device& device) {
   STD_TORCH_CHECK(weights.dim() == 2, op, ": `weights` must have shape [B, K]");
   STD_TORCH_CHECK(parameters[0].dim() == 2 && parameters[4].dim() == 3, op,
                   ": `trunk0_weight` must have shape [W, e] and `head_weight` [K, H, W]");

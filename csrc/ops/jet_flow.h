@@ -43,7 +43,7 @@ JetFlowArguments<T> jet_flow_arguments(const char* op, const Tensor& surface, co
   const ScalarType dtype = surface.scalar_type();
   JetFlowArguments<T> a{};
   static_cast<FlowArguments<T>&>(a) =
-      flow_arguments<T>(op, "surface", N, d, B, dtype, weights, parameters, periods, steps, device);
+      network_arguments<T>(op, "surface", N, d, B, dtype, weights, parameters, periods, steps, device);
   check_tensor(op, "surface", surface, dtype, {C, B, N, d}, device);
   a.start = read<T>(surface);
   a.algebra = &algebra;

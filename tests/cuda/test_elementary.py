@@ -42,7 +42,7 @@ def test_emulated(emulated, dtype):
     assert all(t[2].isnan() for t in out)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_on_the_device(dtype):
     x = values(dtype).cuda()

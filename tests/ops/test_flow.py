@@ -426,7 +426,7 @@ def test_missing_derivatives_raise_and_are_never_zero():
         with pytest.raises(NotImplementedError, match=r"first derivatives by reverse mode only.*flow_ref"):
             attempt()
     # Raw operators too, as torch.compile sees them.
-    arguments = (weights, *[t.detach() for t in field.layers], [0.0, 0.0], 2, True)
+    arguments = (weights, *[t.detach() for t in field.layers], [0.0, 0.0], 2, True, False)
     with pytest.raises(NotImplementedError), torch.autograd.forward_ad.dual_level():
         torch.ops.symflow.flow(torch.autograd.forward_ad.make_dual(points, ones), *arguments)
 
@@ -495,10 +495,10 @@ def test_opcheck():
     states = torch.stack([points, points + 1])
     for grad in (False, True):
         for save in (False, True):
-            arguments = (points.clone().requires_grad_(grad), weights, *layers, [0.0, 0.0], 2, save)
+            arguments = (points.clone().requires_grad_(grad), weights, *layers, [0.0, 0.0], 2, save, False)
             torch.library.opcheck(torch.ops.symflow.flow.default, arguments)
     for wanted in (False, True):
-        arguments = (points, states, weights, *layers, [0.0, 0.0], wanted, wanted)
+        arguments = (points, states, weights, *layers, [0.0, 0.0], wanted, wanted, False)
         torch.library.opcheck(torch.ops.symflow.flow_backward.default, arguments)
     torch.library.opcheck(torch.ops.symflow.elementary.default, (points.flatten(),))
 
@@ -511,7 +511,7 @@ def test_operators_check_their_arguments():
     layers = [t.detach() for t in field.layers]
 
     def call(points=points, weights=weights, layers=layers, periods=(0.0, 0.0), steps=2):
-        torch.ops.symflow.flow(points, weights, *layers, list(periods), steps, False)
+        torch.ops.symflow.flow(points, weights, *layers, list(periods), steps, False, False)
 
     for change, message in [
         ({"points": points[0]}, r"`points` must have shape \[B, N, d\]"),

@@ -1,0 +1,260 @@
+"""On a GPU: the flow of a network against plain torch, torch.compile and torchdiffeq's adjoint; warp against a copy.
+
+    python benchmarks/bench_cuda.py [--quick] [--only flow|warp] [--out FILE.json]
+
+TF32 is allowed for all. The flow has width 256, one head of 32 units, three coordinates of which one is periodic, 10
+Runge-Kutta steps and 65,536 points; gradients are those of points, weights and all parameters. Times are medians over
+rounds in which every contestant runs once in turn, measured by events of the GPU. Peak memory is what torch's allocator
+held at most beyond what it held before the call. Useful work is counted as in bench_flow.py. warp samples 512 images of
+3 x 224 x 224 at one grid of their size; what it must move at least is the images, the grid and the result, and that is
+given as a share of the rate at which the GPU copies 1 GiB in the same rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from _common import machine, print_table, print_targets, write_results
+from torch import Tensor, nn
+from torchdiffeq import odeint_adjoint
+
+import symflow
+from symflow import Coordinates, NeuralField, _ext, flow
+from symflow.ops import flow_ref
+
+COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
+WIDTH, HEAD_WIDTH, DIMENSION, EMBEDDING, STEPS = 256, 32, 3, 4, 10
+KERNEL, EAGER, COMPILED, ADJOINT = "kernel", "eager torch", "torch.compile", "torchdiffeq adjoint"
+FORWARD, BOTH = "forward", "forward + backward"
+Flow = Callable[[NeuralField, Tensor, Tensor], Tensor]
+
+
+def adjoint(field: NeuralField, points: Tensor, weights: Tensor) -> Tensor:
+    """The same number of steps by ``odeint_adjoint``; its rk4 is the 3/8 rule, of the same order and cost."""
+
+    class Velocity(nn.Module):
+        def forward(self, _: Tensor, z: Tensor) -> Tensor:
+            return torch.einsum("bk,bnkd->bnd", weights, field(z))
+
+    return odeint_adjoint(
+        Velocity(),
+        points,
+        torch.tensor([0.0, 1.0], device=points.device),
+        method="rk4",
+        options={"step_size": 1 / STEPS},
+        adjoint_params=(weights, *field.parameters()),
+    )[-1]
+
+
+def flows() -> dict[str, Flow]:
+    def plain(field: NeuralField, points: Tensor, weights: Tensor) -> Tensor:
+        return flow_ref(field, points, weights, STEPS)
+
+    return {
+        KERNEL: lambda field, points, weights: flow(field, points, weights, steps=STEPS),
+        EAGER: plain,
+        COMPILED: torch.compile(plain),
+        ADJOINT: adjoint,
+    }
+
+
+def problem(count: int, dtype: torch.dtype = torch.float32) -> tuple[NeuralField, Tensor, Tensor]:
+    field = NeuralField(COORDINATES, 1, width=WIDTH, head_width=HEAD_WIDTH).to("cuda", dtype)
+    points = torch.randn(1, count, DIMENSION, generator=torch.Generator().manual_seed(0)).to("cuda", dtype)
+    return field, points.requires_grad_(), torch.ones(1, 1, device="cuda", dtype=dtype, requires_grad=True)
+
+
+def runner(call: Flow, kind: str, count: int) -> Callable[[], object]:
+    """A call without arguments that does the work once."""
+    field, points, weights = problem(count)
+    wanted, direction = [points, weights, *field.parameters()], torch.ones_like(points)
+
+    def forward() -> object:
+        with torch.no_grad():
+            return call(field, points, weights)
+
+    def both() -> object:
+        return torch.autograd.grad(call(field, points, weights), wanted, direction)
+
+    return forward if kind == FORWARD else both
+
+
+def operations(kind: str, count: int) -> float:
+    per_evaluation = 2 * (EMBEDDING * WIDTH + WIDTH**2 + WIDTH * HEAD_WIDTH + HEAD_WIDTH * DIMENSION)
+    return per_evaluation * 4 * STEPS * count * (1 if kind == FORWARD else 3)
+
+
+def errors(call: Flow) -> list[float]:
+    """Of end points and all gradients, relative to plain torch in float64."""
+    results = []
+    for run, dtype in ((call, torch.float32), (flows()[EAGER], torch.float64)):
+        field, points, weights = problem(1_000, dtype)
+        end = run(field, points, weights)
+        direction = torch.randn(end.shape, generator=torch.Generator().manual_seed(1)).to(end)
+        results.append([end, *torch.autograd.grad(end, [points, weights, *field.layers], direction)])
+    return [float((a - b).detach().norm() / b.detach().norm()) for a, b in zip(*results, strict=True)]
+
+
+def check() -> dict[str, float]:
+    """Before any timing: values and gradients are those of plain torch in float64, with and without TF32."""
+    worst = {}
+    for name, tf32, bound in (("float32", False, 2e-6), ("tf32", True, 2e-3)):
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        worst[name] = max(errors(flows()[KERNEL]))
+        if not worst[name] < bound:
+            raise SystemExit(f"{name}: an output is off by {worst[name]:.2g} of its size; nothing is timed")
+    return worst
+
+
+def milliseconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The median time of each on the GPU, over rounds that run all of them in turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for i in range(rounds + 2):
+        for name, call in calls.items():
+            torch.cuda.synchronize()
+            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begin.record()
+            call()
+            end.record()
+            end.synchronize()
+            if i >= 2:  # the first rounds compile and warm up
+                times[name].append(begin.elapsed_time(end))
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def peak_megabytes(call: Callable[[], object]) -> float:
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    result = call()
+    torch.cuda.synchronize()
+    del result
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
+
+
+def bench_flow(count: int, rounds: int) -> tuple[dict, list[tuple[str, float, float]]]:
+    accuracy = check()
+    torch.backends.cuda.matmul.allow_tf32 = True
+    results = []
+    for kind in (FORWARD, BOTH):
+        calls = {name: runner(call, kind, count) for name, call in flows().items()}
+        times = milliseconds(calls, rounds)
+        torch.backends.cuda.matmul.allow_tf32 = False
+        times["kernel, float32"] = milliseconds({KERNEL: calls[KERNEL]}, rounds)[KERNEL]
+        torch.backends.cuda.matmul.allow_tf32 = True
+        calls["kernel, float32"] = calls[KERNEL]
+        for name, call in calls.items():
+            results.append(
+                {
+                    "contestant": name,
+                    "kind": kind,
+                    "points": count,
+                    "milliseconds": times[name],
+                    "teraflops": operations(kind, count) / times[name] / 1e9,
+                    "speedup_of_kernel": times[name] / times[KERNEL],
+                    "peak_mb": peak_megabytes(call),
+                }
+            )
+    print_table(
+        ("contestant", "kind", "ms", "useful TFLOP/s", "kernel is faster", "peak MB"),
+        [
+            (
+                r["contestant"],
+                r["kind"],
+                f"{r['milliseconds']:.2f}",
+                f"{r['teraflops']:.1f}",
+                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
+                f"{r['peak_mb']:.0f}",
+            )
+            for r in results
+        ],
+    )
+    both = {r["contestant"]: r for r in results if r["kind"] == BOTH}
+    targets = [
+        ("flow forward + backward, times torchdiffeq adjoint", both[ADJOINT]["speedup_of_kernel"], 5.0),
+        ("flow forward + backward, times torch.compile", both[COMPILED]["speedup_of_kernel"], 2.0),
+        ("peak memory of eager autograd over the kernel's", both[EAGER]["peak_mb"] / both[KERNEL]["peak_mb"], 20.0),
+    ]
+    return {"accuracy": accuracy, "contest": results}, targets
+
+
+def bench_warp(batch: int, rounds: int) -> tuple[dict, list[tuple[str, float, float]]]:
+    images = torch.randn(batch, 3, 224, 224, device="cuda")
+    rows, columns = torch.meshgrid(*[torch.linspace(-1, 1, 224, device="cuda")] * 2, indexing="ij")
+    grid = torch.stack([columns * 0.9 + 0.1 * rows, rows * 0.9 - 0.1 * columns], -1)[None]
+    expected = nn.functional.grid_sample(images[:2], grid.expand(2, -1, -1, -1), align_corners=True)
+    error = float((symflow.warp(images[:2], grid)[:, 0] - expected).abs().max())
+    if not error < 1e-4:
+        raise SystemExit(f"warp is off by {error:.2g} from grid_sample; nothing is timed")
+    source = torch.empty(2**28, device="cuda")
+    target = torch.empty_like(source)
+    times = milliseconds(
+        {
+            "warp": lambda: symflow.warp(images, grid),
+            "grid_sample": lambda: nn.functional.grid_sample(
+                images, grid.expand(batch, -1, -1, -1), align_corners=True
+            ),
+            "copy": lambda: target.copy_(source),
+        },
+        rounds,
+    )
+    copied = 2 * source.numel() * 4 / times["copy"] / 1e6
+    moved = (2 * images.numel() + grid.numel()) * 4
+    rates = {name: moved / times[name] / 1e6 for name in ("warp", "grid_sample")}
+    print_table(
+        ("contestant", "ms", "GB/s", "% of copy"),
+        [
+            *((name, f"{times[name]:.3f}", f"{r:.0f}", f"{100 * r / copied:.0f}") for name, r in rates.items()),
+            ("copy", f"{times['copy']:.3f}", f"{copied:.0f}", "100"),
+        ],
+    )
+    content = {"images": list(images.shape), "milliseconds": times, "gigabytes_per_second": {**rates, "copy": copied}}
+    return content, [("warp, share of the copy bandwidth", rates["warp"] / copied, 0.8)]
+
+
+def facts() -> dict:
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        **machine(),
+        "gpu": properties.name,
+        "gpu_memory_gb": round(properties.total_memory / 2**30),
+        "multiprocessors": properties.multi_processor_count,
+        "cuda": torch.version.cuda,
+        "compiled_for": _ext.build_info()["cuda_architectures"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer points, images and rounds")
+    parser.add_argument("--only", choices=("flow", "warp"), help="one of the two")
+    parser.add_argument("--out", type=Path, help="where to write the JSON")
+    arguments = parser.parse_args()
+    if not torch.cuda.is_available():
+        raise SystemExit("bench_cuda.py needs a GPU; torch finds none")
+    if not _ext.cuda:
+        raise SystemExit("symflow was built without its CUDA kernels; SYMFLOW_CUDA=1 pip install ... builds them")
+    machine_facts = facts()
+    print(json.dumps(machine_facts))
+    content: dict = {"machine": machine_facts}
+    targets = []
+    benches = {
+        "flow": lambda: bench_flow(*(8_192, 3) if arguments.quick else (65_536, 10)),
+        "warp": lambda: bench_warp(*(64, 5) if arguments.quick else (512, 20)),
+    }
+    for name, bench in benches.items():
+        if arguments.only in (None, name):
+            content[name], more = bench()
+            targets += more
+            print()
+    content["targets"] = print_targets(targets)
+    write_results("bench_cuda", content, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,592 @@
+// The flow of one tile of points by one block, forward and adjoint. Included by one .cu per way to multiply.
+//
+// A block owns `points` points of one row of a batch from their start to their end. Two arrays [point][unit] in shared
+// memory hold the hidden layers; sums are in registers; weights stream in from the cache of the device; what leaves is
+// the state of each step. A thread t < points d also owns one number of the tile's state, coordinate t / points of
+// point t % points, and does all arithmetic of the Runge-Kutta method on it in registers.
+//
+// The adjoint of a step computes the step's stages anew, then goes through them in reverse. Of a stage it keeps the
+// second hidden layer and the derivative of its activation; the first one is computed once more when it is needed.
+// Gradients of parameters are summed over the points of a tile in registers and then added to the block's own array in
+// global memory, always by the same thread: their bits depend on the number of blocks alone.
+#pragma once
+
+#include "../core/elementary.h"
+#include "flow_task.h"
+
+namespace symflow {
+namespace gpu {
+
+constexpr int max_embedding = 2 * max_dimension;
+
+// How a kernel is compiled: tiles of P points, W' hidden units, weights in chunks.
+template <class Products_, int points_, int width_, int chunk_>
+struct Shape {
+  using Products = Products_;
+  using T = typename Products::T;
+  static constexpr int points = points_, width = width_, chunk = chunk_;
+  static constexpr int m_tiles = points / (warps_m * 16), n_tiles = width / (warps_n * 8);
+  static constexpr int stride = width + 8;            // of [point][unit]: against conflicts of banks, see products.h
+  static constexpr int head_stride = head_units + 1;  // of a head's layer, read along the points
+  static constexpr int grad_head_stride = head_units + 8;  // and of its gradient, read like the wide arrays
+  static constexpr int parts = 4;                          // of the units, in the gradient of the embedding
+
+  // Numbers of shared memory.
+  static constexpr int embedded = max_embedding * points, wide = points * stride, head = points * head_stride;
+  static constexpr int grad_head = points * grad_head_stride, grad_field = max_dimension * points;
+  static constexpr int partial = parts * max_embedding * points;
+  static constexpr int staging = staging_size(chunk, width) > partial ? staging_size(chunk, width) : partial;
+
+  static constexpr int stage_points = Rk4::stages * max_dimension * points;
+  static constexpr std::size_t forward_bytes = sizeof(T) * (embedded + wide + staging + head);
+  static constexpr std::size_t backward_bytes =
+      forward_bytes + sizeof(T) * (wide + grad_head + grad_field + stage_points);  // and 4 K numbers
+
+  // Blocks that a multiprocessor should hold at least, which bounds the registers of a thread.
+  static constexpr int forward_blocks = sizeof(T) == 4 ? 2 : 1, backward_blocks = sizeof(T) == 4 && width <= 64 ? 2 : 1;
+};
+
+// The part of the state that a thread owns.
+template <class T, int tile_points>
+struct Own {
+  int point, coordinate;  // of the tile
+  bool any, real;         // owns a number at all; it is one of the row's, not a repetition of the last one
+  std::int64_t at;        // in an array [B, N, d]
+  int slot;               // the place of the coordinate's embedding
+  bool periodic;
+  T period;
+
+  SYMFLOW_DEVICE Own(const FlowTask<T>& f, std::int64_t tile) {
+    const std::int64_t tiles_per_row = (f.points + tile_points - 1) / tile_points;
+    const std::int64_t row = tile / tiles_per_row, first = tile % tiles_per_row * tile_points;
+    point = this_lane().thread % tile_points;
+    coordinate = this_lane().thread / tile_points;
+    any = coordinate < f.dimension;
+    real = any && first + point < f.points;
+    const std::int64_t last = f.points - 1, p = first + point < last ? first + point : last;
+    at = (row * f.points + p) * f.dimension + (any ? coordinate : 0);
+    slot = 0;
+    periodic = false;
+    period = T(0);
+#pragma unroll
+    for (int j = 0; j < max_dimension; ++j) {
+      if (j < coordinate) slot += f.periods[j] > 0 ? 2 : 1;
+      if (j == coordinate) period = f.periods[j];
+    }
+    periodic = period > 0;
+  }
+};
+
+// ---- the field ----------------------------------------------------------------------------------------------------
+
+template <class S>
+struct FieldOfTile {
+  using T = typename S::T;
+  using Products = typename S::Products;
+  using Wide = Fragment<T, S::m_tiles, S::n_tiles>;
+  using Head = Fragment<T, S::m_tiles, 1>;
+  using Mine = Own<T, S::points>;
+
+  const FlowTask<T>& f;
+  T* embedded;  // [8][P]
+  T* wide;      // [P][stride], a hidden layer
+  T* staging;
+  T* head;  // [P][head_stride], the layer of a head
+
+  SYMFLOW_DEVICE FieldOfTile(const FlowTask<T>& task, T* shared)
+      : f(task), embedded(shared), wide(embedded + S::embedded), staging(wide + S::wide), head(staging + S::staging) {}
+
+  SYMFLOW_DEVICE T* end() const { return head + S::head; }
+  SYMFLOW_DEVICE const T* trunk0() const { return f.parameters + f.layout.trunk0; }
+  SYMFLOW_DEVICE const T* head_weight(int k, int unit) const {
+    return f.parameters + f.layout.head + std::int64_t(k * f.head_width + unit) * S::width;
+  }
+  SYMFLOW_DEVICE const T* out(int k, int j) const {
+    return f.parameters + f.layout.out + (k * f.dimension + j) * f.head_width;
+  }
+  SYMFLOW_DEVICE T out_bias(int k, int j) const { return f.parameters[f.layout.out_bias + k * f.dimension + j]; }
+
+  SYMFLOW_DEVICE void embed(const Mine& own, T z) const {
+    if (!own.any) return;
+    T* place = embedded + own.slot * S::points + own.point;
+    if (own.periodic) {
+      const auto angle = turn<Thread<T>>(z, own.period);
+      place[0] = angle.cos;
+      place[S::points] = angle.sin;
+    } else {
+      place[0] = z;
+    }
+  }
+
+  // body(p, o, x, x') for all pre-activations of the first layer that a thread holds: of units o and o + 1, which are
+  // those of tile n in a Wide.
+  template <class Body>
+  SYMFLOW_DEVICE void first_layer_of(int n, const Body& body) const {
+    const Lane lane = this_lane();
+    const int o = Wide::column(lane, n) + 2 * lane.pair();
+    const Pair<T> bias = load_pair(f.parameters + f.layout.trunk0_bias + o);
+    T x[S::m_tiles][2][2];
+#pragma unroll
+    for (int m = 0; m < S::m_tiles; ++m) {
+      x[m][0][0] = x[m][1][0] = bias.first;
+      x[m][0][1] = x[m][1][1] = bias.second;
+    }
+#pragma unroll 4
+    for (int i = 0; i < f.embedding; ++i) {
+      const Pair<T> w = load_pair(trunk0() + i * S::width + o);
+#pragma unroll
+      for (int m = 0; m < S::m_tiles; ++m) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const T e = embedded[i * S::points + Wide::row(lane, m) + 8 * half];
+          x[m][half][0] = Thread<T>::fma(e, w.first, x[m][half][0]);
+          x[m][half][1] = Thread<T>::fma(e, w.second, x[m][half][1]);
+        }
+      }
+    }
+#pragma unroll
+    for (int m = 0; m < S::m_tiles; ++m) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
+        body(m, half, Wide::row(lane, m) + 8 * half, o, x[m][half][0], x[m][half][1]);
+    }
+  }
+
+  SYMFLOW_DEVICE void store(T* array, int p, int o, T left, T right) const {
+    store_pair(array + p * S::stride + o, Products::kept(left), Products::kept(right));
+  }
+
+  // From the embedding to the second hidden layer in `wide`; with `slope`, the derivative of its activation goes there.
+  template <bool keep>
+  SYMFLOW_DEVICE void trunk(T* slope) const {
+#pragma unroll 1
+    for (int n = 0; n < S::n_tiles; ++n) {
+      first_layer_of(n, [&](int, int, int p, int o, T left, T right) {
+        store(wide, p, o, silu<Thread<T>>(left), silu<Thread<T>>(right));
+      });
+    }
+    Wide sums;
+    sums.for_each_pair([&](int, int o, T& left, T& right) {
+      const Pair<T> bias = load_pair(f.parameters + f.layout.trunk1_bias + o);
+      left = bias.first, right = bias.second;
+    });
+    multiply_weights<Products, S::chunk>(sums, Along<T>{wide, S::stride}, f.parameters + f.layout.trunk1, S::width,
+                                         staging);
+    sums.for_each_pair([&](int p, int o, T& left, T& right) {
+      if constexpr (keep) {
+        const auto first = silu_with_derivative<Thread<T>>(left), second = silu_with_derivative<Thread<T>>(right);
+        store(wide, p, o, first.value, second.value);
+        store_pair(slope + p * S::stride + o, first.derivative, second.derivative);
+      } else {
+        store(wide, p, o, silu<Thread<T>>(left), silu<Thread<T>>(right));
+      }
+    });
+  }
+
+  // The pre-activations of units [unit, unit + 32) of head k.
+  SYMFLOW_DEVICE void head_layer(int k, int unit, Head& sums) const {
+    sums.for_each_pair([&](int, int o, T& left, T& right) {
+      const Pair<T> bias = load_pair(f.parameters + f.layout.head_bias + k * f.head_width + unit + o);
+      left = bias.first, right = bias.second;
+    });
+    multiply_weights<Products, S::chunk>(sums, Along<T>{wide, S::stride}, head_weight(k, unit), S::width, staging);
+  }
+
+  // The thread's coordinate of sum_k w_k V_k at its point, whose coordinate is z.
+  SYMFLOW_DEVICE T velocity(const Mine& own, const T* weights, T z) const {
+    embed(own, z);
+    __syncthreads();
+    trunk<false>(nullptr);
+    T sum = T(0);
+    for (int k = 0; k < f.heads; ++k) {
+      const T weight = weights[k];
+      if (weight == 0) continue;
+      T vector = T(0);
+      for (int unit = 0; unit < f.head_width; unit += head_units) {
+        Head sums;
+        head_layer(k, unit, sums);
+        sums.for_each_pair([&](int p, int o, T& left, T& right) {
+          head[p * S::head_stride + o] = silu<Thread<T>>(left);
+          head[p * S::head_stride + o + 1] = silu<Thread<T>>(right);
+        });
+        __syncthreads();
+        if (own.any) {
+          const T *a = out(k, own.coordinate) + unit, *h = head + own.point * S::head_stride;
+#pragma unroll 8
+          for (int o = 0; o < head_units; ++o) vector = Thread<T>::fma(a[o], h[o], vector);
+        }
+      }
+      if (own.any) sum = Thread<T>::fma(weight, vector + out_bias(k, own.coordinate), sum);
+    }
+    __syncthreads();  // all have read the last layers, and `embedded` may change
+    return sum;
+  }
+};
+
+template <class T>
+SYMFLOW_DEVICE bool any_active(const T* weights, int heads) {
+  bool any = false;
+  for (int k = 0; k < heads; ++k) any = any || weights[k] != 0;
+  return any;
+}
+
+template <class S>
+__global__ void __launch_bounds__(block_threads, S::forward_blocks)
+    flow_forward_kernel(const __grid_constant__ FlowTask<typename S::T> f) {
+  using T = typename S::T;
+  const FieldOfTile<S> field(f, shared_memory<T>());
+  const std::int64_t tile = blockIdx.x, tiles_per_row = (f.points + S::points - 1) / S::points;
+  const Own<T, S::points> own(f, tile);
+  const T* weights = f.weights + tile / tiles_per_row * f.heads;
+  const bool moving = any_active(weights, f.heads);
+  T z = f.start[own.at];
+  for (int step = 0; step < f.steps; ++step) {
+    if (f.states != nullptr && own.real) f.states[step * f.rows * f.points * f.dimension + own.at] = z;
+    if (!moving) continue;  // the zero field moves nothing, not even the sign of a zero
+    T at = z, sum = T(0);
+    for (int i = 0; i < Rk4::stages; ++i) {
+      const T v = field.velocity(own, weights, at);
+      sum = i == 0 ? f.b[0] * v : sum + f.b[i] * v;
+      if (i + 1 < Rk4::stages) at = Thread<T>::fma(f.a[i + 1], v, z);
+    }
+    z = z + sum;
+  }
+  if (own.real) f.end[own.at] = z;
+}
+
+// ---- adjoint ------------------------------------------------------------------------------------------------------
+
+// 16 bytes of numbers as one access.
+template <class T>
+struct alignas(16) Run {
+  T number[copy_length<T>];
+};
+template <class T>
+SYMFLOW_DEVICE Run<T> load_run(const T* p) {
+  return *reinterpret_cast<const Run<T>*>(p);
+}
+
+template <class S>
+struct AdjointOfTile : FieldOfTile<S> {
+  using Base = FieldOfTile<S>;
+  using T = typename S::T;
+  using Products = typename S::Products;
+  using Base::embedded, Base::f, Base::head, Base::staging, Base::wide;
+  using typename Base::Head;
+  using typename Base::Mine;
+  using typename Base::Wide;
+
+  T* slope;         // [P][stride], the derivatives of the second layer's activations, then the gradients before them
+  T* grad_head;     // [P][grad_head_stride], the gradients before the activations of a head
+  T* grad_field;    // [4][P], of the vectors
+  T* stage_points;  // [stages][4][P], read and written by their owners only
+  T* weight_sums;   // [K][4], of the row's weights, per coordinate
+  T* sums;          // the block's own in global memory, or null
+
+  SYMFLOW_DEVICE AdjointOfTile(const FlowTask<T>& task, T* shared) : Base(task, shared) {
+    slope = this->end();
+    grad_head = slope + S::wide;
+    grad_field = grad_head + S::grad_head;
+    stage_points = grad_field + S::grad_field;
+    weight_sums = stage_points + S::stage_points;
+    sums = f.sums == nullptr ? nullptr : f.sums + blockIdx.x * f.layout.size;
+  }
+
+  // to[r][c] += sum_p a(r, p) b(c, p), c < W', the gradient of a weight. The sum over the points starts from zero:
+  // adding points one by one to a long sum would lose digits.
+  template <int m_tiles>
+  SYMFLOW_DEVICE void add_outer(const Across<T>& a, const Across<T>& b, T* to) const {
+    Fragment<T, m_tiles, S::n_tiles> tile, before;
+    tile.clear();
+    Products::multiply(tile, a, b, S::points);
+    before.for_each_pair([&](int r, int c, T& left, T& right) {
+      const Pair<T> pair = load_pair(to + r * S::width + c);
+      left = pair.first, right = pair.second;
+    });
+#pragma unroll
+    for (int m = 0; m < m_tiles; ++m) {
+#pragma unroll
+      for (int n = 0; n < S::n_tiles; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) tile.sum[m][n][i] += before.sum[m][n][i];
+      }
+    }
+    tile.for_each_pair([&](int r, int c, T& left, T& right) { store_pair(to + r * S::width + c, left, right); });
+  }
+
+  // to[c] += sum_p array[p][c] for c < columns, the gradient of a bias.
+  SYMFLOW_DEVICE void add_columns(const T* array, int stride, int columns, T* to) const {
+    const int c = this_lane().thread;
+    if (c >= columns) return;
+    T sum = T(0);
+#pragma unroll 8
+    for (int p = 0; p < S::points; ++p) sum += array[p * stride + c];
+    to[c] += sum;
+  }
+
+  // The sums of g h^T and g over the tile, from which the gradients of the last layer of head k and, by the inner
+  // product with that layer, that of the row's weight follow. A warp has a coordinate, a lane a unit.
+  SYMFLOW_DEVICE void add_last_layer(int k, int unit, T weight) const {
+    const int j = this_lane().thread / head_units, o = this_lane().thread % head_units;
+    if (j >= f.dimension) return;
+    const T* g = grad_field + j * S::points;
+    T outer = T(0), plain = T(0);
+#pragma unroll 8
+    for (int p = 0; p < S::points; ++p) {
+      outer = Thread<T>::fma(g[p], head[p * S::head_stride + o], outer);
+      plain += g[p];
+    }
+    const bool first = unit == 0 && o == 0;
+    if (sums != nullptr) {
+      sums[f.layout.out + (k * f.dimension + j) * f.head_width + unit + o] += weight * outer;
+      if (first) sums[f.layout.out_bias + k * f.dimension + j] += weight * plain;
+    }
+    T inner = outer * this->out(k, j)[unit + o];
+    for (int lanes = warp_size / 2; lanes > 0; lanes /= 2) inner += __shfl_xor_sync(whole_warp, inner, lanes);
+    if (first) inner = Thread<T>::fma(plain, this->out_bias(k, j), inner);
+    if (o == 0) weight_sums[k * max_dimension + j] += inner;
+  }
+
+  // Head by head: gradients of its layers, and in `grad` that of the second hidden layer.
+  SYMFLOW_DEVICE void heads_backward(const T* weights, Wide& grad) const {
+    for (int k = 0; k < f.heads; ++k) {
+      const T weight = weights[k];
+      if (weight == 0 && f.weight_sums == nullptr) continue;
+      for (int unit = 0; unit < f.head_width; unit += head_units) {
+        Head layer;
+        this->head_layer(k, unit, layer);
+        layer.for_each_pair([&](int p, int o, T& left, T& right) {
+          const auto first = silu_with_derivative<Thread<T>>(left), second = silu_with_derivative<Thread<T>>(right);
+          T *h = head + p * S::head_stride + o, g[2] = {T(0), T(0)};
+          h[0] = first.value, h[1] = second.value;
+          for (int j = 0; j < f.dimension; ++j) {
+            const T *a = this->out(k, j) + unit + o, v = weight * grad_field[j * S::points + p];
+            g[0] = Thread<T>::fma(v, a[0], g[0]);
+            g[1] = Thread<T>::fma(v, a[1], g[1]);
+          }
+          store_pair(grad_head + p * S::grad_head_stride + o, Products::kept(g[0] * first.derivative),
+                     Products::kept(g[1] * second.derivative));
+        });
+        __syncthreads();
+        if (sums != nullptr || f.weight_sums != nullptr) add_last_layer(k, unit, weight);
+        if (weight == 0) continue;
+        if (sums != nullptr) {
+          const std::int64_t row = k * f.head_width + unit;
+          add_outer<1>(Across<T>{grad_head, S::grad_head_stride}, Across<T>{wide, S::stride},
+                       sums + f.layout.head + row * S::width);
+          add_columns(grad_head, S::grad_head_stride, head_units, sums + f.layout.head_bias + row);
+        }
+        multiply_weights_transposed<Products, S::chunk>(grad, Along<T>{grad_head, S::grad_head_stride},
+                                                        this->head_weight(k, unit), head_units, staging);
+      }
+    }
+  }
+
+  // The gradients of the first layer: thread c has unit c.
+  SYMFLOW_DEVICE void add_first_layer(const T* grad) const {
+    const int c = this_lane().thread;
+    if (c >= S::width) return;
+    T bias = T(0), weight[max_embedding] = {};
+    for (int p = 0; p < S::points; ++p) {
+      const T g = grad[p * S::stride + c];
+      bias += g;
+#pragma unroll
+      for (int i = 0; i < max_embedding; ++i) {
+        if (i < f.embedding) weight[i] = Thread<T>::fma(g, embedded[i * S::points + p], weight[i]);
+      }
+    }
+    sums[f.layout.trunk0_bias + c] += bias;
+#pragma unroll
+    for (int i = 0; i < max_embedding; ++i) {
+      if (i < f.embedding) sums[f.layout.trunk0 + i * S::width + c] += weight[i];
+    }
+  }
+
+  // The gradient of the thread's coordinate through the embedding, from that before the first activations. The units
+  // are cut into parts, whatever the size of a tile, so that this has no influence on the sum; a thread sums one part
+  // for one point.
+  SYMFLOW_DEVICE T grad_coordinate(const Mine& own, const T* grad) const {
+    constexpr int units = S::width / S::parts, run = copy_length<T>;
+    const int p = this_lane().thread % S::points, part = this_lane().thread / S::points;
+    T* partial = staging;  // [parts][8][P]
+    if (part < S::parts) {
+      T sum[max_embedding] = {};
+      for (int o = part * units; o < (part + 1) * units; o += run) {
+        const auto g = load_run(grad + p * S::stride + o);
+#pragma unroll
+        for (int i = 0; i < max_embedding; ++i) {
+          if (i < f.embedding) {
+            const auto w = load_run(this->trunk0() + i * S::width + o);
+#pragma unroll
+            for (int r = 0; r < run; ++r) sum[i] = Thread<T>::fma(g.number[r], w.number[r], sum[i]);
+          }
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < max_embedding; ++i) partial[(part * max_embedding + i) * S::points + p] = sum[i];
+    }
+    __syncthreads();
+    if (!own.any) return T(0);
+    const auto total = [&](int slot) {
+      T t = T(0);
+#pragma unroll
+      for (int part = 0; part < S::parts; ++part) t += partial[(part * max_embedding + slot) * S::points + own.point];
+      return t;
+    };
+    if (!own.periodic) return total(own.slot);
+    const T* angle = embedded + own.slot * S::points + own.point;
+    const T rate = T(6.28318530717958647693) / own.period;
+    return rate * (total(own.slot + 1) * angle[0] - total(own.slot) * angle[S::points]);
+  }
+
+  // From the gradient of the thread's coordinate of the vector at z to that of z.
+  SYMFLOW_DEVICE T backward(const Mine& own, const T* weights, T z, T grad_vector) const {
+    this->embed(own, z);
+    if (own.any) grad_field[own.coordinate * S::points + own.point] = grad_vector;
+    __syncthreads();
+    this->template trunk<true>(slope);
+    Wide grad;
+    grad.clear();
+    heads_backward(weights, grad);
+    // A head without a weight may be the last one: all must have left its layer before `wide` changes.
+    __syncthreads();
+    grad.for_each_pair([&](int p, int o, T& left, T& right) {
+      const Pair<T> derivative = load_pair(slope + p * S::stride + o);
+      this->store(slope, p, o, left * derivative.first, right * derivative.second);
+    });
+    __syncthreads();
+    if (sums != nullptr) add_columns(slope, S::stride, S::width, sums + f.layout.trunk1_bias);
+    grad.clear();
+    multiply_weights_transposed<Products, S::chunk>(grad, Along<T>{slope, S::stride}, f.parameters + f.layout.trunk1,
+                                                    S::width, staging);
+#pragma unroll
+    for (int n = 0; n < S::n_tiles; ++n) {
+      this->first_layer_of(n, [&](int m, int half, int p, int o, T left, T right) {
+        const auto first = silu_with_derivative<Thread<T>>(left), second = silu_with_derivative<Thread<T>>(right);
+        this->store(wide, p, o, first.value, second.value);
+        grad.sum[m][n][2 * half] *= first.derivative;
+        grad.sum[m][n][2 * half + 1] *= second.derivative;
+      });
+    }
+    __syncthreads();
+    if (sums != nullptr) {
+      constexpr int m_tiles = S::width >= 64 ? 2 : 1, rows = Fragment<T, m_tiles, S::n_tiles>::rows;
+      for (int row = 0; row < S::width; row += rows) {
+        add_outer<m_tiles>(Across<T>{slope + row, S::stride}, Across<T>{wide, S::stride},
+                           sums + f.layout.trunk1 + row * S::width);
+      }
+      __syncthreads();
+    }
+    grad.for_each_pair([&](int p, int o, T& left, T& right) { store_pair(slope + p * S::stride + o, left, right); });
+    __syncthreads();
+    if (sums != nullptr) add_first_layer(slope);
+    const T result = grad_coordinate(own, slope);
+    __syncthreads();  // all have read the arrays that the next stage writes
+    return result;
+  }
+};
+
+// With V_i = V(z_i), z_i = z + dt a_i V_{i-1}, z' = z + dt sum b_i V_i and g the gradient of z', the gradient of V_i is
+// dt (b_i g + a_{i+1} grad z_{i+1}), and that of z is g + sum_i grad z_i.
+template <class S>
+__global__ void __launch_bounds__(block_threads, S::backward_blocks)
+    flow_backward_kernel(const __grid_constant__ FlowTask<typename S::T> f) {
+  using T = typename S::T;
+  constexpr int own_threads = max_dimension * S::points;
+  const AdjointOfTile<S> field(f, shared_memory<T>());
+  if (field.sums != nullptr) {
+    for (std::int64_t i = this_lane().thread; i < f.layout.size; i += block_threads) field.sums[i] = T(0);
+  }
+  const std::int64_t tiles_per_row = (f.points + S::points - 1) / S::points, tiles = f.rows * tiles_per_row;
+  for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    const Own<T, S::points> own(f, tile);
+    const T* weights = f.weights + tile / tiles_per_row * f.heads;
+    const bool moving = any_active(weights, f.heads), evaluated = moving || f.weight_sums != nullptr;
+    for (int i = this_lane().thread; i < f.heads * max_dimension; i += block_threads) field.weight_sums[i] = T(0);
+    __syncthreads();
+    T g = own.real ? f.grad_end[own.at] : T(0);
+    for (int step = f.steps - 1; step >= 0 && evaluated; --step) {
+      const T z = f.states_saved[step * f.rows * f.points * f.dimension + own.at];
+      T* at = field.stage_points + this_lane().thread;
+      if (own.any) at[0] = z;
+#pragma unroll 1
+      for (int i = 0; i + 1 < Rk4::stages; ++i) {
+        const T v = field.velocity(own, weights, own.any ? at[i * own_threads] : z);
+        if (own.any) at[(i + 1) * own_threads] = Thread<T>::fma(f.a[i + 1], v, z);
+      }
+      T grad_before = g, grad_stage = T(0);
+#pragma unroll 1
+      for (int i = Rk4::stages - 1; i >= 0; --i) {
+        const T share = f.b[i] * g;
+        const T grad_vector = i + 1 < Rk4::stages ? Thread<T>::fma(f.a[i + 1], grad_stage, share) : share;
+        grad_stage = field.backward(own, weights, own.any ? at[i * own_threads] : z, grad_vector);
+        grad_before += grad_stage;
+      }
+      g = grad_before;
+    }
+    if (own.real) f.grad_start[own.at] = g;
+    if (f.weight_sums != nullptr) {
+      T* to = f.weight_sums + tile * f.heads * max_dimension;
+      for (int i = this_lane().thread; i < f.heads * max_dimension; i += block_threads) to[i] = field.weight_sums[i];
+    }
+    __syncthreads();
+  }
+}
+
+// ---- launches -----------------------------------------------------------------------------------------------------
+
+// use(shape), for the width of the kernels' hidden layers. A multiprocessor that holds one block of 64 points and 256
+// units has memory to spare for longer chunks, and with them fewer barriers.
+template <class Products, int points, int longest_chunk, class Use>
+auto with_shape(int width, const Use& use) {
+  if (width == 64) return use(Shape<Products, points, 64, 8>{});
+  if (width == 128) return use(Shape<Products, points, 128, 8>{});
+  return use(Shape<Products, points, 256, longest_chunk>{});
+}
+
+template <class Products, class Use>
+auto with_forward_shape(int width, const Use& use) {
+  return with_shape<Products, FlowLaunches<Products>::most_points, 8>(width, use);
+}
+
+template <class Products, class Use>
+auto with_backward_shape(int width, int points, const Use& use) {
+  if constexpr (FlowLaunches<Products>::most_points == 64) {
+    if (points == 64) return with_shape<Products, 64, 16>(width, use);
+  }
+  return with_shape<Products, 32, 8>(width, use);
+}
+
+template <class Products>
+std::size_t FlowLaunches<Products>::forward_bytes(int width) {
+  return with_forward_shape<Products>(width, [](auto shape) { return decltype(shape)::forward_bytes; });
+}
+
+template <class Products>
+std::size_t FlowLaunches<Products>::backward_bytes(int width, int heads, int points) {
+  return with_backward_shape<Products>(width, points, [&](auto shape) {
+    return decltype(shape)::backward_bytes + std::size_t(heads) * max_dimension * sizeof(T);
+  });
+}
+
+template <class Products>
+cudaError_t FlowLaunches<Products>::forward(const FlowTask<T>& task, int width, cudaStream_t stream) {
+  return with_forward_shape<Products>(width, [&](auto shape) {
+    using S = decltype(shape);
+    const std::int64_t tiles = task.rows * ((task.points + S::points - 1) / S::points);
+    return launch(flow_forward_kernel<S>, unsigned(tiles), block_threads, S::forward_bytes, stream, task);
+  });
+}
+
+template <class Products>
+cudaError_t FlowLaunches<Products>::backward(const FlowTask<T>& task, int width, int points, int blocks,
+                                             cudaStream_t stream) {
+  return with_backward_shape<Products>(width, points, [&](auto shape) {
+    using S = decltype(shape);
+    return launch(flow_backward_kernel<S>, unsigned(blocks), block_threads, backward_bytes(width, task.heads, points),
+                  stream, task);
+  });
+}
+
+}  // namespace gpu
+}  // namespace symflow
