@@ -37,6 +37,15 @@ STABLE_TORCH_LIBRARY(symflow, m) {
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   // The Taylor coefficients f^(m)(x)/m!, m = 0 .. 6, of silu, for tests. x [n] -> [7, n].
   m.def("silu_taylor(Tensor x) -> Tensor");
+  // points [B, N, d], weights [B, K], values [K, n_1, ..., n_d, d], the box and normalised periods (0: none)
+  // -> end points [B, N, d], the points before each step [steps, B, N, d] (steps = 0 unless save_states)
+  m.def(
+      "grid_flow(Tensor points, Tensor weights, Tensor values, float[] lower, float[] upper, float[] periods, "
+      "int steps, bool save_states) -> (Tensor, Tensor)");
+  // The gradient of the end points -> those of points, weights and values; zeros where not wanted.
+  m.def(
+      "grid_flow_backward(Tensor grad, Tensor states, Tensor weights, Tensor values, float[] lower, float[] upper, "
+      "float[] periods, bool weight_gradients, bool value_gradients) -> (Tensor, Tensor, Tensor)");
   // silu, its derivative, cos 2 pi x and sin 2 pi x as the kernels compute them, for tests. x [n].
   m.def("elementary(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)");
   // images [B, C, H, W], grid [S, G, H', W', 2] with S = 1 or B, padding (0 zeros, 1 border, 2 reflection)

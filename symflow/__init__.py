@@ -15,5 +15,6 @@ from symflow.fields import NeuralField as NeuralField
 from symflow.fields import SymbolicField as SymbolicField
 from symflow.geometry import bracket as bracket
 from symflow.geometry import principal_angles as principal_angles
+from symflow.grid import GridField as GridField
 
 __version__ = _version("symflow")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import torch
 from torch import Tensor, nn
 
 from symflow import _ext
 from symflow.fields import Field, Network, NeuralField
+from symflow.grid import GridField
 from symflow.ops.flow import KERNEL_DIMENSIONS, KERNEL_DTYPES, flow_kernel, flow_ref
+from symflow.ops.grid_flow import grid_flow_kernel
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 """Methods of torchdiffeq that choose their own steps; its fehlberg2 misses its tolerance a hundredfold."""
@@ -25,11 +29,11 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
     Convention: points, vectors and end points are in normalised units (`Coordinates` converts). Periodic coordinates
     are not wrapped. ``B = 0`` and ``N = 0`` are allowed. Non-contiguous tensors are accepted.
 
-    ``method="rk4"`` takes ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` in
-    float32 or float64 on the CPU with at most 4 coordinates runs in the compiled kernels: they store the state at
-    each step and no activation, a point's end point and gradient have the same bits in any batch and for any number
-    of threads, and their derivatives are the exact ones of the discrete flow, first order, by reverse mode. Anything
-    else runs in `symflow.ops.flow_ref`, the same in plain torch.
+    ``method="rk4"`` takes ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` or a
+    `GridField` in float32 or float64 on the CPU with at most 4 coordinates runs in the compiled kernels: they store
+    the state at each step and no activation, a point's end point and gradient have the same bits in any batch and for
+    any number of threads, and their derivatives are the exact ones of the discrete flow, first order, by reverse
+    mode. Anything else runs in `symflow.ops.flow_ref`, the same in plain torch.
 
     The adaptive methods are those of torchdiffeq (Chen et al., 2018), with the continuous adjoint for fields that are
     modules. They choose their own steps and do not look at ``steps``. Their relative and absolute tolerance is 1e-9
@@ -62,16 +66,24 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
         raise ValueError(f"`method` must be one of {', '.join(('rk4', *ADAPTIVE))}, got {method!r}")
     if method != "rk4":
         return _adaptive(field, points, weights, method)
-    if (
-        isinstance(field, NeuralField)
-        and type(field).forward is NeuralField.forward  # a subclass may compute something else
+    if _has_kernel(field, points):
+        periods = field.coordinates.normalised_periods
+        if isinstance(field, GridField):
+            return grid_flow_kernel(points, weights, field.values, field.lower, field.upper, periods, steps)
+        return flow_kernel(points, weights, field.layers, periods, steps)
+    return flow_ref(field, points, weights, steps)
+
+
+def _has_kernel(field: Field, points: Tensor) -> TypeGuard[NeuralField | GridField]:
+    # A subclass may compute something else.
+    return (
+        type(field).__call__ is nn.Module.__call__
+        and getattr(type(field), "forward", None) in (NeuralField.forward, GridField.forward)
         and points.device.type == "cpu"
         and points.dtype in KERNEL_DTYPES
         and points.shape[2] <= KERNEL_DIMENSIONS
         and _ext.built
-    ):
-        return flow_kernel(points, weights, field.layers, field.coordinates.normalised_periods, steps)
-    return flow_ref(field, points, weights, steps)
+    )
 
 
 def check_arguments(

@@ -173,6 +173,8 @@ struct Simd {
            __builtin_shuffle(a, b, Integers{(i / half * width + i % half + half)...});
 #endif
   }
+  SYMFLOW_HD static Integers truncate(Value a) { return __builtin_convertvector(a, Integers); }
+  SYMFLOW_HD static Value whole(Integers a) { return __builtin_convertvector(a, Value); }
 };
 
 }  // namespace SYMFLOW_ISA

@@ -1,0 +1,136 @@
+#include "grid_flow_cpu.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace symflow {
+namespace {
+
+using Index = std::int64_t;
+
+// Points in a chunk, at least; and at least one per node, so that forming a table costs less than the flow in it.
+constexpr Index chunk_points = 1024;
+
+template <class T>
+const GridFlowKernels<T>& kernels(Index dimension);
+template <>
+const GridFlowKernels<float>& kernels<float>(Index dimension) {
+  return SYMFLOW_SELECT(grid_flow_float)[dimension - 1];
+}
+template <>
+const GridFlowKernels<double>& kernels<double>(Index dimension) {
+  return SYMFLOW_SELECT(grid_flow_double)[dimension - 1];
+}
+
+template <class T>
+GridFlowProblem<T> problem_of(const GridFlowArguments<T>& arguments) {
+  GridFlowProblem<T> f{};
+  static_cast<GridFlowArguments<T>&>(f) = arguments;
+  const Index most = std::max(chunk_points, f.fields.size() / f.fields.dimension);
+  // A row is cut into equal chunks: two threads then share a short row fairly.
+  f.chunks_per_row = (f.points + most - 1) / most;
+  f.chunk_points = f.points == 0 ? 0 : (f.points + f.chunks_per_row - 1) / f.chunks_per_row;
+  return f;
+}
+
+// The memory of all threads.
+template <class T>
+struct Workers {
+  Buffer<T> memory;
+  std::vector<GridWorker<T>> each;
+
+  Workers(const GridFlowProblem<T>& f, Index table, int count) {
+    const Index edges = f.table_gradients ? 2 * table : 0, field = f.table_gradients ? f.fields.size() : 0;
+    const Index sizes[3] = {rounded_up(table, alignment), rounded_up(edges, alignment), rounded_up(field, alignment)};
+    const Index size = sizes[0] + sizes[1] + sizes[2];
+    memory = zeros<T>(count * size);
+    for (int i = 0; i < count; ++i) {
+      T* base = memory.get() + i * size;
+      each.push_back({-1, base, base + sizes[0], base + sizes[0] + sizes[1]});
+    }
+  }
+};
+
+// The sums over all chunks, in double: long sums of small terms lose nothing, and one level of summation is enough.
+template <class T>
+struct Totals {
+  const GridFields<T>& fields;
+  Buffer<double> values, weights;  // [K, size]; [B, K]
+
+  Totals(const GridFields<T>& f, bool table_gradients)
+      : fields(f),
+        values(zeros<double>(table_gradients ? f.generators * f.size() : 0)),
+        weights(zeros<double>(table_gradients ? f.rows * f.generators : 0)) {}
+
+  // V = sum_k w_k V_k: the gradient of V_k is w_k times that of V, and that of w_k their inner product with V_k.
+  void add_chunk(Index row, const T* grad_field) {
+    const Index size = fields.size();
+    for (Index k = 0; k < fields.generators; ++k) {
+      const T* field = fields.values + k * size;
+      double inner = 0;
+      for (Index i = 0; i < size; ++i) inner += double(grad_field[i]) * double(field[i]);
+      weights[std::size_t(row * fields.generators + k)] += inner;
+      const double weight = double(fields.weights[row * fields.generators + k]);
+      if (weight == 0) continue;
+      double* sums = values.get() + k * size;
+      for (Index i = 0; i < size; ++i) sums[i] += weight * double(grad_field[i]);
+    }
+  }
+
+  void write(T* grad_weights, T* grad_values) const {
+    const Index size = fields.size();
+    if (grad_weights != nullptr) std::copy_n(weights.get(), fields.rows * fields.generators, grad_weights);
+    if (grad_values != nullptr) std::copy_n(values.get(), fields.generators * size, grad_values);
+  }
+};
+
+}  // namespace
+
+template <class T>
+void grid_flow_forward(const GridFlowArguments<T>& arguments, const Parallel& parallel, T* end, T* states) {
+  if (arguments.fields.rows * arguments.points == 0) return;
+  const GridFlowKernels<T>& kernel = kernels<T>(arguments.fields.dimension);
+  GridFlowProblem<T> f = problem_of(arguments);
+  f.end = end;
+  f.states = states;
+  const Index chunks = f.fields.rows * f.chunks_per_row;
+  const int count = int(std::min<Index>(chunks, parallel.workers));
+  Workers<T> workers(f, kernel.table_size(f.fields), count);
+  for_each_tile(chunks, count, parallel, [&](Index chunk, int worker) {
+    kernel.forward_chunk(f, chunk, workers.each[std::size_t(worker)]);
+  });
+}
+template void grid_flow_forward(const GridFlowArguments<float>&, const Parallel&, float*, float*);
+template void grid_flow_forward(const GridFlowArguments<double>&, const Parallel&, double*, double*);
+
+template <class T>
+void grid_flow_backward(const GridFlowArguments<T>& arguments, const Parallel& parallel, const T* grad_end,
+                        const T* states, T* grad_start, T* grad_weights, T* grad_values) {
+  const GridFlowKernels<T>& kernel = kernels<T>(arguments.fields.dimension);
+  GridFlowProblem<T> f = problem_of(arguments);
+  f.table_gradients = grad_weights != nullptr || grad_values != nullptr;
+  f.grad_end = grad_end;
+  f.states_saved = states;
+  f.grad_start = grad_start;
+  Totals<T> totals(f.fields, f.table_gradients);
+  const Index chunks = f.fields.rows * f.chunks_per_row;
+  if (chunks > 0) {
+    const int count = int(std::min<Index>(chunks, parallel.workers));
+    Workers<T> workers(f, kernel.table_size(f.fields), count);
+    Turns turns;
+    for_each_tile(chunks, count, parallel, [&](Index chunk, int worker) {
+      GridWorker<T>& w = workers.each[std::size_t(worker)];
+      kernel.backward_chunk(f, chunk, w);
+      turns.take(chunk, [&] {
+        if (f.table_gradients) totals.add_chunk(chunk / f.chunks_per_row, w.grad_field);
+      });
+    });
+  }
+  totals.write(grad_weights, grad_values);
+}
+template void grid_flow_backward(const GridFlowArguments<float>&, const Parallel&, const float*, const float*, float*,
+                                 float*, float*);
+template void grid_flow_backward(const GridFlowArguments<double>&, const Parallel&, const double*, const double*,
+                                 double*, double*, double*);
+
+}  // namespace symflow
