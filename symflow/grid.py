@@ -42,7 +42,7 @@ class Table:
         return total
 
     def series(self, points: Series) -> Series:
-        """The same on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``: those of the cell of each point."""
+        """The same on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``, by the cell of each point."""
         places = [self._place(axis, z) for axis, z in enumerate(points.coefficients[0].unbind(-1))]
         fractions = []
         for axis, (s, cell) in enumerate(places):
@@ -200,7 +200,7 @@ class GridField(nn.Module):
         return self.table(points)
 
     def series(self, points: Series) -> Series:
-        """`forward` on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``: those of the cell of each point."""
+        """`forward` on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``, by the cell of each point."""
         return self.table.series(points)
 
     def slot(self, k: int) -> Table:

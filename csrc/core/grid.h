@@ -4,8 +4,8 @@
 //   Integers         as many whole numbers as Value has lanes
 //   truncate(a)      the whole part of each, for 0 <= a
 //   whole(i)         the same numbers as a Value
-// The nodes of a table have a ghost on either side of each axis: a copy of the outermost node or, on a periodic axis, of
-// the one at the opposite end. So the corners of every cell exist, and beyond the box the field is constant, with
+// The nodes of a table have a ghost on either side of each axis: a copy of the outermost node or, on a periodic axis,
+// of the one at the opposite end. So the corners of every cell exist, and beyond the box the field is constant, with
 // derivative zero, without a branch. A point on a node belongs to the cell above it: derivatives are those from above.
 #pragma once
 
@@ -26,7 +26,7 @@ SYMFLOW_HD std::int64_t node_at(const GridAxis<T>& axis, std::int64_t i) {
 
 template <class Ops>
 struct Place {
-  typename Ops::Integers cell;     // its lower corner, counted from the lower ghost
+  typename Ops::Integers cell;   // its lower corner, counted from the lower ghost
   typename Ops::Value fraction;  // 0 .. 1 from there to the upper corner
 };
 

@@ -96,9 +96,8 @@ void grid_flow_forward(const GridFlowArguments<T>& arguments, const Parallel& pa
   const Index chunks = f.fields.rows * f.chunks_per_row;
   const int count = int(std::min<Index>(chunks, parallel.workers));
   Workers<T> workers(f, kernel.table_size(f.fields), count);
-  for_each_tile(chunks, count, parallel, [&](Index chunk, int worker) {
-    kernel.forward_chunk(f, chunk, workers.each[std::size_t(worker)]);
-  });
+  for_each_tile(chunks, count, parallel,
+                [&](Index chunk, int worker) { kernel.forward_chunk(f, chunk, workers.each[std::size_t(worker)]); });
 }
 template void grid_flow_forward(const GridFlowArguments<float>&, const Parallel&, float*, float*);
 template void grid_flow_forward(const GridFlowArguments<double>&, const Parallel&, double*, double*);

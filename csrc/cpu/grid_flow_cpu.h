@@ -47,8 +47,8 @@ void grid_flow_forward(const GridFlowArguments<T>&, const Parallel&, T* end, T* 
 // Exact gradients of the discrete flow. grad_start [B, N, d] is always written; grad_weights [B, K] and grad_values
 // are written where not null.
 template <class T>
-void grid_flow_backward(const GridFlowArguments<T>&, const Parallel&, const T* grad_end, const T* states,
-                        T* grad_start, T* grad_weights, T* grad_values);
+void grid_flow_backward(const GridFlowArguments<T>&, const Parallel&, const T* grad_end, const T* states, T* grad_start,
+                        T* grad_weights, T* grad_values);
 
 // ---- between grid_flow_cpu.cpp and the kernels --------------------------------------------------------------------
 

@@ -131,18 +131,19 @@ struct GridTile {
   template <bool with_slopes>
   SYMFLOW_HD Multilinear<S, d> vectors(const T* table, const typename S::Integer* at,
                                        const Value (&fraction)[d]) const {
-    return interpolate<S, d, with_slopes>(
-        fraction, [&](int corner, Value(&low)[d], Value(&high)[d]) SYMFLOW_INLINE_LAMBDA {
-          const T* from = table + offset(corner);
-          Value ends[edge_pieces][piece<T>];
-          SYMFLOW_UNROLL
-          for (int i = 0; i < edge_pieces; ++i) gather<S>(from + i * piece<T>, at, ends[i]);
-          SYMFLOW_UNROLL
-          for (int j = 0; j < d; ++j) {
-            low[j] = ends[j / piece<T>][j % piece<T>];
-            high[j] = ends[(c + j) / piece<T>][(c + j) % piece<T>];
-          }
-        });
+    return interpolate<S, d, with_slopes>(fraction,
+                                          [&](int corner, Value(&low)[d], Value(&high)[d]) SYMFLOW_INLINE_LAMBDA {
+                                            const T* from = table + offset(corner);
+                                            Value ends[edge_pieces][piece<T>];
+                                            SYMFLOW_UNROLL
+                                            for (int i = 0; i < edge_pieces; ++i)
+                                              gather<S>(from + i * piece<T>, at, ends[i]);
+                                            SYMFLOW_UNROLL
+                                            for (int j = 0; j < d; ++j) {
+                                              low[j] = ends[j / piece<T>][j % piece<T>];
+                                              high[j] = ends[(c + j) / piece<T>][(c + j) % piece<T>];
+                                            }
+                                          });
   }
 
   // velocity = V(z) for the columns z.
