@@ -25,14 +25,14 @@ SYMFLOW_HD std::int64_t node_at(const GridAxis<T>& axis, std::int64_t i) {
 }
 
 template <class Ops>
-struct Place {
-  typename Ops::Integers cell;   // its lower corner, counted from the lower ghost
+struct Cell {
+  typename Ops::Integers node;   // its lower corner, counted from the lower ghost
   typename Ops::Value fraction;  // 0 .. 1 from there to the upper corner
 };
 
 // A NaN, and an infinite place on a periodic axis, give the fraction NaN in a cell that exists.
 template <class Ops>
-SYMFLOW_HD Place<Ops> locate(const GridAxis<typename Ops::Scalar>& axis, typename Ops::Value z) {
+SYMFLOW_HD Cell<Ops> find_cell(const GridAxis<typename Ops::Scalar>& axis, typename Ops::Value z) {
   using T = typename Ops::Scalar;
   auto s = (z - Ops::set(axis.origin)) * Ops::set(axis.rate);
   if (axis.periodic) {

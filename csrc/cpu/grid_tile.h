@@ -114,9 +114,9 @@ struct GridTile {
     Integers at = {};
     SYMFLOW_UNROLL
     for (int a = 0; a < d; ++a) {
-      const Place<S> place = locate<S>(fields.axes[a], S::load(z + a * grid_tile));
-      fraction[a] = place.fraction;
-      at += place.cell * typename S::Integer(a + 1 < d ? layout.stride[a] : c);
+      const Cell<S> found = find_cell<S>(fields.axes[a], S::load(z + a * grid_tile));
+      fraction[a] = found.fraction;
+      at += found.node * typename S::Integer(a + 1 < d ? layout.stride[a] : c);
     }
     return at;
   }

@@ -22,7 +22,8 @@ struct Piece {
   typedef T Value __attribute__((vector_size(16)));
 };
 
-// Of each pair of pieces of a and b, the lower or upper halves with their units of `unit` numbers alternating.
+// Of each pair of pieces of a and b, the lower or upper halves with their units of `unit` numbers alternating: where
+// the number of a lane comes from, the lanes of b counted after those of a.
 template <class T, int unit, bool upper>
 constexpr int interleaved(int lane) {
   constexpr int lanes = pieces * piece<T>;
@@ -30,27 +31,33 @@ constexpr int interleaved(int lane) {
   return lane - p + (upper ? piece<T> / 2 : 0) + block / 2 * unit + p % unit + (block % 2 == 0 ? 0 : lanes);
 }
 
-template <class T, int unit, bool upper, class Value, std::size_t... lane>
-SYMFLOW_HD Value interleave(Value a, Value b, std::index_sequence<lane...>) {
-  return __builtin_shufflevector(a, b, interleaved<T, unit, upper>(int(lane))...);
+template <class T, int unit, bool upper, class Value, int... lane>
+SYMFLOW_HD Value interleave_pieces(Value a, Value b, std::integer_sequence<int, lane...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, interleaved<T, unit, upper>(lane)...);
+#else
+  return __builtin_shuffle(a, b, typename Simd<T>::Integers{interleaved<T, unit, upper>(lane)...});
+#endif
 }
 
 // Transposes the squares of piece x piece numbers that stand above each other; its own inverse.
 template <class S>
-SYMFLOW_HD void transpose(typename S::Value (&r)[piece<typename S::Scalar>]) {
+SYMFLOW_HD void transpose_pieces(typename S::Value (&r)[piece<typename S::Scalar>]) {
   using T = typename S::Scalar;
-  constexpr auto lanes = std::make_index_sequence<std::size_t(S::lanes)>();
+  constexpr auto lanes = std::make_integer_sequence<int, S::lanes>();
   if constexpr (piece<T> == 2) {
     const auto a = r[0], b = r[1];
-    r[0] = interleave<T, 1, false>(a, b, lanes);
-    r[1] = interleave<T, 1, true>(a, b, lanes);
+    r[0] = interleave_pieces<T, 1, false>(a, b, lanes);
+    r[1] = interleave_pieces<T, 1, true>(a, b, lanes);
   } else {
-    const auto a = interleave<T, 1, false>(r[0], r[1], lanes), b = interleave<T, 1, true>(r[0], r[1], lanes);
-    const auto c = interleave<T, 1, false>(r[2], r[3], lanes), d = interleave<T, 1, true>(r[2], r[3], lanes);
-    r[0] = interleave<T, 2, false>(a, c, lanes);
-    r[1] = interleave<T, 2, true>(a, c, lanes);
-    r[2] = interleave<T, 2, false>(b, d, lanes);
-    r[3] = interleave<T, 2, true>(b, d, lanes);
+    const auto a = interleave_pieces<T, 1, false>(r[0], r[1], lanes),
+               b = interleave_pieces<T, 1, true>(r[0], r[1], lanes);
+    const auto c = interleave_pieces<T, 1, false>(r[2], r[3], lanes),
+               d = interleave_pieces<T, 1, true>(r[2], r[3], lanes);
+    r[0] = interleave_pieces<T, 2, false>(a, c, lanes);
+    r[1] = interleave_pieces<T, 2, true>(a, c, lanes);
+    r[2] = interleave_pieces<T, 2, false>(b, d, lanes);
+    r[3] = interleave_pieces<T, 2, true>(b, d, lanes);
   }
 }
 
@@ -82,7 +89,7 @@ SYMFLOW_HD void gather(const typename S::Scalar* from, const typename S::Integer
   constexpr int n = piece<typename S::Scalar>;
   SYMFLOW_UNROLL
   for (int r = 0; r < n; ++r) out[r] = load_pieces<S>(from, at + r, n);
-  transpose<S>(out);
+  transpose_pieces<S>(out);
 }
 
 // to[at[lane] + w] += in[w] for the first `lanes` lanes, one lane after the other.
@@ -92,7 +99,7 @@ SYMFLOW_HD void scatter_add(typename S::Scalar* to, const typename S::Integer* a
   using T = typename S::Scalar;
   using Part = typename Piece<T>::Value;
   constexpr int n = piece<T>;
-  transpose<S>(in);
+  transpose_pieces<S>(in);
   T lines[n][S::lanes];
   for (int r = 0; r < n; ++r) S::store(lines[r], in[r]);
   for (int lane = 0; lane < lanes; ++lane) {
