@@ -37,6 +37,7 @@ GridFlowProblem<T> problem_of(const GridFlowArguments<T>& arguments) {
 template <class T>
 struct Workers {
   Buffer<T> memory;
+  Buffer<double> grad_weights;
   std::vector<GridWorker<T>> each;
 
   Workers(const GridFlowProblem<T>& f, Index table, int count) {
@@ -44,9 +45,11 @@ struct Workers {
     const Index sizes[3] = {rounded_up(table, alignment), rounded_up(edges, alignment), rounded_up(field, alignment)};
     const Index size = sizes[0] + sizes[1] + sizes[2];
     memory = zeros<T>(count * size);
+    const Index weights = rounded_up(f.fields.generators, alignment);
+    grad_weights = zeros<double>(count * weights);
     for (int i = 0; i < count; ++i) {
       T* base = memory.get() + i * size;
-      each.push_back({-1, base, base + sizes[0], base + sizes[0] + sizes[1]});
+      each.push_back({-1, base, base + sizes[0], base + sizes[0] + sizes[1], grad_weights.get() + i * weights});
     }
   }
 };
@@ -62,18 +65,16 @@ struct Totals {
         values(zeros<double>(table_gradients ? f.generators * f.size() : 0)),
         weights(zeros<double>(table_gradients ? f.rows * f.generators : 0)) {}
 
-  // V = sum_k w_k V_k: the gradient of V_k is w_k times that of V, and that of w_k their inner product with V_k.
-  void add_chunk(Index row, const T* grad_field) {
+  // V = sum_k w_k V_k: the gradient of V_k is w_k times that of V.
+  void add_chunk(Index row, const GridWorker<T>& worker) {
     const Index size = fields.size();
     for (Index k = 0; k < fields.generators; ++k) {
-      const T* field = fields.values + k * size;
-      double inner = 0;
-      for (Index i = 0; i < size; ++i) inner += double(grad_field[i]) * double(field[i]);
-      weights[std::size_t(row * fields.generators + k)] += inner;
-      const double weight = double(fields.weights[row * fields.generators + k]);
+      const std::size_t place = std::size_t(row * fields.generators + k);
+      weights[place] += worker.grad_weights[k];
+      const double weight = double(fields.weights[place]);
       if (weight == 0) continue;
       double* sums = values.get() + k * size;
-      for (Index i = 0; i < size; ++i) sums[i] += weight * double(grad_field[i]);
+      for (Index i = 0; i < size; ++i) sums[i] += weight * double(worker.grad_field[i]);
     }
   }
 
@@ -121,7 +122,7 @@ void grid_flow_backward(const GridFlowArguments<T>& arguments, const Parallel& p
       GridWorker<T>& w = workers.each[std::size_t(worker)];
       kernel.backward_chunk(f, chunk, w);
       turns.take(chunk, [&] {
-        if (f.table_gradients) totals.add_chunk(chunk / f.chunks_per_row, w.grad_field);
+        if (f.table_gradients) totals.add_chunk(chunk / f.chunks_per_row, w);
       });
     });
   }

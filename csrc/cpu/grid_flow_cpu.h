@@ -71,7 +71,9 @@ struct GridWorker {
   std::int64_t row;  // of the table, -1 before the first
   T* table;
   T* grad_edges;  // twice as long
-  T* grad_field;  // [n_1, ..., n_d, d], the gradient of sum_k w_k V_k that a chunk brings
+  // What a chunk brings:
+  T* grad_field;         // [n_1, ..., n_d, d], the gradient of sum_k w_k V_k
+  double* grad_weights;  // [K]
 };
 
 template <class T>

@@ -104,7 +104,13 @@ void backward_chunk(const GridFlowProblem<T>& f, Index chunk, GridWorker<T>& wor
         });
     points.store(x.grad, f.grad_start);
   });
-  if (f.table_gradients) collect<T, d>(f.fields, worker.grad_edges, worker.grad_field);
+  if (f.table_gradients) {
+    collect<T, d>(f.fields, worker.grad_edges, worker.grad_field);
+    const Index size = f.fields.size();
+    for (Index k = 0; k < f.fields.generators; ++k) {
+      worker.grad_weights[k] = inner_product(worker.grad_field, f.fields.values + k * size, size);
+    }
+  }
 }
 
 template <class T, int d>

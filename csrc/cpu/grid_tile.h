@@ -87,11 +87,32 @@ void collect(const GridFields<T>& fields, const T* grad_edges, T* grad_field) {
   });
 }
 
+// In double, in a fixed order.
+template <class T>
+double inner_product(const T* a, const T* b, Index count) {
+  constexpr int ways = 16;
+  double sums[ways] = {};
+  Index i = 0;
+  for (; i + ways <= count; i += ways) {
+    for (int way = 0; way < ways; ++way) sums[way] += double(a[i + way]) * double(b[i + way]);
+  }
+  for (; i < count; ++i) sums[0] += double(a[i]) * double(b[i]);
+  double sum = 0;
+  for (const double way : sums) sum += way;
+  return sum;
+}
+
+// Where the points of a tile lie: the places of their cells in the table, and how far into them.
+template <class T, int d>
+struct GridPlaces {
+  typename Simd<T>::Integer at[grid_tile];
+  T fraction[d][grid_tile];
+};
+
 // What an evaluation leaves behind for its adjoint, and its velocity.
 template <class T, int d>
 struct GridStage {
-  typename Simd<T>::Integer at[grid_tile];
-  T fraction[d][grid_tile];
+  GridPlaces<T, d> places;
   T slope[d][d][grid_tile];  // d V_j / d z_a at [a][j]
   T velocity[d][grid_tile];
 };
@@ -109,16 +130,18 @@ struct GridTile {
 
   explicit GridTile(const GridFields<T>& g) : fields(g), layout(g) {}
 
-  // The cells of a register of points: their place in the table, and the fractions.
-  SYMFLOW_HD Integers find(const T* z, Value (&fraction)[d]) const {
-    Integers at = {};
-    SYMFLOW_UNROLL
-    for (int a = 0; a < d; ++a) {
-      const Cell<S> found = find_cell<S>(fields.axes[a], S::load(z + a * grid_tile));
-      fraction[a] = found.fraction;
-      at += found.node * typename S::Integer(a + 1 < d ? layout.stride[a] : c);
+  // For all points before any is looked up: the places pass through memory, from vectors to addresses.
+  void find(Index end, const T* z, GridPlaces<T, d>& places) const {
+    for (Index p = 0; p < end; p += S::lanes) {
+      Integers at = {};
+      SYMFLOW_UNROLL
+      for (int a = 0; a < d; ++a) {
+        const Cell<S> cell = find_cell<S>(fields.axes[a], S::load(z + a * grid_tile + p));
+        S::store(places.fraction[a] + p, cell.fraction);
+        at += cell.node * typename S::Integer(a + 1 < d ? layout.stride[a] : c);
+      }
+      __builtin_memcpy(places.at + p, &at, sizeof at);
     }
-    return at;
   }
 
   // From the first node of an edge: the place of a corner relative to that of its cell.
@@ -129,15 +152,16 @@ struct GridTile {
   }
 
   template <bool with_slopes>
-  SYMFLOW_HD Multilinear<S, d> vectors(const T* table, const typename S::Integer* at,
-                                       const Value (&fraction)[d]) const {
+  SYMFLOW_HD Multilinear<S, d> vectors(const T* table, const GridPlaces<T, d>& places, Index p) const {
+    Value fraction[d];
+    for (int a = 0; a < d; ++a) fraction[a] = S::load(places.fraction[a] + p);
     return interpolate<S, d, with_slopes>(fraction,
                                           [&](int corner, Value(&low)[d], Value(&high)[d]) SYMFLOW_INLINE_LAMBDA {
                                             const T* from = table + offset(corner);
                                             Value ends[edge_pieces][piece<T>];
                                             SYMFLOW_UNROLL
                                             for (int i = 0; i < edge_pieces; ++i)
-                                              gather<S>(from + i * piece<T>, at, ends[i]);
+                                              gather<S>(from + i * piece<T>, places.at + p, ends[i]);
                                             SYMFLOW_UNROLL
                                             for (int j = 0; j < d; ++j) {
                                               low[j] = ends[j / piece<T>][j % piece<T>];
@@ -148,25 +172,20 @@ struct GridTile {
 
   // velocity = V(z) for the columns z.
   void evaluate(const T* table, Index end, const T* z, T* velocity) const {
+    GridPlaces<T, d> places;
+    find(end, z, places);
     for (Index p = 0; p < end; p += S::lanes) {
-      Value fraction[d];
-      alignas(64) typename S::Integer at[S::lanes];
-      const Integers place = find(z + p, fraction);
-      __builtin_memcpy(at, &place, sizeof place);
-      const auto v = vectors<false>(table, at, fraction);
+      const auto v = vectors<false>(table, places, p);
       for (int j = 0; j < d; ++j) S::store(velocity + j * grid_tile + p, v.value[j]);
     }
   }
 
   // The same, and what the adjoint needs.
   void evaluate(const T* table, Index end, const T* z, GridStage<T, d>& stage) const {
+    find(end, z, stage.places);
     for (Index p = 0; p < end; p += S::lanes) {
-      Value fraction[d];
-      const Integers place = find(z + p, fraction);
-      __builtin_memcpy(stage.at + p, &place, sizeof place);
-      const auto v = vectors<true>(table, stage.at + p, fraction);
+      const auto v = vectors<true>(table, stage.places, p);
       for (int a = 0; a < d; ++a) {
-        S::store(stage.fraction[a] + p, fraction[a]);
         const auto rate = S::set(fields.axes[a].rate);
         for (int j = 0; j < d; ++j) S::store(stage.slope[a][j] + p, rate * v.slope[a][j]);
       }
@@ -193,11 +212,11 @@ struct GridTile {
       const int lanes = int(count - p < S::lanes ? count - p : S::lanes);
       Value fraction[d], vector[d];
       for (int a = 0; a < d; ++a) {
-        fraction[a] = S::load(stage.fraction[a] + p);
+        fraction[a] = S::load(stage.places.fraction[a] + p);
         vector[a] = S::load(grad_velocity + a * grid_tile + p);
       }
       typename S::Integer at[S::lanes];
-      for (int lane = 0; lane < S::lanes; ++lane) at[lane] = 2 * stage.at[p + lane];
+      for (int lane = 0; lane < S::lanes; ++lane) at[lane] = 2 * stage.places.at[p + lane];
       share_out<S, d>(fraction, vector, [&](int corner, Value(&low)[d], Value(&high)[d]) SYMFLOW_INLINE_LAMBDA {
         Value ends[edge_pieces][piece<T>] = {};
         for (int j = 0; j < d; ++j) {
