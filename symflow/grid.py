@@ -51,7 +51,7 @@ class Table:
             moves = self._rate(axis) * (torch.ones_like(s) if self._periodic(axis) else (s >= 0) & (s < count - 1))
             rows = [s - cell, *(moves * points.coefficients[1:, ..., axis])]
             fractions.append(Series(points.truncation, torch.stack(rows)))
-        total = 0.0
+        total = points.coefficients.new_zeros(())
         for corner, share in self._corners([cell for _, cell in places], fractions):
             total = total + share.coefficients[..., None, None] * corner
         return Series(points.truncation, total)
@@ -173,8 +173,7 @@ class GridField(nn.Module):
         sizes = tuple(sizes)
         if len(sizes) != coordinates.dimension or min(sizes) < 1:
             raise ValueError(f"`sizes` must be {coordinates.dimension} numbers of nodes, at least 1, got {sizes}")
-        like = next(field.parameters(), None) if isinstance(field, nn.Module) else None
-        like = torch.zeros(()) if like is None else like
+        like: Tensor = next(field.parameters()) if isinstance(field, nn.Module) else torch.zeros(())
         axes = []
         for size, low, high, period in zip(sizes, lower, upper, coordinates.periods, strict=True):
             spacing = (high - low) / max(size - (period is None), 1)
