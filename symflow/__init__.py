@@ -6,6 +6,7 @@ Fields and flows work in normalised units; `Coordinates` converts. Domains are i
 from importlib.metadata import version as _version
 
 from symflow._flow import flow as flow
+from symflow._flow_warp import flow_warp as flow_warp
 from symflow._jet_flow import jet_flow as jet_flow
 from symflow._warp import warp as warp
 from symflow.coordinates import Coordinates as Coordinates

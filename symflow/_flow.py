@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from symflow import _ext
 from symflow.fields import Field, Network, NeuralField
-from symflow.grid import GridField
+from symflow.grid import GridField, Table
 from symflow.ops.flow import KERNEL_DIMENSIONS, KERNEL_DTYPES, flow_kernel, flow_ref
 from symflow.ops.grid_flow import grid_flow_kernel
 
@@ -66,7 +66,7 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
         raise ValueError(f"`method` must be one of {', '.join(('rk4', *ADAPTIVE))}, got {method!r}")
     if method != "rk4":
         return _adaptive(field, points, weights, method)
-    if _has_kernel(field, points):
+    if has_kernel(field, points):
         periods = field.coordinates.normalised_periods
         if isinstance(field, GridField):
             return grid_flow_kernel(points, weights, field.values, field.lower, field.upper, periods, steps)
@@ -74,14 +74,15 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
     return flow_ref(field, points, weights, steps)
 
 
-def _has_kernel(field: Field, points: Tensor) -> TypeGuard[NeuralField | GridField]:
+def has_kernel(field: Field, tensor: Tensor) -> TypeGuard[NeuralField | GridField]:
+    """Whether the compiled kernels move points in this field that are of the tensor's type and device."""
     # A subclass may compute something else.
     return (
         type(field).__call__ is nn.Module.__call__
         and getattr(type(field), "forward", None) in (NeuralField.forward, GridField.forward)
-        and points.device.type == "cpu"
-        and points.dtype in KERNEL_DTYPES
-        and points.shape[2] <= KERNEL_DIMENSIONS
+        and tensor.device.type == "cpu"
+        and tensor.dtype in KERNEL_DTYPES
+        and field.coordinates.dimension <= KERNEL_DIMENSIONS
         and _ext.built
     )
 
@@ -90,10 +91,7 @@ def check_arguments(
     field: Field, name: str, points: Tensor, leading: tuple[int, ...], weights: Tensor, steps: int
 ) -> None:
     """What every flow asks of its arguments. ``points [*leading, B, N, d]`` are called ``name`` in the messages."""
-    for label, tensor in ((name, points), ("weights", weights)):
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise TypeError(f"`{label}` must be a floating-point tensor, got {got}")
+    check_floating_point(**{name: points, "weights": weights})
     d, generators = field.coordinates.dimension, field.generators
     axes = len(leading)
     if points.dim() != axes + 3 or points.shape[:axes] != leading or points.shape[-1] != d:
@@ -102,17 +100,35 @@ def check_arguments(
     rows = points.shape[axes]
     if weights.dim() != 2 or weights.shape != (rows, generators):
         raise ValueError(f"`weights` must have shape [B, K] = [{rows}, {generators}], got {list(weights.shape)}")
+    check_alike(field, name, points, weights)
+    check_steps(steps)
+
+
+def check_floating_point(**tensors: Tensor) -> None:
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise TypeError(f"`{name}` must be a floating-point tensor, got {got}")
+
+
+def check_alike(field: Field, name: str, first: Tensor, weights: Tensor) -> None:
+    """The weights and the field's own tensors must have the dtype and device of the first one, called ``name``."""
     like = [("weights", weights)]
     if isinstance(field, nn.Module):
         like += [(f"field.{label}", parameter) for label, parameter in field.named_parameters()]
     if isinstance(field, Network):
         like += [(f"field.layers[{i}]", layer) for i, layer in enumerate(field.layers)]
+    if isinstance(field, Table):
+        like += [("field.values", field.values)]
     for label, tensor in like:
-        if tensor.dtype != points.dtype or tensor.device != points.device:
+        if tensor.dtype != first.dtype or tensor.device != first.device:
             raise ValueError(
-                f"`{name}` and `{label}` must have one dtype and device, got {points.dtype} on {points.device} and "
+                f"`{name}` and `{label}` must have one dtype and device, got {first.dtype} on {first.device} and "
                 f"{tensor.dtype} on {tensor.device}"
             )
+
+
+def check_steps(steps: int) -> None:
     if isinstance(steps, bool) or not isinstance(steps, int):
         raise TypeError(f"`steps` must be an integer, got {type(steps).__name__}")
     if steps < 1:

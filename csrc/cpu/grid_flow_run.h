@@ -44,6 +44,8 @@ struct GridWorkers {
   Buffer<double> grad_weights;
   std::vector<GridWorker<T>> each;
 
+  GridWorkers() = default;
+
   GridWorkers(const GridFlowProblem<T>& f, int count) {
     const Index table = selected_grid_flow<T>(f.fields.dimension).table_size(f.fields);
     const Index edges = f.table_gradients ? 2 * table : 0, field = f.table_gradients ? f.fields.size() : 0;
