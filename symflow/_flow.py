@@ -11,7 +11,7 @@ from symflow import _ext
 from symflow.fields import Field, Network, NeuralField
 from symflow.grid import GridField, Table
 from symflow.ops.flow import KERNEL_DIMENSIONS, KERNEL_DTYPES, flow_kernel, flow_ref
-from symflow.ops.grid_flow import grid_flow_kernel
+from symflow.ops.grid_flow import CUDA_DIMENSIONS, grid_flow_kernel
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 """Methods of torchdiffeq that choose their own steps; its fehlberg2 misses its tolerance a hundredfold."""
@@ -77,14 +77,18 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
 def has_kernel(field: Field, tensor: Tensor) -> TypeGuard[NeuralField | GridField]:
     """Whether the compiled kernels move points in this field that are of the tensor's type and device."""
     # A subclass may compute something else.
-    return (
-        type(field).__call__ is nn.Module.__call__
-        and getattr(type(field), "forward", None) in (NeuralField.forward, GridField.forward)
-        and tensor.device.type == "cpu"
-        and tensor.dtype in KERNEL_DTYPES
-        and field.coordinates.dimension <= KERNEL_DIMENSIONS
-        and _ext.built
-    )
+    ours = type(field).__call__ is nn.Module.__call__ and getattr(type(field), "forward", None) in _KERNEL_DIMENSIONS
+    if not ours or not _ext.built or tensor.dtype not in KERNEL_DTYPES:
+        return False
+    most = _KERNEL_DIMENSIONS[type(field).forward].get(tensor.device.type, 0)
+    return field.coordinates.dimension <= most
+
+
+_KERNEL_DIMENSIONS = {
+    NeuralField.forward: {"cpu": KERNEL_DIMENSIONS},
+    GridField.forward: {"cpu": KERNEL_DIMENSIONS, **({"cuda": CUDA_DIMENSIONS} if _ext.cuda else {})},
+}
+"""The most coordinates that the kernels of a field take, by device."""
 
 
 def check_arguments(

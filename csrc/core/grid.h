@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include "elementary.h"
-#include "grid_axis.h"
+#include "grid_fields.h"
 #include "hd.h"
 
 namespace symflow {

@@ -7,30 +7,11 @@
 #include <cstdint>
 #include <utility>
 
-#include "../core/grid_axis.h"
-#include "../core/hd.h"
+#include "../core/grid_fields.h"
 #include "isa.h"
 #include "parallel.h"
 
 namespace symflow {
-
-constexpr int max_grid_dimension = 4;
-
-// K vector fields on a grid, and the rows of weights that combine them.
-template <class T>
-struct GridFields {
-  std::int64_t dimension, generators, rows;  // d K B
-  GridAxis<T> axes[max_grid_dimension];
-  const T* values;   // [K, n_1, ..., n_d, d]
-  const T* weights;  // [B, K]
-
-  // Numbers in one field.
-  SYMFLOW_HD std::int64_t size() const {
-    std::int64_t product = dimension;
-    for (int a = 0; a < dimension; ++a) product *= axes[a].nodes;
-    return product;
-  }
-};
 
 // What the caller gives. All arrays are contiguous, row-major.
 template <class T>

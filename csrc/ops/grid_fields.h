@@ -1,11 +1,11 @@
-// From tensors to the vector fields on a grid that cpu/grid_flow_cpu.h describes.
+// From tensors to the vector fields on a grid of core/grid_fields.h, on any device.
 #pragma once
 
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "../cpu/grid_flow_cpu.h"
+#include "../core/grid_fields.h"
 #include "glue.h"
 
 namespace symflow {
@@ -28,7 +28,7 @@ GridFields<T> grid_fields(const char* op, const Tensor& weights, const Tensor& v
   g.generators = values.size(0);
   g.rows = weights.size(0);
   const ScalarType dtype = values.scalar_type();
-  check_tensor(op, "weights", weights, dtype, {g.rows, g.generators});
+  check_tensor(op, "weights", weights, dtype, {g.rows, g.generators}, device);
   std::vector<std::int64_t> shape = {g.generators};
   std::int64_t places = 8;  // of a vector in each of the tables that the kernels index by 32 bits
   for (std::int64_t a = 0; a < d; ++a) {
@@ -46,7 +46,7 @@ GridFields<T> grid_fields(const char* op, const Tensor& weights, const Tensor& v
     axis.last = axis.periodic ? std::nextafter(T(axis.nodes + 1), T(0)) : T(axis.nodes);
   }
   shape.push_back(d);
-  check_tensor(op, "values", values, dtype, shape);
+  check_tensor(op, "values", values, dtype, shape, device);
   g.values = read<T>(values);
   g.weights = read<T>(weights);
   return g;

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <vector>
 
+#include "../cpu/grid_flow_cpu.h"
 #include "grid_fields.h"
 
 namespace symflow {

@@ -18,6 +18,9 @@ from symflow.ops._registration import one_by_one
 from symflow.ops.flow import flow_ref
 
 
+CUDA_DIMENSIONS = 3  # d at most on a GPU
+
+
 def grid_flow_ref(field: GridField | Table, points: Tensor, weights: Tensor, steps: int = 8) -> Tensor:
     """The flow of a table in plain torch: `flow_ref` over the field, with all derivatives within the cells."""
     return flow_ref(field, points, weights, steps)
@@ -36,13 +39,13 @@ def grid_flow_kernel(
 
     The table ``sum_k weights[b, k] values[k]`` of each row is formed first, without the zero weights; then every
     point takes its steps in it. The gradients are those of the discrete flow, exact to rounding; on a node they take
-    the cell above. Stores the state at each step, ``steps N d`` numbers per row, and one table per thread. A point's
-    end point and gradient have the same bits in any batch, and all results have the same bits for any number of
-    threads.
+    the cell above. Stores the state at each step, ``steps N d`` numbers per row, and one table per thread, on a GPU
+    one per row. A point's end point and gradient have the same bits in any batch, and all results have the same bits
+    for any number of threads.
 
     Args:
-        points: ``[B, N, d]``, ``d <= 4``, float32 or float64, on the CPU.
-        weights: ``[B, K]`` of the same dtype.
+        points: ``[B, N, d]``, float32 or float64, ``d <= 4`` on the CPU and ``d <= 3`` on a GPU.
+        weights: ``[B, K]`` of the same dtype and device.
         values: ``[K, n_1, ..., n_d, d]``, as in `GridField`.
         lower: the first node of each axis, normalised.
         upper: the last node of each axis, or its end where it is periodic.
