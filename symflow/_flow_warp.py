@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from symflow._flow import check_alike, check_floating_point, check_steps, has_kernel
+from symflow._flow import check_alike, check_floating_point, check_steps, flow, has_kernel
+from symflow._warp import warp
 from symflow.fields import Field
-from symflow.ops.flow_warp import flow_warp_kernel, flow_warp_ref
+from symflow.ops.flow_warp import flow_warp_kernel, pixel_points
 from symflow.ops.warp import LONGEST_SIDE, PADDINGS
 
 
@@ -25,8 +26,8 @@ def flow_warp(field: Field, images: Tensor, weights: Tensor, *, steps: int = 8, 
     coordinates nor states: a thread moves a piece of the pixels and samples there. They have first derivatives by
     reverse mode, the exact ones of the discrete flow and of the interpolation, for images, weights and the field's
     parameters; those of the images take the memory of the coordinates while they are computed. All results have the
-    same bits for any number of threads, and an image's do not depend on the others. Anything else runs in
-    `symflow.ops.flow_warp_ref`, in plain torch.
+    same bits for any number of threads, and an image's do not depend on the others. Anything else, on a
+    GPU too, is the composition of `symflow.flow` and `symflow.warp`, with its derivatives.
 
     Args:
         field: K vector fields on R^2.
@@ -54,11 +55,12 @@ def flow_warp(field: Field, images: Tensor, weights: Tensor, *, steps: int = 8, 
     [[2.0, 3.0, 0.0], [0.0, 1.0, 2.0]]
     """
     _check(field, images, weights, steps, padding)
-    if weights.dim() == 2:
-        weights = weights[None]
-    if has_kernel(field, images):
-        return flow_warp_kernel(field, images, weights, steps, padding)
-    return flow_warp_ref(field, images, weights, steps, padding)
+    sets = weights[None] if weights.dim() == 2 else weights
+    if images.device.type == "cpu" and has_kernel(field, images):
+        return flow_warp_kernel(field, images, sets, steps, padding)
+    points, rows = pixel_points(*images.shape[2:], like=images), sets.flatten(0, 1)
+    ends = flow(field, points.view(1, -1, 2).expand(len(rows), -1, -1), rows, steps=steps)
+    return warp(images, ends.view(*weights.shape[:-1], *points.shape), padding=padding)
 
 
 def _check(field: Field, images: Tensor, weights: Tensor, steps: int, padding: str) -> None:

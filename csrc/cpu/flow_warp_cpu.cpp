@@ -154,14 +154,33 @@ class GridMover {
   Buffer<T> grad_start_;
 };
 
-// body(task of the warp, its first point within the piece) for the parts of a piece, and the groups of planes.
+// The planes of a set are one unit, moved for at once, unless they do not fit a wave.
+template <class T>
+WarpProblem<T> problem_of(const WarpArguments<T>& arguments) {
+  return warp_problem(arguments, std::max(arguments.images * arguments.channels, Index(1)), wave_bytes);
+}
+
+// Calls work(unit, task of the mover, in_turn, worker) for all pieces of each unit's set, wave by wave. What is done by
+// in_turn(add) is done in the order of the calls.
+template <class T, class Mover, class Work>
+void for_each_piece(WarpProblem<T>& f, Mover& mover, const Parallel& parallel, const T* images, const Work& work) {
+  in_waves(f, parallel, images, static_cast<const T*>(nullptr), [&](Index first_unit, Index last_unit) {
+    const Index each = mover.tasks() / f.sets;
+    const Index tasks = (last_unit - first_unit) * each;
+    Turns turns;
+    for_each_tile(tasks, int(std::min<Index>(tasks, mover.workers)), parallel, [&](Index index, int worker) {
+      const Index unit = first_unit + index / each, task = unit / f.units * each + index % each;
+      work(unit, task, [&](const auto& add) { turns.take(index, add); }, worker);
+    });
+  });
+}
+
+// body(task of the warp, its first point within the piece) for the parts of a piece.
 template <class T, class Body>
-void for_each_part(const WarpProblem<T>& f, const Piece& piece, const Body& body) {
+void for_each_part(const WarpProblem<T>& f, Index unit, const Piece& piece, const Body& body) {
   for (Index at = 0; at < piece.count; at += warp_chunk) {
     const Index count = std::min(piece.count - at, warp_chunk);
-    for (Index group = 0; group < f.groups; ++group) {
-      body(WarpTask{piece.row / f.grids, piece.row % f.grids, piece.first + at, count, group}, at);
-    }
+    body(WarpTask{unit / f.units, unit % f.units, piece.row % f.grids, piece.first + at, count}, at);
   }
 }
 
@@ -174,59 +193,57 @@ template <class T, class Mover>
 void sample_moved(const WarpArguments<T>& arguments, Mover& mover, const Parallel& parallel, const T* points,
                   const T* images, T* out) {
   const WarpKernels<T>& kernel = selected_warp<T>();
-  WarpProblem<T> f = warp_problem(arguments);
-  const Buffer<T> packed_images = packed(f, parallel, images);
-  f.p = packed_images.get();
+  WarpProblem<T> f = problem_of(arguments);
   f.out = out;
   const Index scratch = rounded_up(2 * mover.longest(), alignment);
   const Buffer<T> memory = allocate<T>(mover.workers * scratch);
-  for_each_tile(mover.tasks(), mover.workers, parallel, [&](Index index, int worker) {
+  for_each_piece(f, mover, parallel, images, [&](Index unit, Index index, const auto&, int worker) {
     const Piece piece = mover.piece(index);
     T* ends = memory.get() + worker * scratch;
     mover.move(piece, worker, points + 2 * piece.first, nullptr, ends);
-    for_each_part(f, piece, [&](const WarpTask& task, Index at) { kernel.sample(f, task, ends + 2 * at, nullptr); });
+    for_each_part(f, unit, piece,
+                  [&](const WarpTask& task, Index at) { kernel.sample(f, task, ends + 2 * at, nullptr); });
   });
 }
 
-// Writes the end points where there is room for them and, if `pulls`, takes the gradient of the images to the field.
+// Takes the gradient of the images to weights and field. Where a set has several units, each is taken by itself: the
+// adjoint is linear.
 template <class T, class Mover, class Totals>
-void pull_back_moved(const WarpArguments<T>& arguments, Mover& mover, Totals& totals, bool pulls,
-                     const Parallel& parallel, const T* points, const T* images, const T* grad, T* all_ends) {
+void pull_back_moved(const WarpArguments<T>& arguments, Mover& mover, Totals& totals, const Parallel& parallel,
+                     const T* points, const T* images, const T* grad) {
   const WarpKernels<T>& kernel = selected_warp<T>();
-  WarpProblem<T> f = warp_problem(arguments);
-  const Buffer<T> packed_images = packed(f, parallel, pulls ? images : nullptr);
-  f.p = packed_images.get();
+  WarpProblem<T> f = problem_of(arguments);
   f.grad = grad;
-  const Index length = 2 * mover.longest(), states = pulls ? mover.steps() * length : 0;
-  const Index scratch = rounded_up(2 * length + states + 2 * warp_chunk, alignment);
+  const Index length = 2 * mover.longest(), scratch = rounded_up((2 + mover.steps()) * length, alignment);
   const Buffer<T> memory = allocate<T>(mover.workers * scratch);
-  Turns turns;
-  for_each_tile(mover.tasks(), mover.workers, parallel, [&](Index index, int worker) {
+  for_each_piece(f, mover, parallel, images, [&](Index unit, Index index, const auto& in_turn, int worker) {
     const Piece piece = mover.piece(index);
     T* ends = memory.get() + worker * scratch;
-    T *grad_ends = ends + length, *saved = grad_ends + length, *of_group = saved + states;
-    mover.move(piece, worker, points + 2 * piece.first, pulls ? saved : nullptr, ends);
-    if (all_ends != nullptr) {
-      std::copy_n(ends, 2 * piece.count, all_ends + 2 * (piece.row * f.points + piece.first));
-    }
-    if (!pulls) return;
-    std::fill_n(grad_ends, 2 * piece.count, T(0));
-    for_each_part(f, piece, [&](const WarpTask& task, Index at) {
-      kernel.grid_gradient(f, task, ends + 2 * at, nullptr, of_group);
-      for (Index i = 0; i < 2 * task.count; ++i) grad_ends[2 * at + i] += of_group[i];
+    T *grad_ends = ends + length, *states = grad_ends + length;
+    mover.move(piece, worker, points + 2 * piece.first, states, ends);
+    for_each_part(f, unit, piece, [&](const WarpTask& task, Index at) {
+      kernel.grid_gradient(f, task, ends + 2 * at, nullptr, grad_ends + 2 * at);
     });
-    mover.pull_back(piece, worker, saved, grad_ends);
-    turns.take(index, [&] { mover.add(index, worker, totals); });
+    mover.pull_back(piece, worker, states, grad_ends);
+    in_turn([&] { mover.add(index, worker, totals); });
+  });
+}
+
+// Writes the end points [S, G, P, 2].
+template <class T, class Mover>
+void move_all(Mover& mover, const Parallel& parallel, const T* points, Index row_points, T* ends) {
+  for_each_tile(mover.tasks(), mover.workers, parallel, [&](Index index, int worker) {
+    const Piece piece = mover.piece(index);
+    mover.move(piece, worker, points + 2 * piece.first, nullptr, ends + 2 * (piece.row * row_points + piece.first));
   });
 }
 
 template <class T, class Mover, class Totals>
 void backward(WarpArguments<T> arguments, Mover& mover, Totals& totals, bool pulls, const Parallel& parallel,
               const T* points, const T* images, const T* grad, const FlowWarpGradients<T>& wanted) {
-  if (!empty(arguments)) {
-    pull_back_moved(arguments, mover, totals, pulls, parallel, points, images, grad, wanted.ends);
-  }
+  if (pulls && !empty(arguments)) pull_back_moved(arguments, mover, totals, parallel, points, images, grad);
   if (wanted.images != nullptr) {
+    if (!empty(arguments)) move_all(mover, parallel, points, arguments.points, wanted.ends);
     arguments.grid = wanted.ends;
     warp_image_gradient(arguments, parallel, grad, wanted.images);
   }

@@ -30,8 +30,9 @@ FlowWarpShapes flow_warp_shapes(const char* op, const Tensor& images, const Tens
   const std::int64_t S = weights.size(0), G = weights.size(1);
   STD_TORCH_CHECK(S == 1 || S == B, op, ": `weights` must have one set for all images or one for each of ", B, ", got ",
                   S);
-  STD_TORCH_CHECK(H >= 1 && W >= 1 && H <= longest_side && W <= longest_side && H * W < (std::int64_t(1) << 31), op,
-                  ": images must have sides of 1 to ", longest_side, " and fewer than 2^31 pixels");
+  STD_TORCH_CHECK(
+      H >= 1 && W >= 1 && H <= longest_side && W <= longest_side && (H + 3) * (W + 1) < (std::int64_t(1) << 31), op,
+      ": images must have sides of 1 to ", longest_side, " and fewer than 2^31 pixels");
   const FlowWarpShapes all = {{B, C, H, W}, {B, G, C, points.size(0), points.size(1)}, S, S * G};
   check_tensor(op, "images", images, images.scalar_type(), all.images);
   check_tensor(op, "points", points, images.scalar_type(), {points.size(0), points.size(1), 2});

@@ -14,7 +14,8 @@ namespace symflow {
 // upper[a] or, where periods[a] > 0, one h before it.
 template <class T>
 GridFields<T> grid_fields(const char* op, const Tensor& weights, const Tensor& values, const std::vector<double>& lower,
-                          const std::vector<double>& upper, const std::vector<double>& periods) {
+                          const std::vector<double>& upper, const std::vector<double>& periods,
+                          const torch::stable::Device& device = torch::headeronly::DeviceType::CPU) {
   const std::int64_t d = values.dim() - 2;
   STD_TORCH_CHECK(d >= 1 && d <= max_grid_dimension && values.size(d + 1) == d, op,
                   ": `values` must have shape [K, n_1, ..., n_d, d] with d from 1 to 4");

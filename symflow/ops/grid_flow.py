@@ -17,7 +17,6 @@ from symflow.grid import GridField, Table
 from symflow.ops._registration import one_by_one
 from symflow.ops.flow import flow_ref
 
-
 CUDA_DIMENSIONS = 3  # d at most on a GPU
 
 
