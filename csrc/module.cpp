@@ -53,6 +53,35 @@ STABLE_TORCH_LIBRARY(symflow, m) {
   m.def("scatter_read(Tensor grad_table, Tensor points, Tensor window) -> Tensor");
   m.def("resample_solve(Tensor moved, Tensor table, Tensor window) -> (Tensor, Tensor)");
   m.def("resample_transpose(Tensor grad, Tensor table, Tensor window, Tensor sources) -> Tensor");
+  // points [B, N, d], weights [B, K], values [K, n_1, ..., n_d, d], the box and normalised periods (0: none)
+  // -> end points [B, N, d], the points before each step [steps, B, N, d] (steps = 0 unless save_states)
+  m.def(
+      "grid_flow(Tensor points, Tensor weights, Tensor values, float[] lower, float[] upper, float[] periods, "
+      "int steps, bool save_states) -> (Tensor, Tensor)");
+  // The gradient of the end points -> those of points, weights and values; zeros where not wanted.
+  m.def(
+      "grid_flow_backward(Tensor grad, Tensor states, Tensor weights, Tensor values, float[] lower, float[] upper, "
+      "float[] periods, bool weight_gradients, bool value_gradients) -> (Tensor, Tensor, Tensor)");
+  // warp(images, flow(points)): images [B, C, H, W], points [H', W', 2], weights [1 or B, G, K], a field of two
+  // dimensions as for flow and grid_flow, padding as for warp -> [B, G, C, H', W']
+  m.def(
+      "flow_warp(Tensor images, Tensor points, Tensor weights, Tensor trunk0_weight, Tensor trunk0_bias, "
+      "Tensor trunk1_weight, Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, "
+      "Tensor out_bias, float[] periods, int steps, int padding) -> Tensor");
+  m.def(
+      "grid_flow_warp(Tensor images, Tensor points, Tensor weights, Tensor values, float[] lower, float[] upper, "
+      "float[] periods, int steps, int padding) -> Tensor");
+  // Their gradients of images, weights and field; zeros where not wanted.
+  m.def(
+      "flow_warp_backward(Tensor grad, Tensor images, Tensor points, Tensor weights, Tensor trunk0_weight, "
+      "Tensor trunk0_bias, Tensor trunk1_weight, Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, "
+      "Tensor out_weight, Tensor out_bias, float[] periods, int steps, int padding, bool image_gradient, "
+      "bool weight_gradients, bool parameter_gradients) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "grid_flow_warp_backward(Tensor grad, Tensor images, Tensor points, Tensor weights, Tensor values, "
+      "float[] lower, float[] upper, float[] periods, int steps, int padding, bool image_gradient, "
+      "bool weight_gradients, bool value_gradients) -> (Tensor, Tensor, Tensor)");
   // silu, its derivative, cos 2 pi x and sin 2 pi x as the kernels compute them, for tests. x [n].
   m.def("elementary(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)");
   // images [B, C, H, W], grid [S, G, H', W', 2] with S = 1 or B, padding (0 zeros, 1 border, 2 reflection)

@@ -149,6 +149,8 @@ struct Simd {
   SYMFLOW_HD static Value min(Value a, Value b) { return vector_min(a, b); }
   SYMFLOW_HD static Value max(Value a, Value b) { return vector_max(a, b); }
   SYMFLOW_HD static T sum(Value a) { return vector_sum(a); }
+  SYMFLOW_HD static Integers truncate(Value a) { return __builtin_convertvector(a, Integers); }
+  SYMFLOW_HD static Value whole(Integers a) { return __builtin_convertvector(a, Value); }
   // Both registers hold sums, each spread over `width` lanes; gives a's sums and then b's, each over half as many.
   template <int width>
   SYMFLOW_HD static Value fold(Value a, Value b) {

@@ -56,7 +56,6 @@ struct WarpProblem : WarpArguments<T> {
   const T* q;
   const T* grad;
   T* out;
-  T* grad_grid;  // [units, S, G, P, 2]
   T* grad_images;
 
   // Where plane `plane` of set `set` begins in [B, C, H, W] and, for one of the grids, in [B, G, C, P].
@@ -71,6 +70,11 @@ struct WarpProblem : WarpArguments<T> {
 
 constexpr std::int64_t warp_chunk = 128;  // points
 
+// Points first .. first + count (at most warp_chunk) of a grid, in the planes of a unit of its set.
+struct WarpTask {
+  std::int64_t set, unit, grid, first, count;
+};
+
 template <class T>
 struct WarpKernels {
   std::int64_t lanes;         // of a register
@@ -78,9 +82,9 @@ struct WarpKernels {
   // Rows of a block (counted through all sets) of images to their place in the wave.
   void (*pack)(const WarpProblem<T>&, std::int64_t block, std::int64_t first_row, std::int64_t last_row,
                const T* images, T* packed);
-  // Task ((set units + unit) G + grid) chunks + chunk.
-  void (*sample)(const WarpProblem<T>&, std::int64_t task);
-  void (*grid_gradient)(const WarpProblem<T>&, std::int64_t task);
+  // At the points `grid` [count, 2] of a task, wherever they lie, with velocities or null.
+  void (*sample)(const WarpProblem<T>&, const WarpTask&, const T* grid, const T* velocity);
+  void (*grid_gradient)(const WarpProblem<T>&, const WarpTask&, const T* grid, const T* velocity, T* grad_grid);
   // A block, counted through all sets; scratch of cells lanes numbers.
   void (*image_gradient)(const WarpProblem<T>&, std::int64_t block, T* scratch);
 };

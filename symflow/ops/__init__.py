@@ -2,6 +2,10 @@
 
 from symflow.ops.flow import flow_kernel as flow_kernel
 from symflow.ops.flow import flow_ref as flow_ref
+from symflow.ops.flow_warp import flow_warp_kernel as flow_warp_kernel
+from symflow.ops.flow_warp import flow_warp_ref as flow_warp_ref
+from symflow.ops.grid_flow import grid_flow_kernel as grid_flow_kernel
+from symflow.ops.grid_flow import grid_flow_ref as grid_flow_ref
 from symflow.ops.jet_flow import jet_flow_kernel as jet_flow_kernel
 from symflow.ops.jet_flow import jet_flow_ref as jet_flow_ref
 from symflow.ops.resample import resample_kernel as resample_kernel
