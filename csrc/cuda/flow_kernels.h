@@ -66,7 +66,6 @@ struct Own {
     const std::int64_t last = f.points - 1, p = first + point < last ? first + point : last;
     at = (row * f.points + p) * f.dimension + (any ? coordinate : 0);
     slot = 0;
-    periodic = false;
     period = T(0);
 #pragma unroll
     for (int j = 0; j < max_dimension; ++j) {
@@ -118,8 +117,8 @@ struct FieldOfTile {
     }
   }
 
-  // body(p, o, x, x') for all pre-activations of the first layer that a thread holds: of units o and o + 1, which are
-  // those of tile n in a Wide.
+  // body(m, half, p, o, x, x') for the pre-activations of the first layer at the places of tiles (., n) of a Wide: of
+  // point p and units o and o + 1, which a Wide has in sum[m][n][2 half] and the next.
   template <class Body>
   SYMFLOW_DEVICE void first_layer_of(int n, const Body& body) const {
     const Lane lane = this_lane();
