@@ -38,8 +38,65 @@ STABLE_TORCH_LIBRARY(symflow, m) {
       "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   // The Taylor coefficients f^(m)(x)/m!, m = 0 .. 6, of silu, for tests. x [n] -> [7, n].
   m.def("silu_taylor(Tensor x) -> Tensor");
+  // Moved points [B, N, 3] = (x, t, u), the grid, its period and first and last time -> the sums of u and of 1, each
+  // spread over the grid [B, 2, rows, columns]; and the gradient of the points from that of the sums.
+  m.def("scatter(Tensor points, int rows, int columns, float period, float first, float last) -> Tensor");
+  m.def("scatter_backward(Tensor grad, Tensor points, float period, float first, float last) -> Tensor");
+  // Moved points of a grid [B, rows, columns, 3] -> u at the sources of its nodes [B, rows, columns], and the sources
+  // [B, rows, columns, 2] as columns and rows, NaN where there is none; and the gradient of the points.
+  m.def("resample(Tensor points, float period, float first, float last) -> (Tensor, Tensor)");
+  m.def(
+      "resample_backward(Tensor grad, Tensor points, Tensor sources, float period, float first, float last) -> Tensor");
+  // The parts of these four for one trajectory that are not in Fourier space: float64, positions in cells. A table
+  // holds the rows of two or three fields on a finer grid, [rows, fields, 2 columns + 16]; window [terms, 16].
+  m.def("scatter_spread(Tensor points, Tensor window, int rows, int columns) -> Tensor");
+  m.def("scatter_read(Tensor grad_table, Tensor points, Tensor window) -> Tensor");
+  m.def("resample_solve(Tensor moved, Tensor table, Tensor window) -> (Tensor, Tensor)");
+  m.def("resample_transpose(Tensor grad, Tensor table, Tensor window, Tensor sources) -> Tensor");
+  // points [B, N, d], weights [B, K], values [K, n_1, ..., n_d, d], the box and normalised periods (0: none)
+  // -> end points [B, N, d], the points before each step [steps, B, N, d] (steps = 0 unless save_states)
+  m.def(
+      "grid_flow(Tensor points, Tensor weights, Tensor values, float[] lower, float[] upper, float[] periods, "
+      "int steps, bool save_states) -> (Tensor, Tensor)");
+  // The gradient of the end points -> those of points, weights and values; zeros where not wanted.
+  m.def(
+      "grid_flow_backward(Tensor grad, Tensor states, Tensor weights, Tensor values, float[] lower, float[] upper, "
+      "float[] periods, bool weight_gradients, bool value_gradients) -> (Tensor, Tensor, Tensor)");
+  // warp(images, flow(points)): images [B, C, H, W], points [H', W', 2], weights [1 or B, G, K], a field of two
+  // dimensions as for flow and grid_flow, padding as for warp -> [B, G, C, H', W']
+  m.def(
+      "flow_warp(Tensor images, Tensor points, Tensor weights, Tensor trunk0_weight, Tensor trunk0_bias, "
+      "Tensor trunk1_weight, Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, Tensor out_weight, "
+      "Tensor out_bias, float[] periods, int steps, int padding) -> Tensor");
+  m.def(
+      "grid_flow_warp(Tensor images, Tensor points, Tensor weights, Tensor values, float[] lower, float[] upper, "
+      "float[] periods, int steps, int padding) -> Tensor");
+  // Their gradients of images, weights and field; zeros where not wanted.
+  m.def(
+      "flow_warp_backward(Tensor grad, Tensor images, Tensor points, Tensor weights, Tensor trunk0_weight, "
+      "Tensor trunk0_bias, Tensor trunk1_weight, Tensor trunk1_bias, Tensor head_weight, Tensor head_bias, "
+      "Tensor out_weight, Tensor out_bias, float[] periods, int steps, int padding, bool image_gradient, "
+      "bool weight_gradients, bool parameter_gradients) "
+      "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "grid_flow_warp_backward(Tensor grad, Tensor images, Tensor points, Tensor weights, Tensor values, "
+      "float[] lower, float[] upper, float[] periods, int steps, int padding, bool image_gradient, "
+      "bool weight_gradients, bool value_gradients) -> (Tensor, Tensor, Tensor)");
   // silu, its derivative, cos 2 pi x and sin 2 pi x as the kernels compute them, for tests. x [n].
   m.def("elementary(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)");
+  // images [B, C, H, W], grid [S, G, H', W', 2] with S = 1 or B, padding (0 zeros, 1 border, 2 reflection)
+  // -> A images [B, G, C, H', W'], where A is the matrix of bilinear sampling at the grid
+  m.def("warp(Tensor images, Tensor grid, int padding) -> Tensor");
+  // -> A^T grad, <grad, dA images>; each is empty where not wanted.
+  m.def(
+      "warp_backward(Tensor grad, Tensor images, Tensor grid, int padding, bool image_gradient, bool grid_gradient) "
+      "-> (Tensor, Tensor)");
+  // -> A images_dot + (grid_dot . dA) images
+  m.def("warp_jvp(Tensor images, Tensor grid, Tensor? images_dot, Tensor? grid_dot, int padding) -> Tensor");
+  // -> (grid_dot . dA)^T grad, <grad, dA images_dot + (grid_dot . ddA) images>; each is empty where not wanted.
+  m.def(
+      "warp_jvp_backward(Tensor grad, Tensor images, Tensor grid, Tensor? images_dot, Tensor? grid_dot, int padding, "
+      "bool image_gradient, bool grid_gradient) -> (Tensor, Tensor)");
 }
 
 namespace {

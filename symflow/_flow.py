@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import torch
 from torch import Tensor, nn
 
 from symflow import _ext
 from symflow.fields import Field, Network, NeuralField
+from symflow.grid import GridField, Table
 from symflow.ops.flow import KERNEL_CUDA_WIDTH, KERNEL_DIMENSIONS, KERNEL_DTYPES, flow_kernel, flow_ref
+from symflow.ops.grid_flow import CUDA_DIMENSIONS, grid_flow_kernel
 
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
 """Methods of torchdiffeq that choose their own steps; its fehlberg2 misses its tolerance a hundredfold."""
@@ -25,12 +29,13 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
     Convention: points, vectors and end points are in normalised units (`Coordinates` converts). Periodic coordinates
     are not wrapped. ``B = 0`` and ``N = 0`` are allowed. Non-contiguous tensors are accepted.
 
-    ``method="rk4"`` takes ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` in
-    float32 or float64 with at most 4 coordinates, on the CPU or (compiled in, width at most 256) on a GPU, runs in the
-    compiled kernels: they store the state at each step and no activation, a point's end point and gradient have the
-    same bits in any batch and for any number of threads, and their derivatives are the exact ones of the discrete
-    flow, first order, by reverse mode. On a GPU they follow ``torch.backends.cuda.matmul.allow_tf32`` (see
-    `symflow.ops.flow_kernel`). Anything else runs in `symflow.ops.flow_ref`, the same in plain torch.
+    ``method="rk4"`` takes ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` or a
+    `GridField` in float32 or float64 with at most 4 coordinates, on the CPU or (compiled in, a network of width at
+    most 256, a grid of 2 or 3 coordinates) on a GPU, runs in the compiled kernels: they store the state at each step
+    and no activation, a point's end point and gradient have the same bits in any batch and for any number of threads,
+    and their derivatives are the exact ones of the discrete flow, first order, by reverse mode. On a GPU a network
+    follows ``torch.backends.cuda.matmul.allow_tf32`` (see `symflow.ops.flow_kernel`). Anything else runs in
+    `symflow.ops.flow_ref`, the same in plain torch.
 
     The adaptive methods are those of torchdiffeq (Chen et al., 2018), with the continuous adjoint for fields that are
     modules. They choose their own steps and do not look at ``steps``. Their relative and absolute tolerance is 1e-9
@@ -64,30 +69,41 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
         raise ValueError(f"`method` must be one of {', '.join(('rk4', *ADAPTIVE))}, got {method!r}")
     if method != "rk4":
         return _adaptive(field, points, weights, method)
-    if isinstance(field, NeuralField) and _has_kernel(field, points):
-        return flow_kernel(points, weights, field.layers, field.coordinates.normalised_periods, steps)
+    if has_kernel(field, points):
+        periods = field.coordinates.normalised_periods
+        if isinstance(field, GridField):
+            return grid_flow_kernel(points, weights, field.values, field.lower, field.upper, periods, steps)
+        return flow_kernel(points, weights, field.layers, periods, steps)
     return flow_ref(field, points, weights, steps)
 
 
-def _has_kernel(field: NeuralField, points: Tensor) -> bool:
-    on_cpu = points.device.type == "cpu" and _ext.built
-    on_gpu = points.device.type == "cuda" and _ext.cuda and field.trunk0_bias.shape[0] <= KERNEL_CUDA_WIDTH
-    return (
-        type(field).forward is NeuralField.forward  # a subclass may compute something else
-        and points.dtype in KERNEL_DTYPES
-        and points.shape[2] <= KERNEL_DIMENSIONS
-        and (on_cpu or on_gpu)
-    )
+def has_kernel(field: Field, tensor: Tensor) -> TypeGuard[NeuralField | GridField]:
+    """Whether the compiled kernels move points in this field that are of the tensor's type and device."""
+    # A subclass may compute something else.
+    ours = type(field).__call__ is nn.Module.__call__ and getattr(type(field), "forward", None) in _KERNEL_DIMENSIONS
+    if not ours or not _ext.built or tensor.dtype not in KERNEL_DTYPES:
+        return False
+    if tensor.device.type == "cuda" and (not _ext.cuda or _width(field) > KERNEL_CUDA_WIDTH):
+        return False
+    return field.coordinates.dimension <= _KERNEL_DIMENSIONS[type(field).forward].get(tensor.device.type, 0)
+
+
+_KERNEL_DIMENSIONS = {
+    NeuralField.forward: {"cpu": KERNEL_DIMENSIONS, "cuda": KERNEL_DIMENSIONS},
+    GridField.forward: {"cpu": KERNEL_DIMENSIONS, "cuda": CUDA_DIMENSIONS},
+}
+"""The most coordinates that the kernels of a field take, by device."""
+
+
+def _width(field: Field) -> int:
+    return field.trunk0_bias.shape[0] if isinstance(field, NeuralField) else 0
 
 
 def check_arguments(
     field: Field, name: str, points: Tensor, leading: tuple[int, ...], weights: Tensor, steps: int
 ) -> None:
     """What every flow asks of its arguments. ``points [*leading, B, N, d]`` are called ``name`` in the messages."""
-    for label, tensor in ((name, points), ("weights", weights)):
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise TypeError(f"`{label}` must be a floating-point tensor, got {got}")
+    check_floating_point(**{name: points, "weights": weights})
     d, generators = field.coordinates.dimension, field.generators
     axes = len(leading)
     if points.dim() != axes + 3 or points.shape[:axes] != leading or points.shape[-1] != d:
@@ -96,17 +112,35 @@ def check_arguments(
     rows = points.shape[axes]
     if weights.dim() != 2 or weights.shape != (rows, generators):
         raise ValueError(f"`weights` must have shape [B, K] = [{rows}, {generators}], got {list(weights.shape)}")
+    check_alike(field, name, points, weights)
+    check_steps(steps)
+
+
+def check_floating_point(**tensors: Tensor) -> None:
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise TypeError(f"`{name}` must be a floating-point tensor, got {got}")
+
+
+def check_alike(field: Field, name: str, first: Tensor, weights: Tensor) -> None:
+    """The weights and the field's own tensors must have the dtype and device of the first one, called ``name``."""
     like = [("weights", weights)]
     if isinstance(field, nn.Module):
         like += [(f"field.{label}", parameter) for label, parameter in field.named_parameters()]
     if isinstance(field, Network):
         like += [(f"field.layers[{i}]", layer) for i, layer in enumerate(field.layers)]
+    if isinstance(field, Table):
+        like += [("field.values", field.values)]
     for label, tensor in like:
-        if tensor.dtype != points.dtype or tensor.device != points.device:
+        if tensor.dtype != first.dtype or tensor.device != first.device:
             raise ValueError(
-                f"`{name}` and `{label}` must have one dtype and device, got {points.dtype} on {points.device} and "
+                f"`{name}` and `{label}` must have one dtype and device, got {first.dtype} on {first.device} and "
                 f"{tensor.dtype} on {tensor.device}"
             )
+
+
+def check_steps(steps: int) -> None:
     if isinstance(steps, bool) or not isinstance(steps, int):
         raise TypeError(f"`steps` must be an integer, got {type(steps).__name__}")
     if steps < 1:

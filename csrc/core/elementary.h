@@ -4,7 +4,9 @@
 //   set(c)          c in every lane
 //   fma(a, b, c)    a b + c, rounded once where the machine can
 //   min, max        of two values, the second one if either is NaN
-//   scale(a, t)     a 2^n for t = n + round_shift: n stands in the low bits of t
+//   exp_parts       1, or 16 where a table of 2^(j/16) costs one operation: exp then splits 2^n at n = j/16
+//   root_of_two(t)  2^(j/16), where j stands in the low 4 bits of t; only if exp_parts is 16
+//   scale(a, t)     a 2^floor(n) for t = n + round_shift/exp_parts: n exp_parts stands in the low bits of t
 //   reciprocal(a)   1/a to a unit in the last place, for 1 <= a <= e^exp_limit
 // Every polynomial is a minimax fit (Remez) on the reduced interval; its error before rounding stands beside it.
 #pragma once
@@ -27,6 +29,9 @@ struct ElementaryConstants<float> {
   static constexpr int exp_terms = 5;
   static constexpr float exp[exp_terms] = {0.49999993447796486827f, 0.16666520631709496887f, 0.041668388045313996659f,
                                            0.0083687168797281399469f, 0.0013814598646664034453f};
+  // The same on |r| <= ln(2) / 32: 1.6e-9
+  static constexpr int exp_near_terms = 2;
+  static constexpr float exp_near[exp_near_terms] = {0.5000161955f, 0.1666696f};
   // (sin r - r) / r^3 and (cos r - 1 + r^2/2) / r^4 in r^2 on |r| <= pi / 4: 3.6e-9 and 9.5e-11
   static constexpr int turn_terms = 3;
   static constexpr float sin[turn_terms] = {-0.16666654940199489085f, 0.0083321779163583814776f,
@@ -86,12 +91,18 @@ SYMFLOW_HD typename Ops::Value clamp(typename Ops::Value a, typename Ops::Scalar
 template <class Ops>
 SYMFLOW_HD typename Ops::Value exp_minus(typename Ops::Value x) {
   using C = ElementaryConstants<typename Ops::Scalar>;
-  const auto shifted = Ops::fma(x, Ops::set(-C::log2_e), Ops::set(C::round_shift));
-  const auto n = shifted - Ops::set(C::round_shift);
+  const auto shift = Ops::set(C::round_shift / Ops::exp_parts);
+  const auto shifted = Ops::fma(x, Ops::set(-C::log2_e), shift);
+  const auto n = shifted - shift;
   auto r = Ops::fma(n, Ops::set(-C::ln2_high), -x);
   r = Ops::fma(n, Ops::set(-C::ln2_low), r);
-  const auto tail = polynomial<Ops, C::exp>(r);
-  return Ops::scale(Ops::fma(r * r, tail, r + Ops::set(1)), shifted);
+  if constexpr (Ops::exp_parts == 1) {
+    const auto tail = polynomial<Ops, C::exp>(r);
+    return Ops::scale(Ops::fma(r * r, tail, r + Ops::set(1)), shifted);
+  } else {
+    const auto tail = polynomial<Ops, C::exp_near>(r), root = Ops::root_of_two(shifted);
+    return Ops::scale(Ops::fma(root, Ops::fma(r * r, tail, r), root), shifted);
+  }
 }
 
 template <class Ops>

@@ -59,12 +59,18 @@ SYMFLOW_HD __m512d vector_reciprocal(__m512d a) {
   const __m512d z = _mm512_fmadd_pd(_mm512_fnmadd_pd(a, y, one), y, y);
   return _mm512_fmadd_pd(_mm512_fnmadd_pd(a, z, one), z, z);
 }
-// n is an integer; the low bits of t = n + round_shift, which other machines read, are not needed here.
+// The machine rounds the exponent down itself: the low bits of t, which other machines read, are not needed here.
 SYMFLOW_HD __m512 vector_scale(__m512 a, __m512 t) {
-  return _mm512_scalef_ps(a, t - _mm512_set1_ps(ElementaryConstants<float>::round_shift));
+  return _mm512_scalef_ps(a, t - _mm512_set1_ps(ElementaryConstants<float>::round_shift / 16));
 }
 SYMFLOW_HD __m512d vector_scale(__m512d a, __m512d t) {
   return _mm512_scalef_pd(a, t - _mm512_set1_pd(ElementaryConstants<double>::round_shift));
+}
+SYMFLOW_HD __m512 vector_root_of_two(__m512 t) {
+  return _mm512_permutexvar_ps(_mm512_castps_si512(t),
+                               _mm512_setr_ps(1.0f, 1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f,
+                                              1.29683955f, 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f,
+                                              1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f));
 }
 SYMFLOW_HD float vector_sum(__m512 a) { return _mm512_reduce_add_ps(a); }
 SYMFLOW_HD double vector_sum(__m512d a) { return _mm512_reduce_add_pd(a); }
@@ -89,11 +95,7 @@ SYMFLOW_HD __m256 vector_min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
 SYMFLOW_HD __m256d vector_min(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
 SYMFLOW_HD __m256 vector_max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
 SYMFLOW_HD __m256d vector_max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
-// The estimate is good to 12 bits; Halley's step triples them.
-SYMFLOW_HD __m256 vector_reciprocal(__m256 a) {
-  const __m256 y = _mm256_rcp_ps(a), e = _mm256_fnmadd_ps(a, y, _mm256_set1_ps(1));
-  return _mm256_fmadd_ps(_mm256_fmadd_ps(e, e, e), y, y);
-}
+SYMFLOW_HD __m256 vector_reciprocal(__m256 a) { return _mm256_set1_ps(1) / a; }
 SYMFLOW_HD __m256d vector_reciprocal(__m256d a) { return _mm256_set1_pd(1) / a; }
 SYMFLOW_HD float vector_sum(__m256 a) {
   const __m128 quad = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
@@ -147,19 +149,24 @@ struct Simd {
   SYMFLOW_HD static Value min(Value a, Value b) { return vector_min(a, b); }
   SYMFLOW_HD static Value max(Value a, Value b) { return vector_max(a, b); }
   SYMFLOW_HD static T sum(Value a) { return vector_sum(a); }
+  SYMFLOW_HD static Integers truncate(Value a) { return __builtin_convertvector(a, Integers); }
+  SYMFLOW_HD static Value whole(Integers a) { return __builtin_convertvector(a, Value); }
   // Both registers hold sums, each spread over `width` lanes; gives a's sums and then b's, each over half as many.
   template <int width>
   SYMFLOW_HD static Value fold(Value a, Value b) {
     return fold_halves<width>(a, b, std::make_integer_sequence<Integer, lanes>());
   }
   SYMFLOW_HD static Value reciprocal(Value a) { return vector_reciprocal(a); }
-  SYMFLOW_HD static Value scale(Value a, Value shifted) {
 #if SYMFLOW_SIMD_BYTES == 64
-    return vector_scale(a, shifted);
+  static constexpr int exp_parts = sizeof(T) == 4 ? 16 : 1;
+  SYMFLOW_HD static Value root_of_two(Value t) { return vector_root_of_two(t); }
+  SYMFLOW_HD static Value scale(Value a, Value shifted) { return vector_scale(a, shifted); }
 #else
+  static constexpr int exp_parts = 1;
+  SYMFLOW_HD static Value scale(Value a, Value shifted) {
     return a * (Value)(((Integers)shifted << Lanes<T>::mantissa_bits) + Lanes<T>::one);
-#endif
   }
+#endif
 
  private:
   template <int width, Integer... i>

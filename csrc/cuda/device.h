@@ -59,6 +59,8 @@ template <>
 struct Thread<float> {
   using Scalar = float;
   using Value = float;
+  static constexpr int exp_parts = 1;
+  using Integers = int;
   SYMFLOW_DEVICE static float set(float c) { return c; }
   SYMFLOW_DEVICE static float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
   SYMFLOW_DEVICE static float min(float a, float b) { return a < b ? a : b; }
@@ -66,6 +68,8 @@ struct Thread<float> {
   SYMFLOW_DEVICE static float scale(float a, float shifted) {
     return a * __uint_as_float((__float_as_uint(shifted) << 23) + 0x3F800000u);
   }
+  SYMFLOW_DEVICE static int truncate(float a) { return static_cast<int>(a); }
+  SYMFLOW_DEVICE static float whole(int i) { return static_cast<float>(i); }
   SYMFLOW_DEVICE static float reciprocal(float a) { return 1.0f / a; }
 };
 
@@ -73,6 +77,8 @@ template <>
 struct Thread<double> {
   using Scalar = double;
   using Value = double;
+  static constexpr int exp_parts = 1;
+  using Integers = int;
   SYMFLOW_DEVICE static double set(double c) { return c; }
   SYMFLOW_DEVICE static double fma(double a, double b, double c) { return __fma_rn(a, b, c); }
   SYMFLOW_DEVICE static double min(double a, double b) { return a < b ? a : b; }
@@ -81,6 +87,8 @@ struct Thread<double> {
     const auto bits = static_cast<std::uint64_t>(__double_as_longlong(shifted));
     return a * __longlong_as_double(static_cast<long long>((bits << 52) + 0x3FF0000000000000u));
   }
+  SYMFLOW_DEVICE static int truncate(double a) { return static_cast<int>(a); }
+  SYMFLOW_DEVICE static double whole(int i) { return static_cast<double>(i); }
   SYMFLOW_DEVICE static double reciprocal(double a) { return 1.0 / a; }
 };
 

@@ -2,5 +2,15 @@
 
 from symflow.ops.flow import flow_kernel as flow_kernel
 from symflow.ops.flow import flow_ref as flow_ref
+from symflow.ops.flow_warp import flow_warp_kernel as flow_warp_kernel
+from symflow.ops.flow_warp import flow_warp_ref as flow_warp_ref
+from symflow.ops.grid_flow import grid_flow_kernel as grid_flow_kernel
+from symflow.ops.grid_flow import grid_flow_ref as grid_flow_ref
 from symflow.ops.jet_flow import jet_flow_kernel as jet_flow_kernel
 from symflow.ops.jet_flow import jet_flow_ref as jet_flow_ref
+from symflow.ops.resample import resample_kernel as resample_kernel
+from symflow.ops.resample import resample_ref as resample_ref
+from symflow.ops.resample import scatter_kernel as scatter_kernel
+from symflow.ops.resample import scatter_ref as scatter_ref
+from symflow.ops.warp import warp_kernel as warp_kernel
+from symflow.ops.warp import warp_ref as warp_ref

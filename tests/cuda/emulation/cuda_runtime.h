@@ -438,6 +438,8 @@ inline int __all_sync(unsigned mask, int predicate, std::source_location place =
   return __ballot_sync(mask, predicate, place) == 0xFFFFFFFFu;
 }
 
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
+
 // Integers only: sums of floating-point numbers in the order of arrival would differ from run to run.
 template <class T>
 T atomicAdd(T* place, T value) {

@@ -1,0 +1,234 @@
+"""Images moved along flows: one operation, its two parts in sequence, and plain torch.
+
+    python benchmarks/bench_flow_warp.py [--quick] [--out FILE.json]
+
+128 images of 3 x 32 x 32 pixels, each moved along the flows of ten generators (one-hot rows of weights, shared) or by
+two rows of its own; fields on a grid of 32 x 32 nodes or a network of width 64; 8 Runge-Kutta steps; float32. Plain
+torch is the flow by eager operations and `torch.nn.functional.grid_sample` on images and coordinates repeated for every
+pair; in sequence are `symflow.flow` and the kernel of warp. Gradients are those of weights and field.
+
+Times are medians over rounds that run every contestant in turn, so that another load on the machine meets all of them.
+Peak memory beyond the inputs is that of a process of its own, with the backward pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from _common import machine, print_table, print_targets, write_results
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample
+
+from symflow import Coordinates, GridField, NeuralField, flow, flow_warp
+from symflow.ops import flow_ref
+from symflow.ops.flow_warp import pixel_points
+from symflow.ops.warp import warp_kernel
+
+PLANE = Coordinates(("x", "y"))
+GENERATORS, NODES, PIXELS, STEPS = 10, 32, 32, 8
+KERNEL, SEQUENCE, TORCH = "flow_warp", "flow, then warp", "plain torch"
+FORWARD, BOTH = "forward", "forward + backward"
+GRID, NETWORK = "grid", "network"
+SHARED, OWN = "shared by all", "own rows"
+Warp = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+def moved(flow_of: Callable, field: nn.Module, images: Tensor, weights: Tensor) -> Tensor:
+    """The coordinates ``[S, G, H, W, 2]`` of the pixels at the end of each row's flow."""
+    points = pixel_points(*images.shape[2:], like=images)
+    rows = weights.flatten(0, -2)
+    ends = flow_of(field, points.view(1, -1, 2).repeat(len(rows), 1, 1), rows, steps=STEPS)
+    return ends.view(-1, weights.shape[-2], *points.shape)
+
+
+def in_sequence(field: nn.Module, images: Tensor, weights: Tensor) -> Tensor:
+    return warp_kernel(images, moved(flow, field, images, weights))
+
+
+def plain(field: nn.Module, images: Tensor, weights: Tensor) -> Tensor:
+    grids = moved(flow_ref, field, images, weights)
+    pairs = (images.shape[0], grids.shape[1])
+    repeated = images[:, None].expand(*pairs, *images.shape[1:]).flatten(0, 1)
+    coordinates = grids.expand(pairs[0], -1, -1, -1, -1).flatten(0, 1)
+    return grid_sample(repeated, coordinates, align_corners=True).unflatten(0, pairs)
+
+
+CONTESTANTS: dict[str, Warp] = {
+    KERNEL: lambda field, images, weights: flow_warp(field, images, weights, steps=STEPS),
+    SEQUENCE: in_sequence,
+    TORCH: plain,
+}
+
+
+def problem(kind: str, rows: str, batch: int) -> tuple[nn.Module, Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    network = NeuralField(PLANE, GENERATORS, width=64, head_width=32)
+    field = GridField.tabulate(network, (NODES, NODES), (-1.0, -1.0), (1.0, 1.0)) if kind == GRID else network
+    images = torch.randn(batch, 3, PIXELS, PIXELS, generator=rng)
+    if rows == SHARED:
+        weights = 0.5 * torch.eye(GENERATORS)
+    else:
+        weights = 0.2 * torch.randn(batch, 2, GENERATORS, generator=rng)
+    return field, images, weights.requires_grad_()
+
+
+def runner(contestant: str, kind: str, rows: str, way: str, batch: int) -> Callable[[], object]:
+    """A call without arguments that does the work once."""
+    field, images, weights = problem(kind, rows, batch)
+    call, wanted = CONTESTANTS[contestant], [weights, *field.parameters()]
+    with torch.no_grad():
+        direction = torch.ones_like(call(field, images[:1], weights[:1] if rows == OWN else weights))
+        direction = direction.expand(batch, -1, -1, -1, -1).contiguous()
+
+    def forward() -> object:
+        with torch.no_grad():
+            return call(field, images, weights)
+
+    def both() -> object:
+        return torch.autograd.grad(call(field, images, weights), wanted, direction)
+
+    return forward if way == FORWARD else both
+
+
+def check(kind: str, rows: str) -> None:
+    """Before any timing: all contestants compute the same."""
+    field, images, weights = problem(kind, rows, 5)
+
+    def all_of(name: str) -> list[Tensor]:
+        result = CONTESTANTS[name](field, images, weights)
+        direction = torch.randn(result.shape, generator=torch.Generator().manual_seed(1))
+        return [result, *torch.autograd.grad(result, [weights, *field.parameters()], direction)]
+
+    expected = all_of(TORCH)
+    for name in (KERNEL, SEQUENCE):
+        for i, (found, exact) in enumerate(zip(all_of(name), expected, strict=True)):
+            error = float((found - exact).detach().norm() / exact.detach().norm())
+            # Coordinates on a pixel line fall to either side of it, where the gradient jumps.
+            if not error < (1e-4 if i == 0 else 5e-2):
+                raise SystemExit(f"{name}, {kind}: output {i} is off by {error:.2g} of its size; nothing is timed")
+
+
+def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The median time of each, over rounds that run all of them in turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for i in range(rounds + 1):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            if i > 0:  # the first round warms up
+                times[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def peak_megabytes(*what: str) -> float | None:
+    """Measured by a process of its own; None where the system does not tell."""
+    command = [sys.executable, __file__, "--child", *what]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return float(done.stdout) if done.returncode == 0 else None
+
+
+def child(contestant: str, kind: str, rows: str, batch: str) -> None:
+    def status(key: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+    runner(contestant, kind, rows, BOTH, 2)()  # loads what loads late
+    run = runner(contestant, kind, rows, BOTH, int(batch))
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = status("VmRSS")
+    run()
+    print((status("VmHWM") - before) / 1024)
+
+
+def contest(cases: list[tuple[str, str]], batch: int, rounds: int) -> list[dict]:
+    """Every contestant in every case, forward and with the backward pass."""
+    results = []
+    for kind, rows in cases:
+        for way in (FORWARD, BOTH):
+            times = seconds({name: runner(name, kind, rows, way, batch) for name in CONTESTANTS}, rounds)
+            for name in CONTESTANTS:
+                results.append(
+                    {
+                        "contestant": name,
+                        "field": kind,
+                        "weights": rows,
+                        "way": way,
+                        "seconds": times[name],
+                        "speedup_of_kernel": times[name] / times[KERNEL],
+                        "peak_mb": peak_megabytes(name, kind, rows, str(batch)) if way == BOTH else None,
+                    }
+                )
+    return results
+
+
+def growth(batches: list[int], rounds: int) -> list[dict]:
+    """The kernel's time per image for more and more of them, shared rows of a grid."""
+    results = []
+    for batch in batches:
+        times = seconds({way: runner(KERNEL, GRID, SHARED, way, batch) for way in (FORWARD, BOTH)}, rounds)
+        results.append({"images": batch, **{way: times[way] / batch for way in times}})
+    return results
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer images and rounds")
+    parser.add_argument("--out", type=Path, help="where to write the JSON")
+    arguments = parser.parse_args()
+    batch, rounds = (16, 3) if arguments.quick else (128, 5)
+    batches = [1, 16] if arguments.quick else [1, 8, 32, 128]
+    cases = [(GRID, SHARED), (GRID, OWN), (NETWORK, SHARED)]
+
+    facts = machine()
+    print(json.dumps(facts))
+    for kind, rows in cases:
+        check(kind, rows)
+    results = contest(cases, batch, rounds)
+    print_table(
+        ("contestant", "field", "weights", "", "ms", "flow_warp is faster", "peak MB"),
+        [
+            (
+                r["contestant"],
+                r["field"],
+                r["weights"],
+                r["way"],
+                f"{1e3 * r['seconds']:.2f}",
+                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
+                "" if r["peak_mb"] is None else f"{r['peak_mb']:.1f}",
+            )
+            for r in results
+        ],
+    )
+    print()
+    grown = growth(batches, rounds)
+    print_table(
+        ("images", "forward us per image", "with backward"),
+        [(g["images"], *(f"{1e6 * g[way]:.0f}" for way in (FORWARD, BOTH))) for g in grown],
+    )
+    print()
+    speedups = {(r["contestant"], r["field"], r["weights"], r["way"]): r["speedup_of_kernel"] for r in results}
+    targets = print_targets(
+        [
+            (f"times faster than {name}, {GRID}, {way}", speedups[name, GRID, SHARED, way], goal)
+            for name, goal in ((TORCH, 3.0), (SEQUENCE, 1.0))
+            for way in (FORWARD, BOTH)
+        ]
+    )
+    write_results(
+        "bench_flow_warp", {"machine": facts, "contest": results, "growth": grown, "targets": targets}, arguments.out
+    )
+
+
+if __name__ == "__main__":
+    main()

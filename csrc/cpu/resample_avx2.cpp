@@ -1,0 +1,8 @@
+// The resampling kernels for AVX2 and FMA.
+#include "resample_cpu.h"
+// The switch comes after all headers that define code for any machine.
+#include "begin_avx2.h"
+#if defined(SYMFLOW_ISA)
+#include "resample_tile.h"
+#endif
+#include "end_isa.h"
