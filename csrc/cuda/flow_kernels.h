@@ -3,7 +3,7 @@
 // A block owns `points` points of one row of a batch from their start to their end. Two arrays [point][unit] in shared
 // memory hold the hidden layers; sums are in registers; weights stream in from the cache of the device; what leaves is
 // the state of each step. A thread t < points d also owns one number of the tile's state, coordinate t / points of
-// point t % points, and does all arithmetic of the Runge-Kutta method on it in registers.
+// point t % points, and does the arithmetic of the Runge-Kutta method on it.
 //
 // The adjoint of a step computes the step's stages anew, then goes through them in reverse. Of a stage it keeps the
 // second hidden layer and the derivative of its activation; the first one is computed once more when it is needed.
@@ -38,9 +38,10 @@ struct Shape {
   static constexpr int staging = staging_size(chunk, width) > partial ? staging_size(chunk, width) : partial;
 
   static constexpr int stage_points = Rk4::stages * block_threads;
-  static constexpr std::size_t forward_bytes = sizeof(T) * (embedded + wide + staging + head);
+  static constexpr int field = embedded + wide + staging + head;
+  static constexpr std::size_t forward_bytes = sizeof(T) * (field + 2 * block_threads);
   static constexpr std::size_t backward_bytes =
-      forward_bytes + sizeof(T) * (wide + grad_head + grad_field + stage_points);  // and 4 K numbers
+      sizeof(T) * (field + wide + grad_head + grad_field + stage_points);  // and 4 K numbers
 
   // Blocks that a multiprocessor should hold at least, which bounds the registers of a thread.
   static constexpr int forward_blocks = sizeof(T) == 4 ? 2 : 1, backward_blocks = sizeof(T) == 4 && width <= 64 ? 2 : 1;
@@ -149,7 +150,7 @@ struct FieldOfTile {
       x[m][0][0] = x[m][1][0] = bias.first;
       x[m][0][1] = x[m][1][1] = bias.second;
     }
-#pragma unroll 4
+#pragma unroll 1
     for (int i = 0; i < f.embedding; ++i) {
       const Pair<T> w = load_pair(trunk0() + i * S::width + o);
 #pragma unroll
@@ -258,20 +259,23 @@ __global__ void __launch_bounds__(block_threads, S::forward_blocks)
   const std::int64_t tile = blockIdx.x, tiles_per_row = (f.points + S::points - 1) / S::points;
   const T* weights = f.weights + tile / tiles_per_row * f.heads;
   const bool moving = any_active(weights, f.heads);
-  T z = f.start[Place::of<S::points>(f, tile).at];
+  // The state is in shared memory, each thread's own: the products leave no registers to spare.
+  T* z = field.end() + this_lane().thread;
+  T* sum = z + block_threads;
+  *z = f.start[Place::of<S::points>(f, tile).at];
   for (int step = 0; step < f.steps; ++step) {
-    if (f.states != nullptr) Place::of<S::points>(f, tile).store(z, f.states + step * f.rows * f.points * f.dimension);
+    if (f.states != nullptr) Place::of<S::points>(f, tile).store(*z, f.states + step * f.rows * f.points * f.dimension);
     if (!moving) continue;  // the zero field moves nothing, not even the sign of a zero
-    T at = z, sum = T(0);
+    T at = *z;
 #pragma unroll 1
     for (int i = 0; i < Rk4::stages; ++i) {
       const T v = field.velocity(weights, at);
-      sum = i == 0 ? f.b[0] * v : sum + f.b[i] * v;
-      if (i + 1 < Rk4::stages) at = Thread<T>::fma(f.a[i + 1], v, z);
+      *sum = i == 0 ? f.b[0] * v : *sum + f.b[i] * v;
+      if (i + 1 < Rk4::stages) at = Thread<T>::fma(f.a[i + 1], v, *z);
     }
-    z = z + sum;
+    *z += *sum;
   }
-  Place::of<S::points>(f, tile).store(z, f.end);
+  Place::of<S::points>(f, tile).store(*z, f.end);
 }
 
 // ---- adjoint ------------------------------------------------------------------------------------------------------
