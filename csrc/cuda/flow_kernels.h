@@ -3,7 +3,7 @@
 // A block owns `points` points of one row of a batch from their start to their end. Two arrays [point][unit] in shared
 // memory hold the hidden layers; sums are in registers; weights stream in from the cache of the device; what leaves is
 // the state of each step. A thread t < points d also owns one number of the tile's state, coordinate t / points of
-// point t % points, and does all arithmetic of the Runge-Kutta method on it in registers.
+// point t % points, and does the arithmetic of the Runge-Kutta method on it.
 //
 // The adjoint of a step computes the step's stages anew, then goes through them in reverse. Of a stage it keeps the
 // second hidden layer and the derivative of its activation; the first one is computed once more when it is needed.
@@ -37,43 +37,45 @@ struct Shape {
   static constexpr int partial = parts * max_embedding * points;
   static constexpr int staging = staging_size(chunk, width) > partial ? staging_size(chunk, width) : partial;
 
-  static constexpr int stage_points = Rk4::stages * max_dimension * points;
-  static constexpr std::size_t forward_bytes = sizeof(T) * (embedded + wide + staging + head);
+  static constexpr int stage_points = Rk4::stages * block_threads;
+  static constexpr int field = embedded + wide + staging + head;
+  static constexpr std::size_t forward_bytes = sizeof(T) * (field + 2 * block_threads);
   static constexpr std::size_t backward_bytes =
-      forward_bytes + sizeof(T) * (wide + grad_head + grad_field + stage_points);  // and 4 K numbers
+      sizeof(T) * (field + wide + grad_head + grad_field + stage_points);  // and 4 K numbers
 
   // Blocks that a multiprocessor should hold at least, which bounds the registers of a thread.
   static constexpr int forward_blocks = sizeof(T) == 4 ? 2 : 1, backward_blocks = sizeof(T) == 4 && width <= 64 ? 2 : 1;
 };
 
-// The part of the state that a thread owns.
-template <class T, int tile_points>
+// The thread's number of the state: the coordinate of a point of the tile; threads beyond those own nothing.
+template <int tile_points>
 struct Own {
-  int point, coordinate;  // of the tile
-  bool any, real;         // owns a number at all; it is one of the row's, not a repetition of the last one
-  std::int64_t at;        // in an array [B, N, d]
-  int slot;               // the place of the coordinate's embedding
-  bool periodic;
-  T period;
+  int point, coordinate;
 
-  SYMFLOW_DEVICE Own(const FlowTask<T>& f, std::int64_t tile) {
+  SYMFLOW_DEVICE static Own now() {
+    const int thread = this_lane().thread;
+    return {thread % tile_points, thread / tile_points};
+  }
+};
+
+// Where that number is in arrays [B, N, d]. It is worked out anew for each use, not kept in registers.
+struct Place {
+  std::int64_t at;
+  bool real;  // one of the row's; else the row's last point, repeated, or nothing
+
+  template <int tile_points, class T>
+  SYMFLOW_DEVICE static Place of(const FlowTask<T>& f, std::int64_t tile) {
+    const auto own = Own<tile_points>::now();
     const std::int64_t tiles_per_row = (f.points + tile_points - 1) / tile_points;
-    const std::int64_t row = tile / tiles_per_row, first = tile % tiles_per_row * tile_points;
-    point = this_lane().thread % tile_points;
-    coordinate = this_lane().thread / tile_points;
-    any = coordinate < f.dimension;
-    real = any && first + point < f.points;
-    const std::int64_t last = f.points - 1, p = first + point < last ? first + point : last;
-    at = (row * f.points + p) * f.dimension + (any ? coordinate : 0);
-    slot = 0;
-    periodic = false;
-    period = T(0);
-#pragma unroll
-    for (int j = 0; j < max_dimension; ++j) {
-      if (j < coordinate) slot += f.periods[j] > 0 ? 2 : 1;
-      if (j == coordinate) period = f.periods[j];
-    }
-    periodic = period > 0;
+    const std::int64_t row = tile / tiles_per_row, p = tile % tiles_per_row * tile_points + own.point;
+    const bool any = own.coordinate < f.dimension;
+    const std::int64_t nearest = p < f.points ? p : f.points - 1;
+    return {(row * f.points + nearest) * f.dimension + (any ? own.coordinate : 0), any && p < f.points};
+  }
+
+  template <class T>
+  SYMFLOW_DEVICE void store(T number, T* array) const {
+    if (real) array[at] = number;
   }
 };
 
@@ -85,7 +87,12 @@ struct FieldOfTile {
   using Products = typename S::Products;
   using Wide = Fragment<T, S::m_tiles, S::n_tiles>;
   using Head = Fragment<T, S::m_tiles, 1>;
-  using Mine = Own<T, S::points>;
+  using Mine = Own<S::points>;
+
+  struct Axis {
+    int slot;  // of the coordinate's embedding
+    T period;
+  };
 
   const FlowTask<T>& f;
   T* embedded;  // [8][P]
@@ -106,11 +113,23 @@ struct FieldOfTile {
   }
   SYMFLOW_DEVICE T out_bias(int k, int j) const { return f.parameters[f.layout.out_bias + k * f.dimension + j]; }
 
-  SYMFLOW_DEVICE void embed(const Mine& own, T z) const {
-    if (!own.any) return;
-    T* place = embedded + own.slot * S::points + own.point;
-    if (own.periodic) {
-      const auto angle = turn<Thread<T>>(z, own.period);
+  SYMFLOW_DEVICE Axis axis(int coordinate) const {
+    Axis result{0, T(0)};
+#pragma unroll
+    for (int j = 0; j < max_dimension; ++j) {
+      if (j < coordinate) result.slot += f.periods[j] > 0 ? 2 : 1;
+      if (j == coordinate) result.period = f.periods[j];
+    }
+    return result;
+  }
+
+  SYMFLOW_DEVICE void embed(T z) const {
+    const Mine own = Mine::now();
+    if (own.coordinate >= f.dimension) return;
+    const Axis own_axis = axis(own.coordinate);
+    T* place = embedded + own_axis.slot * S::points + own.point;
+    if (own_axis.period > 0) {
+      const auto angle = turn<Thread<T>>(z, own_axis.period);
       place[0] = angle.cos;
       place[S::points] = angle.sin;
     } else {
@@ -118,8 +137,8 @@ struct FieldOfTile {
     }
   }
 
-  // body(p, o, x, x') for all pre-activations of the first layer that a thread holds: of units o and o + 1, which are
-  // those of tile n in a Wide.
+  // body(m, half, p, o, x, x') for the pre-activations of the first layer at the places of tiles (., n) of a Wide: of
+  // point p and units o and o + 1, which a Wide has in sum[m][n][2 half] and the next.
   template <class Body>
   SYMFLOW_DEVICE void first_layer_of(int n, const Body& body) const {
     const Lane lane = this_lane();
@@ -131,7 +150,7 @@ struct FieldOfTile {
       x[m][0][0] = x[m][1][0] = bias.first;
       x[m][0][1] = x[m][1][1] = bias.second;
     }
-#pragma unroll 4
+#pragma unroll 1
     for (int i = 0; i < f.embedding; ++i) {
       const Pair<T> w = load_pair(trunk0() + i * S::width + o);
 #pragma unroll
@@ -193,8 +212,8 @@ struct FieldOfTile {
   }
 
   // The thread's coordinate of sum_k w_k V_k at its point, whose coordinate is z.
-  SYMFLOW_DEVICE T velocity(const Mine& own, const T* weights, T z) const {
-    embed(own, z);
+  SYMFLOW_DEVICE T velocity(const T* weights, T z) const {
+    embed(z);
     __syncthreads();
     trunk<false>(nullptr);
     T sum = T(0);
@@ -210,13 +229,15 @@ struct FieldOfTile {
           head[p * S::head_stride + o + 1] = silu<Thread<T>>(right);
         });
         __syncthreads();
-        if (own.any) {
+        const Mine own = Mine::now();
+        if (own.coordinate < f.dimension) {
           const T *a = out(k, own.coordinate) + unit, *h = head + own.point * S::head_stride;
-#pragma unroll 8
+#pragma unroll 4
           for (int o = 0; o < head_units; ++o) vector = Thread<T>::fma(a[o], h[o], vector);
         }
       }
-      if (own.any) sum = Thread<T>::fma(weight, vector + out_bias(k, own.coordinate), sum);
+      const int j = Mine::now().coordinate;
+      if (j < f.dimension) sum = Thread<T>::fma(weight, vector + out_bias(k, j), sum);
     }
     __syncthreads();  // all have read the last layers, and `embedded` may change
     return sum;
@@ -236,22 +257,25 @@ __global__ void __launch_bounds__(block_threads, S::forward_blocks)
   using T = typename S::T;
   const FieldOfTile<S> field(f, shared_memory<T>());
   const std::int64_t tile = blockIdx.x, tiles_per_row = (f.points + S::points - 1) / S::points;
-  const Own<T, S::points> own(f, tile);
   const T* weights = f.weights + tile / tiles_per_row * f.heads;
   const bool moving = any_active(weights, f.heads);
-  T z = f.start[own.at];
+  // The state is in shared memory, each thread's own: the products leave no registers to spare.
+  T* z = field.end() + this_lane().thread;
+  T* sum = z + block_threads;
+  *z = f.start[Place::of<S::points>(f, tile).at];
   for (int step = 0; step < f.steps; ++step) {
-    if (f.states != nullptr && own.real) f.states[step * f.rows * f.points * f.dimension + own.at] = z;
+    if (f.states != nullptr) Place::of<S::points>(f, tile).store(*z, f.states + step * f.rows * f.points * f.dimension);
     if (!moving) continue;  // the zero field moves nothing, not even the sign of a zero
-    T at = z, sum = T(0);
+    T at = *z;
+#pragma unroll 1
     for (int i = 0; i < Rk4::stages; ++i) {
-      const T v = field.velocity(own, weights, at);
-      sum = i == 0 ? f.b[0] * v : sum + f.b[i] * v;
-      if (i + 1 < Rk4::stages) at = Thread<T>::fma(f.a[i + 1], v, z);
+      const T v = field.velocity(weights, at);
+      *sum = i == 0 ? f.b[0] * v : *sum + f.b[i] * v;
+      if (i + 1 < Rk4::stages) at = Thread<T>::fma(f.a[i + 1], v, *z);
     }
-    z = z + sum;
+    *z += *sum;
   }
-  if (own.real) f.end[own.at] = z;
+  Place::of<S::points>(f, tile).store(*z, f.end);
 }
 
 // ---- adjoint ------------------------------------------------------------------------------------------------------
@@ -279,7 +303,7 @@ struct AdjointOfTile : FieldOfTile<S> {
   T* slope;         // [P][stride], the derivatives of the second layer's activations, then the gradients before them
   T* grad_head;     // [P][grad_head_stride], the gradients before the activations of a head
   T* grad_field;    // [4][P], of the vectors
-  T* stage_points;  // [stages][4][P], read and written by their owners only
+  T* stage_points;  // [stages][threads], of the step; each thread's own
   T* weight_sums;   // [K][4], of the row's weights, per coordinate
   T* sums;          // the block's own in global memory, or null
 
@@ -387,6 +411,7 @@ struct AdjointOfTile : FieldOfTile<S> {
     const int c = this_lane().thread;
     if (c >= S::width) return;
     T bias = T(0), weight[max_embedding] = {};
+#pragma unroll 1
     for (int p = 0; p < S::points; ++p) {
       const T g = grad[p * S::stride + c];
       bias += g;
@@ -405,12 +430,13 @@ struct AdjointOfTile : FieldOfTile<S> {
   // The gradient of the thread's coordinate through the embedding, from that before the first activations. The units
   // are cut into parts, whatever the size of a tile, so that this has no influence on the sum; a thread sums one part
   // for one point.
-  SYMFLOW_DEVICE T grad_coordinate(const Mine& own, const T* grad) const {
+  SYMFLOW_DEVICE T grad_coordinate(const T* grad) const {
     constexpr int units = S::width / S::parts, run = copy_length<T>;
     const int p = this_lane().thread % S::points, part = this_lane().thread / S::points;
     T* partial = staging;  // [parts][8][P]
     if (part < S::parts) {
       T sum[max_embedding] = {};
+#pragma unroll 1
       for (int o = part * units; o < (part + 1) * units; o += run) {
         const auto g = load_run(grad + p * S::stride + o);
 #pragma unroll
@@ -426,23 +452,26 @@ struct AdjointOfTile : FieldOfTile<S> {
       for (int i = 0; i < max_embedding; ++i) partial[(part * max_embedding + i) * S::points + p] = sum[i];
     }
     __syncthreads();
-    if (!own.any) return T(0);
+    const Mine own = Mine::now();
+    if (own.coordinate >= f.dimension) return T(0);
     const auto total = [&](int slot) {
       T t = T(0);
 #pragma unroll
       for (int part = 0; part < S::parts; ++part) t += partial[(part * max_embedding + slot) * S::points + own.point];
       return t;
     };
-    if (!own.periodic) return total(own.slot);
-    const T* angle = embedded + own.slot * S::points + own.point;
-    const T rate = T(6.28318530717958647693) / own.period;
-    return rate * (total(own.slot + 1) * angle[0] - total(own.slot) * angle[S::points]);
+    const auto axis = this->axis(own.coordinate);
+    if (axis.period <= 0) return total(axis.slot);
+    const T* angle = embedded + axis.slot * S::points + own.point;
+    const T rate = T(6.28318530717958647693) / axis.period;
+    return rate * (total(axis.slot + 1) * angle[0] - total(axis.slot) * angle[S::points]);
   }
 
   // From the gradient of the thread's coordinate of the vector at z to that of z.
-  SYMFLOW_DEVICE T backward(const Mine& own, const T* weights, T z, T grad_vector) const {
-    this->embed(own, z);
-    if (own.any) grad_field[own.coordinate * S::points + own.point] = grad_vector;
+  SYMFLOW_DEVICE T backward(const T* weights, T z, T grad_vector) const {
+    this->embed(z);
+    const Mine own = Mine::now();
+    if (own.coordinate < f.dimension) grad_field[own.coordinate * S::points + own.point] = grad_vector;
     __syncthreads();
     this->template trunk<true>(slope);
     Wide grad;
@@ -470,7 +499,7 @@ struct AdjointOfTile : FieldOfTile<S> {
     }
     __syncthreads();
     if (sums != nullptr) {
-      constexpr int m_tiles = S::width >= 64 ? 2 : 1, rows = Fragment<T, m_tiles, S::n_tiles>::rows;
+      constexpr int m_tiles = sizeof(T) == 4 ? 2 : 1, rows = Fragment<T, m_tiles, S::n_tiles>::rows;
       for (int row = 0; row < S::width; row += rows) {
         add_outer<m_tiles>(Across<T>{slope + row, S::stride}, Across<T>{wide, S::stride},
                            sums + f.layout.trunk1 + row * S::width);
@@ -480,7 +509,7 @@ struct AdjointOfTile : FieldOfTile<S> {
     grad.for_each_pair([&](int p, int o, T& left, T& right) { store_pair(slope + p * S::stride + o, left, right); });
     __syncthreads();
     if (sums != nullptr) add_first_layer(slope);
-    const T result = grad_coordinate(own, slope);
+    const T result = grad_coordinate(slope);
     __syncthreads();  // all have read the arrays that the next stage writes
     return result;
   }
@@ -492,39 +521,38 @@ template <class S>
 __global__ void __launch_bounds__(block_threads, S::backward_blocks)
     flow_backward_kernel(const __grid_constant__ FlowTask<typename S::T> f) {
   using T = typename S::T;
-  constexpr int own_threads = max_dimension * S::points;
   const AdjointOfTile<S> field(f, shared_memory<T>());
   if (field.sums != nullptr) {
     for (std::int64_t i = this_lane().thread; i < f.layout.size; i += block_threads) field.sums[i] = T(0);
   }
   const std::int64_t tiles_per_row = (f.points + S::points - 1) / S::points, tiles = f.rows * tiles_per_row;
   for (std::int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-    const Own<T, S::points> own(f, tile);
     const T* weights = f.weights + tile / tiles_per_row * f.heads;
     const bool moving = any_active(weights, f.heads), evaluated = moving || f.weight_sums != nullptr;
     for (int i = this_lane().thread; i < f.heads * max_dimension; i += block_threads) field.weight_sums[i] = T(0);
     __syncthreads();
+    const auto own = Place::of<S::points>(f, tile);
     T g = own.real ? f.grad_end[own.at] : T(0);
     for (int step = f.steps - 1; step >= 0 && evaluated; --step) {
-      const T z = f.states_saved[step * f.rows * f.points * f.dimension + own.at];
+      const T z = f.states_saved[step * f.rows * f.points * f.dimension + Place::of<S::points>(f, tile).at];
       T* at = field.stage_points + this_lane().thread;
-      if (own.any) at[0] = z;
+      at[0] = z;
 #pragma unroll 1
       for (int i = 0; i + 1 < Rk4::stages; ++i) {
-        const T v = field.velocity(own, weights, own.any ? at[i * own_threads] : z);
-        if (own.any) at[(i + 1) * own_threads] = Thread<T>::fma(f.a[i + 1], v, z);
+        const T v = field.velocity(weights, at[i * block_threads]);
+        at[(i + 1) * block_threads] = Thread<T>::fma(f.a[i + 1], v, z);
       }
       T grad_before = g, grad_stage = T(0);
 #pragma unroll 1
       for (int i = Rk4::stages - 1; i >= 0; --i) {
         const T share = f.b[i] * g;
         const T grad_vector = i + 1 < Rk4::stages ? Thread<T>::fma(f.a[i + 1], grad_stage, share) : share;
-        grad_stage = field.backward(own, weights, own.any ? at[i * own_threads] : z, grad_vector);
+        grad_stage = field.backward(weights, at[i * block_threads], grad_vector);
         grad_before += grad_stage;
       }
       g = grad_before;
     }
-    if (own.real) f.grad_start[own.at] = g;
+    Place::of<S::points>(f, tile).store(g, f.grad_start);
     if (f.weight_sums != nullptr) {
       T* to = f.weight_sums + tile * f.heads * max_dimension;
       for (int i = this_lane().thread; i < f.heads * max_dimension; i += block_threads) to[i] = field.weight_sums[i];
