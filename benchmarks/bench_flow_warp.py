@@ -43,7 +43,7 @@ Warp = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 def moved(flow_of: Callable, field: nn.Module, images: Tensor, weights: Tensor) -> Tensor:
     """The coordinates ``[S, G, H, W, 2]`` of the pixels at the end of each row's flow."""
-    points = pixel_points(*images.shape[2:], like=images)
+    points = pixel_points(images)
     rows = weights.flatten(0, -2)
     ends = flow_of(field, points.view(1, -1, 2).repeat(len(rows), 1, 1), rows, steps=STEPS)
     return ends.view(-1, weights.shape[-2], *points.shape)

@@ -105,7 +105,7 @@ def test_it_is_the_composition_bit_for_bit(isa, kind, dtype, own):
 
     def composed(field, images, weights):
         rows = weights.flatten(0, -2)
-        points = pixel_points(*images.shape[2:], like=images)
+        points = pixel_points(images)
         ends = flow(field, points.view(1, -1, 2).repeat(len(rows), 1, 1), rows, steps=3)
         return warp_kernel(images, ends.view(*(weights if own else weights[None]).shape[:2], *points.shape))
 
@@ -375,7 +375,7 @@ def test_compile(kind, backend):
 
 @pytest.mark.filterwarnings("ignore")
 def test_opcheck():
-    points = pixel_points(4, 5, like=torch.zeros((), dtype=torch.float64))
+    points = pixel_points(torch.zeros(4, 5, dtype=torch.float64))
     for kind, op in (("grid", torch.ops.symflow.grid_flow_warp), ("network", torch.ops.symflow.flow_warp)):
         field, images, weights = small(kind)
         tensors = [t.detach() for t in field.parameters()] if kind == "grid" else [t.detach() for t in field.layers]
@@ -427,7 +427,7 @@ def test_misuse(change, error, message):
 
 def test_operators_check_their_arguments():
     field, images, weights = small()
-    points = pixel_points(4, 5, like=images)
+    points = pixel_points(images)
 
     def call(images=images, points=points, weights=weights[None], values=field.values.detach(), steps=2, padding=0):  # noqa: B008
         torch.ops.symflow.grid_flow_warp(
