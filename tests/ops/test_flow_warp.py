@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built withou
 
 ISAS = _ext._C.available_isas() if _ext.built else []
 PLANE = Coordinates(("x", "y"))
-SHAPES = [(3, 2, 4, 11, 13), (2, 25, 3, 9, 37), (1, 1, 1, 1, 5), (2, 3, 2, 17, 61)]  # B, C, G, H, W
+SHAPES = [(3, 2, 4, 11, 13), (2, 25, 3, 9, 37), (1, 1, 1, 1, 5)]  # B, C, G, H, W
 
 
 @pytest.fixture(params=ISAS)
@@ -86,8 +86,8 @@ def test_kernel_is_the_reference(isa, kind, shape, own, padding):
 @pytest.mark.parametrize("kind", FIELDS)
 def test_single_precision(isa, kind):
     """Against float64. Gradients jump where a coordinate crosses a pixel or a node: rounding moves a few across."""
-    field, images, weights = problem(kind, SHAPES[3], dtype=torch.float32)
-    exact, _, _ = problem(kind, SHAPES[3])
+    field, images, weights = problem(kind, SHAPES[1], dtype=torch.float32)
+    exact, _, _ = problem(kind, SHAPES[1])
     exact.load_state_dict(field.state_dict())
     doubles = [t.detach().double().requires_grad_() for t in (images, weights)]
     found = value_and_gradients(lambda f, i, w: flow_warp(f, i, w, steps=3), field, images, weights)
@@ -101,7 +101,7 @@ def test_single_precision(isa, kind):
 @pytest.mark.parametrize("kind", FIELDS)
 def test_it_is_the_composition_bit_for_bit(isa, kind, dtype, own):
     """Results, and the gradients of weights and images: the same kernels at the same points."""
-    field, images, weights = problem(kind, SHAPES[3], own, dtype)
+    field, images, weights = problem(kind, SHAPES[1], own, dtype)
 
     def composed(field, images, weights):
         rows = weights.flatten(0, -2)
