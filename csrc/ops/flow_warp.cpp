@@ -90,8 +90,9 @@ Tensor flow_warp_op(const Tensor& images, const Tensor& points, const Tensor& we
     using T = decltype(zero);
     const auto all = flow_warp_shapes(op, images, points, weights, padding);
     const auto warp = warp_arguments<T>(all, padding);
-    const auto flow = flow_arguments<T>(op, "points", warp.points, 2, all.rows, images.scalar_type(), rows_of(weights),
-                                        {w0, b0, w1, b1, wh, bh, wo, bo}, periods, steps);
+    const auto flow =
+        network_arguments<T>(op, "points", warp.points, 2, all.rows, images.scalar_type(), rows_of(weights),
+                             {w0, b0, w1, b1, wh, bh, wo, bo}, periods, steps, images.device());
     const Tensor out = torch::stable::new_empty(images, all.result);
     flow_warp<T>(warp, flow, host_threads(), read<T>(points), read<T>(images), write<T>(out));
     return out;
@@ -125,8 +126,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     check_tensor(op, "grad", grad, images.scalar_type(), all.result);
     const auto warp = warp_arguments<T>(all, padding);
     const std::array<Tensor, 8> parameters = {w0, b0, w1, b1, wh, bh, wo, bo};
-    const auto flow = flow_arguments<T>(op, "points", warp.points, 2, all.rows, images.scalar_type(), rows_of(weights),
-                                        parameters, periods, steps);
+    const auto flow = network_arguments<T>(op, "points", warp.points, 2, all.rows, images.scalar_type(),
+                                           rows_of(weights), parameters, periods, steps, images.device());
     FlowGradients<T> gradients(images, weights, parameters);
     torch::stable::zero_(gradients.points);  // here the place of the images
     const Tensor ends = room_for_ends(images, all, image_gradient);
