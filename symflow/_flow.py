@@ -79,20 +79,22 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
 
 def has_kernel(field: Field, tensor: Tensor) -> TypeGuard[NeuralField | GridField]:
     """Whether the compiled kernels move points in this field that are of the tensor's type and device."""
-    # A subclass may compute something else.
-    ours = type(field).__call__ is nn.Module.__call__ and getattr(type(field), "forward", None) in _KERNEL_DIMENSIONS
-    if not ours or not _ext.built or tensor.dtype not in KERNEL_DTYPES:
+    if not _ext.built or tensor.dtype not in KERNEL_DTYPES:
         return False
     if tensor.device.type == "cuda" and (not _ext.cuda or _width(field) > KERNEL_CUDA_WIDTH):
         return False
-    return field.coordinates.dimension <= _KERNEL_DIMENSIONS[type(field).forward].get(tensor.device.type, 0)
+    for kind, most in _KERNEL_DIMENSIONS.items():
+        # A subclass may compute something else.
+        if isinstance(field, kind) and type(field).forward is kind.forward:
+            return field.coordinates.dimension <= most.get(tensor.device.type, 0)
+    return False
 
 
-_KERNEL_DIMENSIONS = {
-    NeuralField.forward: {"cpu": KERNEL_DIMENSIONS, "cuda": KERNEL_DIMENSIONS},
-    GridField.forward: {"cpu": KERNEL_DIMENSIONS, "cuda": CUDA_DIMENSIONS},
+_KERNEL_DIMENSIONS: dict[type[NeuralField] | type[GridField], dict[str, int]] = {
+    NeuralField: {"cpu": KERNEL_DIMENSIONS, "cuda": KERNEL_DIMENSIONS},
+    GridField: {"cpu": KERNEL_DIMENSIONS, "cuda": CUDA_DIMENSIONS},
 }
-"""The most coordinates that the kernels of a field take, by device."""
+"""The most coordinates that the kernels take, by field and device."""
 
 
 def _width(field: Field) -> int:

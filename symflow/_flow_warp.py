@@ -58,7 +58,7 @@ def flow_warp(field: Field, images: Tensor, weights: Tensor, *, steps: int = 8, 
     sets = weights[None] if weights.dim() == 2 else weights
     if images.device.type == "cpu" and has_kernel(field, images):
         return flow_warp_kernel(field, images, sets, steps, padding)
-    points, rows = pixel_points(*images.shape[2:], like=images), sets.flatten(0, 1)
+    points, rows = pixel_points(images), sets.flatten(0, 1)
     ends = flow(field, points.view(1, -1, 2).expand(len(rows), -1, -1), rows, steps=steps)
     return warp(images, ends.view(*weights.shape[:-1], *points.shape), padding=padding)
 

@@ -1,11 +1,11 @@
 #include "flow_warp_cpu.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "flow_run.h"
 #include "flow_select.h"
 #include "grid_flow_run.h"
-#include "warp_run.h"
 
 namespace symflow {
 namespace {
@@ -154,98 +154,135 @@ class GridMover {
   Buffer<T> grad_start_;
 };
 
-// The planes of a set are one unit, moved for at once, unless they do not fit a wave.
-template <class T>
-WarpProblem<T> problem_of(const WarpArguments<T>& arguments) {
-  return warp_problem(arguments, std::max(arguments.images * arguments.channels, Index(1)), wave_bytes);
-}
+constexpr Index group_bytes = 2 << 20;  // of the end points and states of a group, at most, unless one piece has more
 
-// Calls work(unit, task of the mover, in_turn, worker) for all pieces of each unit's set, wave by wave. What is done by
-// in_turn(add) is done in the order of the calls.
+// Pieces whose end points are in memory together: whole sets of rows, neighbouring rows of a set, or points of a row.
+struct Group {
+  Index first_set, sets, first_grid, grids, first_point, points;
+
+  // Where a piece of the group begins in the points of the group.
+  template <class T>
+  Index place(const WarpArguments<T>& a, const Piece& piece) const {
+    return (piece.row - first_set * a.grids - first_grid) * points + piece.first - first_point;
+  }
+};
+
+// work(group) for all groups, with `numbers` numbers kept for each point.
 template <class T, class Mover, class Work>
-void for_each_piece(WarpProblem<T>& f, Mover& mover, const Parallel& parallel, const T* images, const Work& work) {
-  in_waves(f, parallel, images, static_cast<const T*>(nullptr), [&](Index first_unit, Index last_unit) {
-    const Index each = mover.tasks() / f.sets;
-    const Index tasks = (last_unit - first_unit) * each;
-    Turns turns;
-    for_each_tile(tasks, int(std::min<Index>(tasks, mover.workers)), parallel, [&](Index index, int worker) {
-      const Index unit = first_unit + index / each, task = unit / f.units * each + index % each;
-      work(unit, task, [&](const auto& add) { turns.take(index, add); }, worker);
-    });
-  });
-}
-
-// body(task of the warp, its first point within the piece) for the parts of a piece.
-template <class T, class Body>
-void for_each_part(const WarpProblem<T>& f, Index unit, const Piece& piece, const Body& body) {
-  for (Index at = 0; at < piece.count; at += warp_chunk) {
-    const Index count = std::min(piece.count - at, warp_chunk);
-    body(WarpTask{unit / f.units, unit % f.units, piece.row % f.grids, piece.first + at, count}, at);
+void for_each_group(const WarpArguments<T>& a, const Mover& mover, Index numbers, const Work& work) {
+  const Index most = std::max(group_bytes / Index(sizeof(T)) / numbers, mover.longest());
+  Index sets = 1, grids = 1, points = a.points;
+  if (a.grids * a.points <= most) {
+    sets = std::min(most / (a.grids * a.points), a.sets);
+    grids = a.grids;
+  } else if (a.points <= most) {
+    grids = most / a.points;
+  } else {
+    points = most / mover.longest() * mover.longest();
+  }
+  for (Index s = 0; s < a.sets; s += sets) {
+    for (Index g = 0; g < a.grids; g += grids) {
+      for (Index p = 0; p < a.points; p += points) {
+        work(Group{s, std::min(sets, a.sets - s), g, std::min(grids, a.grids - g), p, std::min(points, a.points - p)});
+      }
+    }
   }
 }
+
+// work(task of the mover, its number in the group, worker) for the pieces of a group.
+template <class T, class Mover, class Work>
+void for_each_piece(const WarpArguments<T>& a, const Group& group, const Mover& mover, const Parallel& parallel,
+                    const Work& work) {
+  const Index in_row = (a.points + mover.longest() - 1) / mover.longest();
+  const Index first = (group.first_set * a.grids + group.first_grid) * in_row + group.first_point / mover.longest();
+  const Index count = group.sets * group.grids * ((group.points + mover.longest() - 1) / mover.longest());
+  for_each_tile(count, int(std::min<Index>(count, mover.workers)), parallel,
+                [&](Index number, int worker) { work(first + number, number, worker); });
+}
+
+// The warp of a group, at its end points, and where it begins in images and results.
+template <class T>
+struct GroupWarp {
+  WarpArguments<T> arguments;
+  WarpWhole whole;
+  Index image, result;
+
+  GroupWarp(const WarpArguments<T>& a, const Group& group, const T* ends)
+      : arguments(a), whole{a.grids, a.points}, image(0), result((group.first_grid * a.channels) * a.points) {
+    arguments.grids = group.grids;
+    arguments.points = group.points;
+    arguments.grid = ends;
+    if (a.sets > 1) {
+      arguments.sets = arguments.images = group.sets;
+      image = group.first_set * a.channels * a.height * a.width;
+      result += group.first_set * a.grids * a.channels * a.points;
+    }
+    result += group.first_point;
+  }
+};
 
 template <class T>
 bool empty(const WarpArguments<T>& a) {
   return a.images * a.channels * a.grids * a.points == 0;
 }
 
+// Moves the pieces of a group to `ends` [sets, grids, points, 2] and keeps the states, piece by piece, unless null.
 template <class T, class Mover>
-void sample_moved(const WarpArguments<T>& arguments, Mover& mover, const Parallel& parallel, const T* points,
-                  const T* images, T* out) {
-  const WarpKernels<T>& kernel = selected_warp<T>();
-  WarpProblem<T> f = problem_of(arguments);
-  f.out = out;
-  const Index scratch = rounded_up(2 * mover.longest(), alignment);
-  const Buffer<T> memory = allocate<T>(mover.workers * scratch);
-  for_each_piece(f, mover, parallel, images, [&](Index unit, Index index, const auto&, int worker) {
-    const Piece piece = mover.piece(index);
-    T* ends = memory.get() + worker * scratch;
-    mover.move(piece, worker, points + 2 * piece.first, nullptr, ends);
-    for_each_part(f, unit, piece,
-                  [&](const WarpTask& task, Index at) { kernel.sample(f, task, ends + 2 * at, nullptr); });
+void move_group(const WarpArguments<T>& a, const Group& group, Mover& mover, const Parallel& parallel, const T* points,
+                T* states, T* ends) {
+  for_each_piece(a, group, mover, parallel, [&](Index task, Index, int worker) {
+    const Piece piece = mover.piece(task);
+    const Index at = 2 * group.place(a, piece);
+    mover.move(piece, worker, points + 2 * piece.first, states == nullptr ? nullptr : states + mover.steps() * at,
+               ends + at);
   });
 }
 
-// Takes the gradient of the images to weights and field. Where a set has several units, each is taken by itself: the
-// adjoint is linear.
+template <class T, class Mover>
+void sample_moved(const WarpArguments<T>& a, Mover& mover, const Parallel& parallel, const T* points, const T* images,
+                  T* out) {
+  Buffer<T> ends;
+  for_each_group(a, mover, 2, [&](const Group& group) {
+    if (ends == nullptr) ends = allocate<T>(2 * group.sets * group.grids * group.points);  // the first is the largest
+    move_group(a, group, mover, parallel, points, static_cast<T*>(nullptr), ends.get());
+    const GroupWarp<T> part(a, group, ends.get());
+    warp_sample<T>(part.arguments, parallel, images + part.image, nullptr, out + part.result, &part.whole);
+  });
+}
+
+// Takes the gradient of the images to weights and field.
 template <class T, class Mover, class Totals>
-void pull_back_moved(const WarpArguments<T>& arguments, Mover& mover, Totals& totals, const Parallel& parallel,
-                     const T* points, const T* images, const T* grad) {
-  const WarpKernels<T>& kernel = selected_warp<T>();
-  WarpProblem<T> f = problem_of(arguments);
-  f.grad = grad;
-  const Index length = 2 * mover.longest(), scratch = rounded_up((2 + mover.steps()) * length, alignment);
-  const Buffer<T> memory = allocate<T>(mover.workers * scratch);
-  for_each_piece(f, mover, parallel, images, [&](Index unit, Index index, const auto& in_turn, int worker) {
-    const Piece piece = mover.piece(index);
-    T* ends = memory.get() + worker * scratch;
-    T *grad_ends = ends + length, *states = grad_ends + length;
-    mover.move(piece, worker, points + 2 * piece.first, states, ends);
-    for_each_part(f, unit, piece, [&](const WarpTask& task, Index at) {
-      kernel.grid_gradient(f, task, ends + 2 * at, nullptr, grad_ends + 2 * at);
+void pull_back_moved(const WarpArguments<T>& a, Mover& mover, Totals& totals, const Parallel& parallel, const T* points,
+                     const T* images, const T* grad) {
+  const Index numbers = 2 * (mover.steps() + 2);
+  Buffer<T> memory;
+  for_each_group(a, mover, numbers, [&](const Group& group) {
+    const Index count = group.sets * group.grids * group.points;
+    if (memory == nullptr) memory = allocate<T>(numbers * count);
+    T *ends = memory.get(), *grad_ends = ends + 2 * count, *states = grad_ends + 2 * count;
+    move_group(a, group, mover, parallel, points, states, ends);
+    const GroupWarp<T> part(a, group, ends);
+    warp_grid_gradient<T>(part.arguments, parallel, grad + part.result, images + part.image, nullptr, grad_ends,
+                          &part.whole);
+    Turns turns;
+    for_each_piece(a, group, mover, parallel, [&](Index task, Index number, int worker) {
+      const Piece piece = mover.piece(task);
+      const Index at = 2 * group.place(a, piece);
+      mover.pull_back(piece, worker, states + mover.steps() * at, grad_ends + at);
+      turns.take(number, [&] { mover.add(task, worker, totals); });
     });
-    mover.pull_back(piece, worker, states, grad_ends);
-    in_turn([&] { mover.add(index, worker, totals); });
-  });
-}
-
-// Writes the end points [S, G, P, 2].
-template <class T, class Mover>
-void move_all(Mover& mover, const Parallel& parallel, const T* points, Index row_points, T* ends) {
-  for_each_tile(mover.tasks(), mover.workers, parallel, [&](Index index, int worker) {
-    const Piece piece = mover.piece(index);
-    mover.move(piece, worker, points + 2 * piece.first, nullptr, ends + 2 * (piece.row * row_points + piece.first));
   });
 }
 
 template <class T, class Mover, class Totals>
-void backward(WarpArguments<T> arguments, Mover& mover, Totals& totals, bool pulls, const Parallel& parallel,
-              const T* points, const T* images, const T* grad, const FlowWarpGradients<T>& wanted) {
-  if (pulls && !empty(arguments)) pull_back_moved(arguments, mover, totals, parallel, points, images, grad);
+void backward(WarpArguments<T> a, Mover& mover, Totals& totals, bool pulls, const Parallel& parallel, const T* points,
+              const T* images, const T* grad, const FlowWarpGradients<T>& wanted) {
+  if (pulls && !empty(a)) pull_back_moved(a, mover, totals, parallel, points, images, grad);
   if (wanted.images != nullptr) {
-    if (!empty(arguments)) move_all(mover, parallel, points, arguments.points, wanted.ends);
-    arguments.grid = wanted.ends;
-    warp_image_gradient(arguments, parallel, grad, wanted.images);
+    const Group everything = {0, a.sets, 0, a.grids, 0, a.points};
+    if (!empty(a)) move_group(a, everything, mover, parallel, points, static_cast<T*>(nullptr), wanted.ends);
+    a.grid = wanted.ends;
+    warp_image_gradient(a, parallel, grad, wanted.images);
   }
 }
 

@@ -2,68 +2,121 @@
 
 #include <algorithm>
 
+#include "isa.h"
 #include "parallel.h"
-#include "warp_run.h"
 
 namespace symflow {
 namespace {
 
-constexpr Index most_unit_blocks = 8;  // so that there are many tasks; corners then serve 8 registers of planes
-constexpr Index unit_bytes = 1 << 20;
+using Index = std::int64_t;
 
 template <class T>
-WarpProblem<T> problem_of(const WarpArguments<T>& arguments) {
-  return warp_problem(arguments, most_unit_blocks, unit_bytes);
+const WarpKernels<T>& kernels();
+template <>
+const WarpKernels<float>& kernels<float>() {
+  return SYMFLOW_SELECT(warp_float);
+}
+template <>
+const WarpKernels<double>& kernels<double>() {
+  return SYMFLOW_SELECT(warp_double);
 }
 
-// work(task, where its points begin in the grids) for all tasks, wave by wave.
-template <class T, class Work>
-void for_each_task(WarpProblem<T>& f, const Parallel& parallel, const T* p, const T* q, const Work& work) {
-  in_waves(f, parallel, p, q, [&](Index first_unit, Index last_unit) {
-    const Index each = f.grids * f.chunks;
-    for_each((last_unit - first_unit) * each, parallel, [&](Index index) {
-      const Index unit = first_unit + index / each, grid = index / f.chunks % f.grids;
-      const Index set = unit / f.units, first = index % f.chunks * warp_chunk;
-      const WarpTask task = {set, unit % f.units, grid, first, std::min(f.points - first, warp_chunk)};
-      work(task, 2 * ((set * f.grids + grid) * f.points + first));
-    });
+constexpr Index most_unit_blocks = 8;      // so that there are many tasks; corners then serve 8 registers of planes
+constexpr Index unit_bytes = 1 << 20;      // of packed planes, at most, unless one block has more
+constexpr Index wave_bytes = 4 << 20;      // likewise
+constexpr Index packed_at_once = 1 << 12;  // pixels of a plane that one task packs
+
+Index parts(Index count, Index size) { return (count + size - 1) / size; }
+
+template <class T>
+WarpProblem<T> problem_of(const WarpArguments<T>& arguments, const WarpKernels<T>& kernel, const WarpWhole* whole) {
+  WarpProblem<T> f{};
+  static_cast<WarpArguments<T>&>(f) = arguments;
+  f.whole = whole == nullptr ? WarpWhole{f.grids, f.points} : *whole;
+  f.frame = WarpFrame(f.height, f.width);
+  f.planes = f.images * f.channels / f.sets;
+  f.lanes = f.planes == 1 ? 1 : f.planes <= 2 * kernel.narrow_lanes ? kernel.narrow_lanes : kernel.lanes;
+  f.blocks = parts(f.planes, f.lanes);
+  const Index block_bytes = f.frame.cells * f.lanes * Index(sizeof(T));
+  f.unit_blocks = std::clamp(unit_bytes / block_bytes, Index(1), std::min(f.blocks, most_unit_blocks));
+  f.units = parts(f.blocks, f.unit_blocks);
+  f.chunks = parts(f.points, warp_chunk);
+  return f;
+}
+
+// Short tasks are handed out several at a time, since handing out takes time too.
+template <class Work>
+void for_each(Index tasks, const Parallel& parallel, const Work& work) {
+  constexpr Index shares = 8;  // of each worker
+  const Index count = std::min(tasks, shares * parallel.workers);
+  for_each_tile(count, int(std::min<Index>(count, parallel.workers)), parallel, [&](Index share, int) {
+    for (Index task = tasks * share / count; task < tasks * (share + 1) / count; ++task) work(task);
   });
+}
+
+// Packs p and q wave by wave and calls task(index) for every task of each wave.
+template <class T, class Task>
+void in_waves(WarpProblem<T>& f, const WarpKernels<T>& kernel, const Parallel& parallel, const T* p, const T* q,
+              const Task& task) {
+  const Index block_size = f.frame.cells * f.lanes, units = f.sets * f.units;
+  const Index wave = std::clamp(wave_bytes / (f.unit_blocks * block_size * Index(sizeof(T))), Index(1), units);
+  // Units have fewer blocks at the end of a set.
+  const auto block_of = [&](Index unit) {
+    return unit / f.units * f.blocks + std::min(unit % f.units * f.unit_blocks, f.blocks);
+  };
+  const auto buffer = [&](const T* images) {
+    return images == nullptr ? nullptr : allocate<T>(std::min(wave * f.unit_blocks, f.sets * f.blocks) * block_size);
+  };
+  const Buffer<T> packed_p = buffer(p), packed_q = buffer(q);
+  f.p = packed_p.get();
+  f.q = packed_q.get();
+  const Index rows = std::max(packed_at_once / f.width, Index(1)), slabs = parts(f.height, rows);
+  for (Index unit = 0; unit < units; unit += wave) {
+    const Index end = std::min(unit + wave, units);
+    f.first_block = block_of(unit);
+    for_each((block_of(end) - f.first_block) * slabs, parallel, [&](Index slab) {
+      const Index block = f.first_block + slab / slabs, first = slab % slabs * rows;
+      const Index last = std::min(first + rows, Index(f.height));
+      if (p != nullptr) kernel.pack(f, block, first, last, p, packed_p.get());
+      if (q != nullptr) kernel.pack(f, block, first, last, q, packed_q.get());
+    });
+    const Index tasks = f.grids * f.chunks;
+    for_each((end - unit) * tasks, parallel, [&](Index index) { task(unit * tasks + index); });
+  }
 }
 
 }  // namespace
 
 template <class T>
-void warp_sample(const WarpArguments<T>& arguments, const Parallel& parallel, const T* p, const T* q, T* out) {
+void warp_sample(const WarpArguments<T>& arguments, const Parallel& parallel, const T* p, const T* q, T* out,
+                 const WarpWhole* whole) {
   if (arguments.images * arguments.channels * arguments.grids * arguments.points == 0) return;
-  const WarpKernels<T>& kernel = selected_warp<T>();
-  WarpProblem<T> f = problem_of(arguments);
+  const WarpKernels<T>& kernel = kernels<T>();
+  WarpProblem<T> f = problem_of(arguments, kernel, whole);
   f.out = out;
-  for_each_task(f, parallel, p, q, [&](const WarpTask& task, Index begin) {
-    kernel.sample(f, task, f.grid + begin, q == nullptr ? nullptr : f.velocity + begin);
-  });
+  in_waves(f, kernel, parallel, p, q, [&](Index task) { kernel.sample(f, task); });
 }
-template void warp_sample(const WarpArguments<float>&, const Parallel&, const float*, const float*, float*);
-template void warp_sample(const WarpArguments<double>&, const Parallel&, const double*, const double*, double*);
+template void warp_sample(const WarpArguments<float>&, const Parallel&, const float*, const float*, float*,
+                          const WarpWhole*);
+template void warp_sample(const WarpArguments<double>&, const Parallel&, const double*, const double*, double*,
+                          const WarpWhole*);
 
 // Each unit of planes has sums of its own; they are added in their order.
 template <class T>
 void warp_grid_gradient(const WarpArguments<T>& arguments, const Parallel& parallel, const T* grad, const T* p,
-                        const T* q, T* grad_grid) {
+                        const T* q, T* grad_grid, const WarpWhole* whole) {
   const Index size = 2 * arguments.sets * arguments.grids * arguments.points;
   if (size == 0) return;
   if (arguments.images * arguments.channels == 0) {
     std::fill_n(grad_grid, size, T(0));
     return;
   }
-  const WarpKernels<T>& kernel = selected_warp<T>();
-  WarpProblem<T> f = problem_of(arguments);
+  const WarpKernels<T>& kernel = kernels<T>();
+  WarpProblem<T> f = problem_of(arguments, kernel, whole);
   const Buffer<T> sums = f.units == 1 ? nullptr : allocate<T>(f.units * size);
   f.grad = grad;
-  T* to = f.units == 1 ? grad_grid : sums.get();
-  for_each_task(f, parallel, p, q, [&](const WarpTask& task, Index begin) {
-    kernel.grid_gradient(f, task, f.grid + begin, q == nullptr ? nullptr : f.velocity + begin,
-                         to + task.unit * size + begin);
-  });
+  f.grad_grid = f.units == 1 ? grad_grid : sums.get();
+  in_waves(f, kernel, parallel, p, q, [&](Index task) { kernel.grid_gradient(f, task); });
   if (f.units == 1) return;
   constexpr Index piece = 4096;
   for_each(parts(size, piece), parallel, [&](Index task) {
@@ -75,16 +128,16 @@ void warp_grid_gradient(const WarpArguments<T>& arguments, const Parallel& paral
   });
 }
 template void warp_grid_gradient(const WarpArguments<float>&, const Parallel&, const float*, const float*, const float*,
-                                 float*);
+                                 float*, const WarpWhole*);
 template void warp_grid_gradient(const WarpArguments<double>&, const Parallel&, const double*, const double*,
-                                 const double*, double*);
+                                 const double*, double*, const WarpWhole*);
 
 // A thread owns a block of planes and visits its points in their order.
 template <class T>
 void warp_image_gradient(const WarpArguments<T>& arguments, const Parallel& parallel, const T* grad, T* grad_images) {
   if (arguments.images * arguments.channels == 0) return;
-  const WarpKernels<T>& kernel = selected_warp<T>();
-  WarpProblem<T> f = problem_of(arguments);
+  const WarpKernels<T>& kernel = kernels<T>();
+  WarpProblem<T> f = problem_of(arguments, kernel, nullptr);
   f.grad = grad;
   f.grad_images = grad_images;
   const Index tasks = f.sets * f.blocks, scratch = rounded_up(f.frame.cells * f.lanes, alignment);

@@ -12,13 +12,21 @@
 
 namespace symflow {
 
-// p or q may be null.
+// A call may be about a part of a larger result [B, grids, C, points]: some neighbouring grids of it, or points of one
+// grid. The pointer to the result then stands at the part's first number.
+struct WarpWhole {
+  std::int64_t grids, points;
+};
+
+// p or q may be null. The result is the whole unless one is given.
 template <class T>
-void warp_sample(const WarpArguments<T>&, const Parallel&, const T* p, const T* q, T* out);
+void warp_sample(const WarpArguments<T>&, const Parallel&, const T* p, const T* q, T* out,
+                 const WarpWhole* whole = nullptr);
 
 // p or q may be null; grad_grid [S, G, P, 2].
 template <class T>
-void warp_grid_gradient(const WarpArguments<T>&, const Parallel&, const T* grad, const T* p, const T* q, T* grad_grid);
+void warp_grid_gradient(const WarpArguments<T>&, const Parallel&, const T* grad, const T* p, const T* q, T* grad_grid,
+                        const WarpWhole* whole = nullptr);
 
 // A'^T g where there is a velocity, else A^T g.
 template <class T>
@@ -43,6 +51,7 @@ struct WarpFrame {
 // blocks of one set; a task samples a unit at a chunk of points, whose corners are computed once for all its planes.
 template <class T>
 struct WarpProblem : WarpArguments<T> {
+  WarpWhole whole;
   WarpFrame frame;
   std::int64_t lanes;
   std::int64_t planes;       // that share a set
@@ -56,24 +65,20 @@ struct WarpProblem : WarpArguments<T> {
   const T* q;
   const T* grad;
   T* out;
+  T* grad_grid;  // [units, S, G, P, 2]
   T* grad_images;
 
-  // Where plane `plane` of set `set` begins in [B, C, H, W] and, for one of the grids, in [B, G, C, P].
+  // Where plane `plane` of set `set` begins in [B, C, H, W] and, for one of the grids, in the result.
   std::int64_t image_row(std::int64_t set, std::int64_t plane) const {
     return (set * planes + plane) * this->height * this->width;
   }
   std::int64_t result_row(std::int64_t set, std::int64_t plane, std::int64_t grid) const {
     const std::int64_t all = set * planes + plane, image = all / this->channels, channel = all % this->channels;
-    return ((image * this->grids + grid) * this->channels + channel) * this->points;
+    return ((image * whole.grids + grid) * this->channels + channel) * whole.points;
   }
 };
 
 constexpr std::int64_t warp_chunk = 128;  // points
-
-// Points first .. first + count (at most warp_chunk) of a grid, in the planes of a unit of its set.
-struct WarpTask {
-  std::int64_t set, unit, grid, first, count;
-};
 
 template <class T>
 struct WarpKernels {
@@ -82,9 +87,9 @@ struct WarpKernels {
   // Rows of a block (counted through all sets) of images to their place in the wave.
   void (*pack)(const WarpProblem<T>&, std::int64_t block, std::int64_t first_row, std::int64_t last_row,
                const T* images, T* packed);
-  // At the points `grid` [count, 2] of a task, wherever they lie, with velocities or null.
-  void (*sample)(const WarpProblem<T>&, const WarpTask&, const T* grid, const T* velocity);
-  void (*grid_gradient)(const WarpProblem<T>&, const WarpTask&, const T* grid, const T* velocity, T* grad_grid);
+  // Task ((set units + unit) G + grid) chunks + chunk.
+  void (*sample)(const WarpProblem<T>&, std::int64_t task);
+  void (*grid_gradient)(const WarpProblem<T>&, std::int64_t task);
   // A block, counted through all sets; scratch of cells lanes numbers.
   void (*image_gradient)(const WarpProblem<T>&, std::int64_t block, T* scratch);
 };

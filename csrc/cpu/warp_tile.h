@@ -61,24 +61,26 @@ void locate_points(const WarpProblem<T>& f, const T* grid, Points<T>& points) {
   }
 }
 
-// From `count` points and, unless null, their velocities.
+// Chunk `chunk` of grid `grid` (of all sets).
 template <class T>
-void load_points(const WarpProblem<T>& f, const T* grid, const T* velocity, Index count, Points<T>& points) {
-  points.count = count;
+void load_points(const WarpProblem<T>& f, Index grid, Index chunk, bool velocity, Points<T>& points) {
+  const Index first = grid * f.points + chunk * warp_chunk;
+  points.count = f.points - chunk * warp_chunk < warp_chunk ? f.points - chunk * warp_chunk : warp_chunk;
+  const T* at = f.grid + 2 * first;
   switch (f.padding) {
     case Padding::zeros:
-      locate_points<Padding::zeros>(f, grid, points);
+      locate_points<Padding::zeros>(f, at, points);
       break;
     case Padding::border:
-      locate_points<Padding::border>(f, grid, points);
+      locate_points<Padding::border>(f, at, points);
       break;
     case Padding::reflection:
-      locate_points<Padding::reflection>(f, grid, points);
+      locate_points<Padding::reflection>(f, at, points);
       break;
   }
-  for (Index i = 0; velocity != nullptr && i < points.count; ++i) {
-    points.x[i] = points.slope_x[i] * velocity[2 * i];
-    points.y[i] = points.slope_y[i] * velocity[2 * i + 1];
+  for (Index i = 0; velocity && i < points.count; ++i) {
+    points.x[i] = points.slope_x[i] * f.velocity[2 * (first + i)];
+    points.y[i] = points.slope_y[i] * f.velocity[2 * (first + i) + 1];
   }
   for (Index i = points.count; i < round_up(points.count, f.lanes); ++i) {
     points.cell[i] = outside_of(f);
@@ -173,34 +175,39 @@ void pack(const WarpProblem<T>& f, Index block, Index first_row, Index last_row,
   if (last_row == f.height) clear(f.frame.row(last_row), f.frame.cells);
 }
 
-// The blocks of a task's unit.
-struct Blocks {
-  Index first, last;
+// The part of the work that a task of `sample` and `grid_gradient` stands for.
+struct WarpTask {
+  Index set, unit, grid, chunk, first_block, last_block;
 
   template <class T>
-  Blocks(const WarpProblem<T>& f, const WarpTask& task) {
-    first = task.unit * f.unit_blocks;
-    last = first + f.unit_blocks < f.blocks ? first + f.unit_blocks : f.blocks;
+  WarpTask(const WarpProblem<T>& f, Index task) {
+    chunk = task % f.chunks;
+    grid = task / f.chunks % f.grids;
+    unit = task / (f.chunks * f.grids) % f.units;
+    set = task / (f.chunks * f.grids * f.units);
+    first_block = unit * f.unit_blocks;
+    last_block = first_block + f.unit_blocks < f.blocks ? first_block + f.unit_blocks : f.blocks;
+  }
+
+  // Where a block of the set is in the wave.
+  template <class T>
+  Index packed(const WarpProblem<T>& f, Index block) const {
+    return (set * f.blocks + block - f.first_block) * f.frame.cells * f.lanes;
   }
 };
 
-// Where a block of a set is in the wave.
-template <class T>
-Index place_in_wave(const WarpProblem<T>& f, Index set, Index block) {
-  return (set * f.blocks + block - f.first_block) * f.frame.cells * f.lanes;
-}
-
 template <int lanes, bool has_p, bool has_q, class T>
-void sample(const WarpProblem<T>& f, const WarpTask& task, const T* grid, const T* velocity) {
+void sample(const WarpProblem<T>& f, Index index) {
   using V = VectorOf<T, lanes>;
+  const WarpTask task(f, index);
   Points<T> points;
-  load_points(f, grid, velocity, task.count, points);
-  const Blocks blocks(f, task);
-  for (Index block = blocks.first; block < blocks.last; ++block) {
-    const Rows<T*, lanes> rows(f.out, f.planes, block,
-                               [&](Index plane) { return f.result_row(task.set, plane, task.grid) + task.first; });
-    const T* p = has_p ? f.p + place_in_wave(f, task.set, block) : nullptr;
-    const T* q = has_q ? f.q + place_in_wave(f, task.set, block) : nullptr;
+  load_points(f, task.set * f.grids + task.grid, task.chunk, has_q, points);
+  for (Index block = task.first_block; block < task.last_block; ++block) {
+    const Rows<T*, lanes> rows(f.out, f.planes, block, [&](Index plane) {
+      return f.result_row(task.set, plane, task.grid) + task.chunk * warp_chunk;
+    });
+    const T* p = has_p ? f.p + task.packed(f, block) : nullptr;
+    const T* q = has_q ? f.q + task.packed(f, block) : nullptr;
     for (Index first = 0; first < points.count; first += lanes) {
       V square[lanes];
       SYMFLOW_UNROLL
@@ -232,18 +239,20 @@ SYMFLOW_HD void sum_lanes(const VectorOf<T, lanes>* sums, T* totals) {
 }
 
 template <int lanes, bool has_p, bool has_q, class T>
-void grid_gradient(const WarpProblem<T>& f, const WarpTask& task, const T* grid, const T* velocity, T* grad_grid) {
+void grid_gradient(const WarpProblem<T>& f, Index index) {
   using V = VectorOf<T, lanes>;
+  const WarpTask task(f, index);
+  const Index grid = task.set * f.grids + task.grid;
   Points<T> points;
-  load_points(f, grid, velocity, task.count, points);
+  load_points(f, grid, task.chunk, has_q, points);
   V sum_x[warp_chunk], sum_y[warp_chunk];
   for (Index i = 0; i < round_up(points.count, lanes); ++i) sum_x[i] = sum_y[i] = V{};
-  const Blocks blocks(f, task);
-  for (Index block = blocks.first; block < blocks.last; ++block) {
-    const Rows<const T*, lanes> rows(
-        f.grad, f.planes, block, [&](Index plane) { return f.result_row(task.set, plane, task.grid) + task.first; });
-    const T* p = has_p ? f.p + place_in_wave(f, task.set, block) : nullptr;
-    const T* q = has_q ? f.q + place_in_wave(f, task.set, block) : nullptr;
+  for (Index block = task.first_block; block < task.last_block; ++block) {
+    const Rows<const T*, lanes> rows(f.grad, f.planes, block, [&](Index plane) {
+      return f.result_row(task.set, plane, task.grid) + task.chunk * warp_chunk;
+    });
+    const T* p = has_p ? f.p + task.packed(f, block) : nullptr;
+    const T* q = has_q ? f.q + task.packed(f, block) : nullptr;
     for (Index first = 0; first < points.count; first += lanes) {
       V grad[lanes];
       load_square<T, lanes>(rows, first, points.count - first, grad);
@@ -266,13 +275,14 @@ void grid_gradient(const WarpProblem<T>& f, const WarpTask& task, const T* grid,
       }
     }
   }
+  T* to = f.grad_grid + 2 * ((task.unit * f.sets * f.grids + grid) * f.points + task.chunk * warp_chunk);
   for (Index first = 0; first < points.count; first += lanes) {
     T x[lanes], y[lanes];
     sum_lanes<T, lanes>(sum_x + first, x);
     sum_lanes<T, lanes>(sum_y + first, y);
     for (Index i = first; i < first + lanes && i < points.count; ++i) {
-      grad_grid[2 * i] = points.slope_x[i] * x[i - first];
-      grad_grid[2 * i + 1] = points.slope_y[i] * y[i - first];
+      to[2 * i] = points.slope_x[i] * x[i - first];
+      to[2 * i + 1] = points.slope_y[i] * y[i - first];
     }
   }
 }
@@ -287,12 +297,10 @@ void image_gradient(const WarpProblem<T>& f, Index index, T* scratch) {
                                      [&](Index plane) { return f.result_row(set, plane, grid); });
     for (Index chunk = 0; chunk < f.chunks; ++chunk) {
       Points<T> points;
-      const Index at = chunk * warp_chunk, begin = 2 * ((set * f.grids + grid) * f.points + at);
-      const Index count = f.points - at < warp_chunk ? f.points - at : warp_chunk;
-      load_points(f, f.grid + begin, moving ? f.velocity + begin : nullptr, count, points);
+      load_points(f, set * f.grids + grid, chunk, moving, points);
       for (Index first = 0; first < points.count; first += lanes) {
         V grad[lanes];
-        load_square<T, lanes>(rows, at + first, points.count - first, grad);
+        load_square<T, lanes>(rows, chunk * warp_chunk + first, points.count - first, grad);
         for (int j = 0; j < lanes && first + j < points.count; ++j) {
           const Index i = first + j;
           const T tx = points.tx[i], ty = points.ty[i];
@@ -300,8 +308,8 @@ void image_gradient(const WarpProblem<T>& f, Index index, T* scratch) {
               moving ? bilinear_weights_dot(tx, ty, points.x[i], points.y[i]) : bilinear_weights(tx, ty);
           SYMFLOW_UNROLL
           for (int c = 0; c < 4; ++c) {
-            T* corner = scratch + (points.cell[i] + c / 2 * f.frame.stride + c % 2) * lanes;
-            store_vector(corner, load_vector<V>(corner) + weights.w[c] * grad[j]);
+            T* at = scratch + (points.cell[i] + c / 2 * f.frame.stride + c % 2) * lanes;
+            store_vector(at, load_vector<V>(at) + weights.w[c] * grad[j]);
           }
         }
       }
@@ -343,27 +351,27 @@ void pack_any(const WarpProblem<T>& f, Index block, Index first_row, Index last_
 }
 
 template <class T>
-void sample_any(const WarpProblem<T>& f, const WarpTask& task, const T* grid, const T* velocity) {
+void sample_any(const WarpProblem<T>& f, Index task) {
   with_lanes<T>(f.lanes, [&](auto lanes) {
     if (f.q == nullptr) {
-      sample<lanes(), true, false>(f, task, grid, velocity);
+      sample<lanes(), true, false>(f, task);
     } else if (f.p == nullptr) {
-      sample<lanes(), false, true>(f, task, grid, velocity);
+      sample<lanes(), false, true>(f, task);
     } else {
-      sample<lanes(), true, true>(f, task, grid, velocity);
+      sample<lanes(), true, true>(f, task);
     }
   });
 }
 
 template <class T>
-void grid_gradient_any(const WarpProblem<T>& f, const WarpTask& task, const T* grid, const T* velocity, T* grad_grid) {
+void grid_gradient_any(const WarpProblem<T>& f, Index task) {
   with_lanes<T>(f.lanes, [&](auto lanes) {
     if (f.q == nullptr) {
-      grid_gradient<lanes(), true, false>(f, task, grid, velocity, grad_grid);
+      grid_gradient<lanes(), true, false>(f, task);
     } else if (f.p == nullptr) {
-      grid_gradient<lanes(), false, true>(f, task, grid, velocity, grad_grid);
+      grid_gradient<lanes(), false, true>(f, task);
     } else {
-      grid_gradient<lanes(), true, true>(f, task, grid, velocity, grad_grid);
+      grid_gradient<lanes(), true, true>(f, task);
     }
   });
 }

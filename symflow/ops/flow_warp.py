@@ -21,15 +21,17 @@ from symflow.ops.flow import flow_ref
 from symflow.ops.warp import PADDINGS, warp_ref
 
 
-def pixel_points(height: int, width: int, like: Tensor) -> Tensor:
-    """The centres of the pixels on the plane, ``[height, width, 2]``: -1 and 1 are those of the outermost pixels.
+def pixel_points(images: Tensor) -> Tensor:
+    """The centres of the pixels of ``[..., H, W]`` on their plane, ``[H, W, 2]``: -1 and 1 are the outermost ones.
 
     The one pixel of an axis of length 1 is at 0.
     """
+    height, width = images.shape[-2:]
     x, y = (
-        (2 * torch.arange(n, dtype=torch.float64, device=like.device) - n + 1) / max(n - 1, 1) for n in (width, height)
+        (2 * torch.arange(n, dtype=torch.float64, device=images.device) - n + 1) / max(n - 1, 1)
+        for n in (width, height)
     )
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).to(like.dtype)
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).to(images.dtype)
 
 
 def flow_warp_ref(field: Field, images: Tensor, weights: Tensor, steps: int = 8, padding: str = "zeros") -> Tensor:
@@ -45,7 +47,7 @@ def flow_warp_ref(field: Field, images: Tensor, weights: Tensor, steps: int = 8,
     Returns:
         ``[B, G, C, H, W]``.
     """
-    points = pixel_points(*images.shape[2:], like=images)
+    points = pixel_points(images)
     rows = weights.flatten(0, 1)
     ends = flow_ref(field, points.view(1, -1, 2).expand(rows.shape[0], -1, -1), rows, steps)
     return warp_ref(images, ends.view(*weights.shape[:2], *points.shape), padding)
@@ -64,17 +66,19 @@ def flow_warp_kernel(
         NotImplementedError: forward-mode or second derivatives are asked for; ``warp(images, flow(...))`` has those
             of `symflow.warp`, and `flow_warp_ref` all.
     """
-    points = pixel_points(*images.shape[2:], like=images)
+    points = pixel_points(images)
     periods = [p or 0.0 for p in field.coordinates.normalised_periods]
+    tensors: tuple[Tensor, ...]
     if isinstance(field, GridField):
-        kind, tensors, constants = "grid_flow_warp", (field.values,), (list(field.lower), list(field.upper), periods)
+        kind, tensors, box = "grid_flow_warp", (field.values,), [list(field.lower), list(field.upper), periods]
     else:
-        kind, tensors, constants = "flow_warp", field.layers, (periods,)
+        kind, tensors, box = "flow_warp", field.layers, [periods]
     arguments = [t.contiguous() for t in (images, points, weights, *tensors)]
+    constants = [*box, steps, PADDINGS.index(padding)]
     # torch.compile traces an operator, the transforms of torch.func a Function; the two lead to the same code.
     if torch.compiler.is_compiling():
-        return getattr(torch.ops.symflow, kind)(*arguments, *constants, steps, PADDINGS.index(padding))
-    return _FlowWarp.apply(kind, *arguments, *constants, steps, PADDINGS.index(padding))
+        return getattr(torch.ops.symflow, kind)(*arguments, *constants)
+    return _FlowWarp.apply(kind, *arguments, *constants)
 
 
 _TENSORS = {"flow_warp": 11, "grid_flow_warp": 4}

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built withou
 
 ISAS = _ext._C.available_isas() if _ext.built else []
 PLANE = Coordinates(("x", "y"))
-SHAPES = [(3, 2, 4, 11, 13), (2, 25, 3, 9, 37), (1, 1, 1, 1, 5), (2, 3, 2, 17, 61)]  # B, C, G, H, W
+SHAPES = [(3, 2, 4, 11, 13), (2, 25, 3, 9, 37), (1, 1, 1, 1, 5)]  # B, C, G, H, W
 
 
 @pytest.fixture(params=ISAS)
@@ -86,8 +86,8 @@ def test_kernel_is_the_reference(isa, kind, shape, own, padding):
 @pytest.mark.parametrize("kind", FIELDS)
 def test_single_precision(isa, kind):
     """Against float64. Gradients jump where a coordinate crosses a pixel or a node: rounding moves a few across."""
-    field, images, weights = problem(kind, SHAPES[3], dtype=torch.float32)
-    exact, _, _ = problem(kind, SHAPES[3])
+    field, images, weights = problem(kind, SHAPES[1], dtype=torch.float32)
+    exact, _, _ = problem(kind, SHAPES[1])
     exact.load_state_dict(field.state_dict())
     doubles = [t.detach().double().requires_grad_() for t in (images, weights)]
     found = value_and_gradients(lambda f, i, w: flow_warp(f, i, w, steps=3), field, images, weights)
@@ -101,11 +101,11 @@ def test_single_precision(isa, kind):
 @pytest.mark.parametrize("kind", FIELDS)
 def test_it_is_the_composition_bit_for_bit(isa, kind, dtype, own):
     """Results, and the gradients of weights and images: the same kernels at the same points."""
-    field, images, weights = problem(kind, SHAPES[3], own, dtype)
+    field, images, weights = problem(kind, SHAPES[1], own, dtype)
 
     def composed(field, images, weights):
         rows = weights.flatten(0, -2)
-        points = pixel_points(*images.shape[2:], like=images)
+        points = pixel_points(images)
         ends = flow(field, points.view(1, -1, 2).repeat(len(rows), 1, 1), rows, steps=3)
         return warp_kernel(images, ends.view(*(weights if own else weights[None]).shape[:2], *points.shape))
 
@@ -375,7 +375,7 @@ def test_compile(kind, backend):
 
 @pytest.mark.filterwarnings("ignore")
 def test_opcheck():
-    points = pixel_points(4, 5, like=torch.zeros((), dtype=torch.float64))
+    points = pixel_points(torch.zeros(4, 5, dtype=torch.float64))
     for kind, op in (("grid", torch.ops.symflow.grid_flow_warp), ("network", torch.ops.symflow.flow_warp)):
         field, images, weights = small(kind)
         tensors = [t.detach() for t in field.parameters()] if kind == "grid" else [t.detach() for t in field.layers]
@@ -427,7 +427,7 @@ def test_misuse(change, error, message):
 
 def test_operators_check_their_arguments():
     field, images, weights = small()
-    points = pixel_points(4, 5, like=images)
+    points = pixel_points(images)
 
     def call(images=images, points=points, weights=weights[None], values=field.values.detach(), steps=2, padding=0):  # noqa: B008
         torch.ops.symflow.grid_flow_warp(
