@@ -117,7 +117,7 @@ def check(case: Case) -> None:
     ):
         error = float((found - expected).norm() / expected.norm())
         # A coordinate rounded by 6e-8 is off by 6e-8 side/2 pixels; its gradient may even be that of the next cell.
-        if not error < (1e-3 if i == 2 else 1e-5):
+        if not error < (1e-3 if i == 2 else 1e-7 * case.side):
             raise SystemExit(f"{case}: output {i} is off by {error:.2g} of its size; nothing is timed")
 
 
