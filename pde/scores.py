@@ -171,8 +171,12 @@ class JetScore:
 
     @cached_property
     def floor(self) -> float:
-        """The score of the surface where it is: rounding error."""
-        return float(self.residual(self.surface).square().mean().sqrt())
+        """The score of the surface where it is, at least the rounding unit.
+
+        Terms that happen to cancel to the last bit where the surface is need not do so where it moves.
+        """
+        unit = torch.finfo(self.surface.coefficients.dtype).eps
+        return max(float(self.residual(self.surface).square().mean().sqrt()), unit)
 
     def residual(self, surface: Series) -> Tensor:
         """``F/sqrt(sum of squares of the terms of F)`` at the base points of moved surfaces ``[C, N, 3]``, normalised.

@@ -34,12 +34,13 @@ def jet_flow_ref(field: Field, surface: Series, weights: Tensor, steps: int = 8)
     """
     truncation, coefficients, dt = surface.truncation, surface.coefficients, 1.0 / steps
     for _ in range(steps):
-        start, velocity = coefficients, torch.zeros_like(coefficients)
+        velocity = total = torch.zeros_like(coefficients)
         for a, b in zip(STAGES, SHARES, strict=True):
-            stage = start if a == 0 else torch.add(start, velocity, alpha=a * dt)
+            stage = coefficients if a == 0 else torch.add(coefficients, velocity, alpha=a * dt)
             vectors = field.series(Series(truncation, stage)).coefficients
             velocity = (vectors * weights[:, None, :, None]).sum(-2)
-            coefficients = torch.add(coefficients, velocity, alpha=b * dt)
+            total = torch.add(total, velocity, alpha=b * dt)
+        coefficients = coefficients + total  # rounded once a step
     return Series(truncation, coefficients)
 
 

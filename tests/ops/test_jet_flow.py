@@ -374,7 +374,8 @@ LOGISTIC = [[int(c) for c in p.coef] for p in LOGISTIC]
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_series_of_silu(isa, dtype):
     """To a few units in the last place of the two terms of each coefficient, x s^(m)/m! and s^(m-1)/(m-1)!; these
-    vanish at 0 by symmetry, where 1/8 stands for them."""
+    vanish at 0 by symmetry, where 1/8 stands for them. A term is a product of s and 1 - s (up to 2 units each, from the
+    exponential and the reciprocal) and four more roundings, so 8 units bound each."""
     limit = 85.0 if dtype == torch.float32 else 700.0
     rng = torch.Generator().manual_seed(0)
     x = torch.cat([torch.linspace(-limit, limit, 301), 2 * torch.randn(200, generator=rng), torch.tensor([0.0])])
@@ -389,7 +390,7 @@ def test_series_of_silu(isa, dtype):
                 terms = [value * logistic[m], logistic[m - 1] if m else 0]
                 slope = logistic[1] if m > 1 else 0  # s (1 - s), the common factor of all further derivatives
                 scale = max(abs(terms[0]), abs(terms[1]), slope / 8)
-                assert abs(found[m, n].item() - sum(terms)) <= 5 * eps * scale, (value, m)
+                assert abs(found[m, n].item() - sum(terms)) <= 8 * eps * scale, (value, m)
 
 
 @needs_kernels
