@@ -253,7 +253,7 @@ def main() -> None:
             targets += more
             print()
     content["targets"] = print_targets(targets)
-    write_results("bench_cuda", content, arguments.out)
+    write_results("cuda", content, arguments.out)
 
 
 if __name__ == "__main__":

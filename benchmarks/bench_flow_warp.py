@@ -246,7 +246,7 @@ def main() -> None:
         ]
     )
     write_results(
-        "bench_flow_warp", {"machine": facts, "contest": results, "growth": grown, "targets": targets}, arguments.out
+        "flow_warp", {"machine": facts, "contest": results, "growth": grown, "targets": targets}, arguments.out
     )
 
 

@@ -255,7 +255,7 @@ def main() -> None:
         ]
     )
     write_results(
-        "bench_grid_flow",
+        "grid_flow",
         {
             "machine": facts,
             "augmentation": times,

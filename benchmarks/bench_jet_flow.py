@@ -256,7 +256,7 @@ def main() -> None:
         ],
     )
     content = {"machine": facts, "contest": results, "targets": targets, "growth": grown, "score": scored}
-    write_results("bench_jet_flow", content, arguments.out)
+    write_results("jet_flow", content, arguments.out)
 
 
 if __name__ == "__main__":

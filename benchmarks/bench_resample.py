@@ -310,7 +310,7 @@ def main() -> None:
     print()
     met = targets(results, errors, one_core)
     content = {"accuracy": errors, "contest": results, "one_core": one_core, "peak_mb_of_64": many, "growth": grown}
-    write_results("bench_resample", {"machine": facts, **content, "targets": met}, arguments.out)
+    write_results("resample", {"machine": facts, **content, "targets": met}, arguments.out)
 
 
 if __name__ == "__main__":

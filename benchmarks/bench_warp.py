@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -116,8 +117,10 @@ def check(case: Case) -> None:
         zip(all_of(warp, torch.float32), all_of(grid_sample, torch.float64), strict=True)
     ):
         error = float((found - expected).norm() / expected.norm())
-        # A coordinate rounded by 6e-8 is off by 6e-8 side/2 pixels; its gradient may even be that of the next cell.
-        if not error < (1e-3 if i == 2 else 1e-7 * case.side):
+        # A coordinate is rounded by 6e-8 side/2 pixels. On either side of a pixel's lines that puts it into the next
+        # cell, whose slope is another one: this fraction of the points has a gradient that is off by its own size.
+        rounding = 6e-8 * case.side / 2
+        if not error < (2 * math.sqrt(4 * rounding) if i == 2 else 2 * rounding):
             raise SystemExit(f"{case}: output {i} is off by {error:.2g} of its size; nothing is timed")
 
 
@@ -248,7 +251,7 @@ def main() -> None:
         ]
     )
     content = {"machine": facts, "contest": results, "memory": peaks, "growth": grown, "targets": targets}
-    write_results("bench_warp", content, arguments.out)
+    write_results("warp", content, arguments.out)
 
 
 if __name__ == "__main__":
