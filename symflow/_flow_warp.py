@@ -22,8 +22,8 @@ def flow_warp(field: Field, images: Tensor, weights: Tensor, *, steps: int = 8, 
     ``padding`` says what is outside the image: zeros, the nearest edge ("border"), or the image reflected at the
     centres of its outermost pixels. ``B``, ``C`` or ``G = 0`` are allowed. Non-contiguous tensors are accepted.
 
-    A `NeuralField` or `GridField` in float32 or float64 on the CPU runs in the compiled kernels, which store neither
-    coordinates nor states: a thread moves a piece of the pixels and samples there. They have first derivatives by
+    A `NeuralField` or `GridField` in float32 or float64 on the CPU runs in the compiled kernels, which keep neither
+    coordinates nor states: they move as many pixels as fit a cache and sample there. They have first derivatives by
     reverse mode, the exact ones of the discrete flow and of the interpolation, for images, weights and the field's
     parameters; those of the images take the memory of the coordinates while they are computed. All results have the
     same bits for any number of threads, and an image's do not depend on the others. Anything else, on a

@@ -25,8 +25,9 @@ def warp(images: Tensor, grid: Tensor, *, padding: str = "zeros") -> Tensor:
     gradient of the images. Empty batches, channels and grids are allowed, empty images are not. Non-contiguous tensors
     are accepted.
 
-    float32 and float64 on the CPU run in the compiled kernels: derivatives in images and grid by reverse mode, by
-    forward mode and by one over the other, that is, everything of second order except forward over forward. The
+    float32 and float64 on the CPU, and on a GPU where its kernels were built, run in the compiled kernels: derivatives
+    in images and grid by reverse mode, by forward mode and by one over the other, that is, everything of second order
+    except forward over forward. The
     result is linear between the lines of pixel centres and has kinks there: the derivative in the grid is then that
     of the side of larger coordinates, as in torch; where border and reflection turn a coordinate back, at and (border)
     beyond the outermost centres, it is zero. All results and gradients have the same bits for any number of threads,

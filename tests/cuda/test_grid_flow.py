@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from symflow import Coordinates, GridField, _ext, flow
+from symflow import Coordinates, GridField, flow
 from symflow.ops import grid_flow_ref
 
 GRIDS = {
@@ -122,10 +122,7 @@ def test_empty(emulated, B, N):
     assert all(not g.nan_to_num(0).any() for g in found)
 
 
-needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available() or not _ext.cuda, reason="needs a GPU")
-
-
-@needs_a_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("grid", GRIDS)
 def test_on_the_device(grid, dtype):

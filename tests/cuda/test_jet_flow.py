@@ -156,10 +156,7 @@ def test_emulated_point_does_not_know_its_company(emulated):
             assert torch.equal(part, full[:, :, chosen])
 
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
-
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("order", "W"), [(3, 64), (4, 64), (3, 256), (4, 256), (2, 37)])
 def test_on_the_device(order, W, dtype):
@@ -178,7 +175,7 @@ def test_on_the_device(order, W, dtype):
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_streams_graphs_and_other_truncations_on_the_device():
     field, surface, weights = problem(3, W=64, H=32, N=50, dtype=torch.float32)
     field, weights = field.cuda().requires_grad_(False), weights.cuda()

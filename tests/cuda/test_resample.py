@@ -107,8 +107,6 @@ def test_emulated_resample(emulated, rows, columns):
 
 # ---- on the device --------------------------------------------------------------------------------------------------
 
-on_device = pytest.mark.skipif(not torch.cuda.is_available() or not _ext.cuda, reason="needs a GPU and its kernels")
-
 
 def values_and_gradients(name: str, points: Tensor) -> list[Tensor]:
     points = points.detach().clone().requires_grad_()
@@ -123,7 +121,7 @@ def values_and_gradients(name: str, points: Tensor) -> list[Tensor]:
     return [values.detach(), support.detach(), gradient]
 
 
-@on_device
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["resample", "scatter"])
 @pytest.mark.parametrize(("rows", "columns"), [(7, 17), (37, 193), (140, 256)])
 def test_on_the_device(name, rows, columns):
@@ -145,7 +143,7 @@ def test_on_the_device(name, rows, columns):
         assert torch.equal(a, b)
 
 
-@on_device
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["resample", "scatter"])
 def test_in_a_graph(name):
     points = moved(20, 64, B=2).cuda()

@@ -116,10 +116,8 @@ def test_emulated_coordinates_that_are_not_finite(emulated):
 
 # ---- on the device --------------------------------------------------------------------------------------------------
 
-needs_gpu = pytest.mark.skipif(not (_ext.cuda and torch.cuda.is_available()), reason="needs a GPU")
 
-
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("padding", range(3))
 @pytest.mark.parametrize("own", [False, True])
@@ -143,7 +141,7 @@ def test_the_device_is_the_cpu(shape, own, padding, dtype):
             assert_agrees(a.cpu(), b)
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_two_runs_on_the_device_give_the_same_bits():
     images, grid, _, _, grad = (t.cuda() for t in problem(37, 3, 33, 31, 3, 40, 29, False, torch.float32))
     runs = [ops.warp_backward(grad, images, grid, 0, True, True) for _ in range(3)]
@@ -151,7 +149,7 @@ def test_two_runs_on_the_device_give_the_same_bits():
         assert all(torch.equal(a, b) for a, b in zip(runs[0], run, strict=True))
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_streams_and_graphs():
     images, grid, _, _, grad = (t.cuda() for t in problem(7, 3, 33, 31, 3, 40, 29, False, torch.float32))
     expected = [warp(images, grid[0]), *ops.warp_backward(grad, images, grid, 0, True, True)]
