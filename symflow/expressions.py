@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sympy
@@ -27,11 +27,17 @@ MOST_TERMS = 1_000  # of the formula multiplied out, as later steps may do
 
 _TOKEN = re.compile(
     r"\s*(?:([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?)"
-    r"|([A-Za-z_][A-Za-z0-9_]*)|(\*\*|[-+*/^()=]))"
+    r"|([A-Za-z_][A-Za-z0-9_]*)|(\*\*|[-+*/^()=,]))"
 )
 
 
-def parse(text: str, symbols: Mapping[str, sympy.Expr]) -> sympy.Expr:
+Argument = sympy.Expr | tuple[sympy.Expr, int]
+"""What a function of the caller's is given: an expression, or a pair such as ``(x, 3)``."""
+
+Calls = Mapping[str, Callable[[Sequence[Argument]], sympy.Expr]]
+
+
+def parse(text: str, symbols: Mapping[str, sympy.Expr], calls: Calls | None = None) -> sympy.Expr:
     """The sympy expression of a formula such as ``50*(exp(t/50) - 1)``.
 
     Numbers are read as exact rationals (``0.01`` is 1/100). A formula with ``=`` stands for its left side minus its
@@ -40,6 +46,8 @@ def parse(text: str, symbols: Mapping[str, sympy.Expr]) -> sympy.Expr:
     Args:
         text: the formula.
         symbols: the names it may use, with what they stand for.
+        calls: functions besides `FUNCTIONS`: each is given its arguments and may raise `ValueError` with what is wrong
+            with them.
 
     Raises:
         UserError: the text is no formula, or too large a one (the constants above); the sentence points at the column.
@@ -52,15 +60,16 @@ def parse(text: str, symbols: Mapping[str, sympy.Expr]) -> sympy.Expr:
         raise UserError(f"a formula must be text, got {type(text).__name__}")
     if len(text) > LONGEST:
         raise UserError(f"a formula must have at most {LONGEST} characters, got {len(text)}")
-    return _Parser(text, symbols).formula()
+    return _Parser(text, symbols, calls or {}).formula()
 
 
 class _Parser:
     """Recursive descent: formula = sum ["=" sum]; sum = product {+- product}; product = signed {*/ signed};
-    signed = {+-} power; power = atom [** signed]; atom = number | name | function(sum) | (sum)."""
+    signed = {+-} power; power = atom [** signed]; atom = number | name | name(argument {, argument}) | (sum);
+    argument = sum | (name, number)."""
 
-    def __init__(self, text: str, symbols: Mapping[str, sympy.Expr]) -> None:
-        self.text, self.symbols, self.depth = text, symbols, 0
+    def __init__(self, text: str, symbols: Mapping[str, sympy.Expr], calls: Calls) -> None:
+        self.text, self.symbols, self.calls, self.depth = text, symbols, calls, 0
         self.tokens: list[tuple[str, str, int]] = []  # kind, token, column
         position = 0
         while text[position:].strip():
@@ -145,6 +154,8 @@ class _Parser:
         if kind == "number":
             return self.real(sympy.Rational(token), column)
         if kind == "name":
+            if token in self.calls and self.tokens[self.at][1] == "(":
+                return self.call(token, column)
             if token in self.symbols:
                 return self.symbols[token]
             if token in FUNCTIONS:
@@ -152,13 +163,40 @@ class _Parser:
                 value = self.real(FUNCTIONS[token](self.sum()), column)
                 self.expect(")")
                 return value
-            known = ", ".join([*self.symbols, *FUNCTIONS])
+            known = ", ".join(dict.fromkeys([*self.symbols, *FUNCTIONS, *self.calls]))
             raise self.error(f"unknown name {token!r} (known: {known})", column)
         if token == "(":  # noqa: S105
             value = self.sum()
             self.expect(")")
             return value
         raise self.error(f"unexpected {token!r}" if token else "unexpected end", column)
+
+    def call(self, name: str, column: int) -> sympy.Expr:
+        """A function of the caller's."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error(f"more than {DEEPEST} nested levels", column)
+        self.expect("(")
+        arguments = [self.argument()]
+        while self.take(","):
+            arguments.append(self.argument())
+        self.expect(")")
+        self.depth -= 1
+        try:
+            value = self.calls[name](arguments)
+        except ValueError as error:
+            raise self.error(str(error), column) from None
+        self.bounded(value, column)
+        return value
+
+    def argument(self) -> Argument:
+        ahead = self.tokens[self.at : self.at + 5]
+        if [kind for kind, _, _ in ahead] == ["operator", "name", "operator", "number", "operator"]:
+            (_, opening, _), (_, name, _), (_, comma, _), (_, number, _), (_, closing, _) = ahead
+            if (opening, comma, closing) == ("(", ",", ")") and number.isdigit() and name in self.symbols:
+                self.at += 5
+                return self.symbols[name], int(number[:4])
+        return self.sum()
 
     # Constants are kept real and in range as they are built, so that nothing ever computes with a monster.
 
@@ -187,13 +225,13 @@ class _Parser:
                 self.real(part, column)
             elif part.is_Pow and part.exp.is_number and abs(float(self.real(part.exp, column))) > LARGEST_EXPONENT:
                 raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
-        if _terms(value) > MOST_TERMS:
+        if terms(value) > MOST_TERMS:
             raise self.error(f"more than {MOST_TERMS} terms when multiplied out", column)
 
 
-def _terms(expression: sympy.Expr) -> int:
+def terms(expression: sympy.Expr) -> int:
     """A bound on the number of terms that sympy.expand makes of an expression or of any of its parts."""
-    parts = [_terms(argument) for argument in expression.args]
+    parts = [terms(argument) for argument in expression.args]
     if expression.is_Add:
         return min(sum(parts), MOST_TERMS + 1)
     if expression.is_Mul:

@@ -56,19 +56,24 @@ def sparse_basis(vectors: Tensor, size: Tensor) -> Tensor:
     return physical / physical[torch.arange(rows.shape[0]), torch.tensor(leading)][:, None]
 
 
-def rational(value: float) -> sympy.Rational | None:
-    """The simplest rational number within `SNAP` of a number, ``None`` when its denominator is too large.
+def rational(value: float, tolerance: float = SNAP, largest: int = LARGEST_DENOMINATOR) -> sympy.Rational | None:
+    """The simplest rational number near a number, ``None`` when its denominator is too large.
+
+    Args:
+        value: the number.
+        tolerance: relative distance.
+        largest: denominator.
 
     >>> rational(0.333333333333)
     1/3
     """
-    fraction = Fraction(value).limit_denominator(LARGEST_DENOMINATOR)
-    if abs(fraction - Fraction(value)) > SNAP * abs(value):
+    fraction = Fraction(value).limit_denominator(largest)
+    if abs(fraction - Fraction(value)) > tolerance * abs(value):
         return None
     # continued fractions find the best, not the simplest: prefer a smaller denominator that is as good
     for denominator in range(1, fraction.denominator):
         candidate = Fraction(round(value * denominator), denominator)
-        if abs(candidate - Fraction(value)) <= SNAP * abs(value):
+        if abs(candidate - Fraction(value)) <= tolerance * abs(value):
             fraction = candidate
             break
     return sympy.Rational(fraction.numerator, fraction.denominator)

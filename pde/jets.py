@@ -1,0 +1,142 @@
+"""The variables of jet space: independent ones, unknowns, derivatives of unknowns, and their values at points.
+
+A derivative is a symbol whose name lists the variables it differentiates in, in the order x, y, t: ``u_xxt``. The
+derivatives of a smooth solution at a point are free but for the equation, so points of jet space can be drawn at random
+where no solution is at hand (Olver, *Applications of Lie Groups to Differential Equations*, section 2.3).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import sympy
+import torch
+from torch import Tensor
+
+INDEPENDENT = ("x", "y", "t")
+DEPENDENT = ("u", "v")
+
+Index = tuple[int, ...]
+"""How often a derivative differentiates in each independent variable."""
+
+_DERIVATIVE = re.compile(r"([uv])_([xyt]+)\Z")
+
+
+def variable(name: str) -> sympy.Symbol:
+    """The symbol of an independent variable or an unknown."""
+    return sympy.Symbol(name, real=True)
+
+
+def derivative(unknown: str, letters: str) -> sympy.Symbol:
+    """The symbol of a derivative, whatever the order of its letters; of the unknown itself without any.
+
+    >>> derivative("u", "txx")
+    u_xxt
+    """
+    return variable(f"{unknown}_{''.join(sorted(letters, key=INDEPENDENT.index))}" if letters else unknown)
+
+
+@dataclass(frozen=True)
+class JetSpace:
+    """The variables of an equation: p independent ones and q unknowns.
+
+    ``names`` are those of the coordinates of the space on which generators act, in their order: ``x, y, t, u, v``.
+    """
+
+    independent: tuple[str, ...]
+    dependent: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.independent + self.dependent
+
+    @cached_property
+    def variables(self) -> tuple[sympy.Symbol, ...]:
+        """The symbols of `names`."""
+        return tuple(variable(name) for name in self.names)
+
+    @cached_property
+    def units(self) -> tuple[Index, ...]:
+        """The index of the first derivative in each independent variable."""
+        p = len(self.independent)
+        return tuple(tuple(int(i == j) for j in range(p)) for i in range(p))
+
+    def symbol(self, unknown: int, index: Index) -> sympy.Symbol:
+        """The derivative of an unknown, or the unknown itself."""
+        letters = "".join(name * n for name, n in zip(self.independent, index, strict=True))
+        return derivative(self.dependent[unknown], letters)
+
+    def locate(self, symbol: sympy.Symbol) -> tuple[int, Index] | None:
+        """Which unknown a symbol differentiates, and how; ``None`` when it is no variable over the base.
+
+        >>> JetSpace(("x", "t"), ("u",)).locate(derivative("u", "xxt"))
+        (0, (2, 1))
+        """
+        if symbol.name in self.dependent:
+            return self.dependent.index(symbol.name), (0,) * len(self.independent)
+        match = _DERIVATIVE.match(symbol.name)
+        if match is None or match[1] not in self.dependent or not set(match[2]) <= set(self.independent):
+            return None
+        return self.dependent.index(match[1]), tuple(match[2].count(name) for name in self.independent)
+
+    def indices(self, expression: sympy.Expr) -> list[tuple[int, Index]]:
+        """The unknowns and derivatives in an expression, in a fixed order."""
+        found = (self.locate(s) for s in expression.free_symbols)
+        return sorted(f for f in found if f is not None)
+
+    def total_derivative(self, expression: sympy.Expr, i: int) -> sympy.Expr:
+        """``D_i = d/dx_i + sum u_J,i d/du_J`` of a function on jet space (Olver, section 2.3)."""
+        result = sympy.diff(expression, self.variables[i])
+        for a, index in self.indices(expression):
+            result += sympy.diff(expression, self.symbol(a, index)) * self.symbol(a, raised(index, i))
+        return result
+
+    def up_to(self, order: int) -> list[Index]:
+        """All indices of at most an order, lower ones first."""
+        p = len(self.independent)
+        return sorted((m for m in product(range(order + 1), repeat=p) if sum(m) <= order), key=lambda m: (sum(m), m))
+
+
+def raised(index: Index, i: int) -> Index:
+    """One more derivative in the i-th variable."""
+    return (*index[:i], index[i] + 1, *index[i + 1 :])
+
+
+def difference(index: Index, other: Index) -> Index | None:
+    """``index - other``, ``None`` where it is not a derivative of it."""
+    result = tuple(a - b for a, b in zip(index, other, strict=True))
+    return result if min(result) >= 0 else None
+
+
+def divisors(index: Index) -> Iterator[Index]:
+    """All indices that divide one, itself included."""
+    return iter(product(*(range(n + 1) for n in index)))
+
+
+def choices(index: Index, part: Index) -> int:
+    """The multinomial coefficient of Leibniz' rule."""
+    return math.prod(math.comb(n, k) for n, k in zip(index, part, strict=True))
+
+
+@dataclass(frozen=True)
+class JetSample:
+    """Values of the variables of jet space at N points: ``values[symbol]`` is ``[N]``, float64, physical."""
+
+    values: Mapping[sympy.Symbol, Tensor]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def __getitem__(self, which: Any) -> JetSample:
+        """Some of the points: a slice, indices or a mask."""
+        return JetSample({symbol: value[which] for symbol, value in self.values.items()})
+
+    def stack(self, symbols: Iterable[sympy.Symbol]) -> Tensor:
+        """Some of the variables, ``[N, ...]``."""
+        return torch.stack([self.values[s] for s in symbols], -1)

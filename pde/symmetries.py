@@ -1,0 +1,358 @@
+"""The symmetry algebra of an equation, complete over its library and proven: nothing is simulated, no data are needed.
+
+The library grows, degree by degree, until the dimension of the null space is stable. What grows for ever is told apart:
+with ``f(x, t) h(u) d/du`` a symmetry for every solution f of one linear equation, solutions can be superposed, and the
+finite part of the algebra is what is left without them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+import torch
+from torch import Tensor
+
+from symflow import readout
+from symflow.coordinates import Coordinates
+from symflow.readout import ClosedForm
+
+from . import prolongation
+from .equation import Equation
+from .jets import JetSample
+from .library import Library, Rate, own_functions, polynomial_library, rates
+from .nullspace import Condition, complexity, condition, echelon, gap_rank
+from .sampling import Manifold
+
+RESOLUTION, CEILING = 1e-13, 1e-8  # of violations that are exact up to rounding
+LEAST_DEGREE = 3  # up to which the library always grows
+MOST_DEGREE = 6
+MOST_UNKNOWNS = 1_600
+SPARE = 1.5  # equations per unknown
+LATER = 1.25  # by what parameters are multiplied to see how the generators depend on them
+
+@dataclass(frozen=True)
+class Superposition:
+    """Solutions of a linear equation that make symmetries: ``f h(u) d/du`` for every f with ``condition = 0``.
+
+    Attributes:
+        factor: h, a function of the unknowns.
+        condition: the linear equations for f, in the symbols ``f, f_x, f_t, ...``; for a system also g.
+    """
+
+    factor: sympy.Expr
+    condition: tuple[sympy.Expr, ...]
+
+
+@dataclass(frozen=True)
+class Symmetries:
+    """The algebra of an equation.
+
+    Attributes:
+        equation: whose algebra it is.
+        coordinates: units in which the random jets lie in a unit cube.
+        condition: the determining condition over the library the generators were read from.
+        values: its singular values, ascending.
+        rank: of the null space, superposed solutions included.
+        forms: a basis of the finite part, in closed form.
+        verified: which of them are proven.
+        named: the same with parameters by name, where it is proven for every value of them; else as in `forms`.
+        superposition: what makes the algebra infinite, or ``None``.
+        counts: by degree of the library, the dimension of the finite part.
+    """
+
+    equation: Equation
+    coordinates: Coordinates
+    condition: Condition
+    values: Tensor
+    rank: int
+    forms: tuple[ClosedForm, ...]
+    verified: tuple[bool, ...]
+    named: tuple[ClosedForm, ...]
+    superposition: Superposition | None
+    counts: dict[int, int]
+
+    @property
+    def stable(self) -> bool:
+        """Whether the dimension stopped growing with the library: if not, the algebra may be infinite."""
+        last = list(self.counts.values())[-2:]
+        return len(last) == 2 and last[0] == last[1]
+
+
+def symmetries(
+    equation: Equation, *, without: Sequence[str] = (), degree: int | None = None, seed: int = 0
+) -> Symmetries:
+    """The point symmetries of an equation, from random jets on its manifold.
+
+    Args:
+        equation: any.
+        without: coordinates that generators must not depend on: those of periodic axes.
+        degree: of the library's polynomials; by default as high as needed until the dimension is stable.
+        seed: of the jets.
+
+    >>> [form["dt"] for form in symmetries(Equation("u_tt - u_xx + sin(u) = 0")).forms]
+    [0, 1, x]
+    """
+    search = _Search(equation, tuple(without), seed)
+    found = search.rates()
+    special = own_functions(equation) + [f for rate in found for f in rate.functions]
+    superposition = _superposition(equation, found)
+    late = superposition.factor if superposition is not None else None
+    counts: dict[int, int] = {}
+    if degree is None:
+        degree, stable = LEAST_DEGREE, False
+        counts[degree] = search.step(special, degree, late).finite
+        while not stable and degree < MOST_DEGREE and search.unknowns(special, degree + 1) <= MOST_UNKNOWNS:
+            degree += 1
+            counts[degree] = search.step(special, degree, late).finite
+            stable = counts[degree] == counts[degree - 1]
+        target = counts[degree] if stable else counts[LEAST_DEGREE]
+        # read from the smallest library that holds them all
+        degree = next(n for n in range(degree + 1) if search.step(special, n, late).finite >= target)
+    step = search.step(special, degree, late)
+    counts.setdefault(degree, step.finite)
+    rows = step.rows
+    forms = sorted((readout.combination(row, step.library.functions, search.components) for row in rows), key=complexity)
+    verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
+    named = _named(equation, rows, tuple(without), degree, late, seed) if equation.parameters else None
+    return Symmetries(
+        equation,
+        search.manifold.coordinates,
+        step.condition,
+        step.values,
+        step.rank,
+        tuple(forms),
+        verified,
+        tuple(sorted(named, key=complexity)) if named is not None else tuple(forms),
+        superposition,
+        dict(sorted(counts.items())),
+    )
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The null space over the library of one degree; `finite` is its dimension without superposed solutions."""
+
+    library: Library
+    condition: Condition
+    values: Tensor
+    rank: int
+    late: Tensor | None
+    finite: int
+
+    @property
+    def rows(self) -> list[Tensor]:
+        """The coefficients ``[d, functions]`` of a basis of the finite part."""
+        return echelon(self.condition, self.rank, self.late) if self.rank else []
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Steps of one equation, on jets drawn once for all of them."""
+
+    equation: Equation
+    without: tuple[str, ...]
+    seed: int
+
+    @property
+    def manifold(self) -> Manifold:
+        return Manifold(self.equation)
+
+    @property
+    def components(self) -> list[str]:
+        return ["d" + name for name in self.equation.space.names]
+
+    def unknowns(self, special: Sequence[sympy.Expr], degree: int) -> int:
+        return len(self.components) * len(polynomial_library(self.equation, degree, special, self.without))
+
+    def rates(self) -> list[Rate]:
+        """Of every coordinate along which the equation allows translation."""
+        equation, manifold = self.equation, self.manifold
+        sample, special = manifold.sample(1_000, self.seed), own_functions(equation)
+        found = []
+        for z in equation.space.variables:
+            if z.name not in self.without and not any(F.has(z) for F in equation.residuals):
+                found += rates(equation, sample, z, special, manifold.coordinates.scale)
+        return found
+
+    def step(self, special: Sequence[sympy.Expr], degree: int, factor: sympy.Expr | None) -> _Step:
+        """The null space over polynomials of a degree; `factor` is that of superposed solutions."""
+        equation, manifold = self.equation, self.manifold
+        library = polynomial_library(equation, degree, special, self.without)
+        d = len(self.components)
+        count = int(SPARE * d * len(library) / len(equation.residuals)) + 100
+        reduced = condition(equation, manifold.sample(count, self.seed), library, manifold.coordinates)
+        values = reduced.null_space().values
+        rank = gap_rank(values, RESOLUTION, CEILING)
+        if factor is None:
+            return _Step(library, reduced, values, rank, None, rank)
+        unknowns = set(equation.space.variables[len(equation.space.independent) :])
+        free = torch.tensor([not (f / factor).free_symbols & unknowns for f in library.functions])
+        late = torch.zeros(d, len(library), dtype=torch.bool)
+        late[len(equation.space.independent) :] = free
+        superposed = gap_rank(reduced.null_space(late).values, RESOLUTION, CEILING) if bool((late & reduced.columns).any()) else 0
+        return _Step(library, reduced, values, rank, late, rank - superposed)
+
+
+# ---------------------------------------------------------------- superposition
+
+
+def _superposition(equation: Equation, found: Sequence[Rate]) -> Superposition | None:
+    """Tries ``f(x, t) h(u) d/du`` with an arbitrary function f, for h = 1 and the exponentials of the unknowns."""
+    space = equation.space
+    p = len(space.independent)
+    independent, unknowns = space.variables[:p], space.variables[p:]
+    factors = [sympy.Integer(1)] + [f for rate in found if rate.z in unknowns and rate.turn == 0 for f in rate.functions]
+    functions = [sympy.Function(name)(*independent) for name in ("f", "g")[: len(unknowns)]]
+    for factor in factors:
+        form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
+        form |= {"d" + z.name: f * factor for z, f in zip(unknowns, functions, strict=True)}
+        equations = [sympy.expand(e / factor) for e in prolongation.determining_equations(equation, form)]
+        linear = [_linear(e, functions, independent) for e in equations]
+        if any(e is None for e in linear) or not _as_few(linear, space.variables, len(unknowns)):  # type: ignore[arg-type]
+            continue
+        chosen: list[sympy.Expr] = []
+        for row in linear:
+            e = sum((c * s for s, c in row.items()), sympy.Integer(0))  # type: ignore[union-attr]
+            if not e.free_symbols & set(unknowns) and not any(sympy.simplify(e / c).is_number for c in chosen):
+                chosen.append(e)
+        if chosen:
+            return Superposition(factor, tuple(chosen[: len(unknowns)]))
+    return None
+
+
+def _linear(
+    expression: sympy.Expr, functions: Sequence[sympy.Expr], independent: Sequence[sympy.Symbol]
+) -> dict[sympy.Symbol, sympy.Expr] | None:
+    """The coefficients of ``f, f_x, f_t, ...`` in a linear expression of arbitrary functions; ``None`` for others."""
+    symbols: dict[sympy.Symbol, sympy.Expr] = {}
+    replaced = expression
+    derivatives = sorted(expression.atoms(sympy.Derivative), key=lambda e: -sum(n for _, n in e.variable_count))
+    for e in [*derivatives, *functions]:
+        name = (e.expr if isinstance(e, sympy.Derivative) else e).func.__name__
+        counts = dict(e.variable_count) if isinstance(e, sympy.Derivative) else {}
+        letters = "".join(z.name * int(counts.get(z, 0)) for z in independent)
+        symbol = sympy.Symbol(f"{name}_{letters}" if letters else name, real=True)
+        replaced = replaced.subs(e, symbol)
+        symbols[symbol] = e
+    replaced = sympy.expand(replaced)
+    row = {s: replaced.coeff(s) for s in symbols if replaced.has(s)}
+    if sympy.expand(replaced - sum((c * s for s, c in row.items()), sympy.Integer(0))) != 0:
+        return None
+    return row
+
+
+def _as_few(rows: Sequence[dict[sympy.Symbol, sympy.Expr]], variables: Sequence[sympy.Symbol], most: int) -> bool:
+    """Whether linear equations, in derivatives of arbitrary functions, are no more than the functions."""
+    names = sorted({s for row in rows for s in row}, key=lambda s: s.name)
+    if not any("_" in s.name for s in names):
+        return False
+    generator = np.random.default_rng(0)
+    at = {z: sympy.Rational(int(n), 97) for z, n in zip(variables, generator.integers(30, 150, len(variables)), strict=True)}
+    matrix = []
+    for _ in range(4):  # the functions do not depend on the unknowns, so each value of those gives equations of its own
+        here = at | {z: sympy.Rational(int(generator.integers(30, 150)), 97) for z in variables[-most:]}
+        matrix += [[float(row.get(s, sympy.Integer(0)).subs(here)) for s in names] for row in rows]
+    return int(np.linalg.matrix_rank(np.array(matrix), tol=1e-9)) <= most
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def _named(
+    equation: Equation,
+    rows: Sequence[Tensor],
+    without: tuple[str, ...],
+    degree: int,
+    factor: sympy.Expr | None,
+    seed: int,
+) -> list[ClosedForm] | None:
+    """The generators with parameters by name, proven for all values; ``None`` where that does not succeed.
+
+    Coefficients are taken for ``r a^m b^n ...`` with rational r and half-integer exponents, found from how they change
+    when the parameters are changed one by one.
+    """
+    names = list(equation.parameters)
+    generic = {n: v * (1 + (k + 1) / 16) for k, (n, v) in enumerate(equation.parameters.items())}
+    runs = []
+    for changed in [None, *names]:
+        values = {n: v * (LATER if n == changed else 1.0) for n, v in generic.items()}
+        try:
+            search = _Search(Equation(equation.text, **values), without, seed)
+        except ValueError:
+            return None
+        found = search.rates()
+        special = own_functions(search.equation) + [f for rate in found for f in rate.functions]
+        step = search.step(special, degree, factor)
+        runs.append((found, special, step, step.rows))
+    found, special, step, first = runs[0]
+    alike = all(
+        len(r[0]) == len(found) and len(r[2].library) == len(step.library) and len(r[3]) == len(rows) for r in runs
+    )
+    if not alike:
+        return None
+    symbols = {s.name: s for F in equation.general for s in F.free_symbols if s.name in names}
+
+    def monomial(numbers: Sequence[float]) -> sympy.Expr | None:
+        if all(n == 0 for n in numbers):
+            return sympy.Integer(0)
+        if any(n == 0 for n in numbers):
+            return None
+        expression, rest = sympy.Integer(1), numbers[0]
+        for name, number in zip(names, numbers[1:], strict=True):
+            if number / numbers[0] <= 0:
+                return None
+            exponent = 2 * math.log(number / numbers[0]) / math.log(LATER)
+            if abs(exponent - round(exponent)) > 1e-5:
+                return None
+            if round(exponent):
+                power = sympy.Rational(round(exponent), 2)
+                expression *= symbols[name] ** power
+                rest /= complex(generic[name] ** float(power)).real
+        number = readout.rational(rest)
+        return None if number is None else number * expression
+
+    by_name: list[sympy.Expr] = list(own_functions(equation, equation.general))
+    for k, rate in enumerate(found):
+        growth = monomial([float(r[0][k].growth) for r in runs])
+        turn = monomial([float(r[0][k].turn) for r in runs])
+        if growth is None or turn is None:
+            return None
+        by_name += Rate(rate.z, growth, turn).functions
+    values = {symbols[n]: sympy.Rational(repr(v)) for n, v in generic.items() if n in symbols}
+    if len(by_name) != len(special) or any(sympy.simplify(a.subs(values) - b) != 0 for a, b in zip(by_name, special, strict=True)):
+        return None
+    library = polynomial_library(equation, degree, by_name, without)
+    if len(library) != len(step.library):
+        return None
+    forms: list[ClosedForm] = []
+    for k in range(len(first)):
+        form: ClosedForm = {}
+        for c, component in enumerate(("d" + name for name in equation.space.names)):
+            total = sympy.Integer(0)
+            for f in range(len(library)):
+                coefficient = monomial([float(r[3][k][c, f]) for r in runs])
+                if coefficient is None:
+                    return None
+                total += coefficient * library.functions[f]
+            form[component] = total
+        forms.append(_without_fractions(form))
+    if not all(prolongation.is_symmetry(equation, form, general=True) for form in forms):
+        return None
+    return forms
+
+
+def _without_fractions(form: ClosedForm) -> ClosedForm:
+    """A multiple of a form in which numbers and parameters do not divide and have no common factor."""
+    terms = [sympy.together(f).as_numer_denom() for f in form.values() if f != 0]
+    constants = [d.as_independent(*_coordinates(form), as_Add=False)[0] for _, d in terms]
+    factor = sympy.lcm_list(constants)
+    return {key: readout.simplest(sympy.expand(f * factor)) for key, f in form.items()}
+
+
+def _coordinates(form: ClosedForm) -> list[sympy.Symbol]:
+    names = {key[1:] for key in form}
+    return [s for f in form.values() for s in f.free_symbols if s.name in names]
