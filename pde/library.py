@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-import numpy as np
 import sympy
 import torch
 from torch import Tensor
@@ -27,9 +26,11 @@ from .jets import DEPENDENT, INDEPENDENT, JetSample
 from .prolongation import relative_coefficients, row_factors, solution_lines
 
 MOST_SPECIAL = 12
-RATE_DEGREE = 2  # of the polynomials W
+RATE_DEGREE = 3  # of the polynomials W
 RATE_LEAST, RATE_MOST = 1e-3, 1e2  # of |lambda| in normalised units
-ROUGH, EXACT = 1e-5, 1e-11  # violation at an eigenvalue before and after it is rounded
+ROUGH, EXACT = 1e-4, 1e-11  # violation at an eigenvalue before and after it is rounded
+CLEAR = 1e-9  # of singular values: above the rounding unit's
+SINGULAR = 1e14
 MOST_RATES = 6  # of one coordinate: more belong to solutions that can be superposed
 
 
@@ -113,12 +114,10 @@ def polynomial_library(
     return Library(variables, tuple(exponents), tuple(dict.fromkeys([sympy.Integer(1), *kept])))
 
 
-def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
-    """Functions of one independent variable that the formula suggests, beginning with 1, from simple to complex.
+def literal_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
+    """Functions of one independent variable that stand in the formula, beginning with 1, with their companions.
 
-    ``exp(a t)`` suggests itself and its reciprocal, ``sin`` and ``cos`` each other. A power of ``t + c``, or a
-    coefficient t, suggests what such factors are transformed away by: roots, reciprocals, the logarithm, and with the
-    damping ``a u/(t + c)`` the powers ``(t + c)^a`` and ``(t + c)^-a``.
+    ``exp(a t)`` brings its reciprocal, ``sin`` and ``cos`` bring each other.
 
     Args:
         equation: whose variables they are of.
@@ -126,11 +125,9 @@ def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = N
     """
     residuals = equation.residuals if residuals is None else residuals
     found: list[sympy.Expr] = [sympy.Integer(1)]
-    coordinates = set(equation.space.variables)
-    independent = equation.space.variables[: len(equation.space.independent)]
-    for z in independent:
+    for z in equation.space.variables[: len(equation.space.independent)]:
         for part in (p for F in residuals for p in sympy.preorder_traversal(F)):
-            if {s for s in part.free_symbols if s in coordinates or equation.space.locate(s)} != {z}:
+            if not part.has(z) or _others(part, z):
                 continue
             if part.is_Pow and part.base == sympy.E or isinstance(part, sympy.exp):
                 found += [part, 1 / part]
@@ -138,24 +135,38 @@ def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = N
                 found += [sympy.sin(part.args[0]), sympy.cos(part.args[0])]
             elif part.is_Function:
                 found += [part, 1 / part]
-        for base in _bases(residuals, z):
+    return list(dict.fromkeys(found))[:MOST_SPECIAL]
+
+
+def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
+    """The functions that the formula suggests: `literal_functions`, and what powers are transformed away by.
+
+    A power of ``t + c``, or x in the coefficient of a highest derivative, brings roots, the reciprocal and the
+    logarithm; with the damping ``a u/(t + c)`` also the powers ``(t + c)^a`` and ``(t + c)^-a``.
+    """
+    residuals = equation.residuals if residuals is None else residuals
+    found = literal_functions(equation, residuals)
+    for z in equation.space.variables[: len(equation.space.independent)]:
+        for base in _bases(equation, residuals, z):
             found += _powers(equation, residuals, base)
     return list(dict.fromkeys(found))[:MOST_SPECIAL]
 
 
-def _bases(residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
-    """Linear functions ``z + c`` of which the formula has powers, or z itself as a coefficient."""
+def _bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
+    """Linear functions ``z + c`` of which the formula has powers; z itself as a coefficient of highest derivatives."""
     bases = []
+    space, order = equation.space, equation.order
     for F in residuals:
-        for part in sympy.preorder_traversal(F):
-            if part.is_Pow and part.base.has(z) and not _others(part.base, z) and part.base.is_polynomial(z) and part.exp.is_number:
-                if sympy.degree(part.base, z) == 1:
-                    bases.append(sympy.expand(part.base / sympy.LC(part.base, z)))
-            elif part == z:
-                inside = any(z in f.free_symbols for f in F.atoms(sympy.Function, sympy.exp))
-                sums = any(p.base.is_Add and p.base.has(z) and not _others(p.base, z) for p in F.atoms(sympy.Pow))
-                if not inside and not sums:
-                    bases.append(z)
+        for part in F.atoms(sympy.Pow):
+            if not part.base.has(z) or _others(part.base, z) or not part.exp.is_number or part.base == z:
+                continue
+            if part.base.is_polynomial(z) and sympy.degree(part.base, z) == 1:
+                bases.append(sympy.expand(part.base / sympy.LC(part.base, z)))
+        for term in sympy.Add.make_args(F):
+            highest = any(sum(index) == order for _, index in space.indices(term))
+            powers = [f.as_base_exp()[1] for f in sympy.Mul.make_args(term) if f.as_base_exp()[0] == z]
+            if any(highest or not (e.is_Integer and e > 0) for e in powers):
+                bases.append(z)
     return list(dict.fromkeys(bases))
 
 
@@ -166,7 +177,7 @@ def _others(expression: sympy.Expr, z: sympy.Symbol) -> bool:
 
 
 def _powers(equation: Equation, residuals: Sequence[sympy.Expr], base: sympy.Expr) -> list[sympy.Expr]:
-    found = [sympy.sqrt(base), 1 / sympy.sqrt(base), 1 / base, sympy.log(base)]
+    found = [sympy.sqrt(base), 1 / sympy.sqrt(base), 1 / base, sympy.log(base), sympy.log(base) ** 2]
     for F in residuals:
         for part in F.atoms(sympy.Pow):
             if part.exp.is_number and sympy.expand(part.base - base).is_number and not part.exp.is_Integer:
@@ -187,57 +198,79 @@ def _powers(equation: Equation, residuals: Sequence[sympy.Expr], base: sympy.Exp
 
 @dataclass(frozen=True)
 class Rate:
-    """``exp((a + i b) z)``: a the growth, b the turn."""
+    """``exp((a + i b) s)``: a the growth, b the turn, s the parameter of a flow: z of ``d/dz``, log z of ``z d/dz``."""
 
     z: sympy.Symbol
     growth: sympy.Expr
     turn: sympy.Expr
+    scaling: bool = False
 
     @property
     def functions(self) -> list[sympy.Expr]:
         """Its real and, where it turns, imaginary part."""
-        grown = sympy.exp(self.growth * self.z)
+        s = sympy.log(self.z) if self.scaling else self.z
+        grown = self.z**self.growth if self.scaling else sympy.exp(self.growth * s)
         if self.turn == 0:
             return [grown]
-        return [grown * sympy.cos(self.turn * self.z), grown * sympy.sin(self.turn * self.z)]
+        return [grown * sympy.cos(self.turn * s), grown * sympy.sin(self.turn * s)]
 
 
 def rates(
-    equation: Equation, sample: JetSample, z: sympy.Symbol, special: Sequence[sympy.Expr], scale: Sequence[float]
+    equation: Equation,
+    sample: JetSample,
+    z: sympy.Symbol,
+    scale: Sequence[float],
+    scaling: bool = False,
+    linear: bool = False,
 ) -> list[Rate]:
     """The functions ``exp(a z)``, ``exp(a z) cos(b z)``, ``exp(a z) sin(b z)`` that generators of the equation hold.
 
-    With ``d/dz`` a symmetry, ``exp(lambda z) W`` solves the determining condition where the matrix polynomial
-    ``R(lambda) = sum_j lambda^j R_j``, its condition on polynomials W in the other coordinates, loses rank. Its
-    eigenvalues come from the companion matrix of a random square compression about a random centre; one counts if the
-    uncompressed matrix loses rank at the number it is rounded to.
+    With ``d/dz`` a symmetry, or ``z d/dz``, ``exp(lambda s) W`` solves the determining condition where the matrix
+    polynomial ``R(lambda) = sum_j lambda^j R_j``, its condition on polynomials W in the other coordinates, loses rank.
+    Its eigenvalues come from the companion matrix of a random square compression about a random centre; one counts if
+    the uncompressed matrix loses rank at the number it is rounded to.
 
     Args:
-        equation: in which z does not appear but in derivatives.
+        equation: of which the translation or scaling in z is a symmetry.
         sample: of its manifold.
         z: a coordinate.
-        special: of the library; functions of z are left out.
         scale: of the coordinates.
+        scaling: look for powers of z.
+        linear: leave out what only holds solutions of a linear equation, fields of the unknowns free of the unknowns.
     """
-    R = _polynomial_in_rate(equation, sample, z, special, scale)  # [m + 1, rows, n]
-    unit = scale[equation.space.variables.index(z)]
+    matrices, free = _polynomial_in_rate(equation, sample, z, scale, scaling)  # [m + 1, rows, n]
+    R = _deflated(matrices)
+    solutions = _deflated(matrices[:, :, free]) if linear else None
+    unit = 1.0 if scaling else scale[equation.space.variables.index(z)]
     found: list[Rate] = []
     for value in _eigenvalues(R):
-        if not RATE_LEAST < abs(value) < RATE_MOST or value.imag < -1e-9 or _loss(R, value) > ROUGH:
+        if value.imag < -1e-9:  # its conjugate is there
             continue
         a, b = _rounded(value.real / unit), _rounded(value.imag / unit)
-        if a is None or b is None or _loss(R, complex(float(a), float(b)) * unit) > EXACT:
+        if a is None or b is None or scaling and b == 0 and a.is_Integer and a > 0:  # a polynomial
             continue
-        found.append(Rate(z, a, b))
+        exact = complex(float(a), float(b)) * unit
+        if _nullity(R, exact) > (_nullity(solutions, exact) if solutions is not None else 0):
+            found.append(Rate(z, a, b, scaling))
     found = sorted(set(found), key=lambda r: (abs(r.growth) + abs(r.turn), -r.growth))
     return found if len(found) <= MOST_RATES else []
 
 
 def _polynomial_in_rate(
-    equation: Equation, sample: JetSample, z: sympy.Symbol, special: Sequence[sympy.Expr], scale: Sequence[float]
-) -> np.ndarray:
-    """``R_j`` on orthonormal functions W, in units of the coordinate z."""
-    library = polynomial_library(equation, RATE_DEGREE, [s for s in special if z not in s.free_symbols], [z.name])
+    equation: Equation,
+    sample: JetSample,
+    z: sympy.Symbol,
+    scale: Sequence[float],
+    scaling: bool,
+) -> tuple[Tensor, Tensor]:
+    """``R_j`` on functions W, in units of the flow's parameter, and which unknowns are free of the unknowns."""
+    literal = [s for s in literal_functions(equation) if z not in s.free_symbols]
+    library = polynomial_library(equation, RATE_DEGREE, literal, [z.name])
+    p = len(equation.space.independent)
+    # what is free of the unknowns comes first, so that orthonormal functions keep it apart
+    library = Library(library.variables, tuple(sorted(library.monomials, key=lambda m: any(m[p:]))), library.special)
+    if scaling:  # the component along z carries one power of z more than the others
+        library = Library(library.variables, library.monomials, (*library.special, z))
     d = len(library.variables)
     sample = sample[: 2 * d * len(library) // len(equation.residuals) + 50]
     lines = solution_lines(equation, sample)
@@ -248,7 +281,8 @@ def _polynomial_in_rate(
     W = W[..., keep] / size[keep]
     triangle = torch.linalg.qr(W[0] / len(sample) ** 0.5, mode="r")[1]
     i = library.variables.index(z)
-    step = lines.coefficients[..., i].clone() / scale[i]
+    along = Series(lines.truncation, lines.coefficients[..., i])
+    step = series.FUNCTIONS["log"](along).coefficients.clone() if scaling else along.coefficients / scale[i]
     step[0] = 0.0
     power = Series(lines.truncation, torch.zeros_like(step))
     power.coefficients[0] = 1.0
@@ -265,37 +299,66 @@ def _polynomial_in_rate(
         R = torch.einsum("edrn,r,rnf->endf", coefficients, factors, weighted) / len(sample) ** 0.5
         if j and not bool(R.any()):
             break
-        matrices.append(R.flatten(2).flatten(0, 1).numpy())
-    return np.stack(matrices)
+        matrices.append(R.flatten(2).flatten(0, 1))
+    free = torch.zeros(d, len(library), dtype=torch.bool)
+    free[p:] = torch.tensor([not f.free_symbols & set(library.variables[p:]) for f in library.functions])
+    return torch.stack(matrices), free[:, keep].flatten()
 
 
-def _eigenvalues(R: np.ndarray) -> np.ndarray:
+def _deflated(R: Tensor) -> Tensor:
+    """The matrix polynomial without the unknowns that its rows free of lambda exclude, at every lambda alike."""
+    while R.shape[2]:
+        # the same singular values in as many rows as columns
+        R = torch.stack(torch.linalg.qr(torch.cat(list(R), 1), mode="r")[1].split(R.shape[2], 1))
+        left, values, _ = torch.linalg.svd(torch.cat(list(R[1:]), 1)) if len(R) > 1 else (None, None, None)
+        free = R[0] if left is None else left[:, int((values > CLEAR * values[:1]).sum()) :].T @ R[0]
+        _, values, right = torch.linalg.svd(free)
+        excluded = int((values > CLEAR).sum())
+        if excluded == 0:
+            break
+        R = R @ right[excluded:].T
+    return R
+
+
+def _eigenvalues(R: Tensor) -> list[complex]:
+    """Numbers at which ``R(lambda)`` loses rank, roughly, from a random square compression of it."""
     degree, n = R.shape[0] - 1, R.shape[2]
-    generator = np.random.default_rng(0)
-    centre = complex(*generator.normal(size=2))
-    projection = generator.normal(size=(n, R.shape[1])) / R.shape[1] ** 0.5
-    square = np.einsum("ij,kjl->kil", projection, R)
+    if degree == 0 or n == 0:
+        return []
+    generator = torch.Generator().manual_seed(0)
+    centre = complex(*torch.randn(2, generator=generator, dtype=torch.float64).tolist())
+    projection = torch.randn(n, R.shape[1], generator=generator, dtype=torch.float64) / R.shape[1] ** 0.5
+    square = (projection @ R).to(torch.complex128)
     # in h = lambda - centre, and then in 1/h: the leading coefficient is the matrix at the centre, which is regular
     shifted = [
-        sum(
-            square[j] * (math.comb(j, k) * centre ** (j - k)) for j in range(k, degree + 1)
-        )
+        torch.stack([square[j] * (math.comb(j, k) * centre ** (j - k)) for j in range(k, degree + 1)]).sum(0)
         for k in range(degree + 1)
     ]
-    if degree == 0 or np.linalg.cond(shifted[0]) > 1e14:
-        return np.zeros(0)
-    inverse = np.linalg.inv(shifted[0])
-    companion = np.zeros((degree * n, degree * n), complex)
-    companion[:n] = np.concatenate([-inverse @ shifted[k] for k in range(1, degree + 1)], axis=1)
-    companion[n:, :-n] = np.eye((degree - 1) * n)
-    values = np.linalg.eigvals(companion)
-    return centre + 1.0 / values[np.abs(values) > 1e-12]
+    if torch.linalg.cond(shifted[0]) > SINGULAR:
+        return []
+    companion = torch.zeros(degree * n, degree * n, dtype=torch.complex128)
+    companion[:n] = -torch.linalg.solve(shifted[0], torch.cat(shifted[1:], 1))
+    companion[n:, : (degree - 1) * n] = torch.eye((degree - 1) * n)
+    values, vectors = torch.linalg.eig(companion)
+    found = []
+    for value, vector in zip(values.tolist(), vectors.T, strict=True):
+        rate = centre + 1.0 / value if abs(value) > 1e-12 else math.inf
+        if RATE_LEAST < abs(rate) < RATE_MOST:
+            c = vector[-n:] / vector[-n:].norm()  # the lowest power of 1/h: the coefficients of W
+            if float((_at(R, rate) @ c).norm()) < ROUGH * max(1.0, abs(rate)) ** degree:
+                found.append(rate)
+    return found
 
 
-def _loss(R: np.ndarray, value: complex) -> float:
-    """The smallest singular value of ``R(lambda)``."""
-    matrix = sum(value**j * Rj for j, Rj in enumerate(R))
-    return float(np.linalg.svd(matrix, compute_uv=False)[-1])
+def _at(R: Tensor, value: complex) -> Tensor:
+    """``R(lambda)``."""
+    powers = torch.tensor([value**j for j in range(len(R))], dtype=torch.complex128)
+    return torch.einsum("j,jrn->rn", powers, R.to(torch.complex128))
+
+
+def _nullity(R: Tensor, value: complex) -> int:
+    """How many singular values of ``R(lambda)`` are zero."""
+    return int((torch.linalg.svdvals(_at(R, value)) < EXACT).sum()) if R.shape[2] else 0
 
 
 def _rounded(value: float) -> sympy.Expr | None:

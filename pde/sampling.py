@@ -23,7 +23,12 @@ from .jets import INDEPENDENT, JetSample
 
 # Where variables are drawn, in units of their scale: independent ones, unknowns. Later rows are for equations whose
 # functions do not exist on the first.
-BOXES = (((1.0, 2.0), (0.5, 1.5)), ((1.0, 2.0), (1.5, 2.5)), ((0.1, 0.6), (0.1, 0.6)), ((-2.0, -1.0), (-1.5, -0.5)))
+BOXES = (
+    ((0.25, 2.25), (0.25, 1.75)),
+    ((0.25, 2.25), (1.25, 2.75)),
+    ((0.05, 0.65), (0.05, 0.65)),
+    ((-2.25, -0.25), (-1.75, -0.25)),
+)
 LARGEST = 1e6  # of a principal derivative: points near a pole of the solved equation are left out
 SHARE = 0.5  # of the points that must exist on a box
 
@@ -82,9 +87,10 @@ class Manifold:
     def coordinates(self) -> Coordinates:
         """Normalised units: the box is a unit cube."""
         p = len(self.equation.space.independent)
-        low = [BOXES[self.box][i >= p][0] for i in range(len(self.scale))]
-        offset = [a * s for a, s in zip(low, self.scale, strict=True)]
-        return Coordinates(self.equation.space.names, offset=offset, scale=self.scale)
+        sides = [BOXES[self.box][i >= p] for i in range(len(self.scale))]
+        offset = [low * s for (low, _), s in zip(sides, self.scale, strict=True)]
+        scale = [(high - low) * s for (low, high), s in zip(sides, self.scale, strict=True)]
+        return Coordinates(self.equation.space.names, offset=offset, scale=scale)
 
     def _on_box(self, box: int, count: int, seed: int) -> JetSample | None:
         equation, space = self.equation, self.equation.space

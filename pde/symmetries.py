@@ -31,6 +31,7 @@ RESOLUTION, CEILING = 1e-13, 1e-8  # of violations that are exact up to rounding
 LEAST_DEGREE = 3  # up to which the library always grows
 MOST_DEGREE = 6
 MOST_UNKNOWNS = 1_600
+RATE_POINTS = 1_000
 SPARE = 1.5  # equations per unknown
 LATER = 1.25  # by what parameters are multiplied to see how the generators depend on them
 
@@ -97,9 +98,10 @@ def symmetries(
     [0, 1, x]
     """
     search = _Search(equation, tuple(without), seed)
-    found = search.rates()
+    superposition = _superposition(equation, [sympy.Integer(1)])
+    found = search.rates(linear=superposition is not None)
     special = own_functions(equation) + [f for rate in found for f in rate.functions]
-    superposition = _superposition(equation, found)
+    superposition = superposition or _superposition(equation, _factors(equation, found))
     late = superposition.factor if superposition is not None else None
     counts: dict[int, int] = {}
     if degree is None:
@@ -168,14 +170,19 @@ class _Search:
     def unknowns(self, special: Sequence[sympy.Expr], degree: int) -> int:
         return len(self.components) * len(polynomial_library(self.equation, degree, special, self.without))
 
-    def rates(self) -> list[Rate]:
-        """Of every coordinate along which the equation allows translation."""
+    def rates(self, linear: bool) -> list[Rate]:
+        """Of every coordinate in which the equation, linear or not, allows translation or scaling."""
         equation, manifold = self.equation, self.manifold
-        sample, special = manifold.sample(1_000, self.seed), own_functions(equation)
+        sample, scale = manifold.sample(RATE_POINTS, self.seed), manifold.coordinates.scale
         found = []
         for z in equation.space.variables:
-            if z.name not in self.without and not any(F.has(z) for F in equation.residuals):
-                found += rates(equation, sample, z, special, manifold.coordinates.scale)
+            if z.name in self.without:
+                continue
+            for scaling in (False, True):
+                form = dict.fromkeys(self.components, sympy.Integer(0)) | {f"d{z.name}": z if scaling else sympy.Integer(1)}
+                if prolongation.is_symmetry(equation, form):
+                    solutions = linear and z.name in equation.space.independent
+                    found += rates(equation, sample, z, scale, scaling, solutions)
         return found
 
     def step(self, special: Sequence[sympy.Expr], degree: int, factor: sympy.Expr | None) -> _Step:
@@ -200,12 +207,17 @@ class _Search:
 # ---------------------------------------------------------------- superposition
 
 
-def _superposition(equation: Equation, found: Sequence[Rate]) -> Superposition | None:
-    """Tries ``f(x, t) h(u) d/du`` with an arbitrary function f, for h = 1 and the exponentials of the unknowns."""
+def _factors(equation: Equation, found: Sequence[Rate]) -> list[sympy.Expr]:
+    """Functions of one unknown."""
+    unknowns = equation.space.variables[len(equation.space.independent) :]
+    return [f for rate in found if rate.z in unknowns and rate.turn == 0 for f in rate.functions]
+
+
+def _superposition(equation: Equation, factors: Sequence[sympy.Expr]) -> Superposition | None:
+    """Tries ``f(x, t) h(u) d/du`` with an arbitrary function f."""
     space = equation.space
     p = len(space.independent)
     independent, unknowns = space.variables[:p], space.variables[p:]
-    factors = [sympy.Integer(1)] + [f for rate in found if rate.z in unknowns and rate.turn == 0 for f in rate.functions]
     functions = [sympy.Function(name)(*independent) for name in ("f", "g")[: len(unknowns)]]
     for factor in factors:
         form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
@@ -216,12 +228,18 @@ def _superposition(equation: Equation, found: Sequence[Rate]) -> Superposition |
             continue
         chosen: list[sympy.Expr] = []
         for row in linear:
-            e = sum((c * s for s, c in row.items()), sympy.Integer(0))  # type: ignore[union-attr]
-            if not e.free_symbols & set(unknowns) and not any(sympy.simplify(e / c).is_number for c in chosen):
+            e = _normal(row)  # type: ignore[arg-type]
+            if not e.free_symbols & set(unknowns) and e not in chosen:
                 chosen.append(e)
         if chosen:
             return Superposition(factor, tuple(chosen[: len(unknowns)]))
     return None
+
+
+def _normal(row: dict[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
+    """A linear equation with the coefficient 1 before its highest derivative in time, or else its highest one."""
+    first = max(row, key=lambda s: (s.name.count("t"), len(s.name), s.name))
+    return sympy.expand(sum((sympy.simplify(c / row[first]) * s for s, c in row.items()), sympy.Integer(0)))
 
 
 def _linear(
@@ -284,7 +302,7 @@ def _named(
             search = _Search(Equation(equation.text, **values), without, seed)
         except ValueError:
             return None
-        found = search.rates()
+        found = search.rates(linear=factor == 1)
         special = own_functions(search.equation) + [f for rate in found for f in rate.functions]
         step = search.step(special, degree, factor)
         runs.append((found, special, step, step.rows))
@@ -321,7 +339,7 @@ def _named(
         turn = monomial([float(r[0][k].turn) for r in runs])
         if growth is None or turn is None:
             return None
-        by_name += Rate(rate.z, growth, turn).functions
+        by_name += Rate(rate.z, growth, turn, rate.scaling).functions
     values = {symbols[n]: sympy.Rational(repr(v)) for n, v in generic.items() if n in symbols}
     if len(by_name) != len(special) or any(sympy.simplify(a.subs(values) - b) != 0 for a, b in zip(by_name, special, strict=True)):
         return None

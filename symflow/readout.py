@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
-LARGEST_DENOMINATOR = 1_000
-SNAP = 1e-9  # relative distance at which a coefficient is taken for a rational number: chance hits are 1 in 1,000
+LARGEST_DENOMINATOR = 10_000
+SNAP = 1e-9  # relative distance at which a coefficient is taken for a rational number; chance hits fail the proof
 
 ClosedForm = dict[str, sympy.Expr]
 """``{"dx": ..., "dt": ..., "du": ...}``: the physical coefficient of each ``d/d name``."""
