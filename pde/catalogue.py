@@ -118,6 +118,8 @@ def entry(name: str) -> Entry:
 
 def lookup(equation: Equation) -> tuple[str, Entry] | None:
     """The name and entry of an equation that is in the catalogue, whatever way it is written."""
+    if not equation.evolutionary:
+        return None
     for name, candidate in ENTRIES.items():
         if candidate.equation.K.equals(equation.K):
             return name, candidate

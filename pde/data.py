@@ -45,6 +45,11 @@ class Jets:
     u: Tensor  # [order + 1, N]
 
     @property
+    def points(self) -> Tensor:
+        """``(x, t, u)``, ``[N, 3]``, physical."""
+        return torch.stack([self.x, self.t, self.u[0]], -1)
+
+    @property
     def order(self) -> int:
         """The highest x-derivative that is held."""
         return self.u.shape[0] - 1

@@ -1,12 +1,14 @@
 """The main job: from trajectories, or an equation alone, to named and proven symmetries.
 
-Two routes look for the same thing. The null space of the determining condition over a library of functions takes well
-under a second and is read out as closed forms, which are proven. A network without a library learns the span from the
-same condition, as a check of the count and of the library. Then the data are moved along every generator by a finite
-flow, each beside a control that must fail.
+Three questions, one after the other. Which symmetries has the *equation*? Random jets on its manifold tell, nothing is
+simulated (`pde.symmetries`); closed forms and proofs come from there. Which of them keep the *domain*, that is, the
+period? And what do the *data* show? Their jets are asked again, once with u_t from the equation and once from the data;
+a network without a library learns the span from the same condition; and the data are moved along every generator by a
+finite flow, beside a control that must fail.
 
-With u_t taken from the equation, the determining condition holds at any jet: the data choose the points at which it
-is asked. That the data solve the equation is a statement of its own, checked first (`Trajectories.residual`).
+With u_t from the equation the determining condition holds at any jet, and off solutions ``pr V(F) = lambda F`` is an
+identity: the data choose the points at which it is asked. That the data solve the equation is a statement of its own,
+checked first (`Trajectories.residual`).
 """
 
 from __future__ import annotations
@@ -26,21 +28,26 @@ from symflow.errors import UserError
 from symflow.fields import Field, NeuralField, SymbolicField
 from symflow.geometry import subspace_angles
 from symflow.learning import Objective, learn
-from symflow.readout import structure_constants
+from symflow.readout import ClosedForm, structure_constants
 from symflow.runs import Run
 from symflow.series import total_degree
 from symflow.subspace import RESOLUTION, Subspace, solve, span_field
 
 from . import prolongation
 from .catalogue import entry, lookup
-from .data import Jets, Trajectories
-from .equation import Equation, t
+from .data import Trajectories
+from .equation import Equation
+from .jets import Index, JetSample, variable
+from .library import Library, own_functions, polynomial_library
 from .local import LocalScore
 from .neural import JetForms
-from .nullspace import closed_forms, condition, gap_rank, polynomial_library, time_functions
-from .result import COMPONENTS, Domain, Generator, NeuralSpan, Result, Spectrum
+from .nullspace import NullSpace, condition, gap_rank
+from .observed import observed
+from .result import Domain, Generator, Levels, NeuralSpan, Observed, Result, Spectrum, format_generator
+from .sampling import Manifold
 from .scores import InfinitesimalScore, JetScore, points_of, unit_weights
 from .slots import Slots
+from .symmetries import Symmetries, symmetries
 
 POINTS = 4_000  # of the null space
 POOL = 20_000  # from which the network draws
@@ -48,11 +55,14 @@ CHECKED = 512  # moved by the finite flow
 FRESH = 3_000  # on which angles are measured
 FEWEST_ROWS = 16
 CEILING = 1e-6  # of a null space that is exact up to rounding
+OBSERVED_CEILING = 1e-4  # of one with u_t from the data, which the differences in time limit
 NEURAL_CEILING = 1e-4  # of one that is learned; nearly symmetric fields of the five equations are above 3e-4
 NULL_RESOLUTION = 1e-12
+DATA_DEGREE = 2  # of the library on data, and more where the generators have more
 VALID = 10.0  # times the floor
 WIDTH, FEATURES = 96, 48  # of the network
 MOST_GENERATORS = 32
+MOST_DEGREE = 6
 PAPER_GRID, PAPER_WIDTH = 256, 256  # the paper's points in x and its network
 NEAR = 2.0  # times the floor of the local score: a slot that is a symmetry
 DEFAULTS = {"infinitesimal": (7, 150), "local": (4, Slots.steps)}  # generators and steps of the two routes
@@ -71,9 +81,8 @@ class Source:
     name: str | None
     symmetries: tuple[dict[str, str], ...] | None
     coordinates: Coordinates
-    jets: Callable[[int, int, int], Jets]  # count, order, seed
-    samples: int
-    residual: float | None
+    sample: Callable[[int, int, Sequence[Index]], JetSample]  # count, seed, derivatives
+    data: Trajectories | None
 
 
 def discover(
@@ -84,7 +93,7 @@ def discover(
     score: Route = "infinitesimal",
     generators: int | None = None,
     steps: int | None = None,
-    degree: int = 2,
+    degree: int | None = None,
     run: Run | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -95,7 +104,7 @@ def discover(
 
     Args:
         data: trajectories; or an equation, or the name of one, whose jets are then drawn at random.
-        domain: "periodic" for fields that have the period of the data in x, "plane" for any.
+        domain: "periodic" for fields that have the period of the data in space, "plane" for any.
         seed: of the points and of the network.
         score: what the network learns from. "infinitesimal": the determining condition on jets, by the span's
             Rayleigh quotient (`symflow.subspace`). "local": the paper's route, slots scored by local interpolation of
@@ -103,7 +112,8 @@ def discover(
         generators: fields the network learns; more than there are symmetries, so that the gap shows. By default 7,
             and the paper's 4 for "local".
         steps: of the network's learning; 0 leaves the network out. By default 150, and the paper's 12,800 for "local".
-        degree: of the polynomials in x, t, u of the library.
+        degree: of the polynomials of the library; by default as high as needed until the number of symmetries is
+            stable.
         run: a run directory for metrics and checkpoints.
         progress: called as the stages go on.
 
@@ -123,7 +133,7 @@ def discover(
     for name, value, least, most in (
         ("generators", generators, 1, MOST_GENERATORS),
         ("steps", steps, 0, 1_000_000),
-        ("degree", degree, 0, 4),
+        ("degree", 0 if degree is None else degree, 0, MOST_DEGREE),
         ("seed", seed, 0, 2**31 - 1),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
@@ -143,26 +153,33 @@ def discover(
         with stage("data"):
             source = _source(data, domain)
             equation, coordinates = source.equation, source.coordinates
-            jets = source.jets(max(POOL, POINTS), prolongation.jet_order(equation), seed)
-            fresh = points_of(source.jets(FRESH, 0, seed + 1), coordinates)
-            truth = _truth(source, domain)
+        with stage("equation"):
+            plane = symmetries(equation, degree=degree)
+            periodic = symmetries(equation, without=_space_axes(equation), degree=degree)
+            algebra = plane if domain == "plane" else periodic
+            texts = [{key: str(f) for key, f in form.items()} for form in algebra.forms]
+            constants = structure_constants(algebra.forms) if texts else []
         with stage("null space"):
-            library = polynomial_library(equation, degree, domain == "periodic")
-            over_library = condition(equation, jets[:POINTS], library, coordinates)
-            null = over_library.null_space()
-            rank = gap_rank(null.values, NULL_RESOLUTION, CEILING)
+            sample = source.sample(max(POOL, POINTS), seed, prolongation.needed(equation))
+            fresh = points_of(source.sample(FRESH, seed + 1, ()), coordinates)
+            truth = _truth(source, domain)
+            closed = SymbolicField(coordinates, texts)(fresh) if texts else None
+            null, rank = _null_space(source, algebra, sample, domain)
             spectrum = Spectrum(null.values.tolist(), rank, NULL_RESOLUTION)
-            angles = None if truth is None else _angles(null.fields(fresh, rank, coordinates), truth, fresh)
-        with stage("closed forms"):
-            forms = closed_forms(over_library, rank) if rank else []
-            texts = [{key: str(form[key]) for key in COMPONENTS} for form in forms]
-        with stage("proofs"):
-            verified = [prolongation.is_symmetry(equation, form) for form in forms]
-            constants = structure_constants(forms) if forms else []
+            found = closed if algebra.superposition is not None else null.fields(fresh, rank, coordinates)
+            angles = None if truth is None else _angles(found, truth, fresh)
+            levels = Levels(
+                equation=len(plane.forms),
+                stable=algebra.stable,
+                domain=len(periodic.forms),
+                lost=[format_generator({k: str(f) for k, f in form.items()}) for form in _lost(plane)],
+                data=_observed(source, algebra, domain, fresh, closed, seed),
+            )
         with stage("finite flow"):
-            order = equation.jet_order(total_degree(equation.order))
-            moved = JetScore(equation, coordinates, source.jets(CHECKED, order, seed + 2))
-            found = _generators(equation, coordinates, jets[:POINTS], moved, texts, verified)
+            p = len(equation.space.independent)
+            surfaces = source.sample(CHECKED, seed + 2, total_degree(equation.order, p).monomials)
+            moved = JetScore(equation, coordinates, surfaces)
+            described = _generators(algebra, coordinates, sample[:POINTS], moved, texts)
     neural = None
     if steps:
         with stage("network"):
@@ -176,32 +193,34 @@ def discover(
                     raise UserError("`score` local needs trajectories, got an equation without data")
                 neural = _slots(data, coordinates, generators, steps, seed, learned)
             else:
-                forms_on_jets = JetForms.of(equation, jets, coordinates, seed)
+                forms_on_jets = JetForms.of(equation, sample, coordinates, seed)
                 neural = _span(Subspace(forms_on_jets, generators, steps), coordinates, seed, learned)
         if neural.field is not None:
             with stage("comparison"), one_thread(), torch.no_grad():
                 field = neural.field.double()
                 values = field(fresh)
-                closed = SymbolicField(coordinates, texts)(fresh) if texts else None
                 neural = replace(
                     neural,
                     scores=replace(moved, steps=moved.steps // 2)(field).tolist(),
                     principal_angles=_angles(values, truth, fresh) if truth else [],
                     agreement=[] if closed is None else subspace_angles(values, closed).tolist(),
                 )
+    solved = source.data is not None and len(source.data.t) > 8
     return Result(
         equation=equation,
         name=source.name,
         coordinates=coordinates,
         domain=domain,
-        rank=rank,
-        generators=found,
+        rank=len(described),
+        generators=described,
         structure_constants=None if constants is None else [[[float(c) for c in r] for r in m] for m in constants],
+        superposition=algebra.superposition.to_dict() if algebra.superposition is not None else None,
+        levels=levels,
         nullspace=spectrum,
         truth=angles,
         neural=neural,
-        residual=source.residual,
-        samples=source.samples,
+        residual=source.data.residual() if source.data is not None and solved else None,
+        samples=len(source.data) if source.data is not None else 0,
         seed=seed,
         seconds=seconds,
     )
@@ -218,6 +237,17 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def _space_axes(equation: Equation) -> tuple[str, ...]:
+    """The independent variables that may have a period."""
+    return tuple(name for name in equation.space.independent if name != "t")
+
+
+def _lost(plane: Symmetries) -> list[ClosedForm]:
+    """The generators that change the period."""
+    axes = {variable(name) for name in _space_axes(plane.equation)}
+    return [form for form in plane.forms if any(f.free_symbols & axes for f in form.values())]
+
+
 def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
     if isinstance(data, str):
         data = Equation(data) if "=" in data else entry(data).equation
@@ -225,6 +255,7 @@ def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
         return _equation_source(data, domain)
     if not isinstance(data, Trajectories):
         raise UserError(f"`data` must be trajectories, an equation or its name, got {type(data).__name__}")
+    equation = data.equation
     rows = data.u.shape[0] * data.u.shape[1]
     if rows < FEWEST_ROWS:
         raise UserError(
@@ -233,66 +264,79 @@ def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
     if float(data.u.std()) == 0.0:
         raise UserError("`data` must vary, got one constant value of u")
     data.check_equation()
-    known = lookup(data.equation)
+    known = lookup(equation)
     coordinates = Coordinates(
         ("x", "t", "u"),
         periods=(data.length if domain == "periodic" else None, None, None),
         offset=(float(data.x[0]), float(data.t[0]), 0.0),
         scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, float(data.u.std()) / SPREAD),
     )
-    return Source(
-        equation=data.equation,
-        name=known[0] if known else None,
-        symmetries=known[1].symmetries if known else None,
-        coordinates=coordinates,
-        jets=data.jets,
-        samples=len(data),
-        residual=data.residual() if len(data.t) > 8 else None,
-    )
 
+    def sample(count: int, seed: int, indices: Sequence[Index]) -> JetSample:
+        indices = [*indices, (0, 0)]
+        order = max(i + equation.order * j for i, j in indices)
+        return prolongation.complete(equation, data.jets(count, order, seed), indices)
 
-def _equation_source(equation: Equation, domain: Domain) -> Source:
-    known = lookup(equation)
-    T = _time_scale(equation)
-    coordinates = Coordinates(
-        ("x", "t", "u"),
-        periods=(1.0 if domain == "periodic" else None, None, None),
-        offset=(1.0, 0.0, 0.0),
-        scale=(1.0, T, 1.0),
-    )
     return Source(
         equation=equation,
         name=known[0] if known else None,
         symmetries=known[1].symmetries if known else None,
         coordinates=coordinates,
-        jets=lambda count, order, seed: random_jets(count, order, seed, T),
-        samples=0,
-        residual=None,
+        sample=sample,
+        data=data,
     )
 
 
-def _time_scale(equation: Equation) -> float:
-    """The length of time over which the equation's own functions of t change by a factor of e; 1 without any."""
-    scales = [1.0]
-    for f in time_functions(equation)[1:]:
-        for T in (2.0**n for n in range(-10, 20)):
-            value, first = (complex(f.subs(t, at)) for at in (T, 0))
-            if not 1 / math.e < abs(value / first) < math.e:
-                scales.append(T)
-                break
-    return scales[-1]
+def _equation_source(equation: Equation, domain: Domain) -> Source:
+    known = lookup(equation)
+    manifold = Manifold(equation)
+    plane = manifold.coordinates
+    with_period = _space_axes(equation) if domain == "periodic" else ()
+    periods = [s if n in with_period else None for n, s in zip(plane.names, plane.scale, strict=True)]
+    return Source(
+        equation=equation,
+        name=known[0] if known else None,
+        symmetries=known[1].symmetries if known else None,
+        coordinates=Coordinates(plane.names, periods, plane.offset, plane.scale),
+        sample=lambda count, seed, indices: manifold.sample(count, seed),
+        data=None,
+    )
 
 
-def random_jets(count: int, order: int, seed: int, T: float = 1.0) -> Jets:
-    """Jets that belong to no data: every one is that of some local solution, because u_t follows from the equation.
+def _null_space(source: Source, algebra: Symmetries, sample: JetSample, domain: Domain) -> tuple[NullSpace, int]:
+    """The null space on the jets of data, over a library that holds all generators; the equation's without data."""
+    if source.data is None:
+        return algebra.condition.null_space(), algebra.rank
+    library = _data_library(algebra, domain)
+    null = condition(source.equation, sample[:POINTS], library, source.coordinates).null_space()
+    return null, gap_rank(null.values, NULL_RESOLUTION, CEILING)
 
-    x is uniform on [1, 2], t on [0, T], u on [0.5, 1.5], where logarithms and roots exist, and derivatives are normal.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    uniform = torch.rand(3, count, generator=generator, dtype=torch.float64)
-    jets = torch.randn(order + 1, count, generator=generator, dtype=torch.float64)
-    jets[0] = 0.5 + uniform[2]
-    return Jets(1.0 + uniform[0], T * uniform[1], jets)
+
+def _data_library(algebra: Symmetries, domain: Domain) -> Library:
+    """Polynomials of as high a degree as the generators have, times the special functions that they hold."""
+    library = algebra.condition.library
+    held = [f for form in algebra.forms for f in form.values()]
+    used = [s for s in library.special if any(f.has(s) or f.has(1 / s) for f in held)]
+    degree = max(DATA_DEGREE, max(map(sum, library.monomials)))
+    without = _space_axes(algebra.equation) if domain == "periodic" else ()
+    return polynomial_library(algebra.equation, degree, own_functions(algebra.equation) + used, without)
+
+
+def _observed(
+    source: Source, algebra: Symmetries, domain: Domain, fresh: Tensor, closed: Tensor | None, seed: int
+) -> Observed | None:
+    """What jets with u_t from the data show."""
+    if source.data is None:
+        return None
+    library = _data_library(algebra, domain)
+    null = observed(source.data, library, source.coordinates, POINTS, seed)
+    if null is None:
+        return None
+    count = gap_rank(null.values, NULL_RESOLUTION, OBSERVED_CEILING)
+    angles: list[float] = []
+    if count and closed is not None:
+        angles = subspace_angles(null.fields(fresh, count, source.coordinates), closed).tolist()
+    return Observed(Spectrum(null.values.tolist(), count, NULL_RESOLUTION), angles)
 
 
 def _truth(source: Source, domain: Domain) -> SymbolicField | None:
@@ -315,32 +359,35 @@ def _angles(values: Tensor, truth: SymbolicField, points: Tensor) -> list[float]
 
 
 def _generators(
-    equation: Equation,
+    algebra: Symmetries,
     coordinates: Coordinates,
-    jets: Jets,
+    sample: JetSample,
     moved: JetScore,
     forms: Sequence[dict[str, str]],
-    verified: Sequence[bool],
 ) -> list[Generator]:
-    """Every closed form with its finite-flow check, its floor and its control."""
+    """Every closed form with its proof, its finite-flow check, its floor and its control."""
     if not forms:
         return []
+    equation = algebra.equation
     field = SymbolicField(coordinates, forms)
-    points = points_of(jets, coordinates)
+    points = points_of(sample, coordinates)
     coarse, scores = replace(moved, steps=moved.steps // 2)(field).tolist(), moved(field).tolist()
-    infinitesimal = InfinitesimalScore(equation, coordinates, jets)(field).tolist()
+    infinitesimal = InfinitesimalScore(equation, coordinates, sample)(field).tolist()
     spoiled = moved(controls(field, points)).tolist()
     generators = []
-    for i, form in enumerate(forms):
+    for i, (form, exact) in enumerate(zip(forms, algebra.forms, strict=True)):
         floor = moved.floor + abs(coarse[i] - scores[i])
+        factor = prolongation.multiplier(equation, exact) if algebra.verified[i] else None
         generators.append(
             Generator(
                 name=f"V{i + 1}",
                 closed_form=form,
+                named={key: str(f) for key, f in algebra.named[i].items()},
                 score=scores[i],
                 floor=floor,
                 valid=scores[i] <= VALID * floor,
-                verified=verified[i],
+                verified=algebra.verified[i],
+                multiplier=None if factor is None else str(factor),
                 infinitesimal=infinitesimal[i],
                 control=spoiled[i],
             )

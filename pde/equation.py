@@ -150,7 +150,9 @@ def _written(expression: Any) -> str:
 
     kinds = (sympy.Derivative, sympy.core.function.AppliedUndef, sympy.Symbol)
     if not isinstance(expression, sympy.Expr):
-        raise UserError(f"`text` must be an equation such as 'u_t + u*u_x + u_xxx = 0', got {type(expression).__name__}")
+        raise UserError(
+            f"`text` must be an equation such as 'u_t + u*u_x + u_xxx = 0', got {type(expression).__name__}"
+        )
     # parts are replaced from the top, so that the symbols inside a derivative are not touched before it
     return f"{expression.doit().replace(lambda e: isinstance(e, kinds), name)} = 0"
 
@@ -295,12 +297,22 @@ class Equation:
         self, x_: Tensor, t_: Tensor, u_: Sequence[Tensor] | Tensor, u_t_: Tensor
     ) -> tuple[Tensor, Tensor]:
         """F as in `residual`, and the sum of the squares of its terms: ``u_t`` and the summands of K."""
-        residual, squares = u_t_, u_t_.square()
-        for term in sympy.Add.make_args(self.K):
-            value = self.evaluate(term, x_, t_, u_)
-            residual = residual + value
-            squares = squares + value**2
+        values = {x: x_, t: t_, u_t: u_t_} | {derivative_symbol(m): value for m, value in enumerate(u_)}
+        ((residual, squares),) = self.terms(values)
         return residual, squares
+
+    def terms(self, values: Mapping[sympy.Symbol, Any]) -> list[tuple[Tensor, Tensor]]:
+        """Every F and the sum of the squares of its summands, on values of the variables of jet space."""
+        results = []
+        for F in self.residuals:
+            summands = [expressions.evaluate(term, values, series.FUNCTIONS) for term in sympy.Add.make_args(F)]
+            like = next(s for s in summands if isinstance(s, Tensor))
+            residual, squares = torch.zeros_like(like), torch.zeros_like(like)
+            for value in summands:
+                residual = residual + value
+                squares = squares + value**2
+            results.append((residual, squares))
+        return results
 
     def rate(self, x_: Tensor, t_: Tensor, u_: Tensor, count: int) -> Tensor:
         """``D_x^j u_t`` on solutions, ``j = 0 ... count - 1``, as ``[count, ...]``.
@@ -376,6 +388,7 @@ class Equation:
         """The highest x-derivative of u that `surface` needs."""
         return max(i + self.order * j for i, j in truncation.monomials)
 
+
 def _space(residuals: Sequence[sympy.Expr], text: str) -> JetSpace:
     """The variables that a formula uses.
 
@@ -403,9 +416,7 @@ def _space(residuals: Sequence[sympy.Expr], text: str) -> JetSpace:
     return JetSpace(independent, dependent)
 
 
-def solve_for_principal(
-    residuals: Sequence[sympy.Expr], space: JetSpace, text: str
-) -> dict[sympy.Symbol, sympy.Expr]:
+def solve_for_principal(residuals: Sequence[sympy.Expr], space: JetSpace, text: str) -> dict[sympy.Symbol, sympy.Expr]:
     """Each equation solved for a derivative that it is linear in and of which no other derivative differentiates.
 
     Derivatives in t with a constant coefficient come first.

@@ -13,8 +13,10 @@ from symflow.fields import Field, SymbolicField
 from symflow.series import Series, total_degree
 
 from .data import Jets, Trajectories
-from .discovery import controls, one_thread, random_jets
+from .discovery import controls, one_thread
+from .prolongation import complete
 from .result import Result
+from .sampling import Manifold
 from .scores import JetScore, points_of, unit_weights
 
 TIMES, PLACES = 48, 96  # about as many rows and columns as a figure shows
@@ -31,7 +33,7 @@ def collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
 
     Args:
         data: what the result was found in; ``None`` for an equation alone, which has no trajectory to move. Its
-            fields are evaluated on the plane ``u = 1``.
+            fields are evaluated on the plane ``u = 1`` if their coordinates are x, t and u, and not at all otherwise.
         result: of `discover`.
 
     Returns:
@@ -60,11 +62,13 @@ def collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
 
 def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     equation, coordinates = result.equation, result.coordinates
-    order = equation.jet_order(total_degree(equation.order))
+    if coordinates.names != ("x", "t", "u"):
+        return {}
+    surfaces = total_degree(equation.order).monomials
     if data is None:
         x, t, jets = _sheet(result)
     else:
-        x, t, jets = _trajectory(data, order)
+        x, t, jets = _trajectory(data, equation.jet_order(total_degree(equation.order)))
     grid = (len(t), len(x))
     evidence = {"x": x, "t": t, "u": jets.u[0].view(grid)}
     if data is not None:
@@ -81,7 +85,7 @@ def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     learned = result.neural.field if result.neural is not None else None
     if learned is not None:
         seed = result.seed + SEED
-        some = data.jets(FITTED, 0, seed) if data is not None else random_jets(FITTED, 0, seed, coordinates.scale[1])
+        some = data.jets(FITTED, 0, seed) if data is not None else Manifold(equation).sample(FITTED, seed)
         fitted = points_of(some, coordinates)
         mixture, difference = _align(learned, exact, fitted)
         evidence["learned.field"] = on_grid(
@@ -91,7 +95,7 @@ def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     if data is None:
         return evidence
 
-    score = JetScore(equation, coordinates, jets)
+    score = JetScore(equation, coordinates, complete(equation, jets, surfaces))
     weights = unit_weights(exact, points) * score.length
     evidence["length"] = weights
     if learned is not None:
@@ -120,7 +124,7 @@ def _trajectory(data: Trajectories, order: int) -> tuple[Tensor, Tensor, Jets]:
 
 
 def _sheet(result: Result) -> tuple[Tensor, Tensor, Jets]:
-    """The plane u = 1 over the range of `random_jets`."""
+    """The plane u = 1 over the range of random jets."""
     (x0, t0, _), (L, duration, _) = result.coordinates.offset, result.coordinates.scale
     x = x0 + L * torch.linspace(0, 1, PLACES, dtype=torch.float64)
     t = t0 + duration * torch.linspace(0, 1, TIMES, dtype=torch.float64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -128,15 +128,17 @@ def choices(index: Index, part: Index) -> int:
 class JetSample:
     """Values of the variables of jet space at N points: ``values[symbol]`` is ``[N]``, float64, physical."""
 
+    space: JetSpace
     values: Mapping[sympy.Symbol, Tensor]
+
+    @property
+    def points(self) -> Tensor:
+        """``[N, d]``, physical."""
+        return torch.stack([self.values[s] for s in self.space.variables], -1)
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
 
     def __getitem__(self, which: Any) -> JetSample:
         """Some of the points: a slice, indices or a mask."""
-        return JetSample({symbol: value[which] for symbol, value in self.values.items()})
-
-    def stack(self, symbols: Iterable[sympy.Symbol]) -> Tensor:
-        """Some of the variables, ``[N, ...]``."""
-        return torch.stack([self.values[s] for s in symbols], -1)
+        return JetSample(self.space, {symbol: value[which] for symbol, value in self.values.items()})

@@ -2,8 +2,8 @@
 
 A library is monomials in all coordinates, up to a degree, times special functions of single coordinates. Special
 functions come from the formula of the equation, and from the translations it allows: with ``d/dz`` a symmetry, the
-algebra splits into parts ``exp(lambda z) W`` with W free of z up to polynomials, and the rates lambda are eigenvalues of
-the determining condition (`rates`).
+algebra splits into parts ``exp(lambda z) W`` with W free of z up to polynomials, and the rates lambda are eigenvalues
+of the determining condition (`rates`).
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def literal_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None
         for part in (p for F in residuals for p in sympy.preorder_traversal(F)):
             if not part.has(z) or _others(part, z):
                 continue
-            if part.is_Pow and part.base == sympy.E or isinstance(part, sympy.exp):
+            if (part.is_Pow and part.base == sympy.E) or isinstance(part, sympy.exp):
                 found += [part, 1 / part]
             elif isinstance(part, sympy.sin | sympy.cos):
                 found += [sympy.sin(part.args[0]), sympy.cos(part.args[0])]
@@ -247,7 +247,7 @@ def rates(
         if value.imag < -1e-9:  # its conjugate is there
             continue
         a, b = _rounded(value.real / unit), _rounded(value.imag / unit)
-        if a is None or b is None or scaling and b == 0 and a.is_Integer and a > 0:  # a polynomial
+        if a is None or b is None or (scaling and b == 0 and a.is_Integer and a > 0):  # a polynomial
             continue
         exact = complex(float(a), float(b)) * unit
         if _nullity(R, exact) > (_nullity(solutions, exact) if solutions is not None else 0):
@@ -276,7 +276,7 @@ def _polynomial_in_rate(
     lines = solution_lines(equation, sample)
     W = library.on_series(lines)  # [C, N, f]
     size = W[0].square().mean(0).sqrt()
-    basis, triangle = torch.linalg.qr(W[0] / size)
+    triangle = torch.linalg.qr(W[0] / size, mode="r")[1]
     keep = triangle.diagonal().abs() > 1e-9 * triangle.diagonal().abs().max()
     W = W[..., keep] / size[keep]
     triangle = torch.linalg.qr(W[0] / len(sample) ** 0.5, mode="r")[1]

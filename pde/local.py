@@ -50,7 +50,8 @@ from symflow.fields import Field
 
 from .data import Trajectories
 from .equation import Equation, derivative_order
-from .scores import SOFTENING, unit_weights
+from .prolongation import SOFTENING
+from .scores import unit_weights
 
 SMALLEST_PIVOT = 1e-6  # 1 where nothing has moved; folds of the surface pass through 0
 THRESHOLD = 0.025  # of the geometric mean of the untransformed |residual|; the paper's 1e-4 is that on KdV

@@ -12,9 +12,9 @@ from symflow.fields import NeuralField
 from symflow.series import Series
 from symflow.subspace import with_constant
 
-from .data import Jets
 from .equation import Equation
-from .prolongation import determining_coefficients, row_factors, solution_lines, term_scale
+from .jets import JetSample
+from .prolongation import relative_coefficients, row_factors, solution_lines
 
 BATCH = 1024  # points per step
 FINAL = 8192  # points of the final solve
@@ -27,18 +27,17 @@ class JetForms:
     R is the determining condition (`pde.prolongation`), w its `term_scale`. Batches depend on ``(seed, step)`` alone.
     """
 
-    lines: Series  # normalised solution lines, [C, N, 3]
-    coefficients: Tensor  # [3, C, N]: of the normalised components' Taylor coefficients in R/w
+    lines: Series  # normalised solution lines, [C, N, d]
+    coefficients: Tensor  # [E, d, C, N]: of the normalised components' Taylor coefficients in R/w
     seed: int
 
     @staticmethod
-    def of(equation: Equation, jets: Jets, coordinates: Coordinates, seed: int) -> JetForms:
-        """Prepares jets; they hold derivatives up to `prolongation.jet_order`."""
-        lines = solution_lines(equation, jets)
+    def of(equation: Equation, sample: JetSample, coordinates: Coordinates, seed: int) -> JetForms:
+        """Prepares jets of solutions."""
+        lines = solution_lines(equation, sample)
         normalised = coordinates.vectors_to_normalised(lines.coefficients)
         normalised[0] = coordinates.to_normalised(lines.coefficients[0])
-        C = determining_coefficients(equation, jets) / term_scale(equation, jets, coordinates.scale)
-        C = C * C.new_tensor(coordinates.scale)[:, None, None]
+        C = relative_coefficients(equation, sample, coordinates.scale)
         C = C * C.new_tensor(row_factors(lines.truncation))[:, None]
         return JetForms(Series(lines.truncation, normalised), C, seed)
 
@@ -51,11 +50,12 @@ class JetForms:
         return torch.randint(count, (BATCH,), generator=generator)
 
     def __call__(self, field: NeuralField, step: int) -> tuple[Tensor, Tensor]:
-        """``G [3, m, 3, m]`` and ``M [m, m]``, float64."""
+        """``G [d, m, d, m]`` and ``M [m, m]``, float64."""
         which = self.sample(step)
         lines = Series(self.lines.truncation, self.lines.coefficients[:, which].to(field.out_bias.dtype))
         features = field.features(lines).coefficients[..., 0, :]  # [C, N, F], of the one head
         h = torch.cat([with_constant(features[:1]), with_constant(features[1:], 0.0)]).double()
-        R = torch.einsum("crn,rnf->ncf", self.coefficients[:, :, which], h).flatten(1)
+        E, d = self.coefficients.shape[:2]
+        R = torch.einsum("ecrn,rnf->encf", self.coefficients[..., which], h).flatten(2).flatten(0, 1)
         n, m = len(which), h.shape[-1]
-        return (R.T @ R / n).view(3, m, 3, m), h[0].T @ h[0] / n
+        return (R.T @ R / (E * n)).view(d, m, d, m), h[0].T @ h[0] / n

@@ -16,7 +16,7 @@ from symflow.readout import ClosedForm
 from .equation import Equation
 from .jets import JetSample
 from .library import Library
-from .prolongation import relative_coefficients, row_factors, solution_lines
+from .prolongation import determining_coefficients, row_factors, solution_lines, term_scale
 
 COLLINEAR = 1e-9  # a library function closer than this to the span of simpler ones is dropped
 EXACT = 1e-11  # relative violations below this are the rounding unit's; a dropped true column costs more (COLLINEAR)
@@ -109,20 +109,31 @@ class Condition:
         return columns
 
 
-def condition(equation: Equation, sample: JetSample, library: Library, coordinates: Coordinates) -> Condition:
-    """The determining condition of fields over a library on jets of solutions.
+def condition(
+    equation: Equation,
+    sample: JetSample,
+    library: Library,
+    coordinates: Coordinates,
+    *,
+    weights: JetSample | None = None,
+    multiplier: Library | None = None,
+) -> Condition:
+    """The determining condition of fields over a library on jets.
+
+    Args:
+        equation: whose condition it is.
+        sample: jets of solutions; off solutions a `multiplier` is needed.
+        library: of the components.
+        coordinates: of the fields.
+        weights: jets for `term_scale`; the sample's own by default.
+        multiplier: functions lambda of the coordinates: what ``lambda F`` can cancel is projected out.
 
     Raises:
         UserError: there are fewer points than unknowns.
     """
-    return _reduced(
-        relative_coefficients(equation, sample, coordinates.scale), equation, sample, library, coordinates
-    )
-
-
-def _reduced(
-    coefficients: Tensor, equation: Equation, sample: JetSample, library: Library, coordinates: Coordinates
-) -> Condition:
+    sizes = term_scale(equation, sample if weights is None else weights, coordinates.scale)
+    coefficients = determining_coefficients(equation, sample) / sizes[:, None, None]
+    coefficients = coefficients * coefficients.new_tensor(coordinates.scale)[:, None, None]
     lines = solution_lines(equation, sample)
     functions = library.on_series(lines)  # [C, N, f]
     n, d = len(sample), len(coordinates.names)
@@ -134,12 +145,19 @@ def _reduced(
     functions = functions[..., keep] / size[keep]
     derivatives = functions * functions.new_tensor(row_factors(lines.truncation))[:, None, None]
     R = torch.einsum("ecrn,rnf->encf", coefficients, derivatives).flatten(0, 1) / n**0.5
+    R = R.flatten(1)
+    if multiplier is not None:
+        factors = multiplier(sample.points)  # [N, f]
+        blocks = [(F / w)[:, None] * factors for (F, _), w in zip(equation.terms(sample.values), sizes, strict=True)]
+        known = torch.linalg.qr(torch.block_diag(*blocks))[0]
+        R = R - known @ (known.T @ R)
+        R = R - known @ (known.T @ R)
     columns = torch.zeros(d, len(library), dtype=torch.bool)
     columns[:, keep] = True
     return Condition(
         library,
         columns,
-        torch.linalg.qr(R.flatten(1), mode="r")[1],
+        torch.linalg.qr(R, mode="r")[1],
         torch.linalg.qr(functions[0] / n**0.5, mode="r")[1],
         size,
         functions.new_tensor(coordinates.scale),

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from symflow import expressions, series
-from symflow.series import Series, Truncation, total_degree
+from symflow.series import Series, Truncation
 
 from .data import Jets
 from .equation import Equation
@@ -36,25 +36,29 @@ SOFTENING = 1e-3  # of the median squared size, added at every point: one tall s
 
 
 def jet_order(equation: Equation) -> int:
-    """The highest x-derivative that the data of an evolution equation must give to `complete`."""
-    return 2 * equation.order
+    """The highest x-derivative that data of an evolution equation must give to `complete`."""
+    return max(i + equation.order * j for i, j in needed(equation))
 
 
-def complete(equation: Equation, jets: Jets) -> JetSample:
-    """All derivatives that the determining condition needs, from x-derivatives of solutions of an evolution equation.
+def complete(equation: Equation, jets: Jets, indices: Sequence[Index] | None = None) -> JetSample:
+    """Derivatives of solutions of an evolution equation from their x-derivatives.
 
-    Those in t follow from the equation (`Equation.surface`). Jets of at least `jet_order`.
+    Those in t follow from the equation (`Equation.surface`).
+
+    Args:
+        equation: an evolution equation.
+        jets: x-derivatives of at least the order ``max(i + order * j)`` of the indices (i, j).
+        indices: which derivatives; those that the determining condition needs by default.
     """
-    needed = [m for m in _weight_indices(equation)]
-    surface = equation.surface(jets.x, jets.t, jets.u, Truncation(_closure(needed)))
-    values = dict(zip(equation.space.variables, (jets.x, jets.t, jets.u[0]), strict=True))
+    surface = equation.surface(jets.x, jets.t, jets.u, Truncation(_closure(indices or needed(equation))))
+    values = dict(zip(equation.space.variables, jets.points.unbind(-1), strict=True))
     for index in surface.truncation.monomials:
         values[equation.space.symbol(0, index)] = surface.derivative_at_origin(index)
-    return JetSample(values)
+    return JetSample(equation.space, values)
 
 
-def _weight_indices(equation: Equation) -> list[Index]:
-    """The derivatives of every unknown that coefficients and `term_scale` ask for."""
+def needed(equation: Equation) -> list[Index]:
+    """The derivatives of every unknown that `determining_coefficients` and `term_scale` ask for."""
     indices = {index for F in equation.residuals for _, index in equation.space.indices(F)}
     return sorted({raised(index, i) for index in indices for i in range(len(equation.space.independent))} | indices)
 

@@ -20,8 +20,7 @@ from symflow.runs import read_json, write_json
 
 from .equation import Equation
 
-SCHEMA = 1
-COMPONENTS = ("dx", "dt", "du")
+SCHEMA = 2
 
 Domain = Literal["periodic", "plane"]
 
@@ -32,21 +31,26 @@ class Generator:
 
     Attributes:
         name: ``V1, V2, ...``.
-        closed_form: physical coefficients of d/dx, d/dt, d/du as formulas in x, t, u.
+        closed_form: physical coefficients of d/dx, d/dt, d/du (and d/dy, d/dv) as formulas in the coordinates.
+        named: the same, up to a factor, with the parameters of the equation by name, where it is proven for any value
+            of them; else as it is.
         score: the finite-flow check: RMS of the relative residual of the data moved along the generator.
         floor: the same for data that are not moved, plus what the flow's solver leaves, by comparison of step sizes.
         valid: whether the score is at the floor.
         verified: whether the closed form satisfies the determining equations exactly, by symbolic computation.
+        multiplier: lambda with ``pr V(F) = lambda F``, an identity that anyone can check; ``None`` for systems.
         infinitesimal: relative violation of the determining condition on the data.
         control: the score of the generator mixed in equal parts with ``u^2 d/du``: a transform that must fail.
     """
 
     name: str
     closed_form: dict[str, str]
+    named: dict[str, str]
     score: float
     floor: float
     valid: bool
     verified: bool
+    multiplier: str | None
     infinitesimal: float
     control: float
 
@@ -59,8 +63,7 @@ class Generator:
 def format_generator(closed_form: dict[str, str]) -> str:
     """``{"dx": "t", "dt": "0", "du": "1"}`` as ``t dx + du``."""
     terms = []
-    for component in COMPONENTS:
-        coefficient = closed_form[component]
+    for component, coefficient in closed_form.items():
         if coefficient == "0":
             continue
         sign = "+"
@@ -111,6 +114,38 @@ class Spectrum:
 
 
 @dataclass(frozen=True)
+class Observed:
+    """The null space on jets with u_t from the data, off solutions.
+
+    Attributes:
+        spectrum: relative violations of ``pr V(F) = lambda F``.
+        angles: principal angles of those below the gap to the generators, radians.
+    """
+
+    spectrum: Spectrum
+    angles: list[float]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """One question at three levels: what the equation has, what the domain keeps, what the data show.
+
+    Attributes:
+        equation: symmetries of the equation on the plane; without solutions that can be superposed.
+        stable: whether that number stopped growing with the library; if not, there may be infinitely many.
+        domain: how many keep the period in space.
+        lost: generators of the equation that do not, on one line each.
+        data: the null space with u_t from the data; ``None`` without data.
+    """
+
+    equation: int
+    stable: bool
+    domain: int
+    lost: list[str]
+    data: Observed | None
+
+
+@dataclass(frozen=True)
 class NeuralSpan:
     """The span that the network learned, before any closed form.
 
@@ -140,10 +175,13 @@ class Result:
         name: of the equation in the catalogue, or ``None``.
         coordinates: normalised units; closed forms and everything printed are physical.
         domain: "periodic": fields with the period of the data; "plane": any.
-        rank: the number of symmetries.
+        rank: the number of symmetries, solutions that can be superposed left out.
         generators: a basis in closed form.
         structure_constants: ``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, or ``None`` where not exact.
-        nullspace: the spectrum behind the rank.
+        superposition: ``{"factor": h, "condition": [...]}``: ``f h d/du`` is a symmetry for every solution f of the
+            condition, so that there are infinitely many; ``None`` where there is no such family.
+        levels: what the equation has, what the domain keeps, what the data show.
+        nullspace: the spectrum on the jets of the data, with u_t from the equation; of the equation without data.
         truth: principal angles of the null space, before it was rounded to closed forms, to the known algebra; ``None``
             when none is known.
         neural: what the network found without a library, or ``None``.
@@ -160,6 +198,8 @@ class Result:
     rank: int
     generators: list[Generator]
     structure_constants: list[list[list[float]]] | None
+    superposition: dict[str, Any] | None
+    levels: Levels
     nullspace: Spectrum
     truth: list[float] | None
     neural: NeuralSpan | None
@@ -200,6 +240,8 @@ class Result:
             "rank": self.rank,
             "generators": [asdict(g) for g in self.generators],
             "structure_constants": self.structure_constants,
+            "superposition": self.superposition,
+            "levels": asdict(self.levels),
             "truth": {"known": self.truth is not None, "principal_angles": self.truth or []},
             "nullspace": asdict(self.nullspace),
             "neural": neural,
@@ -236,6 +278,31 @@ class Result:
         Console(file=text, width=110, color_system=None).print(table)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())
 
+    def _level_remarks(self) -> list[str]:
+        levels, remarks = self.levels, []
+        if self.superposition is not None:
+            factor = "" if self.superposition["factor"] == "1" else f"*({self.superposition['factor']})"
+            remarks.append(
+                f"and infinitely many more: f{factor} du for every solution f of "
+                + "; ".join(self.superposition["condition"])
+            )
+        elif not levels.stable:
+            remarks.append("the number of symmetries grows with the library: there may be infinitely many")
+        if self.domain == "periodic" and levels.lost:
+            remarks.append(f"symmetries of the equation that change the period: {'; '.join(levels.lost)}")
+        if levels.data is not None:
+            spectrum = levels.data.spectrum
+            remarks.append(
+                f"with u_t from the data: {spectrum.rank} fields, gap {spectrum.below:.0e} | {spectrum.above:.0e}"
+                + "".join(f"; angle to these {a:.0e} rad" for a in levels.data.angles[-1:])
+            )
+            if spectrum.rank > self.rank or self.nullspace.rank > self.rank:
+                remarks.append("The data fill too little of jet space to exclude the fields beyond these.")
+        named = [f"{g.name} = {format_generator(g.named)}" for g in self.generators if g.named != g.closed_form]
+        if named:
+            remarks.append(f"for any value of the parameters: {'; '.join(named)}")
+        return remarks
+
     def _remarks(self) -> list[str]:
         remarks = [
             "",
@@ -245,6 +312,7 @@ class Result:
         ]
         if self.truth is not None:
             remarks[-1] += f"; largest angle to the known algebra {max(self.truth, default=0.0):.0e} rad"
+        remarks += self._level_remarks()
         if self.neural is not None:
             spectrum, neural = self.neural.spectrum, self.neural
             remarks.append(
@@ -282,10 +350,12 @@ class _Coordinates(TypedDict):
 class _Generator(TypedDict):
     name: str
     closed_form: dict[str, str]
+    named: dict[str, str]
     score: float
     floor: float
     valid: bool
     verified: bool
+    multiplier: str | None
     infinitesimal: float
     control: float
 
@@ -301,6 +371,24 @@ class _Spectrum(TypedDict):
     resolution: float
 
 
+class _Observed(TypedDict):
+    spectrum: _Spectrum
+    angles: list[float]
+
+
+class _Levels(TypedDict):
+    equation: int
+    stable: bool
+    domain: int
+    lost: list[str]
+    data: _Observed | None
+
+
+class _Superposition(TypedDict):
+    factor: str
+    condition: list[str]
+
+
 class _Neural(_Spectrum):
     principal_angles: list[float]
     agreement: list[float]
@@ -313,7 +401,7 @@ class _Data(TypedDict):
 
 
 class _Record(TypedDict):
-    """``result.json``, schema 1."""
+    """``result.json``, schema 2."""
 
     schema: int
     equation: _Equation
@@ -322,12 +410,20 @@ class _Record(TypedDict):
     rank: int
     generators: list[_Generator]
     structure_constants: list[list[list[float]]] | None
+    superposition: _Superposition | None
+    levels: _Levels
     truth: _Truth
     nullspace: _Spectrum
     neural: _Neural | None
     data: _Data
     seed: int
     seconds: dict[str, float]
+
+
+def _levels(d: dict[str, Any]) -> Levels:
+    observed = d["data"]
+    data = None if observed is None else Observed(Spectrum(**observed["spectrum"]), observed["angles"])
+    return Levels(d["equation"], d["stable"], d["domain"], d["lost"], data)
 
 
 def load_result(path: str | Path) -> Result:
@@ -353,6 +449,8 @@ def load_result(path: str | Path) -> Result:
             rank=d["rank"],
             generators=[Generator(**g) for g in d["generators"]],
             structure_constants=d["structure_constants"],
+            superposition=d["superposition"],
+            levels=_levels(d["levels"]),
             nullspace=Spectrum(**d["nullspace"]),
             truth=d["truth"]["principal_angles"] if d["truth"]["known"] else None,
             neural=neural,

@@ -19,7 +19,7 @@ from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 
 from .equation import Equation
-from .jets import INDEPENDENT, JetSample
+from .jets import JetSample
 
 # Where variables are drawn, in units of their scale: independent ones, unknowns. Later rows are for equations whose
 # functions do not exist on the first.
@@ -120,7 +120,7 @@ class Manifold:
                 good &= torch.isfinite(partial)
         if int(good.sum()) < count:
             return None
-        return JetSample(values)[good.nonzero()[:count, 0]]
+        return JetSample(space, values)[good.nonzero()[:count, 0]]
 
 
 def _exponents(term: sympy.Expr, variables: tuple[sympy.Symbol, ...], equation: Equation) -> tuple[float, list[float]]:
@@ -146,7 +146,7 @@ def _exponents(term: sympy.Expr, variables: tuple[sympy.Symbol, ...], equation: 
 
 
 def _own_length(equation: Equation, symbol: sympy.Symbol, independent: bool) -> float | None:
-    """Over which length of a coordinate the equation's own functions of it change by a factor of e; ``None`` without any.
+    """Over which length of a coordinate the equation's own functions of it change by a factor of e, if there are any.
 
     Sums such as ``t + 1`` set a length as well: there the variable is comparable to a number.
     """

@@ -12,6 +12,7 @@ the paper's local interpolation, for data whose derivatives are not available.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -27,9 +28,8 @@ from symflow.series import Series, total_degree
 
 from .data import Jets
 from .equation import Equation
-from .prolongation import determining_coefficients, row_factors, solution_lines, term_scale
-
-SOFTENING = 1e-3  # of the median squared term size, added at every point: the median, because one soliton ruins a mean
+from .jets import Index, JetSample
+from .prolongation import SOFTENING, relative_coefficients, row_factors, solution_lines
 
 
 class Score(Protocol):
@@ -43,9 +43,9 @@ class Score(Protocol):
         """The score of each generator, ``[K]``, differentiable."""
 
 
-def points_of(jets: Jets, coordinates: Coordinates) -> Tensor:
-    """The normalised points ``[N, 3]`` of jets."""
-    return coordinates.to_normalised(torch.stack([jets.x, jets.t, jets.u[0]], -1))
+def points_of(jets: Jets | JetSample, coordinates: Coordinates) -> Tensor:
+    """The normalised points ``[N, d]`` of jets."""
+    return coordinates.to_normalised(jets.points)
 
 
 def unit_weights(field: Field, points: Tensor) -> Tensor:
@@ -57,39 +57,37 @@ def unit_weights(field: Field, points: Tensor) -> Tensor:
 class InfinitesimalScore:
     """``RMS (R/w)`` of each generator of unit size: the determining condition relative to its terms.
 
-    R is the linearised condition ``D_F[Q]`` on solutions and w the `term_scale`, as in `pde.prolongation`. The floor
+    R is ``pr V(F)`` on solutions and w the `term_scale`, as in `pde.prolongation`. The floor
     is the rounding error of R: what is left of it when its exact value is 0, as for ``d/dx`` and ``d/dt`` in equations
     free of x and t.
 
     Args:
         equation: of the data.
         coordinates: of the fields.
-        jets: points with derivatives up to `prolongation.jet_order`.
+        sample: points with the derivatives that are `prolongation.needed`.
     """
 
     equation: Equation
     coordinates: Coordinates
-    jets: Jets
+    sample: JetSample
 
     @cached_property
     def _relative(self) -> Tensor:
-        """Coefficients ``[3, C, N]`` of normalised components in R/w, on derivatives."""
-        C = determining_coefficients(self.equation, self.jets)
-        scale = C.new_tensor(self.coordinates.scale)[:, None, None]
-        return C * scale / term_scale(self.equation, self.jets, self.coordinates.scale)
+        """Coefficients ``[E, d, C, N]`` of normalised components in R/w, on derivatives."""
+        return relative_coefficients(self.equation, self.sample, self.coordinates.scale)
 
     @cached_property
     def floor(self) -> float:
         """The rounding unit times the size of the terms that cancel."""
-        return float(torch.finfo(torch.float64).eps * self._relative.square().sum((0, 1)).mean().sqrt())
+        return float(torch.finfo(torch.float64).eps * self._relative.square().sum((1, 2)).mean().sqrt())
 
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""
-        lines = normalised(solution_lines(self.equation, self.jets), self.coordinates)
-        vectors = field.series(lines).coefficients.double()  # [C, N, K, 3]
+        lines = normalised(solution_lines(self.equation, self.sample), self.coordinates)
+        vectors = field.series(lines).coefficients.double()  # [C, N, K, d]
         factors = vectors.new_tensor(row_factors(lines.truncation))
-        R = torch.einsum("crn,r,rnkc->nk", self._relative, factors, vectors)
-        return R.square().mean(0).sqrt() * unit_weights(field, lines.coefficients[0])
+        R = torch.einsum("ecrn,r,rnkc->enk", self._relative, factors, vectors)
+        return R.square().mean((0, 1)).sqrt() * unit_weights(field, lines.coefficients[0])
 
 
 def normalised(points: Series, coordinates: Coordinates) -> Series:
@@ -104,25 +102,53 @@ def physical(points: Series, coordinates: Coordinates) -> Series:
     return Series(points.truncation, torch.cat([coordinates.to_physical(points.coefficients[:1]), rows[1:]]))
 
 
-def surface_derivatives(surface: Series, order: int) -> tuple[list[Tensor], Tensor]:
-    """``U, U_X, ..., U_X^order`` and ``U_T`` at the base points of surfaces ``(X, T, U)(s, r)``.
+def surface_derivatives(surface: Series, unknowns: int, indices: Sequence[tuple[int, Index]]) -> list[Tensor]:
+    """Derivatives of unknowns at the base points of surfaces ``(X_1 ... X_p, U_1 ... U_q)(s_1 ... s_p)``.
 
-        D_X = (T_r d_s - T_s d_r)/J,    D_T = (X_s d_r - X_r d_s)/J,    J = X_s T_r - X_r T_s
+        D_i = sum_j (J^-1)_ji d/ds_j,    J_ij = dX_i/ds_j
 
     Args:
-        surface: ``[C, N, 3]`` over `series.total_degree` of at least `order`.
-        order: of the highest x-derivative.
+        surface: ``[C, N, p + q]`` over `series.total_degree` of at least the highest order, p = 2 or 3.
+        unknowns: q.
+        indices: which unknown, and how often it is differentiated in each variable.
+
+    Returns:
+        ``[N]`` for each of the indices.
     """
-    X, T, U = (Series(surface.truncation, column) for column in surface.coefficients.unbind(-1))
-    X_s, X_r, T_s, T_r = X.derivative(0), X.derivative(1), T.derivative(0), T.derivative(1)
-    inverse = (X_s * T_r - X_r * T_s) ** -1
-    along_s, along_r = T_r * inverse, T_s * inverse
-    derivatives = [U]
-    for _ in range(order):
-        last = derivatives[-1]
-        derivatives.append(along_s * last.derivative(0) - along_r * last.derivative(1))
-    U_T = (X_s[0, 0] * U[0, 1] - X_r[0, 0] * U[1, 0]) * inverse[0, 0]
-    return [d[0, 0] for d in derivatives], U_T
+    columns = [Series(surface.truncation, column) for column in surface.coefficients.unbind(-1)]
+    X, U = columns[:-unknowns], columns[-unknowns:]
+    p = len(X)
+    inverse = _inverse([[X[i].derivative(j) for j in range(p)] for i in range(p)])
+    known: dict[tuple[int, Index], Series] = {(a, (0,) * p): u for a, u in enumerate(U)}
+
+    def derived(a: int, index: Index) -> Series:
+        if (a, index) not in known:
+            i = max(i for i, n in enumerate(index) if n)
+            lower = derived(a, tuple(n - (j == i) for j, n in enumerate(index)))
+            terms = [inverse[j][i] * lower.derivative(j) for j in range(p)]
+            known[a, index] = sum(terms[1:], terms[0])
+        return known[a, index]
+
+    return [derived(a, index)[(0,) * p] for a, index in indices]
+
+
+def _inverse(J: list[list[Series]]) -> list[list[Series]]:
+    """The inverse of a 2 x 2 or 3 x 3 matrix, by its adjugate."""
+    p = len(J)
+    if p == 2:
+        adjugate = [[J[1][1], -J[0][1]], [-J[1][0], J[0][0]]]
+    else:
+        adjugate = [
+            [
+                J[(j + 1) % 3][(i + 1) % 3] * J[(j + 2) % 3][(i + 2) % 3]
+                - J[(j + 1) % 3][(i + 2) % 3] * J[(j + 2) % 3][(i + 1) % 3]
+                for j in range(3)
+            ]
+            for i in range(3)
+        ]
+    products = [J[0][k] * adjugate[k][0] for k in range(p)]
+    reciprocal = sum(products[1:], products[0]) ** -1
+    return [[entry * reciprocal for entry in row] for row in adjugate]
 
 
 def both_ways(field: Field, surface: Series, weight: Tensor, steps: int) -> Series:
@@ -138,35 +164,39 @@ def both_ways(field: Field, surface: Series, weight: Tensor, steps: int) -> Seri
 class JetScore:
     """``RMS F/|terms of F|`` of the solution surface moved along each generator.
 
-    The surface ``(s, r) -> (x + s, t + r, u(x + s, t + r))`` through each point, a Taylor polynomial to the order of
-    the equation, is carried through the flow to ``(X, T, U)(s, r)``, and ``U_X, U_XX, ..., U_T`` at the moved point
-    follow exactly (`surface_derivatives`): no stencil, no grid. Half of the points move by `length` and half by
-    ``-length``, in units in which the generator has unit size on the points.
+    The surface ``s -> (x + s, u(x + s))`` through each point, a Taylor polynomial to the order of the equation, is
+    carried through the flow, and the derivatives of the moved surface at the moved point follow exactly
+    (`surface_derivatives`): no stencil, no grid. Half of the points move by `length` and half by ``-length``, in units
+    in which the generator has unit size on the points.
 
     Args:
         equation: of the data.
         coordinates: of the fields.
-        jets: points with derivatives up to ``equation.jet_order(total_degree(equation.order))``.
+        sample: points with all derivatives up to the order of the equation.
         length: of the flow.
         steps: of RK4.
     """
 
     equation: Equation
     coordinates: Coordinates
-    jets: Jets
+    sample: JetSample
     length: float = 0.2
     steps: int = 16
 
     @cached_property
     def surface(self) -> Series:
-        """The solution surface through each point, ``[C, N, 3]``, normalised."""
-        truncation = total_degree(self.equation.order)
-        u = self.equation.surface(self.jets.x, self.jets.t, self.jets.u, truncation).coefficients
-        points = torch.zeros(*u.shape, 3, dtype=u.dtype)
-        points[..., 2] = u
-        points[0, :, 0], points[0, :, 1] = self.jets.x, self.jets.t
-        points[truncation.index[1, 0], :, 0] = 1.0
-        points[truncation.index[0, 1], :, 1] = 1.0
+        """The solution surface through each point, ``[C, N, d]``, normalised."""
+        space = self.equation.space
+        p = len(space.independent)
+        truncation = total_degree(self.equation.order, p)
+        points = torch.zeros(len(truncation), len(self.sample), len(space.names), dtype=torch.float64)
+        points[0] = self.sample.points
+        for i, unit in enumerate(space.units):
+            points[truncation.index[unit], :, i] = 1.0
+        for k, index in enumerate(truncation.monomials):
+            for a in range(len(space.dependent)):
+                value = self.sample.values[space.symbol(a, index)]
+                points[k, :, p + a] = value / math.prod(map(math.factorial, index))
         return normalised(Series(truncation, points), self.coordinates)
 
     @cached_property
@@ -179,29 +209,35 @@ class JetScore:
         return max(float(self.residual(self.surface).square().mean().sqrt()), unit)
 
     def residual(self, surface: Series) -> Tensor:
-        """``F/sqrt(sum of squares of the terms of F)`` at the base points of moved surfaces ``[C, N, 3]``, normalised.
+        """``F/sqrt(sum of squares of the terms of F)`` at the base points of moved surfaces ``[C, N, d]``, normalised.
 
-        Between 0 and the root of the number of terms, point by point, ``[N]``.
+        Between 0 and the root of the number of terms, point by point, ``[N]``; for a system the root mean square.
         """
         residual, squares = self._terms(surface)
         relative = residual / torch.sqrt(squares + self.softening)
-        return torch.where(torch.isfinite(relative), relative, self.worst)
+        relative = torch.where(torch.isfinite(relative), relative, self.worst)
+        return relative[0] if len(relative) == 1 else relative.square().mean(0).sqrt()
 
     @property
     def worst(self) -> float:
         """The largest relative residual; points that a flow carries to infinity or folds count as this bad."""
-        return math.sqrt(1 + len(sympy.Add.make_args(self.equation.K)))
+        return max(math.sqrt(len(sympy.Add.make_args(F))) for F in self.equation.residuals)
 
     def _terms(self, surface: Series) -> tuple[Tensor, Tensor]:
+        """Residuals and squared sizes, ``[E, N]``."""
+        space = self.equation.space
         moved = physical(surface, self.coordinates)
-        X, T = moved.coefficients[0, :, :2].unbind(-1)
-        u, u_t = surface_derivatives(moved, self.equation.order)
-        return self.equation.residual_terms(X, T, u, u_t)
+        indices = sorted({entry for F in self.equation.residuals for entry in space.indices(F)})
+        values = dict(zip(space.variables, moved.coefficients[0].unbind(-1), strict=True))
+        derivatives = surface_derivatives(moved, len(space.dependent), indices)
+        values |= {space.symbol(*entry): value for entry, value in zip(indices, derivatives, strict=True)}
+        residuals, squares = zip(*self.equation.terms(values), strict=True)
+        return torch.stack(residuals), torch.stack(squares)
 
     @cached_property
-    def softening(self) -> float:
+    def softening(self) -> Tensor:
         """What is added to the squared terms: a constant of the data, so that no point depends on those beside it."""
-        return SOFTENING * float(self._terms(self.surface)[1].median())
+        return SOFTENING * self._terms(self.surface)[1].median(-1, keepdim=True).values
 
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""

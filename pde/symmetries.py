@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sympy
@@ -22,7 +23,6 @@ from symflow.readout import ClosedForm
 
 from . import prolongation
 from .equation import Equation
-from .jets import JetSample
 from .library import Library, Rate, own_functions, polynomial_library, rates
 from .nullspace import Condition, complexity, condition, echelon, gap_rank
 from .sampling import Manifold
@@ -35,6 +35,7 @@ RATE_POINTS = 1_000
 SPARE = 1.5  # equations per unknown
 LATER = 1.25  # by what parameters are multiplied to see how the generators depend on them
 
+
 @dataclass(frozen=True)
 class Superposition:
     """Solutions of a linear equation that make symmetries: ``f h(u) d/du`` for every f with ``condition = 0``.
@@ -46,6 +47,10 @@ class Superposition:
 
     factor: sympy.Expr
     condition: tuple[sympy.Expr, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As text, for files."""
+        return {"factor": str(self.factor), "condition": [f"{e} = 0" for e in self.condition]}
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,9 @@ def symmetries(
     step = search.step(special, degree, late)
     counts.setdefault(degree, step.finite)
     rows = step.rows
-    forms = sorted((readout.combination(row, step.library.functions, search.components) for row in rows), key=complexity)
+    forms = sorted(
+        (readout.combination(row, step.library.functions, search.components) for row in rows), key=complexity
+    )
     verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
     named = _named(equation, rows, tuple(without), degree, late, seed) if equation.parameters else None
     return Symmetries(
@@ -179,7 +186,9 @@ class _Search:
             if z.name in self.without:
                 continue
             for scaling in (False, True):
-                form = dict.fromkeys(self.components, sympy.Integer(0)) | {f"d{z.name}": z if scaling else sympy.Integer(1)}
+                form = dict.fromkeys(self.components, sympy.Integer(0)) | {
+                    f"d{z.name}": z if scaling else sympy.Integer(1)
+                }
                 if prolongation.is_symmetry(equation, form):
                     solutions = linear and z.name in equation.space.independent
                     found += rates(equation, sample, z, scale, scaling, solutions)
@@ -200,7 +209,11 @@ class _Search:
         free = torch.tensor([not (f / factor).free_symbols & unknowns for f in library.functions])
         late = torch.zeros(d, len(library), dtype=torch.bool)
         late[len(equation.space.independent) :] = free
-        superposed = gap_rank(reduced.null_space(late).values, RESOLUTION, CEILING) if bool((late & reduced.columns).any()) else 0
+        superposed = (
+            gap_rank(reduced.null_space(late).values, RESOLUTION, CEILING)
+            if bool((late & reduced.columns).any())
+            else 0
+        )
         return _Step(library, reduced, values, rank, late, rank - superposed)
 
 
@@ -269,7 +282,10 @@ def _as_few(rows: Sequence[dict[sympy.Symbol, sympy.Expr]], variables: Sequence[
     if not any("_" in s.name for s in names):
         return False
     generator = np.random.default_rng(0)
-    at = {z: sympy.Rational(int(n), 97) for z, n in zip(variables, generator.integers(30, 150, len(variables)), strict=True)}
+    at = {
+        z: sympy.Rational(int(n), 97)
+        for z, n in zip(variables, generator.integers(30, 150, len(variables)), strict=True)
+    }
     matrix = []
     for _ in range(4):  # the functions do not depend on the unknowns, so each value of those gives equations of its own
         here = at | {z: sympy.Rational(int(generator.integers(30, 150)), 97) for z in variables[-most:]}
@@ -341,7 +357,9 @@ def _named(
             return None
         by_name += Rate(rate.z, growth, turn, rate.scaling).functions
     values = {symbols[n]: sympy.Rational(repr(v)) for n, v in generic.items() if n in symbols}
-    if len(by_name) != len(special) or any(sympy.simplify(a.subs(values) - b) != 0 for a, b in zip(by_name, special, strict=True)):
+    if len(by_name) != len(special) or any(
+        sympy.simplify(a.subs(values) - b) != 0 for a, b in zip(by_name, special, strict=True)
+    ):
         return None
     library = polynomial_library(equation, degree, by_name, without)
     if len(library) != len(step.library):
@@ -349,7 +367,7 @@ def _named(
     forms: list[ClosedForm] = []
     for k in range(len(first)):
         form: ClosedForm = {}
-        for c, component in enumerate(("d" + name for name in equation.space.names)):
+        for c, component in enumerate("d" + name for name in equation.space.names):
             total = sympy.Integer(0)
             for f in range(len(library)):
                 coefficient = monomial([float(r[3][k][c, f]) for r in runs])

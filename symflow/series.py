@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -35,9 +36,10 @@ class Truncation:
 
 
 @lru_cache
-def total_degree(order: int) -> Truncation:
-    """All monomials ``s**i r**j`` with ``i + j <= order``: surfaces ``(x + s, t + r)`` to a given order."""
-    return Truncation([(i - j, j) for i in range(order + 1) for j in range(i + 1)])
+def total_degree(order: int, variables: int = 2) -> Truncation:
+    """All monomials in so many variables of at most a degree: surfaces ``(x + s, t + r)`` to a given order."""
+    monomials = (m for m in product(range(order + 1), repeat=variables) if sum(m) <= order)
+    return Truncation(sorted(monomials, key=lambda m: (sum(m), [-n for n in m])))
 
 
 @lru_cache
