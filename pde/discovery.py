@@ -401,8 +401,8 @@ def controls(field: SymbolicField, points: Tensor) -> SymbolicField:
     ratios = (_size(field, points) / _size(spoiler, points)).tolist()
     forms = []
     for components, ratio in zip(field.components, ratios, strict=True):
-        xi, tau, phi = (str(c) for c in components)
-        forms.append({"dx": xi, "dt": tau, "du": f"({phi}) + {ratio!r}*u**2"})
+        form = {f"d{name}": str(c) for name, c in zip(field.coordinates.names, components, strict=True)}
+        forms.append(form | {"du": f"({form['du']}) + {ratio!r}*u**2"})
     return SymbolicField(field.coordinates, forms)
 
 
