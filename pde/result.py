@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
+from symflow import expressions
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 from symflow.fields import NeuralField, SymbolicField
 from symflow.runs import read_json, write_json
 
+from . import prolongation
 from .equation import Equation
 
 SCHEMA = 2
@@ -219,6 +221,23 @@ class Result:
         if not forms:
             raise UserError("the result holds no generator, so it has no field")
         return SymbolicField(self.coordinates, forms)
+
+    def verify(self) -> list[bool]:
+        """Proves every generator again, from its text: exact computer algebra, nothing taken from the file on trust.
+
+        Returns:
+            For each generator whether ``pr V(F) = 0`` follows on solutions, and, where parameters have names, for every
+            value of them.
+        """
+        symbols = {v.name: v for v in self.equation.space.variables}
+        parameters = {s.name: s for F in self.equation.general for s in F.free_symbols}
+        proven = []
+        for g in self.generators:
+            form = {key: expressions.parse(f, symbols) for key, f in g.closed_form.items()}
+            named = {key: expressions.parse(f, parameters | symbols) for key, f in g.named.items()}
+            general = g.named == g.closed_form or prolongation.is_symmetry(self.equation, named, general=True)
+            proven.append(general and prolongation.is_symmetry(self.equation, form))
+        return proven
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``."""

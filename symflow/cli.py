@@ -1,4 +1,4 @@
-"""The command line: ``symflow generate | discover | report | doctor``.
+"""The command line: ``symflow generate | discover | report | verify | doctor``.
 
 A mistake of the user's ends with one sentence on the standard error and exit code 2; nothing is overwritten unasked.
 """
@@ -21,12 +21,12 @@ from symflow.errors import UserError
 if TYPE_CHECKING:
     from symflow.pde import Equation, Trajectories
 
-MISTAKE, INTERRUPTED = 2, 130
+UNPROVEN, MISTAKE, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; `arguments` are those of the process by default."""
-    commands = {"generate": generate, "discover": discover, "report": report, "doctor": doctor}
+    commands = {"generate": generate, "discover": discover, "report": report, "verify": verify, "doctor": doctor}
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands,  # type: ignore[arg-type]
@@ -108,31 +108,35 @@ def generate(
 
 
 def discover(
-    data: Annotated[str, tyro.conf.Positional],
+    data: Annotated[str | None, tyro.conf.Positional] = None,
+    *,
     out: Path,
     domain: Literal["periodic", "plane"] = "periodic",
     equation: str | None = None,
+    parameters: tuple[str, ...] = (),
     seed: int = 0,
     score: Literal["infinitesimal", "local"] = "infinitesimal",
     generators: int | None = None,
     steps: int | None = None,
-    degree: int = 2,
+    degree: int | None = None,
     resume: bool = False,
     force: bool = False,
 ) -> None:
-    """Finds the symmetries of data: how many, which, how sure; with closed forms, proofs and a report.
+    """Finds the symmetries of data or of an equation: how many, which, how sure; with closed forms, proofs, a report.
 
     Args:
-        data: a file of trajectories, or a formula such as "u_t = u_xx + u_x**2" to be studied without data.
+        data: a file of trajectories; without it, the equation alone is studied.
         out: the run directory to make.
         domain: periodic, for fields with the period of the data; or plane, for any.
-        equation: what the data solve, when the file does not say: a name or a formula.
+        equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; with data, what
+            they solve when the file does not say. The equations of a system are separated by semicolons.
+        parameters: numbers for the names in the formula, such as nu=0.01.
         seed: of the sampled points and of the network.
         score: what the network learns from: infinitesimal, the determining condition; or local, the paper's own route,
             which takes hours at its own number of steps.
         generators: fields the network learns; 7 by default, and 4 for local.
         steps: of the network's learning, 0 leaves it out; 150 by default, and 12,800 for local.
-        degree: of the library's polynomials in x, t and u.
+        degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
         resume: continue an interrupted run.
         force: replace an earlier run in `out`.
     """
@@ -141,9 +145,10 @@ def discover(
     from symflow.report import write_report
     from symflow.runs import RESULT, Run
 
-    source, identity = _read(data, equation)
+    source, identity = _read(data, equation, _numbers(parameters))
     settings = {"score": score, "generators": generators, "steps": steps, "degree": degree}
-    about = {"data": data, "equation": equation, "identity": identity, "domain": domain, "seed": seed}
+    about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
+    about |= {"domain": domain, "seed": seed}
     config = {"command": "discover", **about, **settings}
     run = Run(out, config, resume=resume, replace=force)
     with _bars() as bars:
@@ -190,6 +195,25 @@ def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
     print(write_report(run))
 
 
+def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Proves the generators of a result again, by exact computer algebra from the formulas in the file.
+
+    Args:
+        result: ``result.json`` or a run directory.
+    """
+    from symflow.pde import load_result
+    from symflow.runs import RESULT
+
+    loaded = load_result(result / RESULT if result.is_dir() else result)
+    print(f"{loaded.equation.text}")
+    proven = loaded.verify()
+    for g, ok in zip(loaded.generators, proven, strict=True):
+        identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
+        print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
+    if not all(proven):
+        sys.exit(UNPROVEN)
+
+
 def doctor() -> None:
     """Says how the package was built and what it runs on."""
     import torch
@@ -202,20 +226,42 @@ def doctor() -> None:
         print(f"{name}: {value}")
 
 
-def _read(data: str, equation: str | None) -> tuple[Trajectories | Equation, str]:
+def _read(data: str | None, equation: str | None, parameters: dict[str, float]) -> tuple[Trajectories | Equation, str]:
     """The data or equation, and a string that tells it from any other."""
     from symflow import pde
 
-    path = Path(data)
-    if path.exists():
-        trajectories = pde.load(path, equation=equation)
+    if data is None and equation is None:
+        raise UserError("a file of trajectories or `--equation` must be given, got neither")
+    if data is not None and Path(data).exists():
+        named = equation if equation is None or equation in pde.CATALOGUE else pde.Equation(equation, **parameters)
+        trajectories = pde.load(Path(data), equation=named)
         content = hashlib.sha256(trajectories.u.numpy().tobytes())
-        content.update(trajectories.equation.text.encode())
+        content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
         return trajectories, content.hexdigest()
-    if data in pde.CATALOGUE or "=" in data:
-        formula = pde.CATALOGUE[data].equation if data in pde.CATALOGUE else pde.Equation(data)
-        return formula, formula.text
-    raise UserError(f"`data` must be a file of trajectories or a formula, got {data!r}, and there is no such file")
+    text = data if data is not None and equation is None else equation
+    if text is None or (data is not None and equation is not None):
+        raise UserError(f"`data` must be a file of trajectories, got {data!r}, and there is no such file")
+    if text in pde.CATALOGUE:
+        formula = pde.CATALOGUE[text].equation
+    elif "=" in text or "_" in text:
+        formula = pde.Equation(text, **parameters)
+    else:
+        raise UserError(f"`data` must be a file of trajectories or a formula, got {text!r}, and there is no such file")
+    return formula, f"{formula.text} {formula.parameters}"
+
+
+def _numbers(parameters: Sequence[str]) -> dict[str, float]:
+    """``("nu=0.01",)`` as a dictionary."""
+    values = {}
+    for text in parameters:
+        name, sign, number = text.partition("=")
+        try:
+            values[name.strip()] = float(number)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise UserError(f"`parameters` must be of the form name=number, got {text!r}")
+    return values
 
 
 @contextmanager

@@ -48,7 +48,8 @@ def _part(part: sympy.Expr | str) -> Markup:
         return Markup("<mo>{}</mo>").format(part)
     # sympy writes numbers, names of symbols and markup of its own only, so nothing is left to escape
     text = mathml(part, printer="presentation").replace("&ExponentialE;", "e").replace("<mo>-</mo>", "<mo>−</mo>")
-    text = re.sub(r"<mi>(x{2,})</mi>", lambda m: f"<mrow>{'<mi>x</mi>' * len(m[1])}</mrow>", text)  # italic, like u_x
+    # italic, like u_x
+    text = re.sub(r"<mi>([xyt]{2,})</mi>", lambda m: f"<mrow>{''.join(f'<mi>{c}</mi>' for c in m[1])}</mrow>", text)
     return Markup(text)  # noqa: S704
 
 
@@ -73,19 +74,19 @@ def combination(coefficients: Sequence[sympy.Expr], symbols: Sequence[sympy.Expr
     return parts or [sympy.Integer(0)]
 
 
-def generator(components: Sequence[sympy.Expr]) -> Markup:
+def generator(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES) -> Markup:
     """A vector field ``xi d/dx + tau d/dt + phi d/du`` as MathML."""
-    return formula(*combination(components, [sympy.Symbol(f"∂_{name}") for name in COORDINATES]))
+    return formula(*combination(components, [sympy.Symbol(f"∂_{name}") for name in names]))
 
 
-def mathtext(components: Sequence[sympy.Expr]) -> str:
+def mathtext(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES) -> str:
     """The same for the titles of figures, in the part of LaTeX that matplotlib sets.
 
     >>> t = sympy.Symbol("t")
     >>> mathtext([t, sympy.Integer(0), sympy.Integer(1)])
     '$t\\\\,\\\\partial_x + \\\\partial_u$'
     """
-    parts = combination(components, [rf"\partial_{name}" for name in COORDINATES])
+    parts = combination(components, [rf"\partial_{name}" for name in names])
     words = [part if isinstance(part, str) else sympy.latex(part) for part in parts]
     text = "".join({"\u2062": r"\,", "+": " + ", "−": " - "}.get(word, word) for word in words)
     return f"${text.strip()}$"
@@ -106,29 +107,34 @@ class Meaning:
     Attributes:
         name: for example "Galilean boost".
         sentence: what it says of the solutions.
-        flow: where the flow of length `EPSILON` takes x, t and u; ``None`` where that is no short formula.
+        flow: where the flow of length `EPSILON` takes each coordinate; ``None`` where that is no short formula.
     """
 
     name: str
     sentence: str
-    flow: tuple[sympy.Expr, sympy.Expr, sympy.Expr] | None
+    flow: tuple[sympy.Expr, ...] | None
 
 
-def meaning(components: Sequence[sympy.Expr]) -> Meaning | None:
+def meaning(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES) -> Meaning | None:
     """What a generator does in plain words, ``None`` when it has no common name.
 
     Args:
-        components: xi, tau and phi in the real symbols x, t and u.
+        components: in the real symbols of the names, for example xi, tau and phi in x, t and u.
+        names: of the coordinates.
 
     >>> x, t, u = sympy.symbols("x t u", real=True)
     >>> meaning([t, sympy.Integer(0), sympy.Integer(1)]).name
     'Galilean boost'
     """
-    x, t, u = sympy.symbols("x t u", real=True)
-    xi, tau, phi = components
-    own = [_affine(c, v) for c, v in zip(components, (x, t, u), strict=True)]
+    variables = [sympy.Symbol(name, real=True) for name in names]
+    own = [_affine(c, v) for c, v in zip(components, variables, strict=True)]
     if all(a is not None for a in own):
-        return _separate([a for a in own if a is not None], (x, t, u))
+        return _separate([a for a in own if a is not None], variables)
+    turn = _turn(components, variables)
+    if turn is not None or tuple(names) != COORDINATES:
+        return turn
+    x, t, u = variables
+    xi, tau, phi = components
     e = EPSILON
     if tau == 0 and xi.free_symbols <= {t} and phi.free_symbols <= {t}:
         flow = (x + e * xi, t, u + e * phi)
@@ -183,7 +189,7 @@ def _separate(own: Sequence[tuple[sympy.Expr, sympy.Expr]], variables: Sequence[
     stretched = [v.name for (a, _), v in zip(own, variables, strict=True) if a != 0]
     if not names:
         return None
-    ends = (flow[0], flow[1], flow[2])
+    ends = tuple(flow)
     if not stretched:
         sentence = {
             ("x",): "A solution that is shifted to another place is again a solution: no place is special.",
@@ -200,6 +206,29 @@ def _separate(own: Sequence[tuple[sympy.Expr, sympy.Expr]], variables: Sequence[
     sentence = f"A solution whose {_list(stretched)} {'are' if len(stretched) > 1 else 'is'} stretched {together}"
     sentence += ", about an origin that is not zero," if shifted else ""
     return Meaning("scaling", sentence + " is again a solution: the equation has no size of its own.", ends)
+
+
+def _turn(components: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol]) -> Meaning | None:
+    """Fields ``a w d/dv + b v d/dw`` of two coordinates: rotations, and boosts as hyperbolic ones."""
+    moved = [i for i, c in enumerate(components) if c != 0]
+    if len(moved) != 2:
+        return None
+    i, j = moved
+    v, w = variables[i], variables[j]
+    a, b = sympy.simplify(components[i] / w), sympy.simplify(components[j] / v)
+    if a.free_symbols or b.free_symbols:
+        return None
+    e, names = EPSILON, f"{v.name} and {w.name}"
+    flow = list(variables)
+    root = sympy.sqrt(abs(a * b))
+    c, s = (sympy.cos, sympy.sin) if a * b < 0 else (sympy.cosh, sympy.sinh)
+    flow[i] = v * c(root * e) + w * (a / root) * s(root * e)
+    flow[j] = w * c(root * e) + v * (b / root) * s(root * e)
+    if a * b < 0:
+        sentence = "A solution that is turned by any angle is again a solution: no direction is special."
+        return Meaning(f"rotation of {names}", sentence, tuple(flow))
+    sentence = "Seen from a frame that moves at a constant speed, below that of waves, a solution is again a solution."
+    return Meaning(f"Lorentz boost in {names}", sentence, tuple(flow))
 
 
 def _list(names: Sequence[str]) -> str:

@@ -18,9 +18,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import symflow
-from symflow import figures, notation
+from symflow import expressions, figures, notation
+from symflow.errors import UserError
 from symflow.pde import Result, load_result
-from symflow.pde.equation import u as U
 from symflow.pde.prolongation import determining_equations
 from symflow.pde.result import Generator
 from symflow.runs import CONFIG, METRICS, REPORT, RESULT, load_tensors, read_json, replacing
@@ -98,6 +98,7 @@ class Section:
     meaning: notation.Meaning | None
     flow: list[Markup]
     characteristic: Markup
+    multiplier: Markup | None
     length: float | None
     difference: float | None
     pictures: dict[str, Picture]
@@ -128,7 +129,9 @@ class _Page:
             "angles": self.angles(),
             "learning": self.learning(),
             "brackets": self.brackets(),
-            "linearised": self.linearised(),
+            "names": self.result.coordinates.names,
+            "superposition": self.superposition(),
+            "named": self.named(),
             "left": self.left(),
             "shape": self.evidence["shape"].astype(int).tolist() if "shape" in self.evidence else None,
             "grid": bool(self.evidence),
@@ -140,22 +143,46 @@ class _Page:
     # ------------------------------------------------------------------ formulas
 
     def equation(self) -> Markup:
-        """``u_t = -K``."""
-        return notation.formula(sympy.Symbol("u_t"), "=", -self.result.equation.K)
+        """``u_t = -K`` where it is that, else ``F = 0``, one after the other."""
+        equation = self.result.equation
+        if equation.evolutionary:
+            return notation.formula(sympy.Symbol("u_t"), "=", -equation.K)
+        return Markup(", ").join(notation.formula(F, "=", sympy.Integer(0)) for F in equation.residuals)
 
-    def linearised(self) -> Markup:
-        """``D_F = D_t + sum_m (dK/du_m) D_x^m``."""
-        powers: list[sympy.Expr | str] = [sympy.Integer(1), sympy.Symbol("D_x")]
-        powers += [sympy.Symbol("D_x") ** m for m in range(2, self.result.equation.order + 1)]
-        sensitivities = list(self.result.equation.sensitivities)
-        order = [sympy.Integer(1), *reversed(sensitivities)]
-        terms = notation.combination(order, [sympy.Symbol("D_t"), *reversed(powers)])
-        return notation.formula(sympy.Symbol("D_F"), "=", *terms)
+    def superposition(self) -> dict[str, Any] | None:
+        """The family of symmetries made of solutions, as formulas."""
+        s = self.result.superposition
+        if s is None:
+            return None
+        names = ["f", "g"][: len(s["condition"])]
+        symbols = {n: sympy.Symbol(n, real=True) for n in self.result.coordinates.names}
+        factor = expressions.parse(s["factor"], symbols)
+        unknowns = self.result.equation.space.dependent
+        field = [sympy.Symbol(n) * factor for n in names]
+        return {
+            "field": notation.formula(*notation.combination(field, [sympy.Symbol(f"∂_{u}") for u in unknowns])),
+            "functions": " and ".join(names),
+            "condition": s["condition"],
+        }
+
+    def named(self) -> list[tuple[str, Markup]]:
+        """Generators that are proven for any value of the parameters, with these by name."""
+        names = self.result.coordinates.names
+        symbols = {n: sympy.Symbol(n, real=True) for n in [*names, *self.result.equation.parameters]}
+        return [
+            (
+                str(k + 1),
+                notation.generator([expressions.parse(g.named.get(f"d{n}", "0"), symbols) for n in names], names),
+            )
+            for k, g in enumerate(self.result.generators)
+            if g.named != g.closed_form
+        ]
 
     def left(self) -> list[Markup]:
         """What the determining condition leaves of ``u^2 d/du``, the field in every control."""
-        zero = sympy.Integer(0)
-        equations = determining_equations(self.result.equation, {"dx": zero, "dt": zero, "du": U**2})
+        form = dict.fromkeys((f"d{n}" for n in self.result.coordinates.names), sympy.Integer(0))
+        form["du"] = sympy.Symbol("u", real=True) ** 2
+        equations = determining_equations(self.result.equation, form)
         return [notation.formula(e) for e in equations if sympy.simplify(e) != 0][:4]
 
     def brackets(self) -> list[list[Markup]] | None:
@@ -172,12 +199,15 @@ class _Page:
     def commands(self) -> list[str]:
         """What to type for the same result, as far as the run's configuration tells."""
         c = self.config
-        if c.get("command") != "discover" or not isinstance(c.get("data"), str):
+        if c.get("command") != "discover":
             return []
-        words = ["symflow", "discover", c["data"], "--out", self.run.name]
+        words = ["symflow", "discover", *([c["data"]] if isinstance(c.get("data"), str) else [])]
+        words += ["--out", self.run.name]
         for name, value in c.items():
             if name not in ("command", "data", "identity") and isinstance(value, str | int | float):
                 words += [f"--{name}", str(value)]
+        if isinstance(given := c.get("parameters"), list) and given:
+            words += ["--parameters", *map(str, given)]
         return [shlex.join(words)]
 
     # ------------------------------------------------------------------ figures
@@ -242,28 +272,51 @@ class _Page:
 
     def section(self, k: int, components: Sequence[sympy.Expr]) -> Section:
         g, e = self.result.generators[k], self.evidence
-        meaning = notation.meaning(components)
+        names = self.result.coordinates.names
+        meaning = notation.meaning(components, names)
         name = f"V{k + 1}"
-        title = notation.mathtext(components) if len(g.formula) <= LONGEST_TITLE else f"$V_{{{k + 1}}}$"
-        xi, tau, phi = components
-        characteristic = notation.combination(
-            [phi, -xi, -tau], [sympy.Integer(1), sympy.Symbol("u_x"), sympy.Symbol("u_t")]
-        )
+        title = notation.mathtext(components, names) if len(g.formula) <= LONGEST_TITLE else f"$V_{{{k + 1}}}$"
+        space = self.result.equation.space
+        p = len(space.independent)
+        characteristics = [
+            notation.formula(
+                *notation.combination(
+                    [phi, *(-xi for xi in components[:p])],
+                    [sympy.Integer(1), *(sympy.Symbol(f"{u}_{i}") for i in space.independent)],
+                )
+            )
+            for u, phi in zip(space.dependent, components[p:], strict=True)
+        ]
         flow = []
         if meaning is not None and meaning.flow is not None:
-            symbols = [sympy.Symbol(name, real=True) for name in notation.COORDINATES]
+            symbols = [sympy.Symbol(name, real=True) for name in names]
             flow = [notation.assignment(s, end) for s, end in zip(symbols, meaning.flow, strict=True) if s != end]
         return Section(
             name=name,
             generator=g,
-            formula=notation.generator(components),
+            formula=notation.generator(components, names),
             meaning=meaning,
             flow=flow,
             length=float(e["length"][k]) if "length" in e else None,
             pictures=self.pictures(k, name, title),
             difference=float(e["learned.difference"][k]) if "learned.difference" in e else None,
-            characteristic=notation.formula(*characteristic),
+            characteristic=Markup(", ").join(characteristics),
+            multiplier=self.multiplier(g),
         )
+
+    def multiplier(self, g: Generator) -> Markup | None:
+        """lambda in ``pr V(F) = lambda F``."""
+        if g.multiplier is None:
+            return None
+        space = self.result.equation.space
+        names = {s.name: s for F in self.result.equation.residuals for s in F.free_symbols} | {
+            s.name: s for s in space.variables
+        }
+        names |= {s.name: s for a in range(len(space.dependent)) for m in space.units for s in [space.symbol(a, m)]}
+        try:
+            return notation.formula(expressions.parse(g.multiplier, names))
+        except UserError:
+            return None
 
     def pictures(self, k: int, name: str, title: str) -> dict[str, Picture]:
         e, g = self.evidence, self.result.generators[k]
