@@ -309,8 +309,8 @@ class Ideal:
 def ideals(constants: Matrix) -> list[Ideal]:
     """The algebra as a direct sum of ideals that do not decompose over the rational numbers.
 
-    A central summand is a complement of ``Z & [g, g]`` in the centre Z. Decompositions of the rest are the idempotents of
-    the centroid ``{T: T [x, y] = [T x, y]}``, which is commutative up to nilpotent maps (Jacobson, chapter X): they
+    A central summand is a complement of ``Z & [g, g]`` in the centre Z. The rest decomposes by the idempotents of the
+    centroid ``{T: T [x, y] = [T x, y]}``, which is commutative up to nilpotent maps (Jacobson, chapter X): they
     come from the factors of the characteristic polynomial of an element T with as many eigenvalues as there can be.
     """
     n = constants.shape[0]
@@ -679,8 +679,9 @@ class Description:
             what += f"{',' if what else ':'} nilradical {self.nilradical_name or f'of dimension {self.nilradical}'}"
         tail = f"; centre {self.centre}"
         if not self.exact:
-            clear = "" if self.gap is not None and self.gap >= MARGIN else ", which is not certain"
-            tail += f"; from measured constants, ranks with a gap of {self.gap:.3g}{clear}"
+            tail += "; from measured constants"
+            if self.gap is not None:
+                tail += f", ranks with a gap of {self.gap:.3g}{'' if self.gap >= MARGIN else ', which is not certain'}"
         return head + what + tail
 
     def to_dict(self) -> dict[str, Any]:
@@ -750,13 +751,13 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
     c = np.array(constants, dtype=np.float64)
     if c.ndim != 3 or c.shape != (len(c),) * 3 or not len(c):
         raise ValueError(f"`constants` must have the shape [n, n, n], got {list(c.shape)}")
-    errors = np.broadcast_to(np.array(errors, dtype=np.float64), c.shape)
-    if not (np.isfinite(c).all() and np.isfinite(errors).all() and (errors >= 0).all()):
+    deviations = np.broadcast_to(np.array(errors, dtype=np.float64), c.shape)
+    if not (np.isfinite(c).all() and np.isfinite(deviations).all() and (deviations >= 0).all()):
         raise ValueError("`constants` and `errors` must be finite, and errors not negative")
     c = (c - c.transpose(1, 0, 2)) / 2
     n, size = len(c), float(np.linalg.norm(c))
-    errors = np.maximum(errors, 1e-12 * max(size, 1.0) / n)  # rounding
-    error = float(np.linalg.norm(errors))
+    deviations = np.maximum(deviations, 1e-12 * max(size, 1.0) / n)  # rounding
+    error = float(np.linalg.norm(deviations))
     violation, allowed = float(np.linalg.norm(jacobiator(c))), MARGIN * 6 * size * error
     if violation > allowed:
         raise ValueError(
@@ -765,13 +766,17 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
         )
     form = killing_form(c)
     # K_ij = c_ikl c_jlk is bilinear in constants with independent errors
-    form_error = float(np.sqrt(2 * np.tensordot(errors**2, c**2, ((1, 2), (2, 1))).sum()))
-    gaps = []
+    form_error = float(np.sqrt(2 * np.tensordot(deviations**2, c**2, ((1, 2), (2, 1))).sum()))
+    gaps: list[float] = []
 
     def rank(values: NDArray[Any], error: float) -> int:
         """Of descending singular values."""
         count = int((values > MARGIN * error).sum())
-        gaps.append((values[count - 1] if count else MARGIN * error) / max(error, *values[count:], 0.0))
+        zero = max(error, *values[count:], 0.0)
+        if count:
+            gaps.append(values[count - 1] / zero)
+        elif zero > error:
+            gaps.append(MARGIN * error / zero)
         return count
 
     def span(rows: NDArray[Any]) -> NDArray[Any]:
@@ -812,7 +817,7 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
         name=None,
         exact=False,
     )
-    return replace(description, name=_named_by_numbers(description), gap=float(min(gaps)))
+    return replace(description, name=_named_by_numbers(description), gap=min(map(float, gaps), default=None))
 
 
 def _named_by_numbers(d: Description) -> str | None:
