@@ -671,8 +671,6 @@ class Description:
             what = f": {self.name}" + (f" ({self.note})" if self.note else "")
         elif self.levi and self.radical:
             what = f": Levi factor {_total(self.levi)}, radical of dimension {self.radical}"
-        elif self.levi:
-            what = f": {_total(self.levi)}"
         else:
             what = ""
         if self.name is None and self.nilradical is not None and self.nilradical < self.dimension and self.radical:
@@ -800,7 +798,9 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
     factor = np.einsum("ai,bj,ijk,ck->abc", outside, outside, c, outside)
     names: Sequence[str] = ()
     if len(outside):
-        names = SEMISIMPLE.get((len(outside), signature(killing_form(factor))), ("a semisimple algebra",))
+        names = SEMISIMPLE.get(
+            (len(outside), signature(killing_form(factor))), (f"a semisimple algebra of dimension {len(outside)}",)
+        )
     if (len(solvable) == n) != (len(derived[-1]) == 0):
         gaps.append(0.0)
     description = Description(
@@ -828,7 +828,7 @@ def _named_by_numbers(d: Description) -> str | None:
         return "A2"
     if d.nilpotent and d.derived_series[1] == 1 and d.centre == 1:
         return f"h({(d.dimension - 1) // 2})"
-    if d.semisimple and d.levi != ("a semisimple algebra",):
+    if d.semisimple and not d.levi[0].startswith("a "):
         return _total(d.levi)
     # The radical of a perfect algebra is nilpotent and has no quotient on which the Levi factor acts as 0.
     if d.perfect and len(d.levi) == 1 and d.dimension - d.radical == 3:
