@@ -28,7 +28,8 @@ from symflow.rational import Matrix
 Constants = Sequence[Sequence[Sequence[Any]]] | NDArray[Any]
 """``c[i][j][k]``: int, Fraction or sympy.Rational."""
 
-MARGIN = 3.0  # standard errors below which a measured singular value counts as zero, and the least gap that is certain
+MARGIN = 3.0  # standard errors up to which a measured singular value counts as zero
+CLEAR = 2.0  # the least gap that is certain: nothing lies between 1.5 and 3 standard errors
 
 # Semisimple real algebras by dimension and by the signature of the Killing form, as far as these determine them:
 # Helgason, Differential Geometry, Lie Groups and Symmetric Spaces, chapter X, table V.
@@ -679,7 +680,7 @@ class Description:
         if not self.exact:
             tail += "; from measured constants"
             if self.gap is not None:
-                tail += f", ranks with a gap of {self.gap:.3g}{'' if self.gap >= MARGIN else ', which is not certain'}"
+                tail += f", ranks with a gap of {self.gap:.3g}{'' if self.gap >= CLEAR else ', which is not certain'}"
         return head + what + tail
 
     def to_dict(self) -> dict[str, Any]:
@@ -731,7 +732,7 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
 
     A singular value of a matrix counts as zero when it is at most three times the standard error of the matrix
     (Frobenius, to first order in the errors). ``gap`` is the smallest ratio, over all ranks, of what was taken for
-    nonzero to the larger of what was taken for zero and one standard error; below 3, or 0 where the ranks contradict
+    nonzero to the larger of what was taken for zero and one standard error; below 2, or 0 where the ranks contradict
     each other, the description is not certain. Meant for a basis of unit size, where a singular value is a sine;
     `algebra.StructureConstants.describe` provides it.
 
@@ -763,8 +764,8 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
             f"where {allowed:.3g} is allowed"
         )
     form = killing_form(c)
-    # K_ij = c_ikl c_jlk is bilinear in constants with independent errors
-    form_error = float(np.sqrt(2 * np.tensordot(deviations**2, c**2, ((1, 2), (2, 1))).sum()))
+    # K_ij = c_ikl c_jlk is bilinear, and the errors of c_ikl and c_kil are the same
+    form_error = float(2 * np.sqrt(np.tensordot(deviations**2, c**2, ((1, 2), (2, 1))).sum()))
     gaps: list[float] = []
 
     def rank(values: NDArray[Any], error: float) -> int:
