@@ -732,9 +732,9 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
 
     A singular value of a matrix counts as zero when it is at most three times the standard error of the matrix
     (Frobenius, to first order in the errors). ``gap`` is the smallest ratio, over all ranks, of what was taken for
-    nonzero to the larger of what was taken for zero and one standard error; below 2, or 0 where the ranks contradict
-    each other, the description is not certain. Meant for a basis of unit size, where a singular value is a sine;
-    `algebra.StructureConstants.describe` provides it.
+    nonzero to the larger of all that was taken for zero and one standard error; below 2, or 0 where the ranks
+    contradict each other, the description is not certain. Constants smaller than the errors cannot be seen. Meant for
+    an orthonormal basis, as `algebra.StructureConstants.describe` provides.
 
     Args:
         constants: ``[n, n, n]``, antisymmetric.
@@ -756,6 +756,7 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
     c = (c - c.transpose(1, 0, 2)) / 2
     n, size = len(c), float(np.linalg.norm(c))
     deviations = np.maximum(deviations, 1e-12 * max(size, 1.0) / n)  # rounding
+    deviations = deviations * (1.0 - np.eye(n))[..., None]
     error = float(np.linalg.norm(deviations))
     violation, allowed = float(np.linalg.norm(jacobiator(c))), MARGIN * 6 * size * error
     if violation > allowed:
@@ -771,7 +772,7 @@ def describe_measured(constants: ArrayLike, errors: ArrayLike) -> Description:
     def rank(values: NDArray[Any], error: float) -> int:
         """Of descending singular values."""
         count = int((values > MARGIN * error).sum())
-        zero = max(error, *values[count:], 0.0)
+        zero = max(error, float(np.linalg.norm(values[count:])))
         if count:
             gaps.append(values[count - 1] / zero)
         elif zero > error:
