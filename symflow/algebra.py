@@ -197,7 +197,8 @@ class StructureConstants:
         closure_errors: ``[K, K]``, standard errors.
         jacobi: the largest RMS size of ``[[V_i, V_j], V_k] + cyclic``, by the constants, relative to
             ``|V_i| |V_j| |V_k|``.
-        orthonormal: constants and errors in an orthonormal basis of the span, where they can be compared.
+        orthonormal: constants and errors in an orthonormal basis of the span, where they can be compared. Its errors
+            include what leaves the span: brackets that are wrong by so much outside are no better inside.
     """
 
     constants: Tensor
@@ -276,6 +277,8 @@ def structure_constants(
     squares = shift.square() + shift.T.square() + (constants * reach).square().sum(-1)
     squares = squares * (1.0 - torch.eye(k, dtype=torch.float64)) + shares.square()
     squares_orthonormal = torch.einsum("ia,jb,ij->ab", dual.square(), dual.square(), squares)
+    outside = torch.einsum("ia,jb,nij->nab", dual, dual, _both(fit.outside, k, -1.0))
+    squares_orthonormal = squares_orthonormal + outside.square().sum(0)
 
     def errors(transform: Callable[[Tensor], Tensor], own: Tensor) -> Tensor:
         replicates = transform(fit.replicates)
@@ -324,13 +327,6 @@ def _fit(brackets: Sample, blocks: int) -> _Fit:
     outside = wanted - w @ constants
     outside = outside - w @ (w.T @ outside)  # once more, for what cancelled
 
-    def both(values: Tensor, sign: float) -> Tensor:
-        """``[..., pairs]`` to ``[..., K, K]``, symmetric or antisymmetric."""
-        full = values.new_zeros(*values.shape[:-1], k, k)
-        for index, (i, j) in enumerate(pairs):
-            full[..., i, j], full[..., j, i] = values[..., index], sign * values[..., index]
-        return full
-
     replicates, rests = [], []
     total = outside.square().sum(0)
     for rows in torch.arange(count * d).tensor_split([round(b * count / blocks) * d for b in range(1, blocks)]):
@@ -344,12 +340,20 @@ def _fit(brackets: Sample, blocks: int) -> _Fit:
     return _Fit(
         triangle=triangle,
         dual=torch.linalg.solve_triangular(triangle, torch.eye(k, dtype=torch.float64), upper=True),
-        constants=both(constants, -1.0).movedim(0, -1),
-        replicates=both(torch.stack(replicates), -1.0).movedim(1, -1),
-        rest=both(total.sqrt(), 1.0),
-        rest_errors=both(rest_errors, 1.0),
+        constants=_both(constants, k, -1.0).movedim(0, -1),
+        replicates=_both(torch.stack(replicates), k, -1.0).movedim(1, -1),
+        rest=_both(total.sqrt(), k, 1.0),
+        rest_errors=_both(rest_errors, k, 1.0),
         outside=outside,
     )
+
+
+def _both(values: Tensor, k: int, sign: float) -> Tensor:
+    """Values of pairs ``[..., K (K - 1) / 2]`` to ``[..., K, K]``, symmetric or antisymmetric."""
+    full = values.new_zeros(*values.shape[:-1], k, k)
+    for index, (i, j) in enumerate(_pairs(k)):
+        full[..., i, j], full[..., j, i] = values[..., index], sign * values[..., index]
+    return full
 
 
 # ---- what is missing ------------------------------------------------------------------------------------------------
@@ -535,11 +539,11 @@ class Suspects:
 
     @property
     def sentence(self) -> str:
-        """For a reader; generators are V_1, V_2, ..."""
+        """For a reader; generators are V1, V2, ..."""
         if not self.pairs:
             return "the span is closed under brackets"
-        names = [" and ".join(f"V_{k + 1}" for k in removal) for removal in self.removals]
-        open_ones = ", ".join(f"[V_{i + 1}, V_{j + 1}]" for i, j in self.pairs)
+        names = [" and ".join(f"V{k + 1}" for k in removal) for removal in self.removals]
+        open_ones = ", ".join(f"[V{i + 1}, V{j + 1}]" for i, j in self.pairs)
         head = f"the span is not closed under brackets ({open_ones})"
         if not names:
             return f"{head}, and stays so without any {self.tried} of its generators"

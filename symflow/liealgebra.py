@@ -127,8 +127,8 @@ def exact(constants: Constants) -> Matrix:
             f"`constants` must be antisymmetric, got c[{i}][{j}][{k}] = {fractions[i, j, k]} "
             f"and c[{j}][{i}][{k}] = {fractions[j, i, k]}"
         )
-    if (defect := jacobiator(c)) is not None and (broken := np.argwhere(defect != 0).tolist()):
-        i, j, k = broken[0][:3]
+    if broken := np.argwhere(jacobiator(c) != 0).tolist():
+        i, j, k = (index + 1 for index in broken[0][:3])
         raise ValueError(
             f"`constants` must satisfy the Jacobi identity, got "
             f"[[e{i}, e{j}], e{k}] + [[e{j}, e{k}], e{i}] + [[e{k}, e{i}], e{j}] different from 0"
@@ -457,14 +457,16 @@ def _semisimple(c: Matrix, real: int, pairs: int) -> Sequence[str]:
     return SEMISIMPLE.get((n, form), []) if (real, pairs) == (1, 0) else []
 
 
-def _semidirect(c: Matrix, solvable: Matrix) -> str:
+def _semidirect(c: Matrix, solvable: Matrix) -> str | None:
     """An indecomposable algebra that is neither semisimple nor solvable."""
     n, m = c.shape[0], len(solvable)
     simple = _total(_levi_names(c, solvable))
     _, inner = subalgebra(c, solvable)
     if not np.any(inner) and 2 * (n - m) == m * (m - 1) and (motions := _motions(c, solvable)):
         return motions
-    inside = _name(inner) or f"a solvable algebra of dimension {m}"
+    inside = _name(inner)
+    if inside is None:
+        return None
     if (simple, inside) == ("sl(2,R)", "h(1)"):
         return "sch(1)"  # it acts on h(1)/Z, else the sum were direct; sl(2,R) has one representation on the plane
     simple, inside = (f"({name})" if " + " in name else name for name in (simple, inside))
@@ -697,7 +699,8 @@ def describe(constants: Constants) -> Description:
     Seconds in dimension 15. An algebra is named where the name follows: direct sums of ideals with a name; dimension 1
     to 3 all, dimension 4 all up to parameters that are not rational; Heisenberg algebras; semisimple ones by dimension
     and signature of the Killing form to dimension 15; motions of a flat space with any signature; the Schroedinger
-    algebra; any other algebra with a Levi factor as "S semidirect R", which does not say how S acts.
+    algebra; others with a Levi factor S and a radical R that has a name as "S semidirect R", which does not say how S
+    acts.
 
     Args:
         constants: ``c[i][j][k]`` with ``[e_i, e_j] = sum_k c_ijk e_k``, int, Fraction or sympy.Rational.

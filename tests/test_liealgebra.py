@@ -344,6 +344,35 @@ def test_without_a_name_the_properties_remain() -> None:
     assert found.sentence == "dimension 5, solvable, not nilpotent: nilradical h(1) + A1; centre 0"
 
 
+def test_a_semidirect_sum_is_named_only_by_parts_with_names() -> None:
+    """sl(2,R) on the Heisenberg algebra h(2), with the rotation that commutes with it: heat in two dimensions."""
+    table = {
+        (2, 6): {1: 1},
+        (3, 7): {1: 1},
+        (4, 2): {3: -1},  # the rotation
+        (4, 3): {2: 1},
+        (4, 6): {7: -1},
+        (4, 7): {6: 1},
+        (5, 2): {2: 1},  # the scaling, h
+        (5, 3): {3: 1},
+        (5, 6): {6: -1},
+        (5, 7): {7: -1},
+        (8, 6): {2: 1},  # e, f: [h, e] = 2 e
+        (8, 7): {3: 1},
+        (9, 2): {6: 1},
+        (9, 3): {7: 1},
+        (5, 8): {8: 2},
+        (5, 9): {9: -2},
+        (8, 9): {5: 1},
+    }
+    found = describe(algebra(9, table))
+    assert found.name is None
+    assert found.sentence == (
+        "dimension 9, neither solvable nor perfect: Levi factor sl(2,R), radical of dimension 6, nilradical h(2); "
+        "centre 1"
+    )
+
+
 def test_a_description_is_json() -> None:
     stored = json.loads(json.dumps(describe(HEAT).to_dict()))
     assert stored["name"] == "sch(1)"
@@ -400,7 +429,7 @@ def test_direct_sums_are_found_in_any_basis(change: np.ndarray) -> None:
 
 def test_constants_that_violate_jacobi_are_refused() -> None:
     c = algebra(3, {(1, 2): {2: 1}, (1, 3): {3: 1}, (2, 3): {1: 1}})
-    with pytest.raises(ValueError, match=r"must satisfy the Jacobi identity, got \[\[e0, e1\], e2\]"):
+    with pytest.raises(ValueError, match=r"must satisfy the Jacobi identity, got \[\[e1, e2\], e3\]"):
         describe(c)
     with pytest.raises(ValueError, match="must satisfy the Jacobi identity within their errors"):
         describe_measured(c.astype(float), 1e-3)
