@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -135,7 +136,12 @@ def sample_forms(forms: Sequence[Mapping[str, sympy.Expr]]) -> Sample:
     """Closed forms and their exact brackets on fixed random points with coordinates in [0.5, 1.5].
 
     Symbols that are no coordinate are parameters and take one random value each. In physical units.
+
+    Raises:
+        ValueError: there is no form, or the forms have different components.
     """
+    if not forms or any(list(form) != list(forms[0]) for form in forms):
+        raise ValueError(f"`forms` must be at least one, all with the same components, got {[list(f) for f in forms]}")
     count, k, names = 8 * len(forms) + 8, len(forms), list(forms[0])
     values = _evaluate(forms, count)
     table = torch.zeros(count, k, k, len(names), dtype=torch.float64)
@@ -165,7 +171,7 @@ def _evaluate(forms: Sequence[Mapping[str, sympy.Expr]], count: int) -> Tensor:
     def argument(symbol: sympy.Symbol) -> np.ndarray:
         if symbol.name in coordinates:
             return points[:, coordinates.index(symbol.name)].numpy()
-        own = torch.Generator().manual_seed(1 + sum(symbol.name.encode()))
+        own = torch.Generator().manual_seed(zlib.crc32(symbol.name.encode()))
         return (0.5 + torch.rand(1, generator=own, dtype=torch.float64)).expand(count).numpy()
 
     arguments = [argument(s) for s in symbols]
@@ -253,9 +259,9 @@ def structure_constants(
     count, k = brackets.values.shape[:2]
     if not 2 <= blocks <= count:
         raise ValueError(f"`blocks` must be from 2 to the number of points {count}, got {blocks}")
-    relative = torch.as_tensor(uncertainty, dtype=torch.float64).expand(k)
-    if not (relative.isfinite() & (relative >= 0)).all():
-        raise ValueError(f"`uncertainty` must be finite and not negative, got {uncertainty}")
+    relative = torch.as_tensor(uncertainty, dtype=torch.float64)
+    if relative.shape not in ((), (k,)) or not (relative.isfinite() & (relative >= 0)).all():
+        raise ValueError(f"`uncertainty` must be one or {k} finite numbers, not negative, got {uncertainty}")
     fit = _fit(brackets, blocks)
     sizes, dual, triangle = brackets.sizes, fit.dual, fit.triangle
 
@@ -462,32 +468,35 @@ def complete(
         raise ValueError(f"`forms` must hold at most {most} forms, got {len(forms)}")
     found: list[ClosedForm] = [dict(form) for form in forms]
     rejected: list[ClosedForm] = []
+    count = 8 * most + 16
+
+    def column(form: ClosedForm) -> Tensor:
+        return _evaluate([form], count).flatten()
+
+    inner, outer = [column(form) for form in found], list[Tensor]()
     second = 1
     while second < len(found) < most:
         for first in range(second):
             new = exact_bracket(found[first], found[second])
-            spans = [found, *([*found, form] for form in rejected)]
-            if any(_in_span(new, span) for span in spans):
+            values = column(new)
+            spans = [inner, *([*inner, other] for other in outer)]
+            if any(_in_span(values, span) for span in spans):
                 continue
             new = _reduced(new, found)
-            (found if is_symmetry(new) else rejected).append(new)
+            passed = is_symmetry(new)
+            (found if passed else rejected).append(new)
+            (inner if passed else outer).append(column(new))
             if len(found) == most:
                 break
         second += 1
     return found, rejected
 
 
-def _in_span(form: ClosedForm, forms: Sequence[ClosedForm]) -> bool:
-    if all(f == 0 for f in form.values()):
-        return True
-    values = _evaluate([*forms, form], 8 * len(forms) + 16)
-    columns = values.transpose(1, 2).flatten(0, 1)
-    columns = columns / columns.norm(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
-    if columns[:, -1].norm() == 0:
-        return True
-    basis = torch.linalg.qr(columns[:, :-1])[0]
-    rest = columns[:, -1] - basis @ (basis.T @ columns[:, -1])
-    return bool(rest.norm() <= DEPENDENT)
+def _in_span(values: Tensor, span: Sequence[Tensor]) -> bool:
+    columns = torch.stack([v / v.norm() for v in span], 1)
+    basis = torch.linalg.qr(columns)[0]
+    rest = values - basis @ (basis.T @ values)
+    return bool(rest.norm() <= DEPENDENT * values.norm())
 
 
 def _reduced(form: ClosedForm, forms: Sequence[ClosedForm]) -> ClosedForm:
@@ -577,12 +586,12 @@ def suspects(brackets: Sample, tolerance: float = 1e-8) -> Suspects:
         raise ValueError(f"`tolerance` must be positive, got {tolerance}")
     fit, k = _fit(brackets, 2), brackets.generators
     pairs, sizes = _pairs(k), brackets.sizes
+    if not pairs:
+        return Suspects((), (), 0)
     units = torch.tensor([float(sizes[i] * sizes[j]) for i, j in pairs], dtype=torch.float64)
-    # all brackets and generators in one orthonormal basis: W, and what the brackets add to it
-    added = torch.linalg.qr(fit.outside / units)[1] if pairs else torch.zeros(0, 0, dtype=torch.float64)
-    inner = torch.stack([fit.constants[i, j] for i, j in pairs], 1) / units if pairs else torch.zeros(k, 0)
-    vectors = fit.triangle / sizes  # [K, K], columns
-    leaving = added.norm(dim=0)
+    inner = torch.stack([fit.constants[i, j] for i, j in pairs], 1) / units  # brackets in W, [K, pairs]
+    vectors = fit.triangle / sizes  # generators in W, [K, K], columns
+    leaving = (fit.outside / units).norm(dim=0)
 
     def open_pairs(kept: Sequence[int]) -> list[int]:
         basis = torch.linalg.qr(vectors[:, kept])[0]

@@ -188,6 +188,15 @@ def test_a_network_in_single_precision() -> None:
     assert double.closure[0, 1] > 1e-3  # a network that has learned nothing is no algebra
 
 
+def test_one_generator_is_an_algebra() -> None:
+    single = SymbolicField(SPACE, KDV[3:])
+    found = structure_constants(sample(single, points()))
+    assert (found.constants.shape, found.closure.item(), found.jacobi) == ((1, 1, 1), 0.0, 0.0)
+    assert found.describe().name == "A1"
+    assert propose(single, points(), 1e-6).generators == 0
+    assert suspects(sample(single, points())).pairs == ()
+
+
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
@@ -406,8 +415,12 @@ def test_errors_are_sentences() -> None:
         sample(tabulated(5), torch.tensor([[0.5, 2.0, 0.5], [0.5, 0.5, 0.5]]))
     with pytest.raises(ValueError, match="`blocks` must be from 2 to the number of points 9, got 20"):
         structure_constants(sample(field, points(9)))
-    with pytest.raises(ValueError, match="`uncertainty` must be finite and not negative"):
+    with pytest.raises(ValueError, match=r"`uncertainty` must be one or 4 finite numbers, not negative, got -1.0"):
         structure_constants(sample(field, points()), uncertainty=-1.0)
+    with pytest.raises(ValueError, match="`uncertainty` must be one or 4 finite numbers"):
+        structure_constants(sample(field, points()), uncertainty=[0.1, 0.1])
+    with pytest.raises(ValueError, match=r"`forms` must be at least one, all with the same components, got \[\]"):
+        sample_forms([])
     with pytest.raises(ValueError, match="linearly independent on the points, got a dependent set"):
         structure_constants(sample([field, field], points()))
     with pytest.raises(ValueError, match="got one that vanishes there"):
