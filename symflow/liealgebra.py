@@ -306,6 +306,12 @@ class Ideal:
     real: int = 1
     pairs: int = 0
 
+    @property
+    def dimensions(self) -> list[int]:
+        """Of the real ideals."""
+        one = len(self.basis) // (self.real + 2 * self.pairs)
+        return [one] * self.real + [2 * one] * self.pairs
+
 
 def ideals(constants: Matrix) -> list[Ideal]:
     """The algebra as a direct sum of ideals that do not decompose over the rational numbers.
@@ -608,8 +614,9 @@ class Description:
     ``derived_series`` and ``lower_central_series`` are dimensions, from that of the algebra to the last that differs;
     ``centre``, ``radical`` and ``nilradical`` are dimensions; ``killing`` holds the numbers of positive and of negative
     eigenvalues of the Killing form; ``levi`` names the simple ideals of the Levi factor. ``name`` is ``None`` when no
-    name is proven. For measured constants ``exact`` is False, ``nilradical`` and ``name`` are ``None`` unless they
-    follow from the rest, and ``gap`` is that of `describe_measured`.
+    name is proven; ``summands`` are the dimensions of the ideals of which the algebra is the direct sum, none of which
+    decomposes. For measured constants ``exact`` is False, ``summands`` are ``None``, ``nilradical`` and ``name`` are
+    ``None`` unless they follow from the rest, and ``gap`` is that of `describe_measured`.
     """
 
     dimension: int
@@ -623,6 +630,7 @@ class Description:
     levi: tuple[str, ...]
     unimodular: bool
     name: str | None
+    summands: tuple[int, ...] | None = None
     exact: bool = True
     gap: float | None = None
 
@@ -678,6 +686,8 @@ class Description:
             what = ""
         if self.name is None and self.nilradical is not None and self.nilradical < self.dimension and self.radical:
             what += f"{',' if what else ':'} nilradical {self.nilradical_name or f'of dimension {self.nilradical}'}"
+        if self.name is None and self.summands is not None and len(self.summands) > 1:
+            what += f"{',' if what else ':'} direct sum of dimensions {' + '.join(map(str, self.summands))}"
         tail = f"; centre {self.centre}"
         if not self.exact:
             tail += "; from measured constants"
@@ -727,6 +737,7 @@ def describe(constants: Constants) -> Description:
         levi=tuple(sorted(_levi_names(c, solvable))),
         unimodular=not np.any(np.trace(c, axis1=1, axis2=2)),
         name=_name(c),
+        summands=tuple(sorted((d for ideal in ideals(c) for d in ideal.dimensions), reverse=True)),
     )
 
 

@@ -414,6 +414,15 @@ def test_nilradical_is_an_ideal_and_holds_every_nilpotent_ideal(name: str) -> No
     assert len(rational.span(np.concatenate([found, inside]))) == len(found)
 
 
+def test_summands_without_a_name_are_counted() -> None:
+    """The filiform algebra of dimension 5 has no name here; sl(2) over a cubic field with one real place is 3 + 6."""
+    filiform = algebra(5, {(1, 2): {3: 1}, (1, 3): {4: 1}, (1, 4): {5: 1}})
+    found = describe(total(filiform, AFFINE))
+    assert (found.name, found.summands) == (None, (5, 2))
+    assert "direct sum of dimensions 5 + 2" in found.sentence
+    assert describe(FIELDS["sl(2,R) + so(3,1)"]).summands == (6, 3)
+
+
 @settings(max_examples=5, deadline=None)
 @given(change=changes(7))
 def test_direct_sums_are_found_in_any_basis(change: np.ndarray) -> None:
