@@ -67,6 +67,15 @@ def principal_angles(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
         return subspace_angles(field_a(points), field_b(points))
 
 
+def jacobian(field: Field, points: Tensor) -> Tensor:
+    """Derivatives ``d_j V^i`` of K fields at points ``[N, d]``: ``[N, K, d, d]``, j last; differentiable."""
+    columns = [
+        torch.func.jvp(field, (points,), (direction.expand_as(points),))[1]
+        for direction in torch.eye(points.shape[-1], dtype=points.dtype, device=points.device)
+    ]
+    return torch.stack(columns, -1)
+
+
 def bracket(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
     """Lie brackets of all pairs: ``[V, W]^i = V^j d_j W^i - W^j d_j V^i`` (Olver, section 1.4).
 
@@ -77,13 +86,7 @@ def bracket(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
     Returns:
         ``[N, K_a, K_b, d]``, normalised; differentiable.
     """
-
-    def jacobian(field: Field) -> Tensor:  # [N, K, d, d], the last index differentiates
-        columns = [
-            torch.func.jvp(field, (points,), (direction.expand_as(points),))[1]
-            for direction in torch.eye(points.shape[-1], dtype=points.dtype, device=points.device)
-        ]
-        return torch.stack(columns, -1)
-
     a, b = field_a(points), field_b(points)
-    return torch.einsum("nkj,nlij->nkli", a, jacobian(field_b)) - torch.einsum("nlj,nkij->nkli", b, jacobian(field_a))
+    return torch.einsum("nkj,nlij->nkli", a, jacobian(field_b, points)) - torch.einsum(
+        "nlj,nkij->nkli", b, jacobian(field_a, points)
+    )

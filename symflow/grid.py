@@ -60,6 +60,36 @@ class Table:
         """The k-th vector field alone, with the same values."""
         return Table(self.coordinates, self.values[k : k + 1], self.lower, self.upper)
 
+    def derivative(self, axis: int) -> Table:
+        """The table of the derivative along an axis, by differences of second order at the nodes.
+
+        Central ones, at the ends of a box one-sided ones over three nodes. The error falls with the square of the
+        spacing everywhere, where the slopes within the cells (the derivative of the interpolation) are wrong by half a
+        cell's change. With two nodes it is their difference, with one zero.
+        """
+        values, dim = self.values, 1 + axis
+        count = values.shape[dim]
+        if count == 1:
+            rate = torch.zeros_like(values)
+        elif self._periodic(axis):
+            rate = (values.roll(-1, dim) - values.roll(1, dim)) / 2
+        else:
+            (rate,) = torch.gradient(values, dim=dim, edge_order=2 if count > 2 else 1)
+        return Table(self.coordinates, rate * self._rate(axis), self.lower, self.upper)
+
+    def coarse(self) -> Table:
+        """The table of every other node, for an estimate of what the spacing costs.
+
+        An axis on which this leaves out an end of the box or breaks the period, or leaves fewer than three nodes, stays
+        as it is.
+        """
+        values = self.values
+        for axis in range(self.coordinates.dimension):
+            intervals = values.shape[1 + axis] - (not self._periodic(axis))
+            if intervals % 2 == 0 and intervals >= 4:
+                values = values[(slice(None),) * (1 + axis) + (slice(None, None, 2),)]
+        return Table(self.coordinates, values, self.lower, self.upper)
+
     def _periodic(self, axis: int) -> bool:
         return self.coordinates.periods[axis] is not None
 
