@@ -23,11 +23,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from symflow import algebra as algebras
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 from symflow.fields import Field, NeuralField, SymbolicField
 from symflow.geometry import subspace_angles
 from symflow.learning import Objective, learn
+from symflow.liealgebra import describe
 from symflow.readout import ClosedForm, structure_constants
 from symflow.runs import Run
 from symflow.series import total_degree
@@ -159,6 +161,7 @@ def discover(
             algebra = plane if domain == "plane" else periodic
             texts = [{key: str(f) for key, f in form.items()} for form in algebra.forms]
             constants = structure_constants(algebra.forms) if texts else []
+            description = describe(constants).to_dict() if constants else None
         with stage("null space"):
             sample = source.sample(max(POOL, POINTS), seed, prolongation.needed(equation))
             fresh = points_of(source.sample(FRESH, seed + 1, ()), coordinates)
@@ -199,8 +202,11 @@ def discover(
             with stage("comparison"), one_thread(), torch.no_grad():
                 field = neural.field.double()
                 values = field(fresh)
+                brackets = algebras.structure_constants(algebras.sample(field, fresh))
                 neural = replace(
                     neural,
+                    closure=float(brackets.closure.max()),
+                    jacobi=brackets.jacobi,
                     scores=replace(moved, steps=moved.steps // 2)(field).tolist(),
                     principal_angles=_angles(values, truth, fresh) if truth else [],
                     agreement=[] if closed is None else subspace_angles(values, closed).tolist(),
@@ -214,6 +220,7 @@ def discover(
         rank=len(described),
         generators=described,
         structure_constants=None if constants is None else [[[float(c) for c in r] for r in m] for m in constants],
+        algebra=description,
         superposition=algebra.superposition.to_dict() if algebra.superposition is not None else None,
         levels=levels,
         nullspace=spectrum,
@@ -422,7 +429,7 @@ def _span(objective: Subspace, coordinates: Coordinates, seed: int, learned: Lea
     values = span.values[: 2 * objective.generators]
     rank = gap_rank(values, RESOLUTION, NEURAL_CEILING)
     field = span_field(network, span, rank) if rank else None
-    return NeuralSpan(Spectrum(values.tolist(), rank, RESOLUTION), [], [], [], field)
+    return NeuralSpan(Spectrum(values.tolist(), rank, RESOLUTION), [], [], [], field=field)
 
 
 def _slots(
@@ -445,4 +452,4 @@ def _slots(
         field.load_state_dict(
             {name: p[chosen] if name.startswith(("head", "out")) else p for name, p in network.state_dict().items()}
         )
-    return NeuralSpan(Spectrum(scores.tolist(), rank, score.floor), [], [], [], field)
+    return NeuralSpan(Spectrum(scores.tolist(), rank, score.floor), [], [], [], field=field)

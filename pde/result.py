@@ -157,12 +157,16 @@ class NeuralSpan:
         scores: the finite-flow score of each of its fields.
         principal_angles: to the known algebra, radians; empty when none is known.
         agreement: principal angles to the closed forms, radians; empty when there are none.
+        closure: the largest part of a bracket that leaves the span, relative to the sizes of its two fields.
+        jacobi: by how much the structure constants violate the Jacobi identity, relative to the sizes of three fields.
     """
 
     spectrum: Spectrum
     scores: list[float]
     principal_angles: list[float]
     agreement: list[float]
+    closure: float | None = None
+    jacobi: float | None = None
     field: NeuralField | None = field(default=None, compare=False, repr=False)
 
 
@@ -180,6 +184,7 @@ class Result:
         rank: the number of symmetries, solutions that can be superposed left out.
         generators: a basis in closed form.
         structure_constants: ``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, or ``None`` where not exact.
+        algebra: what follows from the structure constants (`symflow.liealgebra.Description`), or ``None``.
         superposition: ``{"factor": h, "condition": [...]}``: ``f h d/du`` is a symmetry for every solution f of the
             condition, so that there are infinitely many; ``None`` where there is no such family.
         levels: what the equation has, what the domain keeps, what the data show.
@@ -200,6 +205,7 @@ class Result:
     rank: int
     generators: list[Generator]
     structure_constants: list[list[list[float]]] | None
+    algebra: dict[str, Any] | None
     superposition: dict[str, Any] | None
     levels: Levels
     nullspace: Spectrum
@@ -247,6 +253,8 @@ class Result:
                 "rank": self.neural.spectrum.rank,
                 "principal_angles": self.neural.principal_angles,
                 "agreement": self.neural.agreement,
+                "closure": self.neural.closure,
+                "jacobi": self.neural.jacobi,
                 "scores": self.neural.scores,
                 "values": self.neural.spectrum.values,
                 "resolution": self.neural.spectrum.resolution,
@@ -259,6 +267,7 @@ class Result:
             "rank": self.rank,
             "generators": [asdict(g) for g in self.generators],
             "structure_constants": self.structure_constants,
+            "algebra": self.algebra,
             "superposition": self.superposition,
             "levels": asdict(self.levels),
             "truth": {"known": self.truth is not None, "principal_angles": self.truth or []},
@@ -299,6 +308,8 @@ class Result:
 
     def _level_remarks(self) -> list[str]:
         levels, remarks = self.levels, []
+        if self.algebra is not None:
+            remarks.append(f"algebra: {self.algebra['sentence']}")
         if self.superposition is not None:
             factor = "" if self.superposition["factor"] == "1" else f"*({self.superposition['factor']})"
             remarks.append(
@@ -411,6 +422,8 @@ class _Superposition(TypedDict):
 class _Neural(_Spectrum):
     principal_angles: list[float]
     agreement: list[float]
+    closure: float | None
+    jacobi: float | None
     scores: list[float]
 
 
@@ -429,6 +442,7 @@ class _Record(TypedDict):
     rank: int
     generators: list[_Generator]
     structure_constants: list[list[list[float]]] | None
+    algebra: dict[str, Any] | None
     superposition: _Superposition | None
     levels: _Levels
     truth: _Truth
@@ -459,7 +473,7 @@ def load_result(path: str | Path) -> Result:
         neural = None
         if (n := d["neural"]) is not None:
             spectrum = Spectrum(n["values"], n["rank"], n["resolution"])
-            neural = NeuralSpan(spectrum, n["scores"], n["principal_angles"], n["agreement"])
+            neural = NeuralSpan(spectrum, n["scores"], n["principal_angles"], n["agreement"], n["closure"], n["jacobi"])
         return Result(
             equation=Equation(d["equation"]["text"], **d["equation"]["parameters"]),
             name=d["equation"]["name"],
@@ -468,6 +482,7 @@ def load_result(path: str | Path) -> Result:
             rank=d["rank"],
             generators=[Generator(**g) for g in d["generators"]],
             structure_constants=d["structure_constants"],
+            algebra=d["algebra"],
             superposition=d["superposition"],
             levels=_levels(d["levels"]),
             nullspace=Spectrum(**d["nullspace"]),

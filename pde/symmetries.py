@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from symflow import readout
+from symflow.algebra import complete
 from symflow.coordinates import Coordinates
 from symflow.readout import ClosedForm
 
@@ -109,8 +110,9 @@ def symmetries(
     superposition = superposition or _superposition(equation, _factors(equation, found))
     late = superposition.factor if superposition is not None else None
     counts: dict[int, int] = {}
+    stable = False
     if degree is None:
-        degree, stable = LEAST_DEGREE, False
+        degree = LEAST_DEGREE
         counts[degree] = search.step(special, degree, late).finite
         while not stable and degree < MOST_DEGREE and search.unknowns(special, degree + 1) <= MOST_UNKNOWNS:
             degree += 1
@@ -127,6 +129,11 @@ def symmetries(
     )
     verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
     named = _named(equation, rows, tuple(without), degree, late, seed) if equation.parameters else None
+    named = sorted(named, key=complexity) if named is not None else list(forms)
+    if stable and all(verified):  # a bracket of symmetries is one, also where the library does not hold it
+        closed, _ = complete(forms, lambda form: prolongation.is_symmetry(equation, form))
+        forms, named = closed, [*named, *closed[len(forms) :]]
+        verified = (True,) * len(forms)
     return Symmetries(
         equation,
         search.manifold.coordinates,
@@ -135,7 +142,7 @@ def symmetries(
         step.rank,
         tuple(forms),
         verified,
-        tuple(sorted(named, key=complexity)) if named is not None else tuple(forms),
+        tuple(named),
         superposition,
         dict(sorted(counts.items())),
     )

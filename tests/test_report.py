@@ -67,7 +67,7 @@ def result(data):
     found = pde.discover(data, steps=0)
     field = SymbolicField(found.coordinates, [{"dx": "1"}, {"dx": "1", "dt": "1"}, {"dx": "t + 1", "du": "1"}])
     spectrum = Spectrum([1e-7, 1e-7, 4e-7, 7e-3, 8e-3, 9e-3], 3, 1e-5)
-    return replace(found, neural=NeuralSpan(spectrum, [1e-7] * 3, [1e-9, 1e-8, 1e-6], [1e-9, 1e-8, 1e-6], field))
+    return replace(found, neural=NeuralSpan(spectrum, [1e-7] * 3, [1e-9, 1e-8, 1e-6], [1e-9, 1e-8, 1e-6], field=field))
 
 
 CONFIG = {"command": "discover", "data": "my data.h5", "equation": None, "domain": "periodic", "seed": 0}

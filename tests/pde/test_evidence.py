@@ -91,7 +91,7 @@ def test_a_learned_span_is_compared_in_the_basis_of_the_closed_forms(data, resul
         {"dx": "x", "dt": "3*t + 1", "du": "-2*u"},
         {"dx": "x + t", "dt": "3*t", "du": "1 - 2*u"},
     ]
-    span = NeuralSpan(Spectrum([0.0], 1, 1e-5), [], [], [], SymbolicField(result.coordinates, mixed))
+    span = NeuralSpan(Spectrum([0.0], 1, 1e-5), [], [], [], field=SymbolicField(result.coordinates, mixed))
     e = collect(data, replace(result, neural=span))
     assert float(e["learned.difference"].max()) < 1e-6
     torch.testing.assert_close(e["learned.field"], e["field"], rtol=1e-5, atol=1e-5)
@@ -99,7 +99,7 @@ def test_a_learned_span_is_compared_in_the_basis_of_the_closed_forms(data, resul
 
 
 def test_a_direction_the_network_lacks_shows(data, result):
-    span = NeuralSpan(Spectrum([0.0], 1, 1e-5), [], [], [], SymbolicField(result.coordinates, [{"dx": "1"}]))
+    span = NeuralSpan(Spectrum([0.0], 1, 1e-5), [], [], [], field=SymbolicField(result.coordinates, [{"dx": "1"}]))
     difference = collect(data, replace(result, neural=span))["learned.difference"]
     assert float(difference[0]) < 1e-6
     assert float(difference[1]) == pytest.approx(1.0, abs=1e-6)  # d/dt is orthogonal to d/dx
