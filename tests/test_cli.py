@@ -50,7 +50,7 @@ def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path)
     assert answer.returncode == 0, answer.stderr
     assert "2*sqrt(t + 1) dx + 1/sqrt(t + 1) du" in answer.stdout
     result = read_json(tmp_path / "run" / "result.json")
-    assert result["schema"] == 1
+    assert result["schema"] == 2
     assert result["rank"] == 2
     assert all(g["verified"] and g["valid"] for g in result["generators"])
     assert result["generators"][0]["closed_form"] == {"dx": "1", "dt": "0", "du": "0"}

@@ -87,13 +87,13 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
     again = pde.load_result(tmp_path / "result.json")
     assert again == replace(result, seconds={})
     assert str(again) == str(result)
-    assert read_json(tmp_path / "result.json")["schema"] == 1
+    assert read_json(tmp_path / "result.json")["schema"] == 2
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        {"schema": 2},
+        {"schema": 1},
         {"generators": [{}]},
         {"generators": 3},
         {"equation": {"text": "u_t", "parameters": {}, "name": None}},
@@ -133,7 +133,7 @@ def test_discovery_repeats_itself_bit_for_bit_with_any_number_of_threads() -> No
         ({"domain": "torus"}, "`domain` must be periodic or plane"),
         ({"generators": 33}, "`generators` must be an integer from 1 to 32, got 33"),
         ({"steps": -1}, "`steps` must be an integer from 0"),
-        ({"degree": 2.0}, "`degree` must be an integer from 0 to 4"),
+        ({"degree": 2.0}, "`degree` must be an integer from 0 to 6"),
         ({"score": "wild"}, "`score` must be infinitesimal or local"),
         ({"seed": -1}, "`seed`"),
     ],
