@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_names_the_commands(tmp_path: Path) -> None:
     answer = symflow("--help", cwd=tmp_path)
     assert answer.returncode == 0
-    for command in ("generate", "discover", "report", "doctor"):
+    for command in ("generate", "discover", "report", "verify", "audit", "doctor"):
         assert command in answer.stdout
 
 
@@ -156,3 +156,41 @@ def test_a_killed_run_resumes_to_the_same_bits(data: Path, tmp_path: Path) -> No
     for result in results:
         del result["seconds"]  # the one thing that may differ
     assert results[0] == results[1]
+
+
+def test_an_equation_alone_is_studied_and_proven_again(tmp_path: Path) -> None:
+    text = "u_t = nu*(u_xx + u_yy) + sin(u)"
+    options = ("--domain", "plane", "--steps", "0", "--out", "run")
+    answer = symflow("discover", "--equation", text, "--parameters", "nu=0.3", *options, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "4 symmetries on the plane" in answer.stdout
+    assert "y dx - x dy" in answer.stdout
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "rotation of x and y" in page
+    assert "--parameters nu=0.3" in page
+    answer = symflow("verify", "run", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert answer.stdout.count("proven, pr V(F) = (0) F") == 4
+    result = read_json(tmp_path / "run" / "result.json")
+    result["generators"][0]["closed_form"]["du"] = "u"
+    (tmp_path / "run" / "result.json").write_text(json.dumps(result))
+    answer = symflow("verify", "run/result.json", cwd=tmp_path)
+    assert answer.returncode == 1
+    assert "V1  dx + u du: NOT proven" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--equation", "u_t = nu*u_xx"], "unknown name 'nu'"),
+        (["--equation", "u_t = nu*u_xx", "--parameters", "nu"], "`parameters` must be of the form name=number"),
+        ([], "a file of trajectories or `--equation` must be given"),
+        (["no.h5", "--equation", "u_t = u_xx"], "there is no such file"),
+    ],
+)
+def test_wrong_equations_cost_a_sentence(arguments: list[str], sentence: str, tmp_path: Path) -> None:
+    answer = symflow("discover", *arguments, "--out", "run", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert sentence in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert not (tmp_path / "run").exists()

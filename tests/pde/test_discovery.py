@@ -206,3 +206,67 @@ def test_the_other_equations_on_data(name: str, plane: int, periodic: int) -> No
         assert result.neural is not None
         assert result.neural.spectrum.rank == rank
         assert max(result.neural.principal_angles) < 1e-2
+
+
+def test_three_levels_are_told_apart() -> None:
+    result = pde.discover(data("ckdv"), steps=0)
+    levels = result.levels
+    assert (levels.equation, levels.domain, result.rank) == (4, 2, 2)
+    assert levels.stable
+    assert levels.lost == [g.formula for g in ckdv().generators if "x" in g.formula.replace("dx", "")]
+    assert levels.data is not None
+    assert levels.data.spectrum.rank == 2
+    assert max(levels.data.angles) < 1e-6
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-2])
+def test_noise_does_not_hide_what_the_data_visit(noise: float) -> None:
+    """Off solutions a symmetry is an identity: with u_t from noisy data the same generators are found."""
+    clean = data("ckdv")
+    generator = torch.Generator().manual_seed(1)
+    shift = noise * clean.u.std() * torch.randn(clean.u.shape, generator=generator, dtype=torch.float64)
+    result = pde.discover(replace(clean, u=clean.u + shift), domain="plane", steps=0)
+    assert result.levels.data is not None
+    assert result.levels.data.spectrum.rank == 4
+    assert max(result.levels.data.angles) < 1e-2
+
+
+def test_a_system_in_full() -> None:
+    """The cubic Schroedinger equation, psi = u + i v: dimension 5 (Gagnon and Winternitz, J. Phys. A 21, 1988)."""
+    text = "u_t + v_xx + (u**2 + v**2)*v = 0; v_t - u_xx - (u**2 + v**2)*u = 0"
+    result = pde.discover(text, domain="plane", steps=60)
+    assert result.rank == 5
+    assert all(g.verified and g.valid and g.control > 1e3 * g.score for g in result.generators)
+    assert result.coordinates.names == ("x", "t", "u", "v")
+    assert result.neural is not None
+    assert result.neural.spectrum.rank == 5
+    assert max(result.neural.agreement) < 1e-2
+    assert result.algebra is not None
+    assert result.algebra["solvable"]
+    assert {"dv": "-u", "du": "v", "dx": "0", "dt": "0"} in [g.closed_form for g in result.generators]
+
+
+def test_proofs_are_made_again_from_the_text(tmp_path: Path) -> None:
+    result = pde.discover(pde.Equation("u_t = nu*u_xx", nu=0.3), domain="plane", steps=0)
+    result.save(tmp_path / "result.json")
+    again = pde.load_result(tmp_path / "result.json")
+    assert again == result
+    assert again.verify() == [True] * 6
+    boost = next(g for g in result.generators if "u*x" in g.closed_form["du"] and g.closed_form["dt"] == "0")
+    assert boost.named == {"dx": "2*nu*t", "dt": "0", "du": "-u*x"}
+    wrong = [replace(g, closed_form=g.closed_form | {"du": "u**2"}) for g in result.generators]
+    assert replace(again, generators=wrong).verify() == [False] * 6
+    wrong = [replace(g, named=g.named | {"du": "nu*u**2"}) for g in result.generators]
+    assert replace(again, generators=wrong).verify() == [False] * 6
+
+
+@pytest.mark.parametrize(
+    ("text", "identity"),
+    [("u_t + u*u_x + u_xxx = 0", "-5"), ("u_tt - u_xx + sin(u) = 0", "0"), ("u_t = u_xx", None)],
+)
+def test_multipliers_make_identities(text: str, identity: str | None) -> None:
+    """pr V(F) = lambda F on all of jet space; for the scaling of KdV, lambda = -5: F has the weight u_t has."""
+    result = pde.discover(text, domain="plane", steps=0)
+    assert all(g.multiplier is not None for g in result.generators)
+    if identity is not None:
+        assert result.generators[-1].multiplier == identity
