@@ -28,7 +28,7 @@ from torch import Tensor
 from symflow import Coordinates, NeuralField, jet_flow
 from symflow.ops import jet_flow_ref
 from symflow.pde import CATALOGUE, JetScore, scores
-from symflow.pde.discovery import random_jets
+from symflow.pde.sampling import Manifold
 from symflow.series import Series, total_degree
 
 COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
@@ -170,9 +170,9 @@ def growth(width: int, counts: list[int], rounds: int) -> list[dict]:
 def score_of_networks(rounds: int) -> list[dict]:
     """The finite-flow score of four learned fields, float64, on 512 points, by the kernels and by plain torch."""
     results = []
-    for name, order in ORDERS.items():
+    for name in ORDERS:
         equation = CATALOGUE[name].equation
-        score = JetScore(equation, COORDINATES, random_jets(512, equation.jet_order(total_degree(order)), seed=0))
+        score = JetScore(equation, COORDINATES, Manifold(equation).sample(512, seed=0))
         field = NeuralField(COORDINATES, 4).double()
 
         def run(call: Callable, score: JetScore = score, field: NeuralField = field) -> Tensor:

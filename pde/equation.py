@@ -126,16 +126,16 @@ _CALLS: expressions.Calls = {"Derivative": _differentiate, "diff": _differentiat
 }
 
 
-def _written(expression: Any) -> str:
+def _written(expression: sympy.Basic) -> str:
     """A sympy object in our own spelling: ``u(x, t)`` and its derivatives become names.
 
     Raises:
         UserError: it holds something that an equation cannot hold.
     """
     if isinstance(expression, sympy.Equality):
-        return f"{_written(expression.lhs)} = {_written(expression.rhs)}"
+        expression = expression.lhs - expression.rhs
 
-    def name(e: sympy.Basic) -> sympy.Expr:
+    def named(e: sympy.Basic) -> sympy.Basic:  # from the top: the symbols inside a derivative are part of it
         if isinstance(e, sympy.Derivative):
             called = e.expr
             letters = "".join(v.name * int(n) for v, n in e.variable_count if n.is_Integer)
@@ -146,15 +146,12 @@ def _written(expression: Any) -> str:
             if e.func.__name__ in DEPENDENT:
                 return variable(e.func.__name__)
             raise UserError(f"the unknowns must be called {' and '.join(DEPENDENT)}, got {e}")
-        return sympy.Symbol(e.name)
+        return e.func(*map(named, e.args)) if e.args else e
 
-    kinds = (sympy.Derivative, sympy.core.function.AppliedUndef, sympy.Symbol)
     if not isinstance(expression, sympy.Expr):
-        raise UserError(
-            f"`text` must be an equation such as 'u_t + u*u_x + u_xxx = 0', got {type(expression).__name__}"
-        )
-    # parts are replaced from the top, so that the symbols inside a derivative are not touched before it
-    return f"{expression.doit().replace(lambda e: isinstance(e, kinds), name)} = 0"
+        kind = type(expression).__name__
+        raise UserError(f"`text` must be an equation such as 'u_t + u*u_x + u_xxx = 0', got {kind}")
+    return f"{named(expression.doit())} = 0"
 
 
 @dataclass(frozen=True)

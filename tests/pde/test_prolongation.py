@@ -43,16 +43,20 @@ def jets_of(solution: sympy.Expr, order: int, points: torch.Tensor) -> Jets:
 
 @pytest.mark.parametrize("name", SOLUTIONS)
 def test_condition_is_the_linearised_equation_along_an_exact_solution(name: str) -> None:
-    """Q as a function of (x, t) along u(x, t), differentiated by sympy, against the coefficients on jets."""
+    """Q as a function of (x, t) along u(x, t), differentiated by sympy, against the coefficients on jets.
+
+    On a solution ``pr V(F) = D_F[Q] + xi D_x F + tau D_t F``, and F vanishes there.
+    """
     equation, solution = CATALOGUE[name].equation, SOLUTIONS[name]
     points = torch.rand(5, 2, dtype=torch.float64) * 0.3 + torch.tensor([0.2, 0.1])
     jets = jets_of(solution, prolongation.jet_order(equation), points)
     field = SymbolicField(Coordinates(("x", "t", "u")), FIELDS)
-    lines = prolongation.solution_lines(equation, jets)
+    sample = prolongation.complete(equation, jets)
+    lines = prolongation.solution_lines(equation, sample)
     derivatives = (
         field.series(lines).coefficients * torch.tensor(prolongation.row_factors(lines.truncation))[:, None, None, None]
     )
-    R = torch.einsum("crn,rnkc->kn", prolongation.determining_coefficients(equation, jets), derivatives)
+    R = torch.einsum("ecrn,rnkc->kn", prolongation.determining_coefficients(equation, sample), derivatives)
 
     jet = [sympy.diff(solution, x, m) if m else solution for m in range(equation.order + 1)]
     on_solution = dict(zip(_symbols(equation.order), jet, strict=True))
@@ -97,7 +101,7 @@ def test_known_non_symmetries_are_not_proven(name: str, texts: dict[str, str]) -
 
 
 def test_the_determining_equations_name_the_obstruction() -> None:
-    """For u d/du, R = phi_u K-linear part cancels and the nonlinear term u u_x is left: D_F[u] = u u_x on solutions."""
+    """For u d/du the linear part of K cancels and the nonlinear term is left: D_F[u] = u u_x on solutions."""
     equations = prolongation.determining_equations(CATALOGUE["kdv"].equation, form({"du": "u"}))
     assert equations == [u]  # the coefficient of u_x
 
@@ -123,7 +127,7 @@ def test_symmetries_of_other_equations_are_proven(text: str, symmetries: list[di
 def test_solution_lines_are_the_taylor_coefficients_of_the_solution() -> None:
     equation, solution = CATALOGUE["kdv"].equation, SOLUTIONS["kdv"]
     points = torch.tensor([[0.3, 0.1]], dtype=torch.float64)
-    lines = prolongation.solution_lines(equation, jets_of(solution, 6, points))
+    lines = prolongation.solution_lines(equation, prolongation.complete(equation, jets_of(solution, 6, points)))
     at = {x: 0.3, t: 0.1}
     for row, (i, j) in enumerate(lines.truncation.monomials):
         expected = sympy.diff(solution, x, i, t, j) if i + j else solution
@@ -133,9 +137,9 @@ def test_solution_lines_are_the_taylor_coefficients_of_the_solution() -> None:
 
 def test_normalised_lines_are_those_of_normalised_points() -> None:
     coordinates = Coordinates(("x", "t", "u"), offset=(1.0, 2.0, 3.0), scale=(2.0, 4.0, 8.0))
-    lines = prolongation.solution_lines(
-        CATALOGUE["burgers"].equation, jets_of(SOLUTIONS["burgers"], 4, torch.rand(3, 2, dtype=torch.float64))
-    )
+    equation = CATALOGUE["burgers"].equation
+    jets = jets_of(SOLUTIONS["burgers"], 4, torch.rand(3, 2, dtype=torch.float64))
+    lines = prolongation.solution_lines(equation, prolongation.complete(equation, jets))
     result = normalised(lines, coordinates)
     assert isinstance(result, Series)
     torch.testing.assert_close(result.coefficients[0], coordinates.to_normalised(lines.coefficients[0]))
