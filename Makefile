@@ -65,7 +65,7 @@ format: install  ## put everything in the form that lint asks for
 
 bench: install  ## every benchmark, in its quick form
 	@mkdir -p runs/bench
-	for script in benchmarks/bench_*.py; do echo "== $$script"; \
+	for script in benchmarks/bench_*.py benchmarks/algebras.py; do echo "== $$script"; \
 	  $(BIN)/python $$script --quick --out runs/bench/$$(basename $$script .py).json || exit 1; done
 
 results: install  ## the table of docs/results.md: five equations, two domains, three seeds

@@ -26,11 +26,13 @@ from .jets import DEPENDENT, INDEPENDENT, JetSample
 from .prolongation import relative_coefficients, row_factors, solution_lines
 
 MOST_SPECIAL = 12
+BESIDE_SPECIAL = 2  # highest power of a coordinate that multiplies a special function of it
 RATE_DEGREE = 3  # of the polynomials W
 RATE_LEAST, RATE_MOST = 1e-3, 1e2  # of |lambda| in normalised units
 ROUGH, EXACT = 1e-4, 1e-11  # violation at an eigenvalue before and after it is rounded
 CLEAR = 1e-9  # of singular values: above the rounding unit's
 SINGULAR = 1e14
+AWKWARD, MOST_AWKWARD = 100, 2  # numerators and denominators beyond which a number may be a unit; how many may
 MOST_RATES = 6  # of one coordinate: more belong to solutions that can be superposed
 
 
@@ -49,16 +51,28 @@ class Library:
     special: tuple[sympy.Expr, ...] = (sympy.Integer(1),)
 
     @cached_property
-    def functions(self) -> tuple[sympy.Expr, ...]:
-        """Every product, monomials outside."""
+    def products(self) -> tuple[tuple[int, int], ...]:
+        """Which monomials multiply which special functions, monomials outside.
+
+        A special function of z comes with powers of z up to `BESIDE_SPECIAL` only: with more of them, the products
+        would nearly coincide with each other on any interval, and rank could not be told from rounding.
+        """
+        own = [[i for i, v in enumerate(self.variables) if s.has(v)] for s in self.special]
         return tuple(
-            sympy.Mul(*(v**n for v, n in zip(self.variables, m, strict=True))) * s
-            for m in self.monomials
-            for s in self.special
+            (k, j)
+            for k, m in enumerate(self.monomials)
+            for j in range(len(self.special))
+            if all(m[i] <= BESIDE_SPECIAL for i in own[j])
         )
 
+    @cached_property
+    def functions(self) -> tuple[sympy.Expr, ...]:
+        """The products."""
+        monomials = [sympy.Mul(*(v**n for v, n in zip(self.variables, m, strict=True))) for m in self.monomials]
+        return tuple(monomials[k] * self.special[j] for k, j in self.products)
+
     def __len__(self) -> int:
-        return len(self.monomials) * len(self.special)
+        return len(self.products)
 
     def on_series(self, points: Series) -> Tensor:
         """Values on truncated polynomials of physical points, ``[C, N, d]`` to ``[C, N, functions]``."""
@@ -68,7 +82,7 @@ class Library:
         powers: dict[tuple[int, ...], list[Series]] = {(0,) * len(self.variables): special}
         for m in sorted(self.monomials, key=sum):
             self._power(m, powers, values)
-        return torch.stack([f.coefficients for m in self.monomials for f in powers[m]], -1)
+        return torch.stack([powers[self.monomials[k]][j].coefficients for k, j in self.products], -1)
 
     def _power(
         self, m: tuple[int, ...], powers: dict[tuple[int, ...], list[Series]], values: dict[sympy.Symbol, Series]
@@ -117,7 +131,8 @@ def polynomial_library(
 def literal_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
     """Functions of one independent variable that stand in the formula, beginning with 1, with their companions.
 
-    ``exp(a t)`` brings its reciprocal, ``sin`` and ``cos`` bring each other.
+    ``exp(a t)`` brings its reciprocal, ``sin`` and ``cos`` bring each other; functions g of t before derivatives bring
+    what the time ``s = G(t)`` with ``G' = g`` brings: 1/g, G/g and G^2/g.
 
     Args:
         equation: whose variables they are of.
@@ -135,7 +150,22 @@ def literal_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None
                 found += [sympy.sin(part.args[0]), sympy.cos(part.args[0])]
             elif part.is_Function:
                 found += [part, 1 / part]
+            if part.is_Function and not isinstance(part, sympy.exp) and z.name == "t" and _slows(part, equation):
+                if isinstance(part, sympy.tanh):  # in functions that exist here
+                    G = sympy.log(sympy.exp(part.args[0]) + sympy.exp(-part.args[0])) / sympy.diff(part.args[0], z)
+                else:
+                    G = sympy.integrate(part, z)
+                found += [G, 1 / part, G / part, G**2 / part]
     return list(dict.fromkeys(found))[:MOST_SPECIAL]
+
+
+def _slows(function: sympy.Expr, equation: Equation) -> bool:
+    """Whether a function stands before derivatives."""
+    return any(sympy.diff(F, s).has(function) for F in equation.residuals for s in _derivatives(F, equation))
+
+
+def _derivatives(F: sympy.Expr, equation: Equation) -> list[sympy.Symbol]:
+    return [equation.space.symbol(a, index) for a, index in equation.space.indices(F) if any(index)]
 
 
 def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
@@ -153,9 +183,8 @@ def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = N
 
 
 def _bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
-    """Linear functions ``z + c`` of which the formula has powers; z itself as a coefficient of highest derivatives."""
+    """Linear functions ``z + c`` of which the formula has powers, or where a highest derivative drops out."""
     bases = []
-    space, order = equation.space, equation.order
     for F in residuals:
         for part in F.atoms(sympy.Pow):
             if not part.base.has(z) or _others(part.base, z) or not part.exp.is_number or part.base == z:
@@ -163,11 +192,24 @@ def _bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol)
             if part.base.is_polynomial(z) and sympy.degree(part.base, z) == 1:
                 bases.append(sympy.expand(part.base / sympy.LC(part.base, z)))
         for term in sympy.Add.make_args(F):
-            highest = any(sum(index) == order for _, index in space.indices(term))
             powers = [f.as_base_exp()[1] for f in sympy.Mul.make_args(term) if f.as_base_exp()[0] == z]
-            if any(highest or not (e.is_Integer and e > 0) for e in powers):
+            if any(not (e.is_Integer and e > 0) for e in powers):
                 bases.append(z)
+        bases += [base for base, _ in _zeros(equation, F, z)]
     return list(dict.fromkeys(bases))
+
+
+def _zeros(equation: Equation, F: sympy.Expr, z: sympy.Symbol) -> list[tuple[sympy.Expr, int]]:
+    """Where the coefficients of the highest derivatives vanish: factors ``z + c`` with their multiplicity."""
+    found = []
+    for a, index in equation.space.indices(F):
+        coefficient = sympy.diff(F, equation.space.symbol(a, index))
+        if sum(index) == equation.order and coefficient.has(z):
+            for part in sympy.Mul.make_args(sympy.factor(coefficient)):
+                factor, n = part.as_base_exp()
+                if n.is_Integer and factor.is_polynomial(z) and not _others(factor, z) and sympy.degree(factor, z) == 1:
+                    found.append((sympy.expand(factor / sympy.LC(factor, z)), int(n)))
+    return found
 
 
 def _others(expression: sympy.Expr, z: sympy.Symbol) -> bool:
@@ -179,13 +221,14 @@ def _others(expression: sympy.Expr, z: sympy.Symbol) -> bool:
 def _powers(equation: Equation, residuals: Sequence[sympy.Expr], base: sympy.Expr) -> list[sympy.Expr]:
     found = [sympy.sqrt(base), 1 / sympy.sqrt(base), 1 / base, sympy.log(base), sympy.log(base) ** 2]
     for F in residuals:
+        z = next(iter(base.free_symbols & set(equation.space.variables)))
+        found += [base**-n for zero, n in _zeros(equation, F, z) if zero == base and n > 1]
         for part in F.atoms(sympy.Pow):
             if part.exp.is_number and sympy.expand(part.base - base).is_number and not part.exp.is_Integer:
                 found += [part, 1 / part]
         for name in equation.space.dependent:
             unknown = sympy.Symbol(name, real=True)
             linear = F.coeff(unknown, 1)
-            z = next(iter(base.free_symbols & set(equation.space.variables)))
             own = (c for c in sympy.Add.make_args(linear) if c.has(z) and not _others(c, z))
             rate = sympy.simplify(sum(own, sympy.Integer(0)) * base)
             if not rate.has(z) and rate != 0:
@@ -228,7 +271,7 @@ def rates(
     With ``d/dz`` a symmetry, or ``z d/dz``, ``exp(lambda s) W`` solves the determining condition where the matrix
     polynomial ``R(lambda) = sum_j lambda^j R_j``, its condition on polynomials W in the other coordinates, loses rank.
     Its eigenvalues come from the companion matrix of a random square compression about a random centre; one counts if
-    the uncompressed matrix loses rank at the number it is rounded to.
+    the uncompressed matrix loses rank at an exact number near it.
 
     Args:
         equation: of which the translation or scaling in z is a symmetry.
@@ -242,16 +285,18 @@ def rates(
     R = _deflated(matrices)
     solutions = _deflated(matrices[:, :, free]) if linear else None
     unit = 1.0 if scaling else scale[equation.space.variables.index(z)]
+    units = own_units(equation)
     found: list[Rate] = []
     for value in _eigenvalues(R):
         if value.imag < -1e-9:  # its conjugate is there
             continue
-        a, b = _rounded(value.real / unit), _rounded(value.imag / unit)
-        if a is None or b is None or (scaling and b == 0 and a.is_Integer and a > 0):  # a polynomial
-            continue
-        exact = complex(float(a), float(b)) * unit
-        if _nullity(R, exact) > (_nullity(solutions, exact) if solutions is not None else 0):
-            found.append(Rate(z, a, b, scaling))
+        for a, b in product(_near(value.real / unit, units), _near(value.imag / unit, units)):
+            if scaling and b == 0 and a.is_Integer and a > 0:  # a polynomial
+                continue
+            exact = complex(float(a), float(b)) * unit
+            if _nullity(R, exact) > (_nullity(solutions, exact) if solutions is not None else 0):
+                found.append(Rate(z, a, b, scaling))
+                break
     found = sorted(set(found), key=lambda r: (abs(r.growth) + abs(r.turn), -r.growth))
     return found if len(found) <= MOST_RATES else []
 
@@ -361,16 +406,34 @@ def _nullity(R: Tensor, value: complex) -> int:
     return int((torch.linalg.svdvals(_at(R, value)) < EXACT).sum()) if R.shape[2] else 0
 
 
-def _rounded(value: float) -> sympy.Expr | None:
-    """A number as a rational one or the root of one, with few digits."""
+def _near(value: float, units: Sequence[sympy.Expr]) -> list[sympy.Expr]:
+    """Rational numbers near a number and roots of such, with few digits or in `own_units`."""
     if abs(value) < 1e-4:
-        return sympy.Integer(0)
-    for power, root in ((1, lambda r: r), (2, sympy.sqrt)):
-        rational = readout.rational(abs(value) ** power, tolerance=1e-4, largest=24)
-        if rational is not None:
-            return root(rational) if value > 0 else -root(rational)
-    for power, root in ((1, lambda r: r), (2, sympy.sqrt)):
-        rational = readout.rational(abs(value) ** power, tolerance=1e-8)
-        if rational is not None:
-            return root(rational) if value > 0 else -root(rational)
-    return None
+        return [sympy.Integer(0)]
+    found = []
+    for unit, tolerance, largest in (
+        (sympy.Integer(1), 1e-4, 24),
+        *((u, 1e-8, 24) for u in units),
+        (sympy.Integer(1), 1e-8, readout.LARGEST_DENOMINATOR),
+    ):
+        for power, root in ((1, lambda r: r), (2, sympy.sqrt)):
+            rational = readout.rational(abs(value / float(unit)) ** power, tolerance, largest)
+            if rational is not None:
+                found.append(unit * root(rational) * (1 if value > 0 else -1))
+    return list(dict.fromkeys(found))
+
+
+def own_units(equation: Equation) -> list[sympy.Expr]:
+    """Products of powers of the numbers of the formula that are no simple fractions: 2.718, but not 3/7.
+
+    Numbers in the generators are then simple fractions of these.
+    """
+    numbers = {abs(n) for F in equation.residuals for n in F.atoms(sympy.Rational) if max(abs(n.p), n.q) > AWKWARD}
+    chosen = sorted(numbers)[:MOST_AWKWARD]
+    half = sympy.Rational(1, 2)
+    exponents = (0, 1, -1, half, -half)
+    return [
+        sympy.Mul(*(n**e for n, e in zip(chosen, powers, strict=True)))
+        for powers in product(exponents, repeat=len(chosen))
+        if any(powers)
+    ]

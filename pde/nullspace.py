@@ -141,7 +141,8 @@ def condition(
     if n * len(equation.residuals) < unknowns:
         raise UserError(f"the null space over {unknowns} unknowns needs at least as many points, got {n}")
     size = functions[0].square().mean(0).sqrt()
-    keep = _independent(functions[0] / size)
+    polynomials = torch.tensor([j == 0 for _, j in library.products])
+    keep = _independent(functions[0] / size, polynomials)
     functions = functions[..., keep] / size[keep]
     derivatives = functions * functions.new_tensor(row_factors(lines.truncation))[:, None, None]
     R = torch.einsum("ecrn,rnf->encf", coefficients, derivatives).flatten(0, 1) / n**0.5
@@ -164,18 +165,19 @@ def condition(
     )
 
 
-def _independent(columns: Tensor) -> list[int]:
-    """Which columns are not combinations of earlier ones (Gram-Schmidt, twice)."""
+def _independent(columns: Tensor, first: Tensor) -> list[int]:
+    """Which columns are not combinations of earlier ones (Gram-Schmidt, twice); those marked bool `first` go first."""
     basis = columns.new_zeros(columns.shape[0], columns.shape[1])
     keep: list[int] = []
-    for i, column in enumerate(columns.unbind(1)):
+    for i in torch.argsort(~first, stable=True).tolist():
+        column = columns[:, i]
         known = basis[:, : len(keep)]
         rest = column - known @ (known.T @ column)
         rest = rest - known @ (known.T @ rest)
         if rest.norm() > COLLINEAR * column.norm():
             basis[:, len(keep)] = rest / rest.norm()
             keep.append(i)
-    return keep
+    return sorted(keep)
 
 
 def gap_rank(values: Tensor, resolution: float, ceiling: float) -> int:

@@ -25,7 +25,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow import expressions, series
+from symflow import expressions, readout, series
 from symflow.series import Series, Truncation
 
 from .data import Jets
@@ -230,8 +230,11 @@ def _fractional(rules: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
 def is_symmetry(equation: Equation, closed_form: ClosedForm, general: bool = False) -> bool:
     """Whether a closed form satisfies the determining equations exactly, by symbolic computation.
 
-    ``False`` also when the computer algebra cannot decide: a proof is claimed only when it exists.
+    ``False`` also when the computer algebra cannot decide, and for decimal numbers: a proof is claimed only when it
+    exists.
     """
+    if any(f.has(sympy.Float) for f in closed_form.values()):
+        return False
     return all(is_zero(e) for e in determining_equations(equation, closed_form, general))
 
 
@@ -239,6 +242,7 @@ def is_zero(expression: sympy.Expr) -> bool:
     """Whether computer algebra reduces an expression to 0."""
     if expression == 0:
         return True
+    expression, _ = readout.short_exponents(expression)
     # powers and exponentials of the variables become independent symbols, so that rational arithmetic decides
     reduced = sympy.cancel(sympy.together(sympy.powsimp(sympy.expand(expression))))
     return reduced == 0 or sympy.simplify(expression) == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,11 @@ from symflow.readout import ClosedForm
 
 from . import prolongation
 from .equation import Equation
-from .library import Library, Rate, own_functions, polynomial_library, rates
+from .library import Library, Rate, own_functions, own_units, polynomial_library, rates
 from .nullspace import Condition, complexity, condition, echelon, gap_rank
 from .sampling import Manifold
 
-RESOLUTION, CEILING = 1e-13, 1e-8  # of violations that are exact up to rounding
+RESOLUTION, CEILING = 1e-13, 1e-10  # of violations that are exact up to rounding
 LEAST_DEGREE = 3  # up to which the library always grows
 MOST_DEGREE = 6
 MOST_UNKNOWNS = 1_600
@@ -125,7 +125,8 @@ def symmetries(
     counts.setdefault(degree, step.finite)
     rows = step.rows
     forms = sorted(
-        (readout.combination(row, step.library.functions, search.components) for row in rows), key=complexity
+        (readout.combination(row, step.library.functions, search.components, own_units(equation)) for row in rows),
+        key=complexity,
     )
     verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
     named = _named(equation, rows, tuple(without), degree, late, seed) if equation.parameters else None
@@ -201,6 +202,19 @@ class _Search:
                     found += rates(equation, sample, z, scale, scaling, solutions)
         return found
 
+    def homogeneous(self, factor: sympy.Expr) -> bool:
+        """Whether ``w h(u) d/du`` with ``dw/du = 1/h`` is a symmetry: w, which solves a linear equation, may be scaled.
+
+        The algebra is then graded by the degree in w. Solutions are of degree -1, the finite part is of degree 0, so
+        they can be looked for one without the other.
+        """
+        equation = self.equation
+        form = dict.fromkeys(self.components, sympy.Integer(0))
+        for z in equation.space.variables[len(equation.space.independent) :]:
+            w = z if factor == 1 else sympy.integrate(1 / factor, z)
+            form["d" + z.name] = sympy.simplify(w * factor)
+        return prolongation.is_symmetry(equation, form)
+
     def step(self, special: Sequence[sympy.Expr], degree: int, factor: sympy.Expr | None) -> _Step:
         """The null space over polynomials of a degree; `factor` is that of superposed solutions."""
         equation, manifold = self.equation, self.manifold
@@ -216,6 +230,11 @@ class _Search:
         free = torch.tensor([not (f / factor).free_symbols & unknowns for f in library.functions])
         late = torch.zeros(d, len(library), dtype=torch.bool)
         late[len(equation.space.independent) :] = free
+        if self.homogeneous(factor):
+            reduced = replace(reduced, columns=reduced.columns & ~late)
+            values = reduced.null_space().values
+            rank = gap_rank(values, RESOLUTION, CEILING)
+            return _Step(library, reduced, values, rank, None, rank)
         superposed = (
             gap_rank(reduced.null_space(late).values, RESOLUTION, CEILING)
             if bool((late & reduced.columns).any())
@@ -293,9 +312,10 @@ def _as_few(rows: Sequence[dict[sympy.Symbol, sympy.Expr]], variables: Sequence[
         z: sympy.Rational(int(n), 97)
         for z, n in zip(variables, generator.integers(30, 150, len(variables)), strict=True)
     }
+    jets = sorted({s for row in rows for c in row.values() for s in c.free_symbols} - set(variables), key=str)
     matrix = []
-    for _ in range(4):  # the functions do not depend on the unknowns, so each value of those gives equations of its own
-        here = at | {z: sympy.Rational(int(generator.integers(30, 150)), 97) for z in variables[-most:]}
+    for _ in range(4):  # the functions depend neither on the unknowns nor on derivatives: each value gives equations
+        here = at | {z: sympy.Rational(int(generator.integers(30, 150)), 97) for z in (*variables[-most:], *jets)}
         matrix += [[float(row.get(s, sympy.Integer(0)).subs(here)) for s in names] for row in rows]
     return int(np.linalg.matrix_rank(np.array(matrix), tol=1e-9)) <= most
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
 LARGEST_DENOMINATOR = 10_000
+SIMPLE = 100  # a denominator
+LONGEST = 300  # operations of a formula that is worth simplifying
 SNAP = 1e-9  # relative distance at which a coefficient is taken for a rational number; chance hits fail the proof
 
 ClosedForm = dict[str, sympy.Expr]
@@ -79,22 +81,30 @@ def rational(value: float, tolerance: float = SNAP, largest: int = LARGEST_DENOM
     return sympy.Rational(fraction.numerator, fraction.denominator)
 
 
-def combination(coefficients: Tensor, functions: Sequence[sympy.Expr], components: Sequence[str]) -> ClosedForm:
+def combination(
+    coefficients: Tensor,
+    functions: Sequence[sympy.Expr],
+    components: Sequence[str],
+    units: Sequence[sympy.Expr] = (),
+) -> ClosedForm:
     """A row of `sparse_basis` as a closed form with integer coefficients without a common factor, where rational.
+
+    What is neither rational nor a simple fraction of a unit stays a decimal number.
 
     Args:
         coefficients: ``[components, functions]``, the leading one is 1.
         functions: of the library.
         components: ``("dx", "dt", "du")``.
+        units: numbers besides 1.
     """
     values = {(c, f): float(v) for c, row in enumerate(coefficients) for f, v in enumerate(row) if v != 0.0}
-    snapped = {key: rational(v) for key, v in values.items()}
+    snapped = {key: _exact(v, units) for key, v in values.items()}
     exact: dict[tuple[int, int], sympy.Expr]
     if all(r is not None for r in snapped.values()):
-        numbers = [r for r in snapped.values() if r is not None]
+        numbers = [r for r, _ in filter(None, snapped.values())]
         factor = sympy.Rational(math.lcm(*(int(r.q) for r in numbers)))
         factor /= math.gcd(*(int(r * factor) for r in numbers))
-        exact = {key: r * factor for key, r in snapped.items() if r is not None}
+        exact = {key: pair[0] * factor * pair[1] for key, pair in snapped.items() if pair is not None}
     else:
         exact = {key: sympy.Float(v, 8) for key, v in values.items()}
     if exact[min(exact)] < 0:  # what is written first is positive
@@ -105,10 +115,44 @@ def combination(coefficients: Tensor, functions: Sequence[sympy.Expr], component
     return form
 
 
+def _exact(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, sympy.Expr] | None:
+    """A number as a rational one times a unit: 1 first, and last with large denominators."""
+    for unit, largest in ((1, SIMPLE), *((u, SIMPLE) for u in units), (1, LARGEST_DENOMINATOR)):
+        number = rational(value / float(unit), largest=largest)
+        if number is not None:
+            return number, sympy.sympify(unit)
+    return None
+
+
 def simplest(expression: sympy.Expr) -> sympy.Expr:
-    """The shortest of the forms computer algebra offers for an expression."""
-    candidates = [expression, sympy.factor_terms(expression), sympy.factor(expression), sympy.simplify(expression)]
-    return min(candidates, key=lambda e: (sympy.count_ops(e), len(str(e))))
+    """The shortest of the forms computer algebra offers for an expression; itself where it is long or inexact."""
+    if expression.has(sympy.Float) or sympy.count_ops(expression) > LONGEST:
+        return expression
+    e, back = short_exponents(expression)
+    candidates = [e, sympy.factor_terms(e), sympy.factor(e), sympy.simplify(e)]
+    return min((c.subs(back) for c in candidates), key=lambda c: (sympy.count_ops(c), len(str(c))))
+
+
+def short_exponents(expression: sympy.Expr) -> tuple[sympy.Expr, dict[sympy.Symbol, sympy.Rational]]:
+    """An expression with symbols for the awkward numbers in its exponents, wherever they are, and their values.
+
+    Computer algebra takes ``exp(2.718 t)`` for the power 1359 of ``exp(t/500)`` and multiplies such powers out.
+    """
+    exponents = [p.exp for p in expression.atoms(sympy.Pow)] + [f.args[0] for f in expression.atoms(sympy.exp)]
+    numbers = {abs(n) for e in exponents for n in e.atoms(sympy.Rational) if max(abs(n.p), n.q) > SIMPLE}
+    replaced: dict[sympy.Rational, sympy.Expr] = {}
+    values: dict[sympy.Symbol, sympy.Rational] = {}
+    for number in sorted(numbers):
+        if number in replaced:
+            continue
+        symbol = sympy.Dummy("c", positive=True)
+        values[symbol] = number
+        for n in expression.atoms(sympy.Rational):
+            for power in (1, 2, 3):
+                ratio = n / number**power
+                if max(abs(ratio.p), ratio.q) <= SIMPLE and n not in replaced:
+                    replaced[n] = ratio * symbol**power
+    return expression.xreplace(replaced), values
 
 
 def exact_bracket(a: Mapping[str, sympy.Expr], b: Mapping[str, sympy.Expr]) -> ClosedForm:

@@ -1,0 +1,152 @@
+"""The known symmetry algebras of ``algebras.json``, found again from the equations alone.
+
+Every equation runs with the same settings, the defaults. What is found is compared with what is known: the dimension of
+the finite part, the largest principal angle between both spans on fresh points, and whether every generator was read
+out and proven. Known non-symmetries must fail the proof and lie outside the span.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from _common import machine, print_table, write_results
+
+from symflow import Coordinates, SymbolicField, expressions, principal_angles, readout
+from symflow.pde import Equation, prolongation
+from symflow.pde.symmetries import Symmetries, symmetries
+
+FILE = Path(__file__).with_name("algebras.json")
+QUICK = ("KdV", "heat", "2D Allen-Cahn")
+FRESH = 1_000  # points on which spans are compared
+OUTSIDE = 1e-3  # radians between the span and a field that is no symmetry
+HEADER = ("equation", "dimension", "known", "superposition", "verified", "angle", "of null space", "rejected", "s")
+
+
+@dataclass(frozen=True)
+class Known:
+    """An entry of `FILE`."""
+
+    name: str
+    equation: Equation
+    generators: tuple[Mapping[str, str], ...]
+    non_symmetries: tuple[Mapping[str, str], ...]
+    superposition: Mapping[str, str] | None
+
+    @classmethod
+    def read(cls, path: Path = FILE) -> list[Known]:
+        """All entries, in their order."""
+        return [
+            cls(
+                entry["name"],
+                Equation(entry["equation"], **entry.get("parameters", {})),
+                tuple(entry["generators"]),
+                tuple(entry.get("non_symmetries", ())),
+                entry.get("superposition"),
+            )
+            for entry in json.loads(path.read_text())["equations"]
+        ]
+
+
+def fresh(coordinates: Coordinates) -> torch.Tensor:
+    """Points of the unit cube that no search has seen."""
+    generator = torch.Generator().manual_seed(20_240)
+    return torch.rand(FRESH, len(coordinates.names), generator=generator, dtype=torch.float64)
+
+
+def as_field(coordinates: Coordinates, forms: Sequence[Mapping[str, Any]]) -> SymbolicField:
+    return SymbolicField(coordinates, [{key: str(f) for key, f in form.items()} for form in forms])
+
+
+def angle(found: Symmetries, known: Sequence[Mapping[str, str]]) -> float:
+    """The largest principal angle between closed forms and known generators; a right angle without closed forms."""
+    if not found.forms:
+        return math.pi / 2
+    a, b = as_field(found.coordinates, found.forms), as_field(found.coordinates, known)
+    return float(principal_angles(a, b, fresh(found.coordinates)).max())
+
+
+def angle_of_null_space(found: Symmetries, known: Sequence[Mapping[str, str]]) -> float:
+    """The same for the null space before anything is rounded; it holds superposed solutions as well."""
+    null, coordinates = found.condition.null_space(), found.coordinates
+    if found.rank == 0:
+        return math.pi / 2
+
+    def span(points: torch.Tensor) -> torch.Tensor:
+        return null.fields(points, found.rank, coordinates)
+
+    return float(principal_angles(span, as_field(coordinates, known), fresh(coordinates)).max())  # type: ignore[arg-type]
+
+
+def rejected(found: Symmetries, form: Mapping[str, str]) -> bool:
+    """Whether a field is neither proven nor in the span."""
+    space = found.equation.space
+    names = dict(zip(space.names, space.variables, strict=True))
+    exact = {f"d{name}": expressions.parse(form.get(f"d{name}", "0"), names) for name in space.names}
+    return not prolongation.is_symmetry(found.equation, exact) and angle(found, [form]) > OUTSIDE
+
+
+def at_equation_level(known: Known) -> dict[str, Any]:
+    """What is found from random jets on the equation's manifold, and how it compares; JSON-ready."""
+    begun, used = time.perf_counter(), time.process_time()
+    found = symmetries(known.equation)
+    seconds, used = time.perf_counter() - begun, time.process_time() - used
+    return {
+        "equation": known.name,
+        "formula": known.equation.text,
+        "dimension": len(found.forms),
+        "known": len(known.generators),
+        "counts": found.counts,
+        "stable": found.stable,
+        "superposition": found.superposition and found.superposition.to_dict(),
+        "superposition_known": known.superposition,
+        "generators": [{k: str(f) for k, f in form.items()} for form in found.named],
+        "verified": sum(found.verified),
+        "closed": readout.structure_constants(found.forms) is not None,
+        "values": found.values[max(found.rank - 1, 0) : found.rank + 1].tolist(),
+        "angle": angle(found, known.generators),
+        "angle_of_null_space": angle_of_null_space(found, known.generators),
+        "rejected": [rejected(found, form) for form in known.non_symmetries],
+        "seconds": seconds,
+        "cpu_seconds": used,
+    }
+
+
+def row(run: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        run["equation"],
+        run["dimension"],
+        run["known"],
+        "; ".join(run["superposition"]["condition"]) if run["superposition"] else "",
+        f"{run['verified']} of {run['dimension']}",
+        f"{run['angle']:.0e}",
+        f"{run['angle_of_null_space']:.0e}",
+        f"{sum(run['rejected'])} of {len(run['rejected'])}" if run["rejected"] else "",
+        f"{run['seconds']:.1f}",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=", ".join(QUICK))
+    parser.add_argument("--out", type=Path, help="where to write the JSON")
+    arguments = parser.parse_args()
+    chosen = [known for known in Known.read() if not arguments.quick or known.name in QUICK]
+    symmetries(chosen[0].equation)  # imports and first calls
+    load = os.getloadavg()[0]
+    runs = [at_equation_level(known) for known in chosen]
+    print_table(HEADER, [row(run) for run in runs])
+    print(f"load of the machine at the start: {load:.1f}")
+    write_results("algebras", {"machine": machine() | {"load": load}, "equation_level": runs}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
