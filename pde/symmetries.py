@@ -124,13 +124,13 @@ def symmetries(
     step = search.step(special, degree, late)
     counts.setdefault(degree, step.finite)
     rows = step.rows
-    forms = sorted(
-        (readout.combination(row, step.library.functions, search.components, own_units(equation)) for row in rows),
-        key=complexity,
-    )
-    verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
+    functions, units = step.library.functions, own_units(equation)
+    read = [readout.combination(row, functions, search.components, units) for row in rows]
     named = _named(equation, rows, tuple(without), degree, late, seed) if equation.parameters else None
-    named = sorted(named, key=complexity) if named is not None else list(forms)
+    pairs = sorted(zip(read, named or read, strict=True), key=lambda pair: complexity(pair[0]))
+    forms = [form for form, _ in pairs]
+    named = [by_name if _parameters(by_name) else form for form, by_name in pairs]
+    verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
     if stable and all(verified):  # a bracket of symmetries is one, also where the library does not hold it
         closed, _ = complete(forms, lambda form: prolongation.is_symmetry(equation, form))
         forms, named = closed, [*named, *closed[len(forms) :]]
@@ -351,8 +351,14 @@ def _named(
         runs.append((found, special, step, step.rows))
     found, special, step, first = runs[0]
     alike = all(
-        len(r[0]) == len(found) and len(r[2].library) == len(step.library) and len(r[3]) == len(rows) for r in runs
+        len(r[0]) == len(found)
+        and len(r[2].library) == len(step.library)
+        and len(r[3]) == len(rows)
+        and all(torch.equal(a != 0, b != 0) for a, b in zip(r[3], first, strict=True))
+        for r in runs
     )
+    # the rows must be those of the equation itself: they are told apart by the columns that lead them
+    alike = alike and [_leading(row) for row in rows] == [_leading(row) for row in first]
     if not alike:
         return None
     symbols = {s.name: s for F in equation.general for s in F.free_symbols if s.name in names}
@@ -408,12 +414,23 @@ def _named(
     return forms
 
 
+def _leading(row: Tensor) -> tuple[int, int]:
+    """The simplest function of a row, and its component."""
+    f, c = row.T.nonzero()[0].tolist()
+    return f, c
+
+
 def _without_fractions(form: ClosedForm) -> ClosedForm:
     """A multiple of a form in which numbers and parameters do not divide and have no common factor."""
     terms = [sympy.together(f).as_numer_denom() for f in form.values() if f != 0]
     constants = [d.as_independent(*_coordinates(form), as_Add=False)[0] for _, d in terms]
     factor = sympy.lcm_list(constants)
     return {key: readout.simplest(sympy.expand(f * factor)) for key, f in form.items()}
+
+
+def _parameters(form: ClosedForm) -> bool:
+    """Whether a form holds other symbols than coordinates."""
+    return any(s.name not in {key[1:] for key in form} for f in form.values() for s in f.free_symbols)
 
 
 def _coordinates(form: ClosedForm) -> list[sympy.Symbol]:
