@@ -26,9 +26,9 @@ measured by the same D. The noise is assumed independent from sample to sample; 
 **Intervals.** The covariance is that of the jackknife over clusters: trajectories, cut into blocks at least a test
 function wide where there are few (Efron and Stein, Ann. Statist. 9, 1981). Simultaneous intervals take the quantile of
 the largest of correlated t variables. The sums over the grid have an error, too. It falls with the widths of the test
-functions (for ``b`` as their power -11), so what changes between two neighbours of a ladder of widths bounds it; this
-change is the doubt, and is added to the intervals. The widths are those of the ladder that give the shortest intervals
-on a few trajectories.
+functions (for ``b`` as their power -11), so what changes from one step of a ladder of widths to the next bounds it; the
+changes in x and in t are the doubts, and both are added to the intervals. The widths are those of the ladder that give
+the shortest intervals on a few trajectories.
 
 Sources of the method: Reinbold, Gurevich and Grigoriev, Phys. Rev. E 101 (2020) 010203; Messenger and Bortz, J. Comput.
 Phys. 443 (2021) 110525; instruments: Fuller, *Measurement Error Models*, Wiley 1987, section 1.4.
@@ -39,6 +39,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,9 +54,9 @@ from .data import Trajectories
 from .equation import Equation, derivative_order, derivative_symbol, t, total_derivative_x, u, x
 
 POWER = 10  # p of the bump: at ten grid steps of half-width and more its sums are exact to 1e-4 and better
-LADDER_X = (12, 18, 27, 40)  # half-widths in grid steps; each is 1.5 times the last, so that neighbours tell the doubt
+LADDER_X = (12, 18, 27, 40)  # half-widths in grid steps, each 1.5 times the last
 LADDER_T = (8, 12, 18, 27)
-SELECTION = 8  # trajectories on which the widths are chosen
+SELECTION = 6  # trajectories on which the widths are chosen
 OVERLAP = 4  # centres per half-width
 CLUSTERS = 64  # with fewer trajectories, each is cut into blocks
 FEWEST_CLUSTERS = 6
@@ -86,6 +87,7 @@ def law(equation: Equation) -> dict[sympy.Expr, float]:
     return dict(sorted(found.items(), key=lambda item: (_order(item[0]), str(item[0]))))
 
 
+@lru_cache(maxsize=1024)
 def by_parts(expression: sympy.Expr) -> Grouped:
     """``(k, f_k), ...`` with ``expression = sum_k D_x^k f_k``, so many derivatives taken out as can be.
 
@@ -153,9 +155,9 @@ class Widths:
     x: int
     t: int
 
-    def narrower(self) -> Widths:
-        """The next ones down the ladder."""
-        return Widths(max(self.x * 2 // 3, 2), max(self.t * 2 // 3, 2))
+    def narrower(self) -> tuple[Widths, Widths]:
+        """The next narrower ones in x, and in t."""
+        return Widths(round(self.x / 1.5), self.t), Widths(self.x, round(self.t / 1.5))
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ class Rows:
 
     def clusters(self) -> Tensor:
         """Gram matrices without the noise's, ``[clusters, 1 + terms, 1 + terms]``."""
-        S, n_t, n_x, columns = self.values.shape
+        S, n_t, n_x, _ = self.values.shape
         wanted = math.ceil(CLUSTERS / S)
         # a block is at least a test function wide: 2 half-widths, of OVERLAP centres each
         in_x = min(wanted, max(n_x // (2 * OVERLAP), 1))
@@ -277,14 +279,22 @@ def _values(f: sympy.Expr, data: Trajectories, v: Tensor, jet: Tensor, sigma: fl
     at = {x: data.x.expand_as(v), t: data.t[:, None].expand_as(v)}
     if _order(f) == 0:
         at[u] = v
-        corrected, curvature = f, f
-        for n in range(1, CORRECTIONS + 1):
-            curvature = sympy.diff(curvature, u, 2)
-            corrected = corrected + sympy.Float((-(sigma**2) / 2) ** n / math.factorial(n)) * curvature
-        f = corrected
-    else:
-        at |= {derivative_symbol(m): d for m, d in enumerate(jet)}
+        value = torch.zeros_like(v)
+        for n, curvature in enumerate(_curvatures(f)):
+            weight = (-(sigma**2) / 2) ** n / math.factorial(n)
+            value = value + weight * expressions.evaluate(curvature, at, _FUNCTIONS)
+        return value
+    at |= {derivative_symbol(m): d for m, d in enumerate(jet)}
     return torch.zeros_like(v) + expressions.evaluate(f, at, _FUNCTIONS)
+
+
+@lru_cache(maxsize=1024)
+def _curvatures(f: sympy.Expr) -> tuple[sympy.Expr, ...]:
+    """f and its even derivatives with respect to u, as far as `CORRECTIONS` wants and they do not vanish."""
+    found = [f]
+    while len(found) <= CORRECTIONS and (curvature := sympy.diff(found[-1], u, 2)) != 0:
+        found.append(curvature)
+    return tuple(found)
 
 
 def smooth_spectrum(data: Trajectories, v: Tensor, sigma: float) -> Tensor:
@@ -324,7 +334,7 @@ class Coefficients:
         theta: the estimates.
         lower, upper: the ends of intervals that hold all coefficients at once with probability ``1 - alpha``.
         covariance: of the estimates, by the jackknife.
-        doubt: the change of the estimates with narrower test functions.
+        doubt: ``[2, terms]``, the change of the estimates with test functions narrower in x, and in t.
         degrees: of freedom of the covariance, clusters less one.
         collinear: terms left out because on these data they are combinations of those before them.
         smoothed: terms that needed derivatives of u, the noisy modes left out; their bias is not removed.
@@ -360,7 +370,7 @@ class Coefficients:
                 {"term": str(m), "coefficient": a, "lower": low, "upper": high, "standard_error": e, "doubt": d}
                 for m, a, low, high, e, d in zip(
                     self.terms,
-                    *(v.tolist() for v in (self.theta, self.lower, self.upper, self.error, self.doubt)),
+                    *(v.tolist() for v in (self.theta, self.lower, self.upper, self.error, self.doubt.abs().sum(0))),
                     strict=True,
                 )
             ],
@@ -418,13 +428,12 @@ def effective_coefficients(
         )
     collinear = tuple(m for c, m in enumerate(terms) if c not in columns)
     kept = tuple(terms[c] for c in columns)
-    narrow = weak_rows(data, kept, widths.narrower())
     theta, replicates = jackknife(rows)
     degrees = len(replicates) - 1
     covariance = _covariance(replicates)
-    doubt = theta - jackknife(narrow)[0]
+    doubt = torch.stack([theta - jackknife(weak_rows(data, kept, w))[0] for w in widths.narrower()])
     quantile = largest_t(covariance, degrees, alpha) if simultaneous else largest_t(covariance[:1, :1], degrees, alpha)
-    half = quantile * covariance.diagonal().sqrt() + doubt.abs()
+    half = quantile * covariance.diagonal().sqrt() + doubt.abs().sum(0)
     r, d = rows.residual(theta)
     size = (rows.values * torch.cat([torch.ones(1, dtype=torch.float64), theta])).square().sum(-1).mean()
     return Coefficients(
@@ -457,7 +466,7 @@ def candidates(data: Trajectories) -> list[Widths]:
         UserError: there is room for none.
     """
     T, X = len(data.t), len(data.x)
-    in_t = [m for m in LADDER_T if 4 * m < T] or [m for m in ((T - 1) // 3,) if m >= 4]
+    in_t = [m for m in LADDER_T if 3 * m < T] or [m for m in ((T - 1) // 3,) if m >= 4]
     in_x = [m for m in LADDER_X if 3 * m <= X] or [m for m in (X // 3,) if m >= 6]
     if not in_t or not in_x:
         raise UserError(f"coefficients need at least 13 times and 18 points, got {T} times and {X} points")
@@ -482,10 +491,11 @@ def choose_widths(data: Trajectories, terms: Sequence[sympy.Expr]) -> Widths:
 
     best, least = None, math.inf
     for widths in candidates(data):
-        wide, narrow = fit(widths), fit(widths.narrower())
-        if wide is None or narrow is None:
+        wide, in_x, in_t = fit(widths), *(fit(w) for w in widths.narrower())
+        if wide is None or in_x is None or in_t is None:
             continue
-        half = 2 * _covariance(wide[1]).diagonal().sqrt() + (wide[0] - narrow[0]).abs()
+        doubt = (wide[0] - in_x[0]).abs() + (wide[0] - in_t[0]).abs()
+        half = 2 * _covariance(wide[1]).diagonal().sqrt() + doubt
         length = float((half / wide[0].abs().clamp_min(1e-12)).log().mean())
         if length < least:
             best, least = widths, length
