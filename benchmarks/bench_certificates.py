@@ -2,15 +2,15 @@
 
     python benchmarks/bench_certificates.py [--quick] [--replicates N] [--out FILE.json]
 
-**Certificates.** Data of ``u_t + u u_x + u_xxx = eps u_xx`` and ``... = -eps u`` claim to be KdV data. The generators of
-KdV are then near-symmetries of known defect, which follows from the true coefficients. Each replicate draws 8 of 32
-trajectories and new noise, and runs `certify` from the beginning, choice of widths included. A replicate is false when
-any of its five bounds is below the true defect, at the same points or at those of the data before the noise. At most
-alpha = 5 % may be false; the table has the count, its 95 % upper bound (Clopper and Pearson), and the median delta and
-true defect of the scaling, the generator that eps breaks.
+**Certificates.** Data of ``u_t + u u_x + u_xxx = eps u_xx`` and ``... = -eps u`` claim to be KdV data. The generators
+of KdV are then near-symmetries of known defect, which follows from the true coefficients. Each replicate draws 8 of
+32 trajectories and new noise, and runs `certify` from the beginning, choice of widths included. A replicate is false
+when any of its five bounds is below the true defect, at the same points or at those of the data before the noise. At
+most alpha = 5 % may be false; the table has the count, its 95 % upper bound (Clopper and Pearson), and the median
+delta and true defect of the scaling, the generator that eps breaks.
 
-**Coefficients.** `effective_coefficients` on the equation's own terms of KdV, KS and Burgers, a replicate being false when
-any of the simultaneous 95 % intervals misses; and the bias of the estimates, of least squares without instruments too.
+**Coefficients.** `effective_coefficients` on the equation's own terms of KdV, KS and Burgers, a replicate being false
+when any of the simultaneous 95 % intervals misses; and the bias of the estimates, of plain least squares too.
 """
 
 from __future__ import annotations

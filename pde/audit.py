@@ -3,20 +3,21 @@
 All of it is in weak form (`pde.regression`): no derivative of the data is taken and noise is measured beside the
 residual, so that noise is not mistaken for a false label.
 
-**Residual.** ``r = y + Z theta`` at the claimed theta, for one test function, and d, the same with the checkerboard: what
-the noise alone contributes. With W the RMS of the terms of the trajectory,
+**Residual.** ``r = y + Z theta`` at the claimed theta, for one test function, and d, the same with the checkerboard:
+what the noise alone contributes. With W the RMS of the terms of the trajectory,
 
     relative = RMS(r) / W,        excess = r / (noise + FLOOR W),
 
-the noise being the median of ``|d|`` over the trajectory, scaled to a standard deviation: a local fault does not move it.
+the noise being the median of ``|d|`` over the trajectory, scaled to a standard deviation: a local fault does not move
+it.
 
 **Outliers** among trajectories are found by the median and the median absolute deviation (MAD), on a logarithmic scale,
-of three figures: the RMS of the excess (another law), its largest value (a local fault: a row that is shifted or in the
-wrong place, a burst of noise), and the noise itself (another noise). A figure counts when it is `THRESHOLD` deviations
-above the median, and beyond the size from which it means something at all.
+of three figures: the RMS of the excess (another law), its largest value (a local fault: a row that is shifted or in
+the wrong place, a burst of noise), and the noise itself (another noise). A figure counts when it is `THRESHOLD`
+deviations above the median, and beyond the size from which it means something at all.
 
-**Coefficients.** Those of the trajectories that are no outliers, with simultaneous intervals. A claimed value is refused
-when it is outside its interval and further from the estimate than a thousandth of it.
+**Coefficients.** Those of the trajectories that are no outliers, with simultaneous intervals. A claimed value is
+refused when it is outside its interval and further from the estimate than a thousandth of it.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Claim:
         claimed: by the equation.
         estimate, lower, upper: of the data; ``None`` when they cannot tell.
         refused: whether the data contradict the claim.
+        sentence: how they do, or an empty text.
     """
 
     term: str
@@ -74,6 +76,7 @@ class Claim:
     lower: float | None
     upper: float | None
     refused: bool
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,7 @@ def audit_data(data: Trajectories, alpha: float = 0.05) -> DataAudit:
     claims = tuple(_claim(str(m), a, fit, terms.index(m)) for m, a in own.items())
     refused = [c for c in claims if c.refused]
     excess = float(figures.excess[left].median())
-    sentences[:0] = [_refusal(c) for c in refused]
+    sentences[:0] = [c.sentence for c in refused]
     for o in outliers:
         sentences.append(f"trajectory {o.trajectory} is unlike the others: {o.reason} (t = {o.t:.4g}, x = {o.x:.4g})")
     if refused:
@@ -195,8 +198,8 @@ def audit_data(data: Trajectories, alpha: float = 0.05) -> DataAudit:
         verdict = "refused"
         sentences.insert(
             0,
-            f"the data do not solve the equation: its weak residual is {float(figures.relative[left].median()):.2g} of "
-            f"its terms, {excess:.1f} times what noise and grid explain, though no coefficient of it is wrong by itself",
+            f"the data do not solve the equation: its weak residual is {float(figures.relative[left].median()):.2g} "
+            f"of its terms, {excess:.1f} times what noise and grid explain, though no coefficient is wrong by itself",
         )
     elif outliers:
         verdict = "outliers"
@@ -238,32 +241,33 @@ class _Figures:
 
 
 def _residuals(data: Trajectories, theta: Tensor) -> tuple[_Figures, Rows]:
-    """Residuals for test functions from narrow to wide, of which each trajectory takes its smallest.
+    """Residuals for test functions from narrow to wide, of which each trajectory takes its own.
 
-    What the grid leaves out of the sums vanishes with the width, and does so later for fast trajectories; a fault of
-    the data stays. The map is that of the narrowest test functions that do for most trajectories.
+    What the grid leaves out of the sums vanishes with the width, later for fast trajectories; a fault of the data
+    stays. So a trajectory is judged by its smallest excess, and its peak is that of the narrowest test functions that
+    come near it, for they see a fault best. The map is for the narrowest that do for most trajectories.
     """
     terms = tuple(law(data.equation))
-    excess, peak, relative, chosen = [], [], [], None
-    for widths in _diagonal(candidates(data)):
-        rows = weak_rows(data, terms, widths)
-        r, _ = rows.residual(theta)
-        unit = _unit(rows, theta)
-        excess.append(r.square().mean((1, 2)).sqrt() / unit)
-        peak.append(r.abs().amax((1, 2)) / unit)
-        relative.append(r.square().mean((1, 2)).sqrt() / _size(rows, theta))
-        if chosen is None or float(excess[-1].median()) < 0.5 * chosen[0]:
-            chosen = float(excess[-1].median()), rows, r / _size(rows, theta)[:, None, None]
-    assert chosen is not None
-    least = torch.stack(excess).argmin(0, keepdim=True)
-    _, rows, image = chosen
+    ladder = [weak_rows(data, terms, widths) for widths in _diagonal(candidates(data))]
+    residuals = [rows.residual(theta)[0] for rows in ladder]
+    units = [_unit(rows, theta) for rows in ladder]
+    sizes = [_size(rows, theta) for rows in ladder]
+    rms = [r.square().mean((1, 2)).sqrt() for r in residuals]
+    excess = torch.stack([v / unit for v, unit in zip(rms, units, strict=True)])
+    peak = torch.stack([r.abs().amax((1, 2)) / unit for r, unit in zip(residuals, units, strict=True)])
+    relative = torch.stack([v / size for v, size in zip(rms, sizes, strict=True)])
+    near = excess <= 1.5 * excess.amin(0)
+    narrowest = near.to(torch.uint8).argmax(0, keepdim=True)
+    typical = excess.median(1).values
+    shown = int((typical <= 1.5 * typical.min()).to(torch.uint8).argmax())
+    rows = ladder[shown]
     return _Figures(
-        relative=torch.stack(relative).gather(0, least)[0],
-        excess=torch.stack(excess).amin(0),
-        peak=torch.stack(peak).amin(0),
+        relative=relative.gather(0, narrowest)[0],
+        excess=excess.amin(0),
+        peak=peak.gather(0, narrowest)[0],
         sigma=rows.sigma,
         scale=float(data.u.std()),
-        map=image,
+        map=residuals[shown] / sizes[shown][:, None, None],
     ), rows
 
 
@@ -309,24 +313,17 @@ def _outliers(figures: _Figures, rows: Rows) -> list[Outlier]:
 def _claim(term: str, claimed: float, fit: Coefficients | None, index: int) -> Claim:
     names = [] if fit is None else [str(m) for m in fit.terms]
     if fit is None or term not in names:
-        return Claim(term, claimed, None, None, None, False)
+        return Claim(term, claimed, None, None, None, False, "")
     j = names.index(term)
     estimate, lower, upper = (float(v[j]) for v in (fit.theta, fit.lower, fit.upper))
     outside = not lower <= claimed <= upper
     refused = outside and abs(claimed - estimate) > MATERIAL * abs(claimed)
-    return Claim(term, claimed, estimate, lower, upper, refused)
-
-
-def _refusal(claim: Claim) -> str:
-    assert claim.estimate is not None
-    assert claim.lower is not None
-    assert claim.upper is not None
-    half = max((claim.upper - claim.lower) / 2, 1e-300)
+    half = max((upper - lower) / 2, 1e-300)
     digits = min(max(3, 1 - math.floor(math.log10(half))), 6)
-    return (
-        f"the data have {claim.term} with coefficient {claim.estimate:.{digits}f} ± "
-        f"{max(half, 10.0**-digits):.{digits}f}, the equation says {claim.claimed:g}"
-    )
+    margin = max(half, 10.0**-digits)
+    found = f"the data have {term} with coefficient {estimate:.{digits}f} ± {margin:.{digits}f}"
+    sentence = f"{found}, the equation says {claimed:g}" if refused else ""
+    return Claim(term, claimed, estimate, lower, upper, refused, sentence)
 
 
 def _vague(claims: tuple[Claim, ...]) -> bool:

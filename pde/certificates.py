@@ -6,7 +6,8 @@ theta with probability ``1 - alpha``: Hotelling's ellipsoid, widened by the doub
 
     theta = estimate + L z + s d + s' d',    |z| <= r,  |s|, |s'| <= 1,    L L^T the covariance of the estimate.
 
-**Defect.** R, the determining condition on solutions (`pde.prolongation`), is a sum of terms that cancel for a symmetry:
+**Defect.** R, the determining condition on solutions (`pde.prolongation`), is a sum of terms that cancel for a
+symmetry:
 
     R_theta[V] = sum_b ( sum_j C_bj D_x^j b + C_bt D_t b ),    b = xi, tau, phi,
     defect(V, theta) = RMS(R_theta[V]) / W,    W^2 = E[ sum_b ( sum_j |C_bj D_x^j b|^2 + |C_bt D_t b|^2 ) ],
@@ -383,7 +384,7 @@ def relative_condition(prolonged: Prolonged, theta: Tensor, field: Sequence[symp
 
 
 def bound(relative: Polynomial, theta: Tensor, root: Tensor, doubt: Tensor) -> float:
-    """delta: the largest norm of a polynomial over ``theta + root z + s doubt``, ``|z| <= 1``, ``|s_d| <= 1``, from above.
+    """The largest norm of a polynomial over ``theta + root z + s doubt``, ``|z| <= 1``, ``|s_d| <= 1``, from above.
 
     Args:
         relative: in J terms.

@@ -1,14 +1,14 @@
 """The evolution law of data that come without one: proposed by PySINDy's weak form, decided by intervals.
 
-The candidates are ``u^a D_x^k u``, a = 0, 1, 2 and k = 1 ... 4, and ``u, u^2``. PySINDy (Kaptanoglu et al., JOSS 7, 2022;
-weak form after Reinbold, Gurevich and Grigoriev, 2020) proposes a sparse law by thresholded least squares on columns of
-unit size. What it proposes is not the result: `pde.regression` refits the coefficients without the bias of noise, terms
-whose simultaneous interval holds 0, or which contribute less than `NEGLIGIBLE` of ``u_t``, are left out one by one, the
-least certain first, and each coefficient is rounded to the fewest digits that its interval allows. A law whose weak
-residual is neither small nor explained by the noise is not returned.
+The candidates are ``u^a D_x^k u``, a = 0, 1, 2 and k = 1 ... 4, and ``u, u^2``. PySINDy (Kaptanoglu et al., JOSS 7,
+2022; weak form after Reinbold, Gurevich and Grigoriev, 2020) proposes a sparse law by thresholded least squares on
+columns of unit size. What it proposes is not the result: `pde.regression` refits the coefficients without the bias of
+noise, terms whose simultaneous interval holds 0, or which contribute less than `NEGLIGIBLE` of ``u_t``, are left out
+one by one, the least certain first, and each coefficient is rounded to the fewest digits that its interval allows. A
+law whose weak residual is neither small nor explained by the noise is not returned.
 
-An equation found so is a hypothesis about the data at hand: terms outside the candidates, or too small for the noise, are
-not in it. Audit it (`pde.audit_data`) on data that were not used.
+An equation found so is a hypothesis about the data at hand: terms outside the candidates, or too small for the noise,
+are not in it. Audit it (`pde.audit_data`) on data that were not used.
 """
 
 from __future__ import annotations

@@ -6,15 +6,16 @@ of compact support, with every total derivative moved onto psi (`by_parts`),
     -<u, psi_t> + sum_j theta_j sum_k (-1)^k <f_jk(x, t, u), D_x^k psi> = 0,        m_j = sum_k D_x^k f_jk,
 
 no derivative of the data is taken. Each psi, one for every centre of a lattice in space and time, gives a row
-``y + Z theta = 0``. Here ``psi = b((x - x_c)/h_x) b((t - t_c)/h_t)`` with ``b(s) = (1 - s^2)^p``; integrals are sums over
-the grid, whose weights follow the times (`quadrature_weights`) and which converge fast because psi is smooth and
-vanishes at its ends. What is no total derivative (``u_x^2``) is evaluated with spectral derivatives of u, the modes lost
-in noise left out (`smooth_spectrum`); such terms are named in the result.
+``y + Z theta = 0``. Here ``psi = b((x - x_c)/h_x) b((t - t_c)/h_t)`` with ``b(s) = (1 - s^2)^p``; integrals are sums
+over the grid, whose weights follow the times (`quadrature_weights`) and which converge fast because psi is smooth and
+vanishes at its ends. What is no total derivative (``u_x^2``) is evaluated with spectral derivatives of u, the modes
+lost in noise left out (`smooth_spectrum`); such terms are named in the result.
 
-**Noise.** Least squares on noisy rows is biased towards 0 (errors in variables). The grid is coloured as a checkerboard,
-``c_ij = (-1)^(i+j)``. Rows from the black and from the white half have independent noise, E and O, and the same signal,
-so each half is an instrument for the other: ``E^T O + O^T E``. With ``Z = (E + O)/2``, the rows of the full grid, and
-``D = (E - O)/2``, the rows of the test functions ``c psi``, which see the noise and, u being smooth, nothing else,
+**Noise.** Least squares on noisy rows is biased towards 0 (errors in variables). The grid is coloured as a
+checkerboard, ``c_ij = (-1)^(i+j)``. Rows from the black and from the white half have independent noise, E and O, and
+the same signal, so each half is an instrument for the other: ``E^T O + O^T E``. With ``Z = (E + O)/2``, the rows of
+the full grid, and ``D = (E - O)/2``, the rows of the test functions ``c psi``, which see the noise and, u being
+smooth, nothing else,
 
     theta = -(Z^T Z - D^T D)^-1 (Z^T y - D^T d):
 
@@ -231,31 +232,29 @@ def weak_rows(data: Trajectories, terms: Sequence[sympy.Expr], widths: Widths) -
     # (-1)^k <f, D_x^k psi>: the sign goes with the test function
     in_space = [bump(offsets / widths.x, k) * ((-1) ** k / h_x**k / widths.x) for k in range(highest + 1)]
     colour_t, colour_x = (1 - 2 * (torch.arange(n) % 2).double() for n in (T, X))
-    energy = in_time.square().sum() * in_space[0].square().sum() if in_space else 1.0
+    energy = in_time.square().sum() * in_space[0].square().sum()
+    zero = torch.zeros((), dtype=torch.float64)
 
     values, noise, sigmas = [], [], []
     needs = max((_order(f) for parts in grouped for _, f in parts), default=0)
     for v in data.u:
-        d_u = (in_time * colour_t) @ (v * colour_x) @ in_space[0].T
-        sigma = float(d_u.square().sum() / energy) ** 0.5
+        seen = (in_time * colour_t) @ (v * colour_x) @ in_space[0].T
+        sigma = float(seen.square().sum() / energy) ** 0.5
         jet = smooth_derivatives(data, v, needs, sigma) if needs else v[None]
-        pair: tuple[list[Tensor], list[Tensor]] = ([], [])
-        columns: list[list[tuple[Tensor, Tensor, int]]] = [[(-v, in_time_dt, 0)]]
+        columns = [[(-v, in_time_dt, 0)]]
         for parts in grouped:
             columns.append([(_values(f, data, v, jet, sigma), in_time, k) for k, f in parts])
-        for column in columns:
-            for rows, times, colour in ((pair[0], False, 1.0), (pair[1], True, colour_x)):
-                total: Any = 0.0
-                for f, weights, k in column:
-                    total = total + (weights * colour_t if times else weights) @ (f * colour) @ in_space[k].T
-                rows.append(total)
-        values.append(torch.stack(pair[0], -1))
-        noise.append(torch.stack(pair[1], -1))
+        plain = [sum((w @ f @ in_space[k].T for f, w, k in column), zero) for column in columns]
+        coloured = [
+            sum(((w * colour_t) @ (f * colour_x) @ in_space[k].T for f, w, k in column), zero) for column in columns
+        ]
+        values.append(torch.stack(plain, -1))
+        noise.append(torch.stack(coloured, -1))
         sigmas.append(sigma)
     rows = Rows(
         torch.stack(values),
         torch.stack(noise),
-        ((start + end) / 2),
+        (start + end) / 2,
         data.x[x_centres],
         torch.tensor(sigmas, dtype=torch.float64),
         widths,
