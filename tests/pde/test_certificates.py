@@ -10,7 +10,7 @@ import sympy
 import torch
 
 from symflow.errors import UserError
-from symflow.pde import CATALOGUE, Equation, certify, generate, prolongation
+from symflow.pde import CATALOGUE, Equation, certify, generate
 from symflow.pde.certificates import (
     Polynomial,
     bound,
@@ -45,7 +45,7 @@ def test_symmetries_have_no_defect(name):
     entry = CATALOGUE[name]
     own = law(entry.equation)
     theta = torch.tensor(list(own.values()), dtype=torch.float64)
-    points = prolong(tuple(own), random_jets(entry.equation, 200, jet_order(tuple(own)), 0))
+    points = prolong(tuple(own), random_jets(200, jet_order(tuple(own)), 0))
     for field in entry.symmetries:
         form = tuple(sympy.sympify(field[k], {"x": x, "t": t, "u": u}) for k in ("dx", "dt", "du"))
         relative = relative_condition(points, theta, form)
@@ -55,7 +55,7 @@ def test_symmetries_have_no_defect(name):
 def test_the_polynomial_is_the_determining_condition():
     """At random laws and for a field that is no symmetry, against the symbolic determining equations."""
     terms = dictionary(KDV.equation)
-    jets = random_jets(KDV.equation, 50, jet_order(terms), 1)
+    jets = random_jets(50, jet_order(terms), 1)
     points = prolong(terms, jets)
     form = (x * t + u**2, t**2 * u + x, x * u - sympy.sin(t))
     random = torch.Generator().manual_seed(0)
@@ -63,15 +63,12 @@ def test_the_polynomial_is_the_determining_condition():
         theta = torch.randint(-3, 4, (len(terms),), generator=random).double()
         K = sum(int(a) * m for a, m in zip(theta, terms, strict=True))
         equation = Equation(f"u_t + {K} + 0*u_x = 0") if K.has(derivative_symbol(1)) else Equation(f"u_t + {K} = 0")
-        coefficients = prolongation.determining_equations(equation, dict(zip(("dx", "dt", "du"), form, strict=True)))
         value = points.polynomial(form)(theta)
-        # the symbolic coefficients belong to monomials in the jet variables: rebuild the polynomial
         R = _condition(equation, form)
         at = {x: jets.x, t: jets.t} | {derivative_symbol(m): jets.u[m] for m in range(len(jets.u))}
         symbols = sorted(R.free_symbols, key=str)
         expected = sympy.lambdify(symbols, R, "numpy")(*(at[s].numpy() for s in symbols))
         torch.testing.assert_close(value, torch.as_tensor(expected), rtol=1e-9, atol=1e-9)
-        assert len(coefficients) > 1
 
 
 def _condition(equation, form):

@@ -20,10 +20,10 @@ def test_data_give_their_equation(name, level):
     data = generate(name, 6, 0, resolution=512 if name == "burgers" else 256, keep=100 if name == "burgers" else 60)
     random = torch.Generator().manual_seed(0)
     u = data.u + level * data.u.std() * torch.randn(data.u.shape, dtype=torch.float64, generator=random)
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
     found = identify(data.x, data.t, u)
     assert found.K.equals(CATALOGUE[name].equation.K), found.text
-    assert (np.random.get_state()[1] == state).all()  # PySINDy's draws leave no trace
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002  PySINDy's draws leave no trace
 
 
 def test_noise_has_no_law():

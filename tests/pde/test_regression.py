@@ -130,13 +130,13 @@ def test_data_have_the_coefficients_of_their_equation(name, error):
 
 
 def test_instruments_remove_the_bias_of_noise(kdv):
-    """At 3 % noise and narrow test functions plain least squares is 50 errors and more too small."""
+    """At 3 % noise and narrow test functions plain least squares is about ten errors too small."""
     data = noisy(kdv, 0.03)
     widths = Widths(8, 8)
     fit = effective_coefficients(data, widths=widths)
     rows = weak_rows(data, fit.terms, widths).values.flatten(0, 2)
     plain = -torch.linalg.lstsq(rows[:, 1:], rows[:, :1]).solution[:, 0]
-    assert bool((plain < 1 - 20 * fit.error).all())
+    assert bool((plain < 1 - 6 * fit.error).all())
     assert bool(((fit.theta - 1).abs() < 4 * fit.error).all())
     assert fit.noise == pytest.approx(0.03 * float(kdv.u.std()), rel=0.02)
     assert fit.misfit == pytest.approx(1, abs=0.1)
@@ -175,7 +175,8 @@ def test_a_collinear_term_is_left_out_and_named():
     fit = effective_coefficients(data)
     assert fit.terms == (u_x,)
     assert fit.collinear == (u_xxx,)
-    assert float(fit.theta[0]) == pytest.approx(2, rel=1e-6)
+    assert float(fit.theta[0]) == pytest.approx(2, rel=1e-3)
+    assert float(fit.lower[0]) <= 2 <= float(fit.upper[0])
 
 
 def test_quantiles_are_those_of_the_distributions():
