@@ -65,7 +65,7 @@ def test_a_wrong_label_is_refused(kdv, level):
 
 
 @pytest.mark.parametrize("kind", ["wrong coefficient", "noise burst", "another noise", "shifted row", "swapped rows"])
-@pytest.mark.parametrize("level", [0.0, 1e-3])
+@pytest.mark.parametrize("level", [0.0, pytest.param(1e-3, marks=pytest.mark.slow)])
 def test_one_corrupted_trajectory_in_64_is_caught(kdv, kind, level):
     s = 17
     data = corrupt(replace(kdv, u=kdv.u + noise(kdv.u, level)), kind, s)
@@ -79,8 +79,8 @@ def test_one_corrupted_trajectory_in_64_is_caught(kdv, kind, level):
 
 
 def test_data_of_a_law_that_no_coefficient_mends_are_refused():
-    data = generate("u_t + u**3*u_x + u_xxx = 0", 12, 0, length=64.0, end=20.0, steps=60, keep=60, resolution=256)
-    audit = audit_data(replace(data, equation=Equation("u_t + u*u_x + u_xxx = 0")))
+    data = generate("u_t + u**2*u_x = u_xx/10", 12, 0, length=12.0, end=4.0, steps=60, keep=60, resolution=128)
+    audit = audit_data(replace(data, equation=Equation("u_t + u*u_x = u_xx/10")))
     assert audit.verdict == "refused"
 
 
