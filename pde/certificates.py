@@ -338,7 +338,9 @@ def certify(
         return _nothing(texts, alpha, None, str(error))
     lost = [str(m) for m in fit.collinear if m in law(data.equation)]
     if lost:
-        return _nothing(texts, alpha, fit, f"on these data {' and '.join(lost)} cannot be told from the other terms")
+        return _nothing(
+            texts, alpha, fit, f"on these data {' and '.join(lost)} cannot be told from the other terms, or from noise"
+        )
     if fit.misfit > MISFIT and fit.residual > UNEXPLAINED:
         return _nothing(
             texts,
