@@ -170,7 +170,7 @@ def audit_data(data: Trajectories, alpha: float = 0.05) -> DataAudit:
     >>> audit_data(data).verdict
     'consistent'
     >>> audit_data(replace(data, equation=pde.Equation("u_t + 6*u*u_x + u_xxx = 0"))).sentences[0]
-    'the data have u*u_x with coefficient 1.000 ± 0.001, the equation says 6'
+    'the data have u*u_x with coefficient 1.0000 ± 0.0001, the equation says 6'
     """
     check_alpha(alpha)
     own = law(data.equation)
@@ -319,7 +319,7 @@ def _claim(term: str, claimed: float, fit: Coefficients | None, index: int) -> C
     outside = not lower <= claimed <= upper
     refused = outside and abs(claimed - estimate) > MATERIAL * abs(claimed)
     half = max((upper - lower) / 2, 1e-300)
-    digits = min(max(3, 1 - math.floor(math.log10(half))), 6)
+    digits = min(max(3, -math.floor(math.log10(half))), 4)
     margin = max(half, 10.0**-digits)
     found = f"the data have {term} with coefficient {estimate:.{digits}f} ± {margin:.{digits}f}"
     sentence = f"{found}, the equation says {claimed:g}" if refused else ""
