@@ -6,7 +6,11 @@
 2
 """
 
+from .audit import DataAudit as DataAudit
+from .audit import audit_data as audit_data
 from .catalogue import ENTRIES as CATALOGUE
+from .certificates import Certificates as Certificates
+from .certificates import certify as certify
 from .data import Jets as Jets
 from .data import Trajectories as Trajectories
 from .data import generate as generate
@@ -14,6 +18,7 @@ from .discovery import discover as discover
 from .equation import Equation as Equation
 from .files import load as load
 from .files import save as save
+from .identify import identify as identify
 from .local import LocalScore as LocalScore
 from .result import Generator as Generator
 from .result import Result as Result
@@ -24,6 +29,8 @@ from .scores import Score as Score
 
 __all__ = [
     "CATALOGUE",
+    "Certificates",
+    "DataAudit",
     "Equation",
     "Generator",
     "InfinitesimalScore",
@@ -33,8 +40,11 @@ __all__ = [
     "Result",
     "Score",
     "Trajectories",
+    "audit_data",
+    "certify",
     "discover",
     "generate",
+    "identify",
     "load",
     "load_result",
     "save",
