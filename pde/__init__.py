@@ -16,9 +16,11 @@ from .data import Trajectories as Trajectories
 from .data import generate as generate
 from .discovery import discover as discover
 from .equation import Equation as Equation
+from .files import UnknownEquation as UnknownEquation
 from .files import load as load
 from .files import save as save
 from .identify import identify as identify
+from .identify import load_identified as load_identified
 from .local import LocalScore as LocalScore
 from .result import Generator as Generator
 from .result import Result as Result
@@ -40,12 +42,14 @@ __all__ = [
     "Result",
     "Score",
     "Trajectories",
+    "UnknownEquation",
     "audit_data",
     "certify",
     "discover",
     "generate",
     "identify",
     "load",
+    "load_identified",
     "load_result",
     "save",
 ]

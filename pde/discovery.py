@@ -37,6 +37,7 @@ from symflow.subspace import RESOLUTION, Subspace, solve, span_field
 
 from . import prolongation
 from .catalogue import entry, lookup
+from .certificates import certify
 from .data import Trajectories
 from .equation import Equation
 from .jets import Index, JetSample, variable
@@ -183,6 +184,10 @@ def discover(
             surfaces = source.sample(CHECKED, seed + 2, total_degree(equation.order, p).monomials)
             moved = JetScore(equation, coordinates, surfaces)
             described = _generators(algebra, coordinates, sample[:POINTS], moved, texts)
+    certificates = None
+    if source.data is not None and texts:
+        with stage("certificates"), one_thread():
+            certificates = certify(source.data, texts, seed=seed).to_dict()
     neural = None
     if steps:
         with stage("network"):
@@ -221,6 +226,8 @@ def discover(
         generators=described,
         structure_constants=None if constants is None else [[[float(c) for c in r] for r in m] for m in constants],
         algebra=description,
+        certificates=certificates,
+        identified=source.data is not None and bool(source.data.settings.get("identified")),
         superposition=algebra.superposition.to_dict() if algebra.superposition is not None else None,
         levels=levels,
         nullspace=spectrum,

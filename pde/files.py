@@ -127,6 +127,10 @@ def _reason(error: BaseException) -> str:
 # ---------------------------------------------------------------- reading
 
 
+class UnknownEquation(UserError):
+    """Data that do not say which equation they solve."""
+
+
 def load(
     path: str | os.PathLike[str] | None = None,
     equation: str | Equation | None = None,
@@ -136,6 +140,7 @@ def load(
     t: Any = None,
     samples: int | None = None,
     group: str | None = None,
+    check: bool = True,
 ) -> Trajectories:
     """Trajectories from a file or from arrays, checked against their equation.
 
@@ -159,8 +164,10 @@ def load(
         u, x, t: arrays instead of a file.
         samples: how many trajectories to read, from the first; all by default.
         group: of an LPSDA file; by default its only group, or ``train``.
+        check: refuse data that certainly do not solve their equation; `audit_data` says what is wrong with such data.
 
     Raises:
+        UnknownEquation: neither the file nor the caller names the equation; `identify` fits one.
         UserError: the file is missing, truncated, of an unknown layout, too large for the memory or not what it
             declares; values are not finite, coordinates do not fit; or the data certainly do not solve the equation
             (`Trajectories.check_equation`). The sentence says which.
@@ -178,16 +185,16 @@ def load(
         if missing:
             raise UserError(f"`load` needs a path, or u, x and t; `{missing[0]}` is missing")
         raw = _Raw(_array(u, "u"), _array(x, "x"), _array(t, "t"))
-        return _trajectories(raw, equation, samples, "arrays")
+        return _trajectories(raw, equation, samples, "arrays", check)
     if not (u is None and x is None and t is None):
         raise UserError("`load` takes a path or arrays, got both")
     path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no file {str(path)!r}")
     try:
-        return _trajectories(_read(path, samples, group), equation, samples, path.name)
+        return _trajectories(_read(path, samples, group), equation, samples, path.name, check)
     except UserError as error:
-        raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+        raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
 def _read(path: Path, samples: int | None, group: str | None) -> _Raw:
@@ -212,7 +219,9 @@ def _read(path: Path, samples: int | None, group: str | None) -> _Raw:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # long doubles beyond float64 become infinite and are refused as such
-def _trajectories(raw: _Raw, equation: str | Equation | None, samples: int | None, origin: str) -> Trajectories:
+def _trajectories(
+    raw: _Raw, equation: str | Equation | None, samples: int | None, origin: str, check: bool
+) -> Trajectories:
     about = raw.about
     if equation is None:
         equation = _own_equation(about)
@@ -237,7 +246,8 @@ def _trajectories(raw: _Raw, equation: str | Equation | None, samples: int | Non
         settings=about.get("settings", {}) if own else {"origin": origin},
         **({"version": about["version"]} if own and "version" in about else {}),
     )
-    data.check_equation()
+    if check:
+        data.check_equation()
     return data
 
 
@@ -252,7 +262,9 @@ def _as_equation(equation: str | Equation) -> Equation:
 def _own_equation(about: Mapping[str, Any]) -> Equation:
     text, parameters = about.get("equation"), about.get("parameters", {})
     if not isinstance(text, str):
-        raise UserError(f"the data do not name their equation; give `equation`, for example {next(iter(ENTRIES))!r}")
+        raise UnknownEquation(
+            f"the data do not name their equation; give `equation`, for example {next(iter(ENTRIES))!r}"
+        )
     if not isinstance(parameters, dict) or not all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in parameters.values()
     ):

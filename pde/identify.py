@@ -13,8 +13,10 @@ are not in it. Audit it (`pde.audit_data`) on data that were not used.
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from symflow.errors import UserError
 
 from .data import Trajectories
 from .equation import Equation, derivative_symbol, u
+from .files import load
 from .regression import Coefficients, candidates, check_alpha, effective_coefficients, weak_rows
 
 HIGHEST_POWER, HIGHEST_DERIVATIVE = 2, 4
@@ -34,6 +37,7 @@ THRESHOLD = 0.01  # of coefficients of columns of unit size
 NEGLIGIBLE = 1e-3
 UNEXPLAINED, MISFIT = 0.05, 2.0
 MOST_DIGITS = 8
+PLACEHOLDER = Equation("u_t + u_x = 0")
 
 
 def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> Equation:
@@ -58,7 +62,7 @@ def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> E
     """
     check_alpha(alpha)
     # the container checks the arrays; it needs an equation, of which nothing is used
-    data = Trajectories(Equation("u_t + u_x = 0"), x, t, u)
+    data = Trajectories(PLACEHOLDER, x, t, u)
     terms = _proposed(data, seed)
     if not terms:
         raise UserError("no law fits the data: PySINDy proposes none of the candidate terms")
@@ -69,6 +73,19 @@ def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> E
             f"{fit.residual:.2g} of its terms, {fit.misfit:.1f} times the noise"
         )
     return Equation(_text(fit))
+
+
+def load_identified(path: str | os.PathLike[str]) -> Trajectories:
+    """Trajectories of a file that does not name their equation, with the one that `identify` fits to them.
+
+    ``settings["identified"]`` is then True.
+
+    Raises:
+        UserError: as `load` and `identify`.
+    """
+    data = load(path, equation=PLACEHOLDER, check=False)
+    equation = identify(data.x, data.t, data.u)
+    return replace(data, equation=equation, name=None, settings={**data.settings, "identified": True})
 
 
 def _proposed(data: Trajectories, seed: int) -> list[sympy.Expr]:

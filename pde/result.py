@@ -184,6 +184,9 @@ class Result:
         rank: the number of symmetries, solutions that can be superposed left out.
         generators: a basis in closed form.
         structure_constants: ``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, or ``None`` where not exact.
+        certificates: how far the generators can be from symmetries of the law that the data obey, given their noise
+            (`pde.certify`); ``None`` without data.
+        identified: whether the equation was fitted to the data and not given.
         algebra: what follows from the structure constants (`symflow.liealgebra.Description`), or ``None``.
         superposition: ``{"factor": h, "condition": [...]}``: ``f h d/du`` is a symmetry for every solution f of the
             condition, so that there are infinitely many; ``None`` where there is no such family.
@@ -207,6 +210,8 @@ class Result:
     structure_constants: list[list[list[float]]] | None
     algebra: dict[str, Any] | None
     superposition: dict[str, Any] | None
+    certificates: dict[str, Any] | None
+    identified: bool
     levels: Levels
     nullspace: Spectrum
     truth: list[float] | None
@@ -269,6 +274,8 @@ class Result:
             "structure_constants": self.structure_constants,
             "algebra": self.algebra,
             "superposition": self.superposition,
+            "certificates": self.certificates,
+            "identified": self.identified,
             "levels": asdict(self.levels),
             "truth": {"known": self.truth is not None, "principal_angles": self.truth or []},
             "nullspace": asdict(self.nullspace),
@@ -355,9 +362,25 @@ class Result:
                 )
         if self.residual is not None:
             remarks.append(f"the data solve the equation to {self.residual:.0e} (relative, u_t by differences)")
+        if self.identified:
+            remarks.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
+        if self.certificates is not None:
+            remarks += _certified(self.certificates)
         if self.seconds:
             remarks.append(f"{sum(self.seconds.values()):.1f} s")
         return remarks
+
+
+def _certified(certificates: dict[str, Any]) -> list[str]:
+    """What noisy, limited data certify, in a line or two."""
+    if certificates["reason"]:
+        return [certificates["reason"]]
+    bounds = [c["delta"] for c in certificates["certificates"] if c["delta"] is not None]
+    open_ = [c["sentence"] for c in certificates["certificates"] if c["delta"] is None]
+    if not bounds:
+        return open_
+    share = f"probability {1 - certificates['alpha']:g}"
+    return [f"certificate: by these data alone, with {share}, no defect is above {max(bounds):.0e}", *open_]
 
 
 def _yes(value: bool) -> str:
@@ -419,6 +442,20 @@ class _Superposition(TypedDict):
     condition: list[str]
 
 
+class _Certificate(TypedDict):
+    generator: dict[str, str]
+    delta: float | None
+    defect: float | None
+    sentence: str
+
+
+class _Certificates(TypedDict):
+    alpha: float
+    reason: str
+    certificates: list[_Certificate]
+    law: dict[str, Any] | None
+
+
 class _Neural(_Spectrum):
     principal_angles: list[float]
     agreement: list[float]
@@ -444,6 +481,8 @@ class _Record(TypedDict):
     structure_constants: list[list[list[float]]] | None
     algebra: dict[str, Any] | None
     superposition: _Superposition | None
+    certificates: _Certificates | None
+    identified: bool
     levels: _Levels
     truth: _Truth
     nullspace: _Spectrum
@@ -483,6 +522,8 @@ def load_result(path: str | Path) -> Result:
             generators=[Generator(**g) for g in d["generators"]],
             structure_constants=d["structure_constants"],
             algebra=d["algebra"],
+            certificates=d["certificates"],
+            identified=d["identified"],
             superposition=d["superposition"],
             levels=_levels(d["levels"]),
             nullspace=Spectrum(**d["nullspace"]),

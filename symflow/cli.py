@@ -128,8 +128,9 @@ def discover(
         data: a file of trajectories; without it, the equation alone is studied.
         out: the run directory to make.
         domain: periodic, for fields with the period of the data; or plane, for any.
-        equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; with data, what
-            they solve when the file does not say. The equations of a system are separated by semicolons.
+        equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of
+            a system are separated by semicolons. With data, what they solve when the file does not say; fitted to them
+            when this does not say it either.
         parameters: numbers for the names in the formula, such as nu=0.01.
         seed: of the sampled points and of the network.
         score: what the network learns from: infinitesimal, the determining condition; or local, the paper's own route,
@@ -233,8 +234,7 @@ def _read(data: str | None, equation: str | None, parameters: dict[str, float]) 
     if data is None and equation is None:
         raise UserError("a file of trajectories or `--equation` must be given, got neither")
     if data is not None and Path(data).exists():
-        named = equation if equation is None or equation in pde.CATALOGUE else pde.Equation(equation, **parameters)
-        trajectories = pde.load(Path(data), equation=named)
+        trajectories = _load(Path(data), equation, parameters, check=True)
         content = hashlib.sha256(trajectories.u.numpy().tobytes())
         content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
         return trajectories, content.hexdigest()
@@ -248,6 +248,18 @@ def _read(data: str | None, equation: str | None, parameters: dict[str, float]) 
     else:
         raise UserError(f"`data` must be a file of trajectories or a formula, got {text!r}, and there is no such file")
     return formula, f"{formula.text} {formula.parameters}"
+
+
+def _load(path: Path, equation: str | None, parameters: dict[str, float], check: bool) -> Trajectories:
+    """Data with their equation, which is fitted to them where neither the file nor the command line says it."""
+    from symflow import pde
+
+    named = equation if equation is None or equation in pde.CATALOGUE else pde.Equation(equation, **parameters)
+    try:
+        return pde.load(path, equation=named, check=check)
+    except pde.UnknownEquation:
+        print("symflow: the data do not name their equation; one is fitted to them", file=sys.stderr)
+        return pde.load_identified(path)
 
 
 def _numbers(parameters: Sequence[str]) -> dict[str, float]:

@@ -20,7 +20,7 @@ from symflow.pde.certificates import (
     relative_condition,
     smooth_jets,
 )
-from symflow.pde.discovery import random_jets
+from symflow.pde.data import Jets
 from symflow.pde.equation import derivative_symbol, t, u, x
 from symflow.pde.regression import law
 
