@@ -113,7 +113,7 @@ class DataAudit:
     alpha: float
 
     @property
-    def consistent(self) -> bool:
+    def passed(self) -> bool:
         """Whether nothing speaks against the equation in any trajectory."""
         return self.verdict == "consistent"
 

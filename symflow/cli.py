@@ -1,4 +1,4 @@
-"""The command line: ``symflow generate | discover | report | verify | doctor``.
+"""The command line: ``symflow generate | discover | report | verify | audit | doctor``.
 
 A mistake of the user's ends with one sentence on the standard error and exit code 2; nothing is overwritten unasked.
 """
@@ -21,12 +21,14 @@ from symflow.errors import UserError
 if TYPE_CHECKING:
     from symflow.pde import Equation, Trajectories
 
-UNPROVEN, MISTAKE, INTERRUPTED = 1, 2, 130
+UNPROVEN = REFUSED = 1
+MISTAKE, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; `arguments` are those of the process by default."""
-    commands = {"generate": generate, "discover": discover, "report": report, "verify": verify, "doctor": doctor}
+    functions = (generate, discover, report, verify, audit, doctor)
+    commands = {function.__name__: function for function in functions}
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands,  # type: ignore[arg-type]
@@ -213,6 +215,52 @@ def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
         print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
     if not all(proven):
         sys.exit(UNPROVEN)
+
+
+def audit(
+    target: Annotated[str, tyro.conf.Positional],
+    equation: str | None = None,
+    parameters: tuple[str, ...] = (),
+    alpha: float = 0.05,
+    seed: int = 0,
+    out: Path | None = None,
+    force: bool = False,
+) -> None:
+    """Asks whether data solve the equation they claim, or whether a transformation of yours is a symmetry of one.
+
+    The transformation is a function in a Python file of yours, ``my_transform.py:function``. It is run as it is, with
+    all it may do: audit only code that you would run yourself. The exit code is 1 when the audit refuses.
+
+    Args:
+        target: a file of trajectories, or FILE.py:FUNCTION.
+        equation: a name or a formula; for data, what they claim to solve when the file does not say.
+        parameters: numbers for the names in the formula, such as nu=0.01.
+        alpha: for data, the probability that any interval of a coefficient misses.
+        seed: for a transformation, of the points.
+        out: a JSON file for the audit.
+        force: replace an existing file.
+    """
+    from symflow import pde
+    from symflow.runs import write_json
+
+    if out is not None and out.exists() and not force:
+        raise UserError(f"`out` must be a new file, got {str(out)!r}, which exists; `--force` replaces it")
+    if not 0 < alpha < 1:
+        raise UserError(f"`alpha` must be a probability between 0 and 1, got {alpha}")
+    numbers = _numbers(parameters)
+    found: pde.TransformAudit | pde.DataAudit
+    if ".py:" in target:
+        if equation is None:
+            raise UserError("`--equation` must say of which equation the transformation should be a symmetry")
+        formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **numbers)
+        found = pde.audit_transform(pde.load_function(target), formula, seed=seed)
+    else:
+        found = pde.audit_data(_load(Path(target), equation, numbers, check=False), alpha)
+    print(found)
+    if out is not None:
+        write_json(out, found.to_dict())
+    if not found.passed:
+        sys.exit(REFUSED)
 
 
 def doctor() -> None:

@@ -24,6 +24,15 @@ from symflow.pde.data import Jets
 from symflow.pde.equation import derivative_symbol, t, u, x
 from symflow.pde.regression import law
 
+def random_jets(count: int, order: int, seed: int) -> Jets:
+    """Jets of no data: x and t uniform, u near 1, derivatives normal."""
+    generator = torch.Generator().manual_seed(seed)
+    uniform = torch.rand(3, count, generator=generator, dtype=torch.float64)
+    u_ = torch.randn(order + 1, count, generator=generator, dtype=torch.float64)
+    u_[0] = 0.5 + uniform[2]
+    return Jets(1.0 + uniform[0], uniform[1], u_)
+
+
 KDV = CATALOGUE["kdv"]
 SETTINGS = {"length": 64.0, "end": 20.0, "steps": 60, "keep": 50, "resolution": 128}
 
