@@ -20,7 +20,7 @@ from torch import Tensor
 from symflow import readout
 from symflow.algebra import complete
 from symflow.coordinates import Coordinates
-from symflow.readout import ClosedForm
+from symflow.readout import ClosedForm, structure_constants
 
 from . import prolongation
 from .equation import Equation
@@ -131,7 +131,9 @@ def symmetries(
     forms = [form for form, _ in pairs]
     named = [by_name if _parameters(by_name) else form for form, by_name in pairs]
     verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
-    if stable and all(verified):  # a bracket of symmetries is one, also where the library does not hold it
+    if (
+        stable and all(verified) and structure_constants(forms) is None
+    ):  # a bracket of symmetries is one, also where the library does not hold it
         closed, _ = complete(forms, lambda form: prolongation.is_symmetry(equation, form))
         forms, named = closed, [*named, *closed[len(forms) :]]
         verified = (True,) * len(forms)

@@ -479,8 +479,10 @@ def complete(
         for first in range(second):
             new = exact_bracket(found[first], found[second])
             values = column(new)
+            # a bracket that vanishes may be written as a sum that only rounding keeps from 0
+            size = max(float(values.norm()), float(inner[first].norm() * inner[second].norm()) / count**0.5)
             spans = [inner, *([*inner, other] for other in outer)]
-            if any(_in_span(values, span) for span in spans):
+            if any(_in_span(values, span, size) for span in spans):
                 continue
             new = _reduced(new, found)
             passed = is_symmetry(new)
@@ -492,11 +494,11 @@ def complete(
     return found, rejected
 
 
-def _in_span(values: Tensor, span: Sequence[Tensor]) -> bool:
+def _in_span(values: Tensor, span: Sequence[Tensor], size: float) -> bool:
     columns = torch.stack([v / v.norm() for v in span], 1)
     basis = torch.linalg.qr(columns)[0]
     rest = values - basis @ (basis.T @ values)
-    return bool(rest.norm() <= DEPENDENT * values.norm())
+    return bool(rest.norm() <= DEPENDENT * size)
 
 
 def _reduced(form: ClosedForm, forms: Sequence[ClosedForm]) -> ClosedForm:

@@ -428,3 +428,21 @@ def test_errors_are_sentences() -> None:
     for call in (lambda: propose(field, points(), 0.0), lambda: suspects(sample(field, points()), 0.0)):
         with pytest.raises(ValueError, match="`tolerance` must be positive"):
             call()
+
+
+def test_brackets_that_vanish_in_disguise_are_not_new():
+    """``1 - t/(t + 1) - 1/(t + 1)`` is 0, which only simplification shows: two boosts of cKdV commute."""
+    x, t, u = sympy.symbols("x t u", real=True)
+    zero, root = sympy.Integer(0), sympy.sqrt(t + 1)
+    boost = {"dx": 2 * root, "dt": zero, "du": 1 / root}
+    projective = {"dx": x * root / 2, "dt": (t + 1) * root, "du": (x - 4 * (t + 1) * u) / (4 * root)}
+    asked = []
+
+    def test(form: Mapping[str, sympy.Expr]) -> bool:
+        asked.append(form)
+        return False
+
+    found, rejected = complete([boost, projective], test)
+    assert found == [boost, projective]
+    assert not rejected
+    assert not asked

@@ -24,6 +24,7 @@ from symflow.pde.data import Jets
 from symflow.pde.equation import derivative_symbol, t, u, x
 from symflow.pde.regression import law
 
+
 def random_jets(count: int, order: int, seed: int) -> Jets:
     """Jets of no data: x and t uniform, u near 1, derivatives normal."""
     generator = torch.Generator().manual_seed(seed)
