@@ -90,7 +90,7 @@ class Source:
 
 def discover(
     data: Trajectories | Equation | str,
-    domain: Domain = "periodic",
+    domain: Domain | None = None,
     seed: int = 0,
     *,
     score: Route = "infinitesimal",
@@ -107,7 +107,8 @@ def discover(
 
     Args:
         data: trajectories; or an equation, or the name of one, whose jets are then drawn at random.
-        domain: "periodic" for fields that have the period of the data in space, "plane" for any.
+        domain: "periodic" for fields that have the period of the data in space, "plane" for any. By default periodic
+            for trajectories, and plane for an equation alone, which has no domain.
         seed: of the points and of the network.
         score: what the network learns from. "infinitesimal": the determining condition on jets, by the span's
             Rayleigh quotient (`symflow.subspace`). "local": the paper's route, slots scored by local interpolation of
@@ -127,6 +128,8 @@ def discover(
     >>> [g.formula for g in result.generators]
     ['dx', 'dt', 't dx + du', 'x dx + 2*t dt - u du', 't*x dx + t**2 dt + (-t*u + x) du']
     """
+    if domain is None:
+        domain = "periodic" if isinstance(data, Trajectories) else "plane"
     if domain not in ("periodic", "plane"):
         raise UserError(f"`domain` must be periodic or plane, got {domain!r}")
     if score not in DEFAULTS:

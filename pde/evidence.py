@@ -53,7 +53,7 @@ def collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     >>> from symflow import pde
     >>> result = pde.discover("kdv", steps=0)
     >>> {name: list(value.shape) for name, value in collect(None, result).items()}
-    {'x': [96], 't': [48], 'u': [48, 96], 'field': [3, 48, 96, 3]}
+    {'x': [96], 't': [48], 'u': [48, 96], 'field': [4, 48, 96, 3]}
     """
     with one_thread(), torch.no_grad():
         evidence = _collect(data, result)

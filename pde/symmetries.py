@@ -20,6 +20,7 @@ from torch import Tensor
 from symflow import readout
 from symflow.algebra import complete
 from symflow.coordinates import Coordinates
+from symflow.errors import UserError
 from symflow.readout import ClosedForm, structure_constants
 
 from . import prolongation
@@ -31,7 +32,8 @@ from .sampling import Manifold
 RESOLUTION, CEILING = 1e-13, 1e-10  # of violations that are exact up to rounding
 LEAST_DEGREE = 3  # up to which the library always grows
 MOST_DEGREE = 6
-MOST_UNKNOWNS = 1_600
+MOST_UNKNOWNS = 1_600  # to which the library grows by itself
+LARGEST = 4_000  # unknowns: a gigabyte or two
 RATE_POINTS = 1_000
 SPARE = 1.5  # equations per unknown
 LATER = 1.25  # by what parameters are multiplied to see how the generators depend on them
@@ -99,6 +101,9 @@ def symmetries(
         without: coordinates that generators must not depend on: those of periodic axes.
         degree: of the library's polynomials; by default as high as needed until the dimension is stable.
         seed: of the jets.
+
+    Raises:
+        UserError: the library of that degree is too large, or the equation has no finite values to draw from.
 
     >>> [form["dt"] for form in symmetries(Equation("u_tt - u_xx + sin(u) = 0")).forms]
     [0, 1, x]
@@ -222,6 +227,10 @@ class _Search:
         equation, manifold = self.equation, self.manifold
         library = polynomial_library(equation, degree, special, self.without)
         d = len(self.components)
+        if d * len(library) > LARGEST:
+            raise UserError(
+                f"`degree` must make a library of at most {LARGEST} unknowns, got {d * len(library)} for {degree}"
+            )
         count = int(SPARE * d * len(library) / len(equation.residuals)) + 100
         reduced = condition(equation, manifold.sample(count, self.seed), library, manifold.coordinates)
         values = reduced.null_space().values

@@ -113,7 +113,7 @@ def discover(
     data: Annotated[str | None, tyro.conf.Positional] = None,
     *,
     out: Path,
-    domain: Literal["periodic", "plane"] = "periodic",
+    domain: Literal["periodic", "plane"] | None = None,
     equation: str | None = None,
     parameters: tuple[str, ...] = (),
     seed: int = 0,
@@ -129,7 +129,8 @@ def discover(
     Args:
         data: a file of trajectories; without it, the equation alone is studied.
         out: the run directory to make.
-        domain: periodic, for fields with the period of the data; or plane, for any.
+        domain: periodic, for fields with the period of the data; or plane, for any. By default periodic for data and
+            plane for an equation alone.
         equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of
             a system are separated by semicolons. With data, what they solve when the file does not say; fitted to them
             when this does not say it either.
@@ -151,6 +152,7 @@ def discover(
     source, identity = _read(data, equation, _numbers(parameters))
     settings = {"score": score, "generators": generators, "steps": steps, "degree": degree}
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
+    domain = domain or ("periodic" if isinstance(source, pde.Trajectories) else "plane")
     about |= {"domain": domain, "seed": seed}
     config = {"command": "discover", **about, **settings}
     run = Run(out, config, resume=resume, replace=force)

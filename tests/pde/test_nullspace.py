@@ -110,3 +110,9 @@ def test_an_equation_scaled_or_rearranged_is_the_same_equation() -> None:
     b = discover(Equation("-3*c*u_xxx = 3*u_t + 3*u*u_x", c=1.0), domain="plane", steps=0)
     assert b.name == "kdv"
     assert [g.formula for g in a.generators] == [g.formula for g in b.generators]
+
+
+def test_a_library_that_does_not_fit_is_a_sentence() -> None:
+    text = "u_t + v_xx + v_yy + (u**2 + v**2)*v = 0; v_t - u_xx - u_yy - (u**2 + v**2)*sqrt(t + 1)*u = exp(y)*sin(x)"
+    with pytest.raises(UserError, match="`degree` must make a library of at most 4000 unknowns, got"):
+        discover(text, domain="plane", steps=0, degree=6)
