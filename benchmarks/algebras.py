@@ -3,6 +3,10 @@
 Every equation runs with the same settings, the defaults. What is found is compared with what is known: the dimension of
 the finite part, the largest principal angle between both spans on fresh points, and whether every generator was read
 out and proven. Known non-symmetries must fail the proof and lie outside the span.
+
+Where there is a solver, the data are asked as well, with noise on u and u_t from the data: how many fields they show,
+the angle of those to the known algebra, and what they certify. Last, the span that the network learns with the period
+of x.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +25,18 @@ import torch
 from _common import machine, print_table, write_results
 
 from symflow import Coordinates, SymbolicField, expressions, principal_angles, readout
-from symflow.pde import Equation, prolongation
+from symflow.pde import CATALOGUE, Equation, Result, Trajectories, discover, generate, prolongation
 from symflow.pde.symmetries import Symmetries, symmetries
 
 FILE = Path(__file__).with_name("algebras.json")
 QUICK = ("KdV", "heat", "2D Allen-Cahn")
+QUICK_DATA = ("ckdv",)
+SAMPLES = 16
+NOISE = (0.0, 1e-3, 1e-2)  # standard deviations, relative to that of u
 FRESH = 1_000  # points on which spans are compared
 OUTSIDE = 1e-3  # radians between the span and a field that is no symmetry
+DATA_HEADER = ("equation", "noise", "fields", "known", "angle", "certified", "not certified", "s")
+NEURAL_HEADER = ("equation", "fields", "known", "angle", "to the formulas", "s")
 HEADER = ("equation", "dimension", "known", "superposition", "verified", "angle", "of null space", "rejected", "s")
 
 
@@ -134,6 +143,72 @@ def row(run: Mapping[str, Any]) -> tuple[object, ...]:
     )
 
 
+def with_noise(data: Trajectories, level: float) -> Trajectories:
+    generator = torch.Generator().manual_seed(1)
+    normal = torch.randn(data.u.shape, generator=generator, dtype=torch.float64)
+    return replace(data, u=data.u + level * data.u.std() * normal)
+
+
+def at_data_level(name: str, data: Trajectories, level: float) -> dict[str, Any]:
+    """What noisy data show with u_t from the data, and what they certify; JSON-ready."""
+    begun = time.perf_counter()
+    result = discover(with_noise(data, level), domain="plane", steps=0)
+    known = CATALOGUE[name].symmetries
+    seen, certificates = result.levels.data, result.certificates
+    assert seen is not None  # these data have times enough
+    assert certificates is not None
+    field = as_field(result.coordinates, known)
+    exact = float(principal_angles(result.symbolic_field, field, fresh(result.coordinates)).max())
+    bounds = [c["delta"] for c in certificates["certificates"]]
+    return {
+        "equation": name,
+        "noise": level,
+        "fields": seen.spectrum.rank,
+        "known": len(known),
+        "values": seen.spectrum.values[max(seen.spectrum.rank - 1, 0) : seen.spectrum.rank + 1],
+        "angle": max([exact, *seen.angles]) if seen.spectrum.rank == len(known) == result.rank else math.pi / 2,
+        "certified": [b for b in bounds if b is not None],
+        "not_certified": sum(b is None for b in bounds),
+        "reason": certificates["reason"],
+        "seconds": time.perf_counter() - begun,
+    }
+
+
+def learned(name: str, data: Trajectories) -> dict[str, Any]:
+    """The span that the network learns with the period of the data; JSON-ready."""
+    begun = time.perf_counter()
+    result: Result = discover(data, domain="periodic")
+    assert result.neural is not None
+    return {
+        "equation": name,
+        "fields": result.neural.spectrum.rank,
+        "known": result.rank,
+        "angle": max(result.neural.principal_angles),
+        "agreement": max(result.neural.agreement),
+        "seconds": time.perf_counter() - begun,
+    }
+
+
+def data_row(run: Mapping[str, Any]) -> tuple[object, ...]:
+    certified = f"{max(run['certified']):.0e}" if run["certified"] else run["reason"]
+    angle = f"{run['angle']:.0e}"
+    return (
+        run["equation"],
+        f"{100 * run['noise']:g} %",
+        run["fields"],
+        run["known"],
+        angle,
+        certified,
+        run["not_certified"],
+        f"{run['seconds']:.1f}",
+    )
+
+
+def neural_row(run: Mapping[str, Any]) -> tuple[object, ...]:
+    angles = (f"{run[key]:.0e}" for key in ("angle", "agreement"))
+    return (run["equation"], run["fields"], run["known"], *angles, f"{run['seconds']:.1f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help=", ".join(QUICK))
@@ -144,8 +219,16 @@ def main() -> None:
     load = os.getloadavg()[0]
     runs = [at_equation_level(known) for known in chosen]
     print_table(HEADER, [row(run) for run in runs])
+    names = QUICK_DATA if arguments.quick else tuple(CATALOGUE)
+    data = {name: generate(name, SAMPLES, seed=0) for name in names}
+    shown = [at_data_level(name, data[name], level) for name in names for level in NOISE]
+    print_table(DATA_HEADER, [data_row(run) for run in shown])
+    spans = [learned(name, data[name]) for name in names]
+    print_table(NEURAL_HEADER, [neural_row(run) for run in spans])
     print(f"load of the machine at the start: {load:.1f}")
-    write_results("algebras", {"machine": machine() | {"load": load}, "equation_level": runs}, arguments.out)
+    about = {"machine": machine() | {"load": load}, "samples": SAMPLES}
+    levels = {"equation_level": runs, "data_level": shown, "neural": spans}
+    write_results("algebras", about | levels, arguments.out)
 
 
 if __name__ == "__main__":
