@@ -15,6 +15,7 @@ from symflow import expressions, readout, series
 from symflow.coordinates import Coordinates
 from symflow.readout import ClosedForm
 
+from .data_transform import Rates
 from .equation import Equation
 from .library import polynomial_library
 from .nullspace import complexity
@@ -25,8 +26,10 @@ REACH = 0.05  # how far its largest step moves points, normalised
 MOST_DEGREE = 4  # of the polynomials in a closed form
 EXACT = 1e-9  # relative: what a closed form may leave of a velocity known to all digits
 MARGIN = 30.0  # of the velocity's own accuracy
+LEFT = 0.03  # of the rates of change of data, that a closed form must explain
+ROUGH = 2e-3  # relative accuracy of coefficients read from data
+SIMPLE = 200  # denominators of what is read from data
 MOST_COMBINED = 3  # generators in a nearest symmetry
-
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,16 @@ def velocity(transform: Move, points: Tensor, coordinates: Coordinates) -> Veloc
 
     step = 1e-3
     for _ in range(12):
-        if (moved := size(step)) > REACH:
+        if (reach := size(step)) > REACH:
             step /= 10.0
-        elif moved < 1e-6:
+        elif reach < 1e-6:
             step *= 10.0
         else:
             break
-    moved = size(step)
-    if moved < STILL or not math.isfinite(moved):
+    reach = size(step)
+    if reach < STILL or not math.isfinite(reach):
         return None
-    step *= REACH / moved
+    step *= REACH / reach
     while size(step) > 4 * REACH and step > 1e-12:
         step /= 2.0
     table: list[list[Tensor]] = []
@@ -99,7 +102,6 @@ def velocity(transform: Move, points: Tensor, coordinates: Coordinates) -> Veloc
         return None
     values = coordinates.vectors_to_physical(best[finite])
     return Velocity(points[finite], values, max(error / total, 1e-14), total)
-
 
 
 # ---------------------------------------------------------------- the closed form
@@ -151,8 +153,66 @@ def closed_form(
             continue
         rows = torch.stack([_sparse(A, b[:, c], tolerance) for c in range(b.shape[1])])  # [d, functions]
         scale = rows.new_tensor(coordinates.scale)[:, None]
-        return _read(rows * scale * velocity.size / size, library.functions, ["d" + n for n in coordinates.names], tolerance)
+        rows = rows * scale * velocity.size / size
+        return _read(rows, library.functions, ["d" + n for n in coordinates.names], max(readout.SNAP, tolerance))
     return None
+
+
+def closed_form_of_rates(
+    equation: Equation, found: Rates, special: Sequence[sympy.Expr]
+) -> tuple[Generator, float] | None:
+    """The generator behind the rates of change of data, and what it leaves of them, RMS, relative.
+
+    Data are few and transforms of them interpolate, so only short forms with simple coefficients are read, over the
+    smallest of three libraries that explains the rates about as well as any; ``None`` where none explains them to
+    `LEFT`.
+    """
+    names = ["d" + name for name in equation.space.names]
+    size_of_rates = rms(found.values)
+    fits = []
+    for degree, own in ((1, ()), (1, special), (2, special)):
+        library = polynomial_library(equation, degree, own)
+        functions = library(found.points)
+        functions = torch.where(torch.isfinite(functions).all(0), functions, 0.0)
+        columns = (found.columns[:, :, None] * functions[:, None, :]).flatten(1)  # [N, d functions], component first
+        if 2 * columns.shape[1] > len(columns):
+            break
+        size = columns.square().mean(0).sqrt()
+        size = torch.where(size > 0, size, 1.0)
+        both = torch.cat([columns / size, found.values[:, None] / size_of_rates], 1)
+        triangle = torch.linalg.qr(both / len(both) ** 0.5, mode="r")[1]
+        A, b = triangle[:, :-1], triangle[:, -1]
+        left = float((b - A @ _least_squares(A, b[:, None])[:, 0]).norm())
+        fits.append((left, library, A, b, size))
+    best = min(left for left, *_ in fits)
+    left, library, A, b, size = next(fit for fit in fits if fit[0] <= max(10 * best, ROUGH / 2))
+    if left > LEFT:
+        return None
+    # from complex to simple over all components at once
+    order = torch.arange(A.shape[1]).view(len(names), len(library)).T.flatten()
+    row = torch.empty(A.shape[1], dtype=torch.float64)
+    row[order] = _sparse(A[:, order], b, max(2 * left, ROUGH))
+    rows = (row * size_of_rates / size).view(len(names), len(library))
+    return _read(rows, library.functions, names, max(4 * left, ROUGH), SIMPLE), left
+
+
+def velocity_of(generator: Generator, points: Tensor, coordinates: Coordinates, accuracy: float) -> Velocity:
+    """The velocity of a generator in closed form at points ``[N, d]``, physical."""
+    names = ["d" + name for name in coordinates.names]
+    values = generator.factor * on_points(generator.form, names, points, coordinates)
+    kept = torch.isfinite(values).all(-1)
+    size = rms(values[kept].norm(dim=-1))
+    return Velocity(points[kept], coordinates.vectors_to_physical(values[kept]), accuracy, size)
+
+
+def on_points(form: ClosedForm, names: Sequence[str], points: Tensor, coordinates: Coordinates) -> Tensor:
+    """Normalised values ``[N, d]`` of a closed form at physical points ``[N, d]``."""
+    values = {
+        sympy.Symbol(n, real=True): column for n, column in zip(coordinates.names, points.unbind(-1), strict=True)
+    }
+    zero = torch.zeros_like(points[:, 0])
+    columns = [zero + expressions.evaluate(form[name], values, series.FUNCTIONS) for name in names]
+    return coordinates.vectors_to_normalised(torch.stack(columns, -1))
 
 
 def _least_squares(A: Tensor, b: Tensor) -> Tensor:
@@ -178,11 +238,16 @@ def _sparse(A: Tensor, b: Tensor, tolerance: float) -> Tensor:
     return row
 
 
-def _read(rows: Tensor, functions: Sequence[sympy.Expr], names: Sequence[str], tolerance: float) -> Generator:
+def _read(
+    rows: Tensor,
+    functions: Sequence[sympy.Expr],
+    names: Sequence[str],
+    snap: float,
+    largest: int = readout.LARGEST_DENOMINATOR,
+) -> Generator:
     entries = [(c, f, float(rows[c, f])) for c in range(len(names)) for f in range(len(functions)) if rows[c, f] != 0.0]
-    snap = max(readout.SNAP, tolerance)
     for factor in (1.0, abs(entries[0][2])):
-        numbers = [readout.rational(v / factor, snap) for _, _, v in entries]
+        numbers = [readout.rational(v / factor, snap, largest) for _, _, v in entries]
         if all(n is not None for n in numbers):
             break
     exact = all(n is not None for n in numbers)
@@ -230,7 +295,7 @@ def nearest(
     if not forms:
         return None
     names = ["d" + name for name in coordinates.names]
-    basis = torch.stack([_on_points(form, names, velocity.points, coordinates) for form in forms])  # [k, N, d]
+    basis = torch.stack([on_points(form, names, velocity.points, coordinates) for form in forms])  # [k, N, d]
     values = coordinates.vectors_to_normalised(velocity.values)
     finite = torch.isfinite(basis).all(0).all(-1)
     basis, values = basis[:, finite], values[finite]
@@ -241,13 +306,6 @@ def nearest(
         return Nearest(found, True, angle)
     cosines = (A.T @ b).abs() / A.norm(dim=0)
     return Nearest(forms[int(cosines.argmax())], False, angle)
-
-
-def _on_points(form: ClosedForm, names: Sequence[str], points: Tensor, coordinates: Coordinates) -> Tensor:
-    values = {sympy.Symbol(n, real=True): column for n, column in zip(coordinates.names, points.unbind(-1), strict=True)}
-    zero = torch.zeros_like(points[:, 0])
-    columns = [zero + expressions.evaluate(form[name], values, series.FUNCTIONS) for name in names]
-    return coordinates.vectors_to_normalised(torch.stack(columns, -1))
 
 
 def _agreeing(
@@ -273,7 +331,11 @@ def _agreeing(
                         continue
                     combined = {
                         name: readout.simplest(
-                            sympy.expand(sum((n * forms[k][name] for k, n in zip(chosen, numbers, strict=True)), sympy.Integer(0)))
+                            sympy.expand(
+                                sum(
+                                    (n * forms[k][name] for k, n in zip(chosen, numbers, strict=True)), sympy.Integer(0)
+                                )
+                            )
                         )
                         for name in names
                     }

@@ -27,10 +27,14 @@ from .jets import JetSample
 from .sampling import Manifold
 from .scores import JetScore
 
-RADII = tuple(2.0 ** (-k / 2) for k in range(8))  # of the grids, in units of the manifold's scale: the best is taken, point by point
+RADII = tuple(
+    2.0 ** (-k / 2) for k in range(8)
+)  # of the grids, in units of the manifold's scale: the best is taken, point by point
 SPARE_NODES = 9  # per direction, above the order of the equation
 JETS, JETS_3D = 200, 60
-UNSURE = 1e-5  # points where two radii disagree by more, in the relative residual, are left out
+UNSURE = 1e-5  # points where two radii disagree by more, in the relative residual, are left out;
+WORST = 30.0  # in single precision, those where they disagree by more than so many times the median
+SMOOTH = 1e-2  # what the median must be below
 LEAST_SHARE = 0.5  # of the points that must be left
 
 STILL = 1e-13  # normalised: points that move less do not move
@@ -79,16 +83,21 @@ class Surfaces:
         surface, p = self.score.surface, len(self._lengths)
         nodes = chebyshev.chebpts1(self.equation.order + SPARE_NODES)
         grid = np.stack([g.ravel() for g in np.meshgrid(*[nodes] * p, indexing="ij")], -1)
-        s = torch.tensor(RADII, dtype=torch.float64)[:, None, None] * torch.from_numpy(grid) * torch.tensor(
-            self._lengths, dtype=torch.float64
+        s = (
+            torch.tensor(RADII, dtype=torch.float64)[:, None, None]
+            * torch.from_numpy(grid)
+            * torch.tensor(self._lengths, dtype=torch.float64)
         )
         powers = torch.stack(
-            [math.prod((s[..., i] ** n for i, n in enumerate(m)), start=torch.ones(())) for m in surface.truncation.monomials]
+            [
+                math.prod((s[..., i] ** n for i, n in enumerate(m)), start=torch.ones(()))
+                for m in surface.truncation.monomials
+            ]
         )
         points = torch.einsum("crg,cnd->rgnd", powers, surface.coefficients)
         return self.coordinates.to_physical(points)
 
-    def moved(self, move: Move) -> tuple[Tensor, Tensor]:
+    def moved(self, move: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """The relative residual at the moved points, and how unsure it is, ``[N]``; not finite where `move` is not.
 
         Args:
@@ -99,11 +108,13 @@ class Surfaces:
         count = order + SPARE_NODES
         fit = taylor_matrix(count, order)
         values = values.unflatten(1, (count,) * p)
-        for axis in range(p):
+        for _ in range(p):
             values = torch.tensordot(values, fit, dims=([1], [1]))  # the fitted axis goes last
         # [radii, N, d, order + 1, ...]
         truncation = total_degree(order, p)
-        rows = torch.stack([values[(..., *m)] for m in truncation.monomials])  # [C, radii, N, d], units of the radius
+        rows = torch.stack(
+            [values[(Ellipsis,) + m] for m in truncation.monomials]
+        )  # [C, radii, N, d], units of the radius
         degrees = torch.tensor([sum(m) for m in truncation.monomials])
         radii = torch.tensor(RADII, dtype=torch.float64)
         rows = rows / radii[None, :, None, None] ** degrees[:, None, None, None]
@@ -116,6 +127,11 @@ class Surfaces:
         lost = torch.isinf(apart.amin(0))
         residual = torch.where(lost, math.nan, residuals[0])
         return residual, (residual - residuals[1]).abs()
+
+    @cached_property
+    def still(self) -> float:
+        """The score of surfaces that are not moved."""
+        return rms(self.moved(lambda at: at)[0])
 
 
 def taylor_matrix(count: int, order: int) -> Tensor:
@@ -157,6 +173,13 @@ class Moved:
     share: float
 
 
+def _limit(unsure: Tensor) -> float:
+    """How unsure a point may be."""
+    finite = unsure[torch.isfinite(unsure)]
+    median = float(finite.median()) if len(finite) else math.inf
+    return max(UNSURE, WORST * median) if median < SMOOTH else -1.0
+
+
 def rms(values: Tensor) -> float:
     """The root mean square."""
     return float(values.square().mean().sqrt()) if len(values) else math.nan
@@ -179,9 +202,9 @@ def moved(surfaces: Surfaces, transform: Move, epsilon: float, name: str) -> Mov
         after[..., u] = after[..., u] / (1.0 - c * after[..., u])
         return after
 
-    still, _ = surfaces.moved(lambda at: at)
     residual, unsure = surfaces.moved(lambda at: transform(at, epsilon))
-    kept = unsure < UNSURE
+    limit = _limit(unsure)
+    kept = unsure <= limit
     share = float(kept.double().mean())
     if share < LEAST_SHARE:
         bad = ~torch.isfinite(residual)
@@ -201,8 +224,8 @@ def moved(surfaces: Surfaces, transform: Move, epsilon: float, name: str) -> Mov
     return Moved(
         epsilon,
         rms(residual[kept]),
-        max(rms(still), rms(unsure[kept]), unit),
-        rms(control[sure < UNSURE]),
+        max(surfaces.still, rms(unsure[kept]), unit),
+        rms(control[sure <= _limit(sure)]),
         share,
     )
 

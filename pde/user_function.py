@@ -1,9 +1,11 @@
-"""A transformation of the user's own: any Python function, loaded, told apart by what it takes, and called with care."""
+"""A transformation of the user's own: any Python function, loaded, told apart by what it takes, called with care."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ PROBE = 1e-3  # the parameter a function is tried with
 POINTS, PLACES, TIMES = 24, 32, 17  # sizes it is tried on; all different, so that shapes tell axes apart
 SAME = 1e-9  # relative difference of two calls that must agree; single precision gets SAME_SINGLE
 SAME_SINGLE = 1e-5
+RANDOM = "gave different answers to the same call, where all that is random must come in by epsilon"
 
 
 class _Unfit(Exception):
@@ -132,7 +135,7 @@ def load_function(reference: str) -> Callable[..., Any]:
     """The function ``"path.py:name"`` of a file of the user's own.
 
     The file is run as the user's own code, with all that it may do, just as ``python path.py`` would run it: give no
-    file that you would not run. It is not added to `sys.modules`, and its folder is not put on the path.
+    file that you would not run. While it runs it can import what lies beside it.
 
     Raises:
         UserError: there is no such file or function, or running the file raises an exception.
@@ -142,14 +145,20 @@ def load_function(reference: str) -> Callable[..., Any]:
         raise UserError(f"a transform must be given as 'path.py:function', got {reference!r}")
     if not Path(path).is_file():
         raise UserError(f"there is no file {path!r}")
-    spec = importlib.util.spec_from_file_location("user_transform", path)
+    spec = importlib.util.spec_from_file_location(f"_symflow_user_{Path(path).stem}", path)
     if spec is None or spec.loader is None:
         raise UserError(f"{path!r} must be a Python file that can be imported, got one that cannot")
     module = importlib.util.module_from_spec(spec)
+    folder = str(Path(path).resolve().parent)
+    sys.modules[module.__name__] = module  # dataclasses look up their module there
+    sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
         raise UserError(f"{path!r} must run without an error, got {_said(error)}") from error
+    finally:
+        sys.path.remove(folder)
     if not hasattr(module, name):
         raise UserError(f"{path!r} must define {name!r}, got no such name in it")
     function = getattr(module, name)
@@ -195,7 +204,7 @@ def as_transform(function: Callable[..., Any], equation: Equation) -> Transform:
     for arrays in _ORDER:
         data = DataTransform(function, arrays, name)
         try:
-            data._called(_probe_grid(equation), PROBE)
+            _check_repeats(data, equation)
             return data
         except _Unfit as what:
             failures.append(str(what))
@@ -207,10 +216,18 @@ def _check_elementwise(transform: PointTransform, equation: Equation) -> None:
     points = Manifold(equation).sample(POINTS, 0).points
     moved, again = transform._called(points, PROBE), transform._called(points, PROBE)
     if not _alike(moved, again):
-        raise _Unfit("gave different answers to the same call")
+        raise _Unfit(RANDOM)
     order = torch.randperm(POINTS, generator=torch.Generator().manual_seed(0))[: POINTS // 2]
     if not _alike(moved[order], transform._called(points[order], PROBE)):
         raise _Unfit("does not act on each point by itself")
+
+
+def _check_repeats(transform: DataTransform, equation: Equation) -> None:
+    grid = _probe_grid(equation)
+    moved, again = transform._called(grid, PROBE), transform._called(grid, PROBE)
+    for a, b in ((moved.x, again.x), (moved.t, again.t), (moved.u, again.u)):
+        if a.shape != b.shape or not _alike(a, b):
+            raise _Unfit(RANDOM)
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:
@@ -237,14 +254,15 @@ def _guarded(function: Callable[..., Any], arguments: list[Any], epsilon: float)
     with _quiet():
         try:
             return function(*arguments, epsilon)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _Unfit(f"raised {_said(error)}") from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Values that are not finite are dealt with where they come from the function: no warnings, no gradients."""
-    with np.errstate(all="ignore"), torch.no_grad():
+    with np.errstate(all="ignore"), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # numpy's, of functions of numpy that are tried on tensors
         yield
 
 
