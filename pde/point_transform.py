@@ -78,8 +78,8 @@ class Surfaces:
         return list(Manifold(self.equation).scale[: len(self.equation.space.independent)])
 
     @cached_property
-    def _stencils(self) -> Tensor:
-        """Points of the surfaces ``[radii, nodes, N, d]``, physical."""
+    def stencils(self) -> Tensor:
+        """Points of the surfaces ``[radii, nodes, N, d]``, physical, for a transform to move."""
         surface, p = self.score.surface, len(self._lengths)
         nodes = chebyshev.chebpts1(self.equation.order + SPARE_NODES)
         grid = np.stack([g.ravel() for g in np.meshgrid(*[nodes] * p, indexing="ij")], -1)
@@ -88,33 +88,28 @@ class Surfaces:
             * torch.from_numpy(grid)
             * torch.tensor(self._lengths, dtype=torch.float64)
         )
-        powers = torch.stack(
-            [
-                math.prod((s[..., i] ** n for i, n in enumerate(m)), start=torch.ones(()))
-                for m in surface.truncation.monomials
-            ]
-        )
+        powers = torch.stack([(s ** torch.tensor(m)).prod(-1) for m in surface.truncation.monomials])
         points = torch.einsum("crg,cnd->rgnd", powers, surface.coefficients)
         return self.coordinates.to_physical(points)
 
-    def moved(self, move: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """The relative residual at the moved points, and how unsure it is, ``[N]``; not finite where `move` is not.
+    def residual(self, after: Tensor) -> tuple[Tensor, Tensor]:
+        """The relative residual on moved surfaces, and how unsure it is, ``[N]``; not finite where they are not.
+
+        At each point two radii that follow one another are taken: those whose Taylor coefficients agree best. How much
+        their residuals differ is how unsure the first is.
 
         Args:
-            move: physical points to physical points.
+            after: where the `stencils` went.
         """
         p, order = len(self._lengths), self.equation.order
-        values = self.coordinates.to_normalised(move(self._stencils))
+        values = self.coordinates.to_normalised(after)
         count = order + SPARE_NODES
         fit = taylor_matrix(count, order)
         values = values.unflatten(1, (count,) * p)
         for _ in range(p):
             values = torch.tensordot(values, fit, dims=([1], [1]))  # the fitted axis goes last
-        # [radii, N, d, order + 1, ...]
         truncation = total_degree(order, p)
-        rows = torch.stack(
-            [values[(Ellipsis,) + m] for m in truncation.monomials]
-        )  # [C, radii, N, d], units of the radius
+        rows = torch.stack([values[(Ellipsis,) + m] for m in truncation.monomials])  # [C, radii, N, d], of the radius
         degrees = torch.tensor([sum(m) for m in truncation.monomials])
         radii = torch.tensor(RADII, dtype=torch.float64)
         rows = rows / radii[None, :, None, None] ** degrees[:, None, None, None]
@@ -131,7 +126,7 @@ class Surfaces:
     @cached_property
     def still(self) -> float:
         """The score of surfaces that are not moved."""
-        return rms(self.moved(lambda at: at)[0])
+        return rms(self.residual(self.stencils)[0])
 
 
 def taylor_matrix(count: int, order: int) -> Tensor:
@@ -197,12 +192,8 @@ def moved(surfaces: Surfaces, transform: Move, epsilon: float, name: str) -> Mov
     u = len(surfaces.equation.space.independent)
     c = length * coordinates.scale[u] / rms(points[:, u] ** 2)
 
-    def spoiled(at: Tensor) -> Tensor:
-        after = transform(at, epsilon).clone()
-        after[..., u] = after[..., u] / (1.0 - c * after[..., u])
-        return after
-
-    residual, unsure = surfaces.moved(lambda at: transform(at, epsilon))
+    after = transform(surfaces.stencils, epsilon)
+    residual, unsure = surfaces.residual(after)
     limit = _limit(unsure)
     kept = unsure <= limit
     share = float(kept.double().mean())
@@ -219,13 +210,15 @@ def moved(surfaces: Surfaces, transform: Move, epsilon: float, name: str) -> Mov
             f"{name!r} must be a smooth function of the points, got one without stable derivatives "
             f"for epsilon = {epsilon:g}"
         )
-    control, sure = surfaces.moved(spoiled)
+    spoiled = after.clone()
+    spoiled[..., u] = after[..., u] / (1.0 - c * after[..., u])
+    control, of_control = surfaces.residual(spoiled)
     unit = torch.finfo(torch.float64).eps
     return Moved(
         epsilon,
         rms(residual[kept]),
         max(surfaces.still, rms(unsure[kept]), unit),
-        rms(control[sure <= _limit(sure)]),
+        rms(control[of_control <= _limit(of_control)]),
         share,
     )
 
