@@ -21,6 +21,9 @@ from .result import load_result as load_result
 from .scores import InfinitesimalScore as InfinitesimalScore
 from .scores import JetScore as JetScore
 from .scores import Score as Score
+from .transforms import TransformAudit as TransformAudit
+from .transforms import audit_transform as audit_transform
+from .transforms import load_function as load_function
 
 __all__ = [
     "CATALOGUE",
@@ -33,9 +36,12 @@ __all__ = [
     "Result",
     "Score",
     "Trajectories",
+    "TransformAudit",
+    "audit_transform",
     "discover",
     "generate",
     "load",
+    "load_function",
     "load_result",
     "save",
 ]

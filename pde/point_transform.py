@@ -32,8 +32,8 @@ RADII = tuple(
 )  # of the grids, in units of the manifold's scale: the best is taken, point by point
 SPARE_NODES = 9  # per direction, above the order of the equation
 JETS, JETS_3D = 200, 60
-UNSURE = 1e-5  # points where two radii disagree by more, in the relative residual, are left out;
-WORST = 30.0  # in single precision, those where they disagree by more than so many times the median
+UNSURE = 1e-8  # points where two radii disagree by more, in the relative residual, are left out;
+WORST = 30.0  # where rounding is larger, those where they disagree by more than so many times the median
 SMOOTH = 1e-2  # what the median must be below
 LEAST_SHARE = 0.5  # of the points that must be left
 

@@ -231,9 +231,10 @@ def _check_repeats(transform: DataTransform, equation: Equation) -> None:
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:
+    size = torch.nan_to_num(a, 0.0, 0.0, 0.0).abs().mean()
     single = bool((a == a.float()).all())
     tolerance = SAME_SINGLE if single else SAME
-    return bool(torch.isclose(a, b, rtol=tolerance, atol=tolerance * float(a.abs().nanmean()), equal_nan=True).all())
+    return bool(torch.isclose(a, b, rtol=tolerance, atol=tolerance * float(size), equal_nan=True).all())
 
 
 def _probe_grid(equation: Equation) -> Grid:

@@ -15,3 +15,12 @@ def test_own_data(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stderr
     assert "V4 {'dx': '0', 'dt': '0', 'du': 'u'}" in answer.stdout
     assert "none" not in answer.stdout  # every generator is proven
+
+
+def test_audit_transform(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "audit_transform.py")]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    assert "stretch: not a symmetry" in answer.stdout
+    assert "the weight of u is -1, it must be -2" in answer.stdout
+    assert "boost: symmetry" in answer.stdout
