@@ -32,10 +32,8 @@ PERIOD = 4 * math.pi  # of the trajectories, in units of the manifold's scale
 WAVES, WAVENUMBERS, DEPTH = 4, (1, 2, 3), 0.15  # the initial values, DEPTH in units of the box of u
 TRAJECTORIES = 3
 REFINEMENTS = (1, 2, 4)
-WIDTH, SPARE_DEGREE = (
-    6,
-    7,
-)  # half a window, in points of the coarsest grid; the degree of a polynomial, above its derivative
+WIDTH = 6  # half a window, in points of the coarsest grid
+SPARE_DEGREE = 7  # of the local polynomials, above the order of the derivative
 COARSE_X, COARSE_T = 96, 48
 REACH = 0.2  # how much a transform is to change the data, RMS relative to their spread
 SMALLEST, LARGEST = 1e-4, 1e6  # parameters tried to that end
@@ -97,7 +95,6 @@ def trajectories(equation: Equation, seed: int) -> list[Grid]:
     finest = REFINEMENTS[-1]
     u0 = random_waves(TRAJECTORIES, seed, 64, waves=WAVES, wavenumbers=WAVENUMBERS, amplitude=1.0)
     u0 = U * ((low + high) / 2 + DEPTH * (high - low) * u0)
-    data = None
     for end in (T / 2, T / 8, T / 32):  # solutions of some equations do not live for long
         try:
             data = generate(
@@ -113,12 +110,10 @@ def trajectories(equation: Equation, seed: int) -> list[Grid]:
                 tolerance=1e-9,
                 workers=1,
             )
-            break
+            return [Grid(data.x, data.t, u) for u in data.u]
         except UserError as error:
             failure = error
-    if data is None:
-        raise UserError(f"a transform of data needs solutions on a period, but {failure}") from None
-    return [Grid(data.x, data.t, u) for u in data.u]
+    raise UserError(f"a transform of data needs solutions on a period, but {failure}") from None
 
 
 def coarsened(grid: Grid, stride: int) -> Grid:
@@ -169,8 +164,8 @@ def smoothing_weights(width: int, degree: int, order: int, step: float = 1.0) ->
     Returns:
         ``[order + 1, 2 width + 1]``.
 
-    >>> smoothing_weights(2, 2, 1)[1]
-    tensor([-0.2000, -0.1000,  0.0000,  0.1000,  0.2000], dtype=torch.float64)
+    >>> [round(w, 9) + 0.0 for w in smoothing_weights(2, 2, 1)[1].tolist()]
+    [-0.2, -0.1, 0.0, 0.1, 0.2]
     """
     at = np.arange(-width, width + 1) / width
     basis = np.polynomial.legendre.legvander(at, degree)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import sympy
@@ -53,7 +53,7 @@ from .infinitesimal import (
 from .point_transform import GroupLaw, Move, Moved, Surfaces, group_law, moved, rms
 from .result import format_generator
 from .sampling import Manifold
-from .symmetries import symmetries
+from .symmetries import Symmetries, symmetries
 from .user_function import DataTransform, PointTransform, as_transform
 from .user_function import load_function as load_function
 
@@ -273,10 +273,10 @@ def _audit_points(transform: PointTransform, equation: Equation, seed: int) -> T
     many = Manifold(equation).sample(POINTS, seed + 1).points
     speed = velocity(family, many, coordinates) if at_identity else None
     unit = 1.0 / speed.size if speed is not None else _unit(family, surfaces, transform.name) if at_identity else 1.0
-    rows = []
-    for length in LENGTHS:
-        m = moved(surfaces, family, unit * length, transform.name)
-        rows.append(Moved(family.outer(m.epsilon), m.score, m.floor, m.control, m.share))
+    rows = [
+        replace(moved(surfaces, family, unit * length, transform.name), epsilon=family.outer(unit * length))
+        for length in LENGTHS
+    ]
     group = None
     if at_identity:
         a, b = (unit * length for length in COMPOSED)
@@ -284,7 +284,7 @@ def _audit_points(transform: PointTransform, equation: Equation, seed: int) -> T
     generator: GeneratorAudit | None = None
     said: list[str] = []
     if speed is not None:
-        generator, said = _judge(equation, speed, coordinates, seed)
+        generator, said = _judge(symmetries(equation, seed=seed), speed, coordinates)
     elif at_identity:
         said = ["The derivative in epsilon at the identity is 0: there is no generator to read."]
     findings += said
@@ -348,12 +348,11 @@ def _unit(family: Move, surfaces: Surfaces, name: str) -> float:
 
 
 def _judge(
-    equation: Equation, speed: Velocity, coordinates: Coordinates, seed: int, known: Generator | None = None
+    algebra: Symmetries, speed: Velocity, coordinates: Coordinates, known: Generator | None = None
 ) -> tuple[GeneratorAudit, list[str]]:
     """The generator of a velocity beside the symmetries, and what is to be said of it."""
-    algebra = symmetries(equation, seed=seed)
-    special = algebra.condition.library.special
-    found = known or closed_form(equation, speed, coordinates, special)
+    equation = algebra.equation
+    found = known or closed_form(equation, speed, coordinates, algebra.condition.library.special)
     verified: bool | None = None
     leftover: list[str] = []
     if found is not None and found.exact:
@@ -432,7 +431,7 @@ def _audit_data(transform: DataTransform, equation: Equation, seed: int) -> Tran
     )
     reach = data_transform.parameter(family, middle) if at_identity else 1.0
     rows = [
-        Refined(family.outer(r.epsilon), *list(vars(r).values())[1:])
+        replace(r, epsilon=family.outer(r.epsilon))
         for r in data_transform.refined(family, equation, data, (-reach, -reach / 2, reach / 2, reach), transform.name)
     ]
     generator, group = None, None
@@ -442,11 +441,8 @@ def _audit_data(transform: DataTransform, equation: Equation, seed: int) -> Tran
         far = data_transform.change(middle, both)
         group = GroupLaw(data_transform.change(middle, family(middle, 0.0)), apart / far if far > 0 else 0.0)
         seen = data_transform.rates(family, data, reach / 30)
-        read = (
-            closed_form_of_rates(equation, seen, symmetries(equation, seed=seed).condition.library.special)
-            if seen
-            else None
-        )
+        algebra = symmetries(equation, seed=seed)
+        read = closed_form_of_rates(equation, seen, algebra.condition.library.special) if seen is not None else None
         if group.composition > ROUGH_GROUP:
             findings.append(_no_group(group, family))
         if read is not None:
@@ -454,7 +450,7 @@ def _audit_data(transform: DataTransform, equation: Equation, seed: int) -> Tran
             coordinates = Manifold(equation).coordinates
             points = Manifold(equation).sample(POINTS, seed + 1).points
             speed = velocity_of(found, points, coordinates, left)
-            generator, said = _judge(equation, speed, coordinates, seed, found)
+            generator, said = _judge(algebra, speed, coordinates, found)
             findings += [
                 said[0].replace("The generator is", "Read from how the data change, the generator is"),
                 *said[1:],

@@ -177,10 +177,9 @@ def as_transform(function: Callable[..., Any], equation: Equation) -> Transform:
     Raises:
         UserError: it is neither; the sentence says what it did.
     """
-    name = getattr(function, "__name__", type(function).__name__)
-    names = equation.space.names
     if not callable(function):
         raise UserError(f"a transform must be a function, got {type(function).__name__}")
+    name, names = getattr(function, "__name__", type(function).__name__), equation.space.names
     try:
         inspect.signature(function).bind(*names, "epsilon")
     except TypeError:
