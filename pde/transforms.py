@@ -440,7 +440,7 @@ def _audit_data(transform: DataTransform, equation: Equation, seed: int) -> Tran
         apart = data_transform.change(both, family(family(middle, reach * 0.3), reach * 0.4))
         far = data_transform.change(middle, both)
         group = GroupLaw(data_transform.change(middle, family(middle, 0.0)), apart / far if far > 0 else 0.0)
-        seen = data_transform.rates(family, data, reach / 30)
+        seen = data_transform.rates(family, data, reach / 10)
         algebra = symmetries(equation, seed=seed)
         read = closed_form_of_rates(equation, seen, algebra.condition.library.special) if seen is not None else None
         if group.composition > ROUGH_GROUP:

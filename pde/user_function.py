@@ -172,7 +172,7 @@ def as_transform(function: Callable[..., Any], equation: Equation) -> Transform:
 
     It is a point transform if it maps the coordinates of random points, all of one shape, elementwise to as many
     arrays; else, for an evolution equation, a data transform if it maps x ``[X]``, t ``[T]`` and u ``[T, X]`` to u or
-    to all three. Of each kind numpy arrays are tried before torch tensors: functions of numpy half work on tensors.
+    to all three. Numpy arrays are tried before torch tensors, on which functions of numpy half work.
 
     Raises:
         UserError: it is neither; the sentence says what it did.
@@ -188,27 +188,31 @@ def as_transform(function: Callable[..., Any], equation: Equation) -> Transform:
         ) from None
     except ValueError:  # some built-in functions have no signature
         pass
-    failures = []
+    at_points, on_grids = [], []
     for arrays in _ORDER:
         point = PointTransform(function, names, arrays, name)
         try:
             _check_elementwise(point, equation)
             return point
         except _Unfit as what:
-            failures.append(str(what))
-    said = f"at points it {' and with torch tensors it '.join(dict.fromkeys(failures))}"
-    if not equation.evolutionary:
-        raise UserError(f"{name!r} must map ({', '.join(names)}) elementwise, but {said}")
-    failures = []
-    for arrays in _ORDER:
+            at_points.append(str(what))
+        if not equation.evolutionary:
+            continue
         data = DataTransform(function, arrays, name)
         try:
             _check_repeats(data, equation)
             return data
         except _Unfit as what:
-            failures.append(str(what))
-    said += f"; on a grid it {' and with torch tensors it '.join(dict.fromkeys(failures))}"
-    raise UserError(f"{name!r} must map points or gridded data, but {said}")
+            on_grids.append(str(what))
+    said = f"at points it {_either(at_points)}"
+    if not equation.evolutionary:
+        raise UserError(f"{name!r} must map ({', '.join(names)}) elementwise, but {said}")
+    raise UserError(f"{name!r} must map points or gridded data, but {said}; on a grid it {_either(on_grids)}")
+
+
+def _either(failures: list[str]) -> str:
+    """What a function did with numpy arrays, and what it did with tensors where that differs."""
+    return " and with torch tensors it ".join(dict.fromkeys(failures))
 
 
 def _check_elementwise(transform: PointTransform, equation: Equation) -> None:
