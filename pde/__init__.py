@@ -28,6 +28,9 @@ from .result import load_result as load_result
 from .scores import InfinitesimalScore as InfinitesimalScore
 from .scores import JetScore as JetScore
 from .scores import Score as Score
+from .transforms import TransformAudit as TransformAudit
+from .transforms import audit_transform as audit_transform
+from .transforms import load_function as load_function
 
 __all__ = [
     "CATALOGUE",
@@ -42,13 +45,16 @@ __all__ = [
     "Result",
     "Score",
     "Trajectories",
+    "TransformAudit",
     "UnknownEquation",
     "audit_data",
+    "audit_transform",
     "certify",
     "discover",
     "generate",
     "identify",
     "load",
+    "load_function",
     "load_identified",
     "load_result",
     "save",

@@ -13,7 +13,8 @@ def test_own_data(tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "own_data.py")]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert answer.returncode == 0, answer.stderr
-    assert "V4 {'dx': '0', 'dt': '0', 'du': 'u'}" in answer.stdout
+    assert "{'dx': '0', 'dt': '0', 'du': 'u'}" in answer.stdout
+    assert "f_t + f_x/2 + f_xxx = 0" in answer.stdout  # a linear equation: its solutions can be added
     assert "none" not in answer.stdout  # every generator is proven
 
 
@@ -25,3 +26,12 @@ def test_own_equation(tmp_path: Path) -> None:
     assert [int(c.split()[0]) for c in counts] == [3, 3, 4, 5, 9]
     assert "f_t - 3*f_xx/10 - 3*f_yy/10 = 0" in answer.stdout
     assert "none" not in answer.stdout
+
+
+def test_audit_transform(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "audit_transform.py")]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    assert "stretch: not a symmetry" in answer.stdout
+    assert "the weight of u is -1, it must be -2" in answer.stdout
+    assert "boost: symmetry" in answer.stdout
