@@ -333,7 +333,8 @@ class Result:
                 f"with u_t from the data: {spectrum.rank} fields, gap {spectrum.below:.0e} | {spectrum.above:.0e}"
                 + "".join(f"; angle to these {a:.0e} rad" for a in levels.data.angles[-1:])
             )
-            if spectrum.rank > self.rank or self.nullspace.rank > self.rank:
+            more = spectrum.rank > self.rank or self.nullspace.rank > self.rank
+            if more and self.superposition is None and levels.stable:
                 remarks.append("The data fill too little of jet space to exclude the fields beyond these.")
         named = [f"{g.name} = {format_generator(g.named)}" for g in self.generators if g.named != g.closed_form]
         if named:
