@@ -30,6 +30,7 @@ x, t, u = variable("x"), variable("t"), variable("u")
 u_t = derivative("u", "t")
 HIGHEST_ORDER = 5  # derivatives in space
 HIGHEST_TIME = 2  # derivatives in t
+LARGEST_TREE = 1_000  # parts of the equation multiplied out: ten times those of the largest in use
 
 _NAME = re.compile(r"([uv])_([xyt]{1,32})\Z")
 _EVOLUTION = JetSpace(("x", "t"), ("u",))
@@ -104,6 +105,8 @@ def _differentiate(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
         value = _FULL.total_derivative(value, i)
         if expressions.terms(value) > expressions.MOST_TERMS:
             raise ValueError(f"more than {expressions.MOST_TERMS} terms when differentiated")
+        if expressions.nodes(value) > expressions.MOST_NODES:
+            raise ValueError(f"more than {expressions.MOST_NODES} parts when differentiated")
         for symbol in value.free_symbols:
             match = _NAME.match(symbol.name)
             if match is not None and _too_high(match[2]):
@@ -205,7 +208,15 @@ class Equation:
 
     def _parsed(self, values: Mapping[str, sympy.Expr]) -> list[sympy.Expr]:
         parts = [part for part in re.split(r"[;\n]", self.text) if part.strip()] or [self.text]
-        return [sympy.expand(expressions.parse(part, _Vocabulary(values), _CALLS)) for part in parts]
+        if len(parts) > len(DEPENDENT):
+            raise UserError(f"an equation or a system of {len(DEPENDENT)} is expected, got {len(parts)} equations")
+        residuals = [sympy.expand(expressions.parse(part, _Vocabulary(values), _CALLS)) for part in parts]
+        if sum(expressions.nodes(F) for F in residuals) > LARGEST_TREE:
+            raise UserError(f"the equation must have at most {LARGEST_TREE} parts when multiplied out")
+        numbers = {n for F in residuals for n in F.atoms(sympy.Rational)}
+        if any(max(abs(n.p), n.q) > expressions.LARGEST_NUMBER for n in numbers):
+            raise UserError("the equation must hold no number beyond 1e308 or of more than 308 digits")
+        return residuals
 
     @staticmethod
     def _scaled(F: sympy.Expr) -> sympy.Expr:

@@ -200,11 +200,11 @@ def _bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol)
 
 
 def _zeros(equation: Equation, F: sympy.Expr, z: sympy.Symbol) -> list[tuple[sympy.Expr, int]]:
-    """Where the coefficients of the highest derivatives vanish: factors ``z + c`` with their multiplicity."""
+    """Where the coefficients of the highest pure derivatives vanish: factors ``z + c`` with their multiplicity."""
     found = []
     for a, index in equation.space.indices(F):
         coefficient = sympy.diff(F, equation.space.symbol(a, index))
-        if sum(index) == equation.order and coefficient.has(z):
+        if max(index) == equation.order and coefficient.has(z):
             for part in sympy.Mul.make_args(sympy.factor(coefficient)):
                 factor, n = part.as_base_exp()
                 if n.is_Integer and factor.is_polynomial(z) and not _others(factor, z) and sympy.degree(factor, z) == 1:
@@ -220,9 +220,10 @@ def _others(expression: sympy.Expr, z: sympy.Symbol) -> bool:
 
 def _powers(equation: Equation, residuals: Sequence[sympy.Expr], base: sympy.Expr) -> list[sympy.Expr]:
     found = [sympy.sqrt(base), 1 / sympy.sqrt(base), 1 / base, sympy.log(base), sympy.log(base) ** 2]
+    z = next(iter(base.free_symbols & set(equation.space.variables)))
     for F in residuals:
-        z = next(iter(base.free_symbols & set(equation.space.variables)))
-        found += [base**-n for zero, n in _zeros(equation, F, z) if zero == base and n > 1]
+        if z.name == "t":  # 1/g of the time s = G(t) with G' = g
+            found += [base**-n for zero, n in _zeros(equation, F, z) if zero == base and n > 1]
         for part in F.atoms(sympy.Pow):
             if part.exp.is_number and sympy.expand(part.base - base).is_number and not part.exp.is_Integer:
                 found += [part, 1 / part]
