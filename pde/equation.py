@@ -9,6 +9,7 @@ series that follow from their x-derivatives.
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -424,6 +425,20 @@ def _space(residuals: Sequence[sympy.Expr], text: str) -> JetSpace:
     return JetSpace(independent, dependent)
 
 
+def _vanishes(expression: sympy.Expr) -> bool:
+    """Whether an expression is zero at random points; simplifying it could take for ever."""
+    if expression.is_number:
+        return bool(expression == 0)
+    generator = random.Random(0)  # noqa: S311
+    names = sorted(expression.free_symbols, key=str)
+    for _ in range(3):
+        at = {s: sympy.Rational(generator.randint(30, 90), 97) for s in names}
+        value = expression.subs(at).evalf(30)
+        if not value.is_number or value.has(sympy.nan, sympy.zoo, sympy.oo) or abs(value) > 1e-20:
+            return False
+    return True
+
+
 def solve_for_principal(residuals: Sequence[sympy.Expr], space: JetSpace, text: str) -> dict[sympy.Symbol, sympy.Expr]:
     """Each equation solved for a derivative that it is linear in and of which no other derivative differentiates.
 
@@ -451,7 +466,7 @@ def solve_for_principal(residuals: Sequence[sympy.Expr], space: JetSpace, text: 
         if len(set(symbols)) < len(symbols):
             continue
         matrix = sympy.Matrix([[sympy.diff(F, s) for s in symbols] for F in residuals])
-        if any(entry.has(*symbols) for entry in matrix) or sympy.simplify(matrix.det()) == 0:
+        if any(entry.has(*symbols) for entry in matrix) or _vanishes(matrix.det()):
             continue
         rest = sympy.Matrix([F.subs(dict.fromkeys(symbols, 0)) for F in residuals])
         return dict(zip(symbols, (sympy.expand(e) for e in -matrix.LUsolve(rest)), strict=True))
@@ -471,6 +486,11 @@ def consequences(
             for i, n in enumerate(more):
                 for _ in range(n):
                     derived = space.total_derivative(derived, i)
+                    if expressions.nodes(derived) > expressions.MOST_NODES:
+                        raise UserError(
+                            f"the equations must be of one order, or small: one of them has more than "
+                            f"{expressions.MOST_NODES} parts when differentiated to the order of the other"
+                        )
             rules[space.symbol(a, tuple(n + m for n, m in zip(index, more, strict=True)))] = derived
     for _ in range(len(rules)):  # the rules of one equation may hold principal derivatives of the other
         rules = {symbol: sympy.expand(value.subs(rules)) for symbol, value in rules.items()}

@@ -356,8 +356,10 @@ def _deflated(R: Tensor) -> Tensor:
     while R.shape[2]:
         # the same singular values in as many rows as columns
         R = torch.stack(torch.linalg.qr(torch.cat(list(R), 1), mode="r")[1].split(R.shape[2], 1))
-        left, values, _ = torch.linalg.svd(torch.cat(list(R[1:]), 1)) if len(R) > 1 else (None, None, None)
-        free = R[0] if left is None else left[:, int((values > CLEAR * values[:1]).sum()) :].T @ R[0]
+        free = R[0]
+        if len(R) > 1:
+            left, values, _ = torch.linalg.svd(torch.cat(list(R[1:]), 1))
+            free = left[:, int((values > CLEAR * values[:1]).sum()) :].T @ R[0]
         _, values, right = torch.linalg.svd(free)
         excluded = int((values > CLEAR).sum())
         if excluded == 0:

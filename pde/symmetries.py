@@ -376,8 +376,8 @@ def _named(
                 power = sympy.Rational(round(exponent), 2)
                 expression *= symbols[name] ** power
                 rest /= complex(generic[name] ** float(power)).real
-        number = readout.rational(rest)
-        return None if number is None else number * expression
+        factor = readout.rational(rest)
+        return None if factor is None else factor * expression
 
     search = _Search(equation, without, seed)
     general = zip(own_functions(equation, equation.general), own_functions(equation), strict=False)
