@@ -144,6 +144,7 @@ def test_a_missing_symbol_is_a_key_error():
         ("2**exp(exp(exp(64)))", "number beyond 1e308"),
         ("(((2*x)^60)*3^64)^64", "number beyond 1e308"),
         ("((x + y)**64 + 1)**64", f"more than {MOST_TERMS} terms when multiplied out"),
+        ("(6.02214076e23*x)**0.123456789", "root of a number of an order beyond 1000"),
         ("(x + y + 1)**60", f"more than {MOST_TERMS} terms when multiplied out"),
         ("*".join(f"(x + {i})" for i in range(1, 12)), f"more than {MOST_TERMS} terms"),
         ("(" * 60 + "x" + ")" * 60, f"more than {DEEPEST} nested levels"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import resource
 import sys
 from collections.abc import Iterator
@@ -87,7 +88,8 @@ def parse(text: str) -> Equation | None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm() -> None:
-    """First calls import parts of sympy."""
+    """First calls import parts of sympy, one of which parses its own constants."""
+    importlib.import_module("sympy.physics.units")
     for text in VALID:
         Equation(text)
 
