@@ -9,6 +9,7 @@ series that follow from their x-derivatives.
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ x, t, u = variable("x"), variable("t"), variable("u")
 u_t = derivative("u", "t")
 HIGHEST_ORDER = 5  # derivatives in space
 HIGHEST_TIME = 2  # derivatives in t
+LARGEST_TREE = 1_000  # parts of the equation multiplied out: ten times those of the largest in use
 
 _NAME = re.compile(r"([uv])_([xyt]{1,32})\Z")
 _EVOLUTION = JetSpace(("x", "t"), ("u",))
@@ -104,6 +106,8 @@ def _differentiate(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
         value = _FULL.total_derivative(value, i)
         if expressions.terms(value) > expressions.MOST_TERMS:
             raise ValueError(f"more than {expressions.MOST_TERMS} terms when differentiated")
+        if expressions.nodes(value) > expressions.MOST_NODES:
+            raise ValueError(f"more than {expressions.MOST_NODES} parts when differentiated")
         for symbol in value.free_symbols:
             match = _NAME.match(symbol.name)
             if match is not None and _too_high(match[2]):
@@ -205,7 +209,15 @@ class Equation:
 
     def _parsed(self, values: Mapping[str, sympy.Expr]) -> list[sympy.Expr]:
         parts = [part for part in re.split(r"[;\n]", self.text) if part.strip()] or [self.text]
-        return [sympy.expand(expressions.parse(part, _Vocabulary(values), _CALLS)) for part in parts]
+        if len(parts) > len(DEPENDENT):
+            raise UserError(f"an equation or a system of {len(DEPENDENT)} is expected, got {len(parts)} equations")
+        residuals = [sympy.expand(expressions.parse(part, _Vocabulary(values), _CALLS)) for part in parts]
+        if sum(expressions.nodes(F) for F in residuals) > LARGEST_TREE:
+            raise UserError(f"the equation must have at most {LARGEST_TREE} parts when multiplied out")
+        numbers = {n for F in residuals for n in F.atoms(sympy.Rational)}
+        if any(max(abs(n.p), n.q) > expressions.LARGEST_NUMBER for n in numbers):
+            raise UserError("the equation must hold no number beyond 1e308 or of more than 308 digits")
+        return residuals
 
     @staticmethod
     def _scaled(F: sympy.Expr) -> sympy.Expr:
@@ -413,6 +425,20 @@ def _space(residuals: Sequence[sympy.Expr], text: str) -> JetSpace:
     return JetSpace(independent, dependent)
 
 
+def _vanishes(expression: sympy.Expr) -> bool:
+    """Whether an expression is zero at random points; simplifying it could take for ever."""
+    if expression.is_number:
+        return bool(expression == 0)
+    generator = random.Random(0)  # noqa: S311
+    names = sorted(expression.free_symbols, key=str)
+    for _ in range(3):
+        at = {s: sympy.Rational(generator.randint(30, 90), 97) for s in names}
+        value = expression.subs(at).evalf(30)
+        if not value.is_number or value.has(sympy.nan, sympy.zoo, sympy.oo) or abs(value) > 1e-20:
+            return False
+    return True
+
+
 def solve_for_principal(residuals: Sequence[sympy.Expr], space: JetSpace, text: str) -> dict[sympy.Symbol, sympy.Expr]:
     """Each equation solved for a derivative that it is linear in and of which no other derivative differentiates.
 
@@ -440,7 +466,7 @@ def solve_for_principal(residuals: Sequence[sympy.Expr], space: JetSpace, text: 
         if len(set(symbols)) < len(symbols):
             continue
         matrix = sympy.Matrix([[sympy.diff(F, s) for s in symbols] for F in residuals])
-        if any(entry.has(*symbols) for entry in matrix) or sympy.simplify(matrix.det()) == 0:
+        if any(entry.has(*symbols) for entry in matrix) or _vanishes(matrix.det()):
             continue
         rest = sympy.Matrix([F.subs(dict.fromkeys(symbols, 0)) for F in residuals])
         return dict(zip(symbols, (sympy.expand(e) for e in -matrix.LUsolve(rest)), strict=True))
@@ -460,6 +486,11 @@ def consequences(
             for i, n in enumerate(more):
                 for _ in range(n):
                     derived = space.total_derivative(derived, i)
+                    if expressions.nodes(derived) > expressions.MOST_NODES:
+                        raise UserError(
+                            f"the equations must be of one order, or small: one of them has more than "
+                            f"{expressions.MOST_NODES} parts when differentiated to the order of the other"
+                        )
             rules[space.symbol(a, tuple(n + m for n, m in zip(index, more, strict=True)))] = derived
     for _ in range(len(rules)):  # the rules of one equation may hold principal derivatives of the other
         rules = {symbol: sympy.expand(value.subs(rules)) for symbol, value in rules.items()}

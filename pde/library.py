@@ -200,11 +200,11 @@ def _bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol)
 
 
 def _zeros(equation: Equation, F: sympy.Expr, z: sympy.Symbol) -> list[tuple[sympy.Expr, int]]:
-    """Where the coefficients of the highest derivatives vanish: factors ``z + c`` with their multiplicity."""
+    """Where the coefficients of the highest pure derivatives vanish: factors ``z + c`` with their multiplicity."""
     found = []
     for a, index in equation.space.indices(F):
         coefficient = sympy.diff(F, equation.space.symbol(a, index))
-        if sum(index) == equation.order and coefficient.has(z):
+        if max(index) == equation.order and coefficient.has(z):
             for part in sympy.Mul.make_args(sympy.factor(coefficient)):
                 factor, n = part.as_base_exp()
                 if n.is_Integer and factor.is_polynomial(z) and not _others(factor, z) and sympy.degree(factor, z) == 1:
@@ -220,9 +220,10 @@ def _others(expression: sympy.Expr, z: sympy.Symbol) -> bool:
 
 def _powers(equation: Equation, residuals: Sequence[sympy.Expr], base: sympy.Expr) -> list[sympy.Expr]:
     found = [sympy.sqrt(base), 1 / sympy.sqrt(base), 1 / base, sympy.log(base), sympy.log(base) ** 2]
+    z = next(iter(base.free_symbols & set(equation.space.variables)))
     for F in residuals:
-        z = next(iter(base.free_symbols & set(equation.space.variables)))
-        found += [base**-n for zero, n in _zeros(equation, F, z) if zero == base and n > 1]
+        if z.name == "t":  # 1/g of the time s = G(t) with G' = g
+            found += [base**-n for zero, n in _zeros(equation, F, z) if zero == base and n > 1]
         for part in F.atoms(sympy.Pow):
             if part.exp.is_number and sympy.expand(part.base - base).is_number and not part.exp.is_Integer:
                 found += [part, 1 / part]
@@ -355,8 +356,10 @@ def _deflated(R: Tensor) -> Tensor:
     while R.shape[2]:
         # the same singular values in as many rows as columns
         R = torch.stack(torch.linalg.qr(torch.cat(list(R), 1), mode="r")[1].split(R.shape[2], 1))
-        left, values, _ = torch.linalg.svd(torch.cat(list(R[1:]), 1)) if len(R) > 1 else (None, None, None)
-        free = R[0] if left is None else left[:, int((values > CLEAR * values[:1]).sum()) :].T @ R[0]
+        free = R[0]
+        if len(R) > 1:
+            left, values, _ = torch.linalg.svd(torch.cat(list(R[1:]), 1))
+            free = left[:, int((values > CLEAR * values[:1]).sum()) :].T @ R[0]
         _, values, right = torch.linalg.svd(free)
         excluded = int((values > CLEAR).sum())
         if excluded == 0:

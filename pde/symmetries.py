@@ -29,7 +29,7 @@ from .library import Library, Rate, own_functions, own_units, polynomial_library
 from .nullspace import Condition, complexity, condition, echelon, gap_rank
 from .sampling import Manifold
 
-RESOLUTION, CEILING = 1e-13, 1e-10  # of violations that are exact up to rounding
+RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
 LEAST_DEGREE = 3  # up to which the library always grows
 MOST_DEGREE = 6
 MOST_UNKNOWNS = 1_600  # to which the library grows by itself
@@ -111,7 +111,7 @@ def symmetries(
     search = _Search(equation, tuple(without), seed)
     superposition = _superposition(equation, [sympy.Integer(1)])
     found = search.rates(linear=superposition is not None)
-    special = own_functions(equation) + [f for rate in found for f in rate.functions]
+    special = search.own() + [f for rate in found for f in rate.functions]
     superposition = superposition or _superposition(equation, _factors(equation, found))
     late = superposition.factor if superposition is not None else None
     counts: dict[int, int] = {}
@@ -191,6 +191,16 @@ class _Search:
 
     def unknowns(self, special: Sequence[sympy.Expr], degree: int) -> int:
         return len(self.components) * len(polynomial_library(self.equation, degree, special, self.without))
+
+    def exists(self, function: sympy.Expr) -> bool:
+        """Whether a function of the coordinates has values where jets are drawn: roots need not."""
+        variables = self.equation.space.variables
+        points = self.manifold.sample(64, self.seed).points
+        return bool(torch.isfinite(Library(variables, ((0,) * len(variables),), (function,))(points)).all())
+
+    def own(self) -> list[sympy.Expr]:
+        """`own_functions` that exist."""
+        return [f for f in own_functions(self.equation) if self.exists(f)]
 
     def rates(self, linear: bool) -> list[Rate]:
         """Of every coordinate in which the equation, linear or not, allows translation or scaling."""
@@ -357,7 +367,7 @@ def _named(
         except ValueError:
             return None
         found = search.rates(linear=factor == 1)
-        special = own_functions(search.equation) + [f for rate in found for f in rate.functions]
+        special = search.own() + [f for rate in found for f in rate.functions]
         step = search.step(special, degree, factor)
         runs.append((found, special, step, step.rows))
     found, special, step, first = runs[0]
@@ -390,10 +400,12 @@ def _named(
                 power = sympy.Rational(round(exponent), 2)
                 expression *= symbols[name] ** power
                 rest /= complex(generic[name] ** float(power)).real
-        number = readout.rational(rest)
-        return None if number is None else number * expression
+        factor = readout.rational(rest)
+        return None if factor is None else factor * expression
 
-    by_name: list[sympy.Expr] = list(own_functions(equation, equation.general))
+    search = _Search(equation, without, seed)
+    general = zip(own_functions(equation, equation.general), own_functions(equation), strict=False)
+    by_name: list[sympy.Expr] = [named for named, f in general if search.exists(f)]
     for k, rate in enumerate(found):
         growth = monomial([float(r[0][k].growth) for r in runs])
         turn = monomial([float(r[0][k].turn) for r in runs])

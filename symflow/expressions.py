@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import sympy
@@ -23,7 +24,9 @@ LONGEST = 2_000  # characters: far above any equation, far below what could exha
 DEEPEST = 50  # nested parentheses, signs and powers
 LARGEST_EXPONENT = 64  # so that 9**9**9 is refused instead of computed
 LARGEST_NUMBER = 10**308  # the range of float64, for numerators, denominators and the value of any constant
-MOST_TERMS = 1_000  # of the formula multiplied out, as later steps may do
+LARGEST_ROOT = 1_000  # of a number: sympy computes with its integer powers of that order
+MOST_TERMS = 300  # of the formula multiplied out, as later steps may do
+MOST_NODES = 3_000  # of its tree
 
 _TOKEN = re.compile(
     r"\s*(?:([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?)"
@@ -144,6 +147,8 @@ class _Parser:
         self.bounded(exponent, column)
         if exponent.is_number and abs(float(exponent)) > LARGEST_EXPONENT:
             raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
+        if exponent.is_Rational and exponent.q > LARGEST_ROOT and base.primitive()[0] != 1:
+            raise self.error(f"root of a number of an order beyond {LARGEST_ROOT}", column)
         if not exponent.is_positive:
             self.nonzero(base, column)
         return self.real(base**exponent, column)
@@ -220,6 +225,8 @@ class _Parser:
 
     def bounded(self, value: sympy.Expr, column: int) -> None:
         """Refuses what sympy may have gathered from harmless parts: ``(2*x)**60*(3*x)**60 = 2**60 3**60 x**120``."""
+        if nodes(value) > MOST_NODES:
+            raise self.error(f"more than {MOST_NODES} parts", column)
         for part in sympy.preorder_traversal(value):
             if part.is_number:
                 self.real(part, column)
@@ -227,6 +234,11 @@ class _Parser:
                 raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
         if terms(value) > MOST_TERMS:
             raise self.error(f"more than {MOST_TERMS} terms when multiplied out", column)
+
+
+def nodes(expression: sympy.Expr) -> int:
+    """The size of an expression as a tree, counted to `MOST_NODES` and one."""
+    return sum(1 for _ in islice(sympy.preorder_traversal(expression), MOST_NODES + 1))
 
 
 def terms(expression: sympy.Expr) -> int:
@@ -240,7 +252,7 @@ def terms(expression: sympy.Expr) -> int:
         n = math.ceil(abs(float(expression.exp)))
         return min(math.comb(parts[0] + n - 1, n), MOST_TERMS + 1) if n else 1
     if expression.is_Pow or isinstance(expression, sympy.exp):
-        return max(parts)  # a**(b + c) becomes a product
+        return max(parts) if parts[-1] <= LARGEST_EXPONENT else MOST_TERMS + 1  # a**(b + c) becomes a product
     return max([1, *(p for p in parts if p > MOST_TERMS)])
 
 

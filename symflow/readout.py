@@ -53,9 +53,11 @@ def sparse_basis(vectors: Tensor, size: Tensor) -> Tensor:
             if i != k:
                 rows[i] = rows[i] - rows[i, column].clone() * rows[k]
         leading.append(column)
-    rows = torch.where(rows.abs() > PIVOT * rows.abs().amax(1, keepdim=True), rows, 0.0)
-    physical = rows / size
-    return physical / physical[torch.arange(rows.shape[0]), torch.tensor(leading)][:, None]
+    kept = rows.abs() > PIVOT * rows.abs().amax(1, keepdim=True)
+    first = torch.arange(len(leading)), torch.tensor(leading)
+    kept[first] = True
+    physical = torch.where(kept, rows, 0.0) / size
+    return physical / physical[first][:, None]
 
 
 def rational(value: float, tolerance: float = SNAP, largest: int = LARGEST_DENOMINATOR) -> sympy.Rational | None:

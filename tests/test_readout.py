@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symflow import expressions
+from symflow import expressions, readout
 from symflow.readout import combination, exact_bracket, rational, simplest, sparse_basis, structure_constants
 
 x, y, z = sympy.symbols("x y z", real=True)
@@ -98,3 +98,28 @@ def test_exact_bracket_of_a_scaling_and_a_translation() -> None:
 
 def test_simplest_prefers_what_is_shorter_to_read() -> None:
     assert str(simplest(x**2 / sympy.sqrt(x**2 + 1) + 1 / sympy.sqrt(x**2 + 1))) == "sqrt(x**2 + 1)"
+
+
+def test_what_is_hardly_independent_still_has_a_basis_of_numbers() -> None:
+    """A leading entry may be far smaller than what it leads to."""
+    vectors = torch.tensor([[1.0, 0.0, 1e9], [0.0, 1.0, 1e9]], dtype=torch.float64)
+    basis = sparse_basis(vectors, torch.ones(3))
+    assert torch.isfinite(basis).all()
+
+
+def test_awkward_exponents_are_not_multiplied_out() -> None:
+    """2.718281828 is 679570457/250000000: as a power of exp(t/250000000) it would fill the memory."""
+    t = sympy.Symbol("t", real=True)
+    fast = sympy.exp(sympy.Rational("2.718281828") * t)
+    short, values = readout.short_exponents(fast + fast.diff(t))
+    assert len(values) == 1
+    assert short.subs(values) == fast + fast.diff(t)
+    assert simplest(fast * fast.diff(t)) == fast * fast.diff(t)
+
+
+def test_numbers_in_units_of_the_equation_are_exact() -> None:
+    t = sympy.Symbol("t", real=True)
+    unit = sympy.Rational("3.14159265")
+    row = torch.tensor([[1.5 * 3.14159265], [1.0]], dtype=torch.float64)
+    form = combination(row, [t], ["dx", "dt"], [unit])
+    assert form == {"dx": 3 * unit * t, "dt": 2 * t}

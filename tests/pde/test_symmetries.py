@@ -177,12 +177,14 @@ def test_dimensions_of_the_literature(text: str, dimension: int) -> None:
     check(Equation(text), dimension)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "dimension"), LINEAR)
 def test_finite_parts_of_linear_equations(text: str, dimension: int) -> None:
     check(Equation(text), dimension)
     assert symmetries(Equation(text)).superposition is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "dimension"), PLANE)
 def test_dimensions_in_two_space_dimensions(text: str, dimension: int) -> None:
     check(Equation(text), dimension)
@@ -193,6 +195,7 @@ def test_awkward_numbers(text: str, parameters: dict[str, float], dimension: int
     check(Equation(text, **parameters), dimension)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -226,6 +229,7 @@ def test_the_span_is_that_of_the_equation_however_it_is_written(text: str, other
     assert angle(found, [{k: str(f) for k, f in form.items()} for form in symmetries(Equation(other)).forms]) < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "changed", "back", "jacobian"),
     [  # new variables in terms of old ones by `back`; fields are pushed forward by `jacobian`
