@@ -41,7 +41,7 @@ from .certificates import certify
 from .data import Trajectories
 from .equation import Equation
 from .jets import Index, JetSample, variable
-from .library import Library, own_functions, polynomial_library
+from .library import Library, polynomial_library
 from .local import LocalScore
 from .neural import JetForms
 from .nullspace import NullSpace, condition, gap_rank
@@ -173,14 +173,16 @@ def discover(
             closed = SymbolicField(coordinates, texts)(fresh) if texts else None
             null, rank = _null_space(source, algebra, sample, domain)
             spectrum = Spectrum(null.values.tolist(), rank, NULL_RESOLUTION)
-            found = closed if algebra.superposition is not None else null.fields(fresh, rank, coordinates)
+            found = null.fields(fresh, rank, coordinates)
+            if closed is not None and algebra.superposition is not None:
+                found = closed
             angles = None if truth is None else _angles(found, truth, fresh)
             levels = Levels(
                 equation=len(plane.forms),
                 stable=algebra.stable,
                 domain=len(periodic.forms),
                 lost=[format_generator({k: str(f) for k, f in form.items()}) for form in _lost(plane)],
-                data=_observed(source, algebra, domain, fresh, closed, seed),
+                data=_observed(source, algebra, sample.points, domain, fresh, closed, seed),
             )
         with stage("finite flow"):
             p = len(equation.space.independent)
@@ -324,28 +326,36 @@ def _null_space(source: Source, algebra: Symmetries, sample: JetSample, domain: 
     """The null space on the jets of data, over a library that holds all generators; the equation's without data."""
     if source.data is None:
         return algebra.condition.null_space(), algebra.rank
-    library = _data_library(algebra, domain)
-    null = condition(source.equation, sample[:POINTS], library, source.coordinates).null_space()
+    sample = sample[:POINTS]
+    library = _data_library(algebra, sample.points, domain)
+    null = condition(source.equation, sample, library, source.coordinates).null_space()
     return null, gap_rank(null.values, NULL_RESOLUTION, CEILING)
 
 
-def _data_library(algebra: Symmetries, domain: Domain) -> Library:
-    """Polynomials of as high a degree as the generators have, times the special functions that they hold."""
+def _data_library(algebra: Symmetries, points: Tensor, domain: Domain) -> Library:
+    """Polynomials of as high a degree as the generators have, times the special functions that exist at the points."""
     library = algebra.condition.library
-    held = [f for form in algebra.forms for f in form.values()]
-    used = [s for s in library.special if any(f.has(s) or f.has(1 / s) for f in held)]
+    alone = Library(library.variables, ((0,) * len(library.variables),), library.special)
+    exist = alone(points).isfinite().all(0).tolist()
+    special = [s for s, good in zip(library.special, exist, strict=True) if good]
     degree = max(DATA_DEGREE, max(map(sum, library.monomials)))
     without = _space_axes(algebra.equation) if domain == "periodic" else ()
-    return polynomial_library(algebra.equation, degree, own_functions(algebra.equation) + used, without)
+    return polynomial_library(algebra.equation, degree, special, without)
 
 
 def _observed(
-    source: Source, algebra: Symmetries, domain: Domain, fresh: Tensor, closed: Tensor | None, seed: int
+    source: Source,
+    algebra: Symmetries,
+    points: Tensor,
+    domain: Domain,
+    fresh: Tensor,
+    closed: Tensor | None,
+    seed: int,
 ) -> Observed | None:
     """What jets with u_t from the data show."""
     if source.data is None:
         return None
-    library = _data_library(algebra, domain)
+    library = _data_library(algebra, points, domain)
     null = observed(source.data, library, source.coordinates, POINTS, seed)
     if null is None:
         return None

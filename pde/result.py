@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -493,7 +494,11 @@ class _Record(TypedDict):
     seconds: dict[str, float]
 
 
-def _levels(d: dict[str, Any]) -> Levels:
+def _plain(d: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if d is None else dict(d)
+
+
+def _levels(d: _Levels) -> Levels:
     observed = d["data"]
     data = None if observed is None else Observed(Spectrum(**observed["spectrum"]), observed["angles"])
     return Levels(d["equation"], d["stable"], d["domain"], d["lost"], data)
@@ -523,9 +528,9 @@ def load_result(path: str | Path) -> Result:
             generators=[Generator(**g) for g in d["generators"]],
             structure_constants=d["structure_constants"],
             algebra=d["algebra"],
-            certificates=d["certificates"],
+            certificates=_plain(d["certificates"]),
             identified=d["identified"],
-            superposition=d["superposition"],
+            superposition=_plain(d["superposition"]),
             levels=_levels(d["levels"]),
             nullspace=Spectrum(**d["nullspace"]),
             truth=d["truth"]["principal_angles"] if d["truth"]["known"] else None,

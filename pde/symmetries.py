@@ -65,7 +65,7 @@ class Symmetries:
         coordinates: units in which the random jets lie in a unit cube.
         condition: the determining condition over the library the generators were read from.
         values: its singular values, ascending.
-        rank: of the null space, superposed solutions included.
+        rank: of the null space; superposed solutions are in it where they could not be looked for apart.
         forms: a basis of the finite part, in closed form.
         verified: which of them are proven.
         named: the same with parameters by name, where it is proven for every value of them; else as in `forms`.
@@ -399,7 +399,7 @@ def _named(
             if round(exponent):
                 power = sympy.Rational(round(exponent), 2)
                 expression *= symbols[name] ** power
-                rest /= complex(generic[name] ** float(power)).real
+                rest /= abs(generic[name]) ** float(power)
         factor = readout.rational(rest)
         return None if factor is None else factor * expression
 

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = {function.__name__: function for function in functions}
     try:
         tyro.extras.subcommand_cli_from_dict(
-            commands,  # type: ignore[arg-type]
+            commands,
             prog="symflow",
             description="Finds the continuous symmetries of data and names them in closed form, with proof.",
             args=arguments,
@@ -151,10 +151,9 @@ def discover(
 
     source, identity = _read(data, equation, _numbers(parameters))
     settings = {"score": score, "generators": generators, "steps": steps, "degree": degree}
-    about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
     domain = domain or ("periodic" if isinstance(source, pde.Trajectories) else "plane")
-    about |= {"domain": domain, "seed": seed}
-    config = {"command": "discover", **about, **settings}
+    about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
+    config = {"command": "discover", **about, "domain": domain, "seed": seed, **settings}
     run = Run(out, config, resume=resume, replace=force)
     with _bars() as bars:
         tasks: dict[str, TaskID] = {}

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy
 
@@ -34,7 +34,7 @@ _TOKEN = re.compile(
 )
 
 
-Argument = sympy.Expr | tuple[sympy.Expr, int]
+Argument: TypeAlias = sympy.Expr | tuple[sympy.Expr, int]
 """What a function of the caller's is given: an expression, or a pair such as ``(x, 3)``."""
 
 Calls = Mapping[str, Callable[[Sequence[Argument]], sympy.Expr]]
