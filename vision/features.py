@@ -1,0 +1,87 @@
+"""Features of images as points on a sphere: what scores and forms measure changes of an image by."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Features = Callable[[Tensor], Tensor]
+"""``images [B, C, H, W] -> features [B, F]``, each image on its own."""
+
+BATCH = 200
+LEAST_VARIANCE = 1e-6  # relative to the largest: directions below it are rounding errors or dead units
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors ``[..., F]`` divided by their lengths."""
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """``H/|H|``, the paper's features."""
+
+    features: Features
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``[B, C, H, W]`` to unit vectors ``[B, F]``."""
+        return unit(self.features(images))
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """``w/|w|`` with ``w = W (H - m)``, of mean 0 and covariance 1 over a sample of images.
+
+    Features of a network with rectifiers share a large mean, and a few of them have most of the variance; whitened,
+    every direction that tells images apart counts the same.
+
+    Attributes:
+        features: H.
+        mean: m, ``[F]``.
+        whitener: W transposed, ``[F, R]``; directions without variance are left out.
+    """
+
+    features: Features
+    mean: Tensor
+    whitener: Tensor
+
+    @classmethod
+    def of(cls, features: Features, images: Tensor) -> Whitened:
+        """With mean and covariance of the features of these images ``[N, C, H, W]``.
+
+        Raises:
+            ValueError: the features are not finite, or the same for all images.
+        """
+        with torch.no_grad():
+            values = torch.cat([features(batch) for batch in images.split(BATCH)])
+        sample = values.double()
+        mean = sample.mean(0)
+        centred = sample - mean
+        if not torch.isfinite(sample).all():
+            raise ValueError("`features` must be finite, got values that are not")
+        variances, directions = torch.linalg.eigh(centred.T @ centred / len(sample))
+        kept = variances > LEAST_VARIANCE * variances[-1]
+        if not variances[-1] > torch.finfo(values.dtype).eps ** 2 * sample.square().mean():
+            raise ValueError("`features` must differ between images, got the same for all")
+        whitener = directions[:, kept] / variances[kept].sqrt()
+        return cls(features, mean.to(values.dtype), whitener.to(values.dtype))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``[B, C, H, W]`` to unit vectors ``[B, R]``."""
+        return unit((self.features(images) - self.mean) @ self.whitener)
+
+
+def untrained(network: nn.Module, seed: int) -> nn.Module:
+    """The same network with new initial parameters, torch's own for every layer: it has learned nothing."""
+    fresh = copy.deepcopy(network)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        for module in fresh.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+    return fresh.eval()
