@@ -129,9 +129,7 @@ def train(
             dist.all_reduce(totals)
         loss_sum, hit_sum, count = totals.tolist()
         if not math.isfinite(loss_sum):
-            raise UserError(
-                f"training diverged: the loss must stay finite, got {loss_sum / count} in epoch {epoch + 1}"
-            )
+            raise UserError(f"training diverged: the loss must stay finite, got {loss_sum / count} in epoch {epoch + 1}")
         record = {
             "epoch": epoch + 1,
             "loss": loss_sum / count,
@@ -248,7 +246,9 @@ def _optimizer(network: nn.Module, rate: float, decay: float) -> torch.optim.SGD
 # ---------------------------------------------------------------- checkpoints
 
 
-def _save(path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.SGD, about: dict[str, Any]) -> None:
+def _save(
+    path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.SGD, about: dict[str, Any]
+) -> None:
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for name, p in network.named_parameters():
         tensors[f"momentum.{name}"] = optimizer.state[p]["momentum_buffer"]

@@ -32,6 +32,7 @@ from .plane import AFFINE, Basis, affineness, grid_field, pixel_centres, uniform
 from .result import AFFINE_RANK, Generator, ImageResult, Setting, Span
 from .scores import FeatureAngle
 from .slots import Slots, slot_field
+from .weight import omega
 
 MOVED = 8_000  # images behind the form; with 1,500 the affine-ness of a field varies by .03 between draws
 CHECKED = 100  # images moved by finite flows
@@ -110,11 +111,12 @@ def discover_images(
     basis = Basis.polynomials(height, width, DEGREE)
     with stages("form"):
         features = Whitened.of(model.features, pixels)
-        forms = _forms(features, pixels, basis, locality, flip, seed)
+        sensitivity = sensitivities(features, pixels, seed)
+        forms = _forms(sensitivity, basis, locality, flip)
         spectrum = solve(forms, basis.energy, mu, generators)
     with stages("controls"):
         blank = Whitened.of(untrained(model, seed + 1).features, pixels)
-        random_forms = _forms(blank, pixels, basis, locality, flip, seed)
+        random_forms = _forms(sensitivities(blank, pixels, seed), basis, locality, flip)
         random_alone = solve(random_forms, basis.energy, 0.0, generators)
         controls = {
             "mu = 0": _span(basis, solve(forms, basis.energy, 0.0, generators)),
@@ -129,7 +131,7 @@ def discover_images(
         signs = fields.new_tensor([r.sign for r in readings])
         coefficients, fields = spectrum.coefficients * signs, fields * signs[:, None]
         moved, control = finite_check(features, pixels[:CHECKED], fields, locality, seed)
-    found = _span(basis, spectrum)
+    found, weight = _span(basis, spectrum), omega(sensitivity)
     lowest = float(random_alone.ratios.min())
     return ImageResult(
         data=train.name,
@@ -156,7 +158,9 @@ def discover_images(
         controls=controls,
         structure_constants=_algebra(basis, coefficients)[0].tolist(),
         seconds=stages.seconds,
+        affineness_omega=affineness(fields, basis.points, weight).tolist(),
         field=grid_field(fields, height, width),
+        omega=weight.view(height, width),
     )
 
 
@@ -194,7 +198,7 @@ def split_for_discovery(images: Images | str | os.PathLike[str]) -> tuple[Images
 
 
 def small_network(images: Images, seed: int) -> SmallResNet:
-    """The network that is trained when none is given: three stages from sides of 32 pixels on, else two, and narrower."""
+    """The network that is trained when none is given: three stages from sides of 32 pixels on, else two narrow ones."""
     classes, channels = len(images.classes), images.pixels.shape[1]
     if min(images.pixels.shape[2:]) >= 32:
         return SmallResNet(classes, channels, seed=seed)
@@ -246,8 +250,8 @@ def _network(
     return model.eval().requires_grad_(False), statistics
 
 
-def _forms(features: Features, pixels: Tensor, basis: Basis, locality: float, flip: bool, seed: int) -> Forms:
-    forms = Forms.of(responses(sensitivities(features, pixels, seed), basis.values), locality)
+def _forms(sensitivity: Tensor, basis: Basis, locality: float, flip: bool) -> Forms:
+    forms = Forms.of(responses(sensitivity, basis.values), locality)
     return forms.averaged(basis.mirror) if flip else forms
 
 

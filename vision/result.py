@@ -26,7 +26,6 @@ SCHEMA = 1
 KIND = "images"
 FIELDS = "fields.safetensors"  # beside result.json
 AFFINE_RANK = 6
-LARGEST_TABLE = 1 << 24  # numbers in a table of fields that is read from a file
 
 
 @dataclass(frozen=True)
@@ -134,9 +133,12 @@ class ImageResult:
         gap: after how many generators the relative gap in lambda is widest, and the quotient of the two values.
         controls: spans by the name of what is missing: "mu = 0" (no smoothness), "random network", "random network,
             mu = 0", "no score", "smoothness only".
+        affineness_omega: of the generators under the paper's weight of the pixels (`weight.omega`) in place of the
+            uniform measure, with which everything else here is measured.
         structure_constants: ``c[i][j][k]`` of the first six, by least squares: ``[V_i, V_j] = sum_k c_ijk V_k``.
         seconds: by stage.
-        field: the generators on the pixel grid, ``None`` in a result read from a file without them.
+        omega: the paper's weight of the pixels, ``[H, W]`` with sum 1.
+        field: the generators on the pixel grid. Both are ``None`` in a result read from a file without them.
     """
 
     data: str
@@ -147,8 +149,10 @@ class ImageResult:
     found: Span
     gap: tuple[int, float]
     controls: dict[str, Span]
+    affineness_omega: list[float]
     structure_constants: list[list[list[float]]]
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
+    omega: Tensor | None = field(default=None, compare=False, repr=False)
     field: GridField | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -177,6 +181,7 @@ class ImageResult:
             "lambda": self.found.values,
             "gap": {"rank": self.gap[0], "quotient": self.gap[1]},
             "affineness": self.found.affineness,
+            "affineness_omega": self.affineness_omega,
             "principal_angles": self.found.principal_angles,
             "closure": self.found.closure,
             "structure_constants": self.structure_constants,
@@ -185,9 +190,10 @@ class ImageResult:
         }
 
     def save(self, path: str | Path) -> None:
-        """Writes ``result.json`` to a path and the fields to ``fields.safetensors`` beside it, each whole or not at all."""
-        if self.field is not None:
-            save_tensors(Path(path).parent / FIELDS, {"values": self.field.values.detach()}, {"kind": KIND})
+        """Writes ``result.json`` and, beside it, the fields and omega as ``fields.safetensors``, whole or not at all."""
+        if self.field is not None and self.omega is not None:
+            tensors = {"values": self.field.values, "omega": self.omega}
+            save_tensors(Path(path).parent / FIELDS, tensors, {"kind": KIND})
         write_json(path, self.to_dict())
 
     def __str__(self) -> str:
@@ -222,7 +228,7 @@ class ImageResult:
         table.add_column("lambda", justify="right")
         for name, span in {"found": self.found, **self.controls}.items():
             shown = [f"{a:.2f}" for a in span.affineness]
-            row = " ".join(shown[:AFFINE_RANK]) + (" | " + " ".join(shown[AFFINE_RANK:]) if shown[AFFINE_RANK:] else "")
+            row = " | ".join(" ".join(part) for part in (shown[:AFFINE_RANK], shown[AFFINE_RANK:]) if part)
             values = f"{span.values[0]:.2f} - {span.values[-1]:.2f}" if span.values else ""
             table.add_row(name, row, f"{span.largest_angle:.0f}°", values)
         return _plain(table)
@@ -241,7 +247,7 @@ class ImageResult:
             "affine: norm of the projection on the affine fields, uniform on the pixels. largest angle: of the first six",
             "to the six affine fields. Smoothness or the losses alone give affine fields too: what the images add is seen",
             "with mu = 0, and in that a network which has learned nothing fails.",
-            f"widest gap in lambda: after {rank}, a factor {quotient:.2f}{closure}",
+            f"widest gap in lambda: after {rank}, a factor {quotient:.2f}{leave}",
         ]
         if self.seconds:
             remarks.append(f"{sum(self.seconds.values()):.1f} s")
@@ -315,6 +321,7 @@ _Record = TypedDict(
         "lambda": list[float],
         "gap": _Gap,
         "affineness": list[float],
+        "affineness_omega": list[float],
         "principal_angles": list[float],
         "closure": float | None,
         "structure_constants": list[list[list[float]]],
@@ -340,13 +347,15 @@ def load_image_result(path: str | Path) -> ImageResult:
         generators = [Generator(**g) for g in d["generators"]]
         K, six = len(generators), min(len(generators), AFFINE_RANK)
         spans = [d, *d["controls"].values()]
-        if not generators or {len(s["affineness"]) for s in spans} != {K} or len(d["lambda"]) != K:
+        counts = {len(s["affineness"]) for s in spans} | {len(d["lambda"]), len(d["affineness_omega"])}
+        if not generators or counts != {K}:
             raise ValueError("generators, lambda and affine-ness differ in number")
         if len(d["setting"]["shape"]) != 3 or min(d["setting"]["shape"]) < 1:
             raise ValueError(f"an image has no shape {d['setting']['shape']}")
         c = d["structure_constants"]
         if len(c) != six or any(len(m) != six or any(len(r) != six for r in m) for m in c):
             raise ValueError("the structure constants are not those of the first six generators")
+        tables = _load_tables(Path(path).parent / FIELDS, K)
         result = ImageResult(
             data=d["data"],
             network=d["network"]["architecture"],
@@ -356,9 +365,11 @@ def load_image_result(path: str | Path) -> ImageResult:
             found=Span(d["lambda"], d["affineness"], d["principal_angles"], d["closure"]),
             gap=(d["gap"]["rank"], d["gap"]["quotient"]),
             controls={name: Span(**span) for name, span in d["controls"].items()},
+            affineness_omega=d["affineness_omega"],
             structure_constants=c,
             seconds=d["seconds"],
-            field=_load_field(Path(path).parent / FIELDS, K),
+            omega=None if tables is None else tables[1],
+            field=None if tables is None else tables[0],
         )
         if any(g.closed_form is not None for g in generators):
             result.symbolic_field.generators  # noqa: B018  (formulas are checked by parsing them)
@@ -367,18 +378,18 @@ def load_image_result(path: str | Path) -> ImageResult:
     return result
 
 
-def _load_field(path: Path, generators: int) -> GridField | None:
+def _load_tables(path: Path, generators: int) -> tuple[GridField, Tensor] | None:
     saved = load_tensors(path)
     if saved is None:
         return None
-    values: Tensor | None = saved[0].get("values")
+    values, omega = (saved[0].get(name) for name in ("values", "omega"))
     if (
         values is None
+        or omega is None
         or values.dim() != 4
-        or values.shape[0] != generators
-        or values.numel() > LARGEST_TABLE
-        or not torch.is_floating_point(values)
-        or not torch.isfinite(values).all()
+        or (values.shape[0], values.shape[3]) != (generators, 2)
+        or omega.shape != (values.shape[2], values.shape[1])
+        or not all(t.is_floating_point() and torch.isfinite(t).all() for t in (values, omega))
     ):
-        raise UserError(f"{str(path)!r} must hold the values of {generators} fields, got something else")
-    return GridField(PLANE, values.float(), (-1.0, -1.0), (1.0, 1.0))
+        raise UserError(f"{str(path)!r} must hold the values of {generators} fields and a weight, got something else")
+    return GridField(PLANE, values.float(), (-1.0, -1.0), (1.0, 1.0)), omega
