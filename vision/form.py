@@ -67,7 +67,7 @@ def pullbacks(features: Features, images: Tensor, seed: int) -> Tensor:
 
 
 def sensitivities(features: Features, images: Tensor, seed: int) -> Tensor:
-    """``g_p = sum_c (J^T r)_cp grad f_c(p)``, ``[N, H, W, 2]``: what one random feature makes of a motion of pixel p."""
+    """``g_p = sum_c (J^T r)_cp grad f_c(p)``, ``[N, H, W, 2]``: what a motion of pixel p does to one random feature."""
     return torch.einsum("nchw,nchwd->nhwd", pullbacks(features, images, seed), gradients(images))
 
 

@@ -190,7 +190,7 @@ class ImageResult:
         }
 
     def save(self, path: str | Path) -> None:
-        """Writes ``result.json`` and, beside it, the fields and omega as ``fields.safetensors``, whole or not at all."""
+        """Writes ``result.json`` and, beside it, the fields and omega as ``fields.safetensors``."""
         if self.field is not None and self.omega is not None:
             tensors = {"values": self.field.values, "omega": self.omega}
             save_tensors(Path(path).parent / FIELDS, tensors, {"kind": KIND})
@@ -235,18 +235,15 @@ class ImageResult:
 
     def _remarks(self) -> list[str]:
         rank, quotient = self.gap
-        closure = (
-            ""
-            if self.found.closure is None
-            else f"; brackets of the first six leave their span by {self.found.closure:.2f}"
-        )
+        closure = self.found.closure
+        leave = "" if closure is None else f"; brackets of the first six leave their span by {closure:.2f}"
         remarks = [
-            "lambda: what a motion changes in the features, and its roughness, over what its patches change out of step;",
-            "images alone: without the roughness; 1 is no invariance. moved: mean angle of the features after a finite",
-            f"flow of {self.setting.length:g}; control: the same motion with its patches out of step, which must be larger.",
-            "affine: norm of the projection on the affine fields, uniform on the pixels. largest angle: of the first six",
-            "to the six affine fields. Smoothness or the losses alone give affine fields too: what the images add is seen",
-            "with mu = 0, and in that a network which has learned nothing fails.",
+            "lambda: what a motion changes in the features, and its roughness, over what its patches change out of",
+            "step; images alone: without the roughness; 1 is no invariance. moved: RMS angle of the features after",
+            f"flows of {self.setting.length:g}; control: the same with its patches out of step, which must be more.",
+            "affine: norm of the projection on the affine fields, uniform on the pixels. largest angle: of the first",
+            "six to the six affine fields. Smoothness or the losses alone give affine fields too: what the images",
+            "add is seen with mu = 0, and in that a network which has learned nothing fails.",
             f"widest gap in lambda: after {rank}, a factor {quotient:.2f}{leave}",
         ]
         if self.seconds:
