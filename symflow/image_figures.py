@@ -165,8 +165,7 @@ def beside_controls(panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]],
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
         ax.set_xlabel("generator, from cheap to dear")
         ax.set_ylabel(label)
-    figure.legend(
-        [drawn[name] for name in names], names, loc="lower center", ncols=len(names), frameon=False, fontsize=8.5,
-        columnspacing=1.2, handletextpad=0.5,
-    )  # fmt: skip
+    labels = [name.replace("$", r"\$") for name in names]  # no formulas from files
+    handles = [drawn[name] for name in names]
+    figure.legend(handles, labels, loc="lower center", ncols=len(names), frameon=False, fontsize=8.5)
     return figure

@@ -94,7 +94,7 @@ class _Page:
         """The table of ``[V_i, V_j]`` of the first six, coefficients below a tenth of the largest left out."""
         constants = np.array(self.result.structure_constants)
         least = 0.25 * np.abs(constants).max(initial=0.0)
-        table = []
+        table: list[list[str]] = []
         for row in constants:
             table.append([])
             for entry in row:

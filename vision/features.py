@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Features = Callable[[Tensor], Tensor]
 """``images [B, C, H, W] -> features [B, F]``, each image on its own."""
+
+Network = TypeVar("Network", bound=nn.Module)
 
 BATCH = 200
 LEAST_VARIANCE = 1e-6  # relative to the largest: directions below it are rounding errors or dead units
@@ -75,7 +78,7 @@ class Whitened:
         return unit((self.features(images) - self.mean) @ self.whitener)
 
 
-def untrained(network: nn.Module, seed: int) -> nn.Module:
+def untrained(network: Network, seed: int) -> Network:
     """The same network with new initial parameters, torch's own for every layer: it has learned nothing."""
     fresh = copy.deepcopy(network)
     with torch.random.fork_rng([]):

@@ -20,6 +20,7 @@ from symflow.fields import SymbolicField
 from symflow.grid import GridField
 from symflow.runs import load_tensors, read_json, save_tensors, write_json
 
+from .motions import MOTIONS
 from .plane import PLANE
 
 SCHEMA = 1
@@ -337,11 +338,14 @@ def load_image_result(path: str | Path) -> ImageResult:
     content = read_json(path)
     try:
         d = check_type(content, _Record, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+        _check_finite(content)
         if d["schema"] != SCHEMA or d["kind"] != KIND:
             raise UserError(
                 f"{str(path)!r} must be of kind {KIND} and schema {SCHEMA}, got {d['kind']!r} and {d['schema']}"
             )
         generators = [Generator(**g) for g in d["generators"]]
+        if unknown := {g.motion for g in generators} - {None, *MOTIONS}:
+            raise ValueError(f"there are no motions {unknown}")
         K, six = len(generators), min(len(generators), AFFINE_RANK)
         spans = [d, *d["controls"].values()]
         counts = {len(s["affineness"]) for s in spans} | {len(d["lambda"]), len(d["affineness_omega"])}
@@ -373,6 +377,14 @@ def load_image_result(path: str | Path) -> ImageResult:
     except (TypeCheckError, TypeError, ValueError, UserError) as error:
         raise UserError(f"{str(path)!r} must be a result of symflow, got something else: {error}") from None
     return result
+
+
+def _check_finite(content: Any) -> None:
+    """JSON as Python reads it has numbers that are none."""
+    if isinstance(content, float) and not math.isfinite(content):
+        raise ValueError(f"a number must be finite, got {content}")
+    for entry in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        _check_finite(entry)
 
 
 def _load_tables(path: Path, generators: int) -> tuple[GridField, Tensor] | None:
