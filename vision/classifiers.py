@@ -1,4 +1,4 @@
-"""Training and testing of classifiers: one schedule, seeds that decide everything, checkpoints that continue exactly."""
+"""Classifiers trained and tested: one schedule, seeds that decide everything, checkpoints that continue exactly."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def train(
                 share = (epoch * len(batches) + number + 1) / (epochs * len(batches))
                 for group in optimizer.param_groups:
                     group["lr"] = rate * schedule(share)
-                x = x if augment is None else augment(x)
+                if augment is not None:
+                    x = augment(x).contiguous(memory_format=torch.channels_last)
                 with torch.autocast(device.type, torch.bfloat16, enabled=half):
                     logits = model(x)
                     loss = criterion(logits, labels)
@@ -129,7 +130,9 @@ def train(
             dist.all_reduce(totals)
         loss_sum, hit_sum, count = totals.tolist()
         if not math.isfinite(loss_sum):
-            raise UserError(f"training diverged: the loss must stay finite, got {loss_sum / count} in epoch {epoch + 1}")
+            raise UserError(
+                f"training diverged: the loss must stay finite, got {loss_sum / count} in epoch {epoch + 1}"
+            )
         record = {
             "epoch": epoch + 1,
             "loss": loss_sum / count,
@@ -246,9 +249,7 @@ def _optimizer(network: nn.Module, rate: float, decay: float) -> torch.optim.SGD
 # ---------------------------------------------------------------- checkpoints
 
 
-def _save(
-    path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.SGD, about: dict[str, Any]
-) -> None:
+def _save(path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.SGD, about: dict[str, Any]) -> None:
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for name, p in network.named_parameters():
         tensors[f"momentum.{name}"] = optimizer.state[p]["momentum_buffer"]

@@ -36,7 +36,7 @@ class Images:
         TypeError: ``pixels`` or ``labels`` is no tensor of its type.
         ValueError: a shape or a label does not fit.
 
-    >>> images = Images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 1, 0]), ("off", "on"), "example")
+    >>> images = Images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 1, 0]), ("no", "yes"), "mine")
     >>> images[images.labels == 1].labels.tolist()
     [1, 1]
     """
@@ -116,9 +116,7 @@ def _what(path: Path) -> str:
 
 def _images(pixels: Sequence[np.ndarray], labels: Sequence[np.ndarray], classes: tuple[str, ...], name: str) -> Images:
     # Concatenation copies, so the tensors own writable memory.
-    return Images(
-        torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.concatenate(labels)), classes, name
-    )
+    return Images(torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.concatenate(labels)), classes, name)
 
 
 def _idx_file(folder: Path, part: str, what: str) -> Path | None:
@@ -216,7 +214,9 @@ def from_dataset(dataset: Any, classes: Sequence[str] | None = None, name: str |
     names = classes if classes is not None else getattr(dataset, "classes", None)
     names = tuple(map(str, names)) if names is not None else tuple(map(str, range(max(labels) + 1)))
     if not 0 <= min(labels) <= max(labels) < len(names):
-        raise UserError(f"the labels of `dataset` must be from 0 to {len(names) - 1}, got {min(labels)} to {max(labels)}")
+        raise UserError(
+            f"the labels of `dataset` must be from 0 to {len(names) - 1}, got {min(labels)} to {max(labels)}"
+        )
     return Images(torch.stack(pixels), torch.tensor(labels), names, name or type(dataset).__name__)
 
 
@@ -224,12 +224,12 @@ def _pixels(image: Any, index: int) -> Tensor:
     tensor = image if isinstance(image, Tensor) else torch.from_numpy(np.array(image))
     if not isinstance(image, Tensor):
         tensor = tensor[None] if tensor.dim() == 2 else tensor.movedim(-1, 0)
-    if tensor.is_floating_point() and 0 <= tensor.min() and tensor.max() <= 1:
+    if tensor.is_floating_point() and tensor.min() >= 0 and tensor.max() <= 1:
         tensor = (tensor * 255).round().to(torch.uint8)
     if tensor.dtype != torch.uint8 or tensor.dim() != 3:
         raise UserError(
-            f"entry {index} of `dataset` must hold an image in uint8 or floating point from 0 to 1 with three axes, got "
-            f"{tensor.dtype} {list(tensor.shape)}"
+            f"entry {index} of `dataset` must hold an image in uint8 or floating point from 0 to 1 with three axes, "
+            f"got {tensor.dtype} {list(tensor.shape)}"
         )
     return tensor
 
@@ -351,7 +351,9 @@ class Batches:
 
     def __post_init__(self) -> None:
         if self.size < 1 or len(self.images) == 0:
-            raise ValueError(f"`size` and the number of images must be at least 1, got {self.size} and {len(self.images)}")
+            raise ValueError(
+                f"`size` and the number of images must be at least 1, got {self.size} and {len(self.images)}"
+            )
         if not 0 <= self.rank < self.workers <= self.whole:
             raise ValueError(
                 f"`rank` must be below `workers`, and those at most the {self.whole} images of a batch, got "
