@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -93,7 +95,7 @@ def train(
     asked = {
         "epochs": epochs,
         "seed": seed,
-        "images": len(images),
+        "images": digest(images.pixels, images.labels),
         "flip": flip,
         "batch": batch,
         "rate": rate,
@@ -101,7 +103,7 @@ def train(
         "smoothing": smoothing,
         "bfloat16": half,
         "workers": workers,
-        "augment": repr(augment),
+        "augment": None if augment is None else repr(augment) + digest(*augment.state_dict().values()),
         "statistics": [*statistics.mean, *statistics.std],
     }
     history = _restore(checkpoint, network, optimizer, asked)
@@ -144,6 +146,9 @@ def train(
             _save(checkpoint, network, optimizer, {"asked": asked, "history": history})
         if progress is not None and rank == 0:
             progress(epoch + 1, record)
+    if workers > 1:  # normalisations have seen different shares
+        for buffer in network.buffers():
+            dist.broadcast(buffer, 0)
     network.eval()
     return history
 
@@ -218,7 +223,7 @@ def distributed() -> Iterator[torch.device]:
     True
     """
     gpu = torch.cuda.is_available()
-    if "WORLD_SIZE" not in os.environ:
+    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield torch.device("cuda" if gpu else "cpu")
         return
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpu else torch.device("cpu")
@@ -247,6 +252,14 @@ def _optimizer(network: nn.Module, rate: float, decay: float) -> torch.optim.SGD
 
 
 # ---------------------------------------------------------------- checkpoints
+
+
+def digest(*tensors: Tensor) -> str:
+    """A short name of what the tensors hold."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    return found.hexdigest()[:16]
 
 
 def _save(path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.SGD, about: dict[str, Any]) -> None:
