@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from symflow.errors import UserError
 
@@ -249,12 +250,6 @@ def pictures(folder: Path, classes: tuple[str, ...]) -> Arrays:
     Raises:
         UserError: there is none, one cannot be read, or one differs from the first in size.
     """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise UserError(
-            "a folder of pictures needs the package pillow, which is not installed; `pip install pillow`"
-        ) from None
     files = [
         (path, label)
         for label, name in enumerate(classes)

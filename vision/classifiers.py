@@ -209,7 +209,9 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies matrices of bfloat16 by instructions of its own, so that it is the faster type."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    # torch has no public name for these two.
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 @contextmanager

@@ -334,7 +334,7 @@ class _Ledger:
             dist.barrier()
         for line in (self.path / METRICS).read_text().splitlines():
             record = json.loads(line)
-            self.finished[record["stage"]] = record["accuracy"]
+            self.finished[str(record.get("stage"))] = float(record.get("accuracy", math.nan))
         if dist.is_initialized():
             dist.barrier()
 
