@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import pickle
@@ -152,6 +153,25 @@ def test_hostile_pickles_are_refused(tmp_path, content, sentence):
     (tmp_path / "data_batch_3").write_bytes(content)
     refused(sentence, load, tmp_path)
     assert not Path("/tmp/owned").exists()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_batches_are_read_or_refused(tmp_path, seed):
+    """Whatever bytes change, the answer is a batch or one sentence."""
+    rng = np.random.default_rng(seed)
+    good = python2_pickle(ROWS, [1])
+    structure = [n for n in range(len(good)) if not 250 < n < 3200]  # most of the bytes between are pixels
+    for _ in range(150):
+        damaged = bytearray(good)
+        for place in rng.choice(structure, rng.integers(1, 4)):
+            damaged[place] = rng.integers(256)
+        path = tmp_path / "batch"
+        path.write_bytes(damaged)
+        with contextlib.suppress(UserError):
+            rows, labels = _readers.cifar_pickle(path)
+            assert rows.shape == (1, 3, 32, 32)
+            assert rows.dtype == np.uint8
+            assert 0 <= labels[0] < 10
 
 
 def test_nothing_that_a_pickle_names_is_called():
