@@ -38,7 +38,7 @@ def train(
     augment: nn.Module | None = None,
     statistics: Statistics | None = None,
     flip: bool = False,
-    batch: int = 128,
+    batch: int = 64,
     rate: float = 0.1,
     decay: float = 5e-4,
     smoothing: float = 0.0,
@@ -68,7 +68,7 @@ def train(
         statistics: that normalise the images; by default theirs.
         flip: mirror from left to right with probability 1/2.
         batch: images in a step, those of all workers together.
-        rate: the highest learning rate, for a batch of 128 or any other.
+        rate: the highest learning rate.
         decay: of weights, times the rate, in every step.
         smoothing: share of the label that is spread evenly over all classes.
         bfloat16: compute convolutions in bfloat16 (autocast); by default where the device has instructions for it.

@@ -201,7 +201,7 @@ def compare(
     field: Field | Any | None = None,
     network: str = "small",
     epochs: int | None = None,
-    batch: int = 128,
+    batch: int = 64,
     strengths: Sequence[float] = STRENGTHS,
     shifts: Sequence[float] = SHIFTS,
     resume: bool = False,
