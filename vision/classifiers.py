@@ -41,7 +41,6 @@ def train(
     batch: int = 64,
     rate: float = 0.1,
     decay: float = 5e-4,
-    smoothing: float = 0.0,
     bfloat16: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -70,7 +69,6 @@ def train(
         batch: images in a step, those of all workers together.
         rate: the highest learning rate.
         decay: of weights, times the rate, in every step.
-        smoothing: share of the label that is spread evenly over all classes.
         bfloat16: compute convolutions in bfloat16 (autocast); by default where the device has instructions for it.
         checkpoint: path of the file to continue from.
         progress: called after every epoch.
@@ -100,7 +98,6 @@ def train(
         "batch": batch,
         "rate": rate,
         "decay": decay,
-        "smoothing": smoothing,
         "bfloat16": half,
         "workers": workers,
         "augment": None if augment is None else repr(augment) + digest(*augment.state_dict().values()),
@@ -108,7 +105,6 @@ def train(
     }
     history = _restore(checkpoint, network, optimizer, asked)
     model: nn.Module = nn.parallel.DistributedDataParallel(network) if workers > 1 else network
-    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
     network.train()
     for epoch in range(len(history), epochs):
         begun = time.perf_counter()
@@ -122,7 +118,7 @@ def train(
                     x = augment(x).contiguous(memory_format=torch.channels_last)
                 with torch.autocast(device.type, torch.bfloat16, enabled=half):
                     logits = model(x)
-                    loss = criterion(logits, labels)
+                    loss = nn.functional.cross_entropy(logits, labels)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()

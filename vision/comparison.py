@@ -242,7 +242,7 @@ def compare(
             be used, as for `symflow.runs.Run`.
         ValueError: a number is out of its range.
     """
-    _check(arms, fraction, seeds, field, network, (*strengths, *shifts))
+    _check(arms, fraction, seeds, field, network, strengths, shifts)
     training, test = images if isinstance(images, tuple) else load(images)
     epochs = epochs or round(10 / math.sqrt(fraction))
     parts = [split(training, fraction, seed)[0] if fraction < 1 else training for seed in range(seeds)]
@@ -371,7 +371,13 @@ def _augment(arm: str, strength: float | None, field: Field | Any | None) -> nn.
 
 
 def _check(
-    arms: Sequence[str], fraction: float, seeds: int, field: Any, network: str, strengths: Sequence[float]
+    arms: Sequence[str],
+    fraction: float,
+    seeds: int,
+    field: Any,
+    network: str,
+    strengths: Sequence[float],
+    shifts: Sequence[float],
 ) -> None:
     if not arms or len(set(arms)) != len(arms) or not set(arms) <= set(ARMS):
         raise UserError(f"`arms` must be some of {', '.join(ARMS)}, each once, got {', '.join(arms) or 'none'}")
@@ -381,5 +387,7 @@ def _check(
         raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
     if not 0.0 < fraction <= 1.0 or seeds < 1:
         raise ValueError(f"`fraction` must be above 0 and at most 1 and `seeds` at least 1, got {fraction} and {seeds}")
-    if not strengths or not all(math.isfinite(s) and s > 0 for s in strengths):
-        raise ValueError(f"strengths and shifts must be positive, got {list(strengths)}")
+    if not strengths or not shifts or not all(math.isfinite(s) and s > 0 for s in (*strengths, *shifts)):
+        raise ValueError(f"`strengths` and `shifts` must be positive, got {list(strengths)} and {list(shifts)}")
+    if any(shift != int(shift) for shift in shifts):
+        raise ValueError(f"`shifts` must be whole numbers of pixels, got {list(shifts)}")

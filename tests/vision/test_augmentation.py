@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import pytest
 import torch
@@ -154,6 +155,32 @@ def test_nothing_is_learned_and_everything_is_saved():
     moved = augment.double()(images.double())
     torch.manual_seed(0)
     assert torch.equal(other.double()(images.double()), moved)
+
+
+def test_a_transform_in_a_pipeline_of_others():
+    """A data set's transform, with the loader's own workers and collation, as torchvision's are used."""
+
+    class Dataset(torch.utils.data.Dataset):
+        images = smooth_images()
+
+        def __init__(self, transform):
+            self.transform = transform
+
+        def __len__(self):
+            return len(self.images)
+
+        def __getitem__(self, index):
+            return self.transform(self.images[index]), index
+
+    augment = pickle.loads(pickle.dumps(GeneratorAugment(affine_field(), 0.2)))  # as a loader's processes get it
+    torch.manual_seed(0)
+    moved = torch.stack([augment(image) for image in Dataset.images])
+    loader = torch.utils.data.DataLoader(Dataset(augment), batch_size=4)
+    iterator = iter(loader)  # draws a seed for workers
+    torch.manual_seed(0)
+    images, indices = next(iterator)
+    assert torch.equal(images, moved)
+    assert indices.tolist() == [0, 1, 2, 3]
 
 
 def test_gradients_reach_the_images():

@@ -177,6 +177,8 @@ def test_errors(tmp_path):
         ({"fraction": 0.0}, ValueError, "`fraction`"),
         ({"seeds": 0}, ValueError, "`seeds`"),
         ({"strengths": (-0.1,)}, ValueError, "positive"),
+        ({"shifts": ()}, ValueError, "positive"),
+        ({"shifts": (2.5,)}, ValueError, "whole numbers"),
     ):
         with pytest.raises(error, match=sentence):
             compare(SETS, **{"arms": ("none",), **QUICK, **arguments})
