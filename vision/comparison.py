@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from rich import box
 from rich.console import Console
@@ -247,53 +248,30 @@ def compare(
     epochs = epochs or round(10 / math.sqrt(fraction))
     parts = [split(training, fraction, seed)[0] if fraction < 1 else training for seed in range(seeds)]
     comparison = Comparison(training.name, len(parts[0]), len(test), network, epochs, batch)
+    config = {
+        "command": "train-classifier",
+        "images": digest(training.pixels, training.labels, test.pixels, test.labels),
+        "fraction": fraction,
+        "network": network,
+        "epochs": epochs,
+        "batch": batch,
+    }
     with distributed() as device:
-        config = {
-            "command": "train-classifier",
-            "images": digest(training.pixels, training.labels, test.pixels, test.labels),
-            "fraction": fraction,
-            "network": network,
-            "epochs": epochs,
-            "batch": batch,
-        }
         ledger = _Ledger(out, config, resume, replace)
-
-        def measure(arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
-            augment = _augment(arm, strength, field)
-            name = f"{arm}, {use}" if strength is None else f"{arm} {strength:g}, {use}"
-            # Other generators are another training, even under the same name.
-            key = f"{name} {digest(*augment.state_dict().values())}" if arm.startswith("learned") and augment else name
-            if key not in ledger.finished:
-                classifier = NETWORKS[network](len(learn.classes), learn.pixels.shape[1], seed=seed).to(device)
-                statistics = Statistics.of(learn)
-                train(
-                    classifier,
-                    learn,
-                    epochs=epochs,
-                    seed=seed,
-                    augment=None if augment is None else augment.to(device),
-                    statistics=statistics,
-                    flip=arm.endswith("flip"),
-                    batch=batch,
-                    checkpoint=ledger.checkpoint(key),
-                    progress=None if progress is None else lambda epoch, _: progress(name, epoch, epochs),
-                )
-                ledger.note(key, accuracy(classifier, check, statistics))
-            return ledger.finished[key]
-
+        trainings = _Trainings(network, epochs, batch, field, device, ledger, progress)
         measured: dict[str, Arm] = {}
         check, learn = split(parts[0], _VALIDATION, seed=0)
         for arm in arms:
             candidates = _candidates(arm, strengths, shifts)
             if len(candidates) > 1:
-                validate = partial(measure, arm, seed=0, learn=learn, check=check, use="validation")
+                validate = partial(trainings.accuracy, arm, seed=0, learn=learn, check=check, use="validation")
                 measured[arm] = Arm(arm, *choose_strength(validate, candidates))
             else:
                 measured[arm] = Arm(arm, next(iter(candidates), None))
         for seed, part in enumerate(parts):
             for arm in arms:
                 so_far = measured[arm]
-                score = measure(arm, so_far.strength, seed, part, test, f"seed {seed}")
+                score = trainings.accuracy(arm, so_far.strength, seed, part, test, f"seed {seed}")
                 measured[arm] = dataclasses.replace(so_far, accuracies=(*so_far.accuracies, score))
                 comparison = dataclasses.replace(comparison, arms=tuple(measured.values()))
                 ledger.publish(comparison)
@@ -353,6 +331,44 @@ class _Ledger:
     def publish(self, comparison: Comparison) -> None:
         if self.run is not None:
             write_json(self.run.path / RESULT, comparison.to_dict())
+
+
+@dataclass(frozen=True)
+class _Trainings:
+    """What all trainings of a comparison share, and the ledger that remembers them."""
+
+    network: str
+    epochs: int
+    batch: int
+    field: Field | Any | None
+    device: torch.device
+    ledger: _Ledger
+    progress: Progress | None
+
+    def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
+        """Of a network that has learned on some images, on others; taken from the ledger when it is there."""
+        augment = _augment(arm, strength, self.field)
+        name = f"{arm}, {use}" if strength is None else f"{arm} {strength:g}, {use}"
+        key = name
+        if arm.startswith("learned") and augment is not None:  # other generators are another training
+            key = f"{name} {digest(*augment.state_dict().values())}"
+        if key not in self.ledger.finished:
+            network = NETWORKS[self.network](len(learn.classes), learn.pixels.shape[1], seed=seed).to(self.device)
+            statistics = Statistics.of(learn)
+            train(
+                network,
+                learn,
+                epochs=self.epochs,
+                seed=seed,
+                augment=None if augment is None else augment.to(self.device),
+                statistics=statistics,
+                flip=arm.endswith("flip"),
+                batch=self.batch,
+                checkpoint=self.ledger.checkpoint(key),
+                progress=lambda epoch, _: self.progress(name, epoch, self.epochs) if self.progress else None,
+            )
+            self.ledger.note(key, accuracy(network, check, statistics))
+        return self.ledger.finished[key]
 
 
 def _candidates(arm: str, strengths: Sequence[float], shifts: Sequence[float]) -> Sequence[float]:

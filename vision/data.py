@@ -374,15 +374,14 @@ class Batches:
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch: images ``float32 [B, C, H, W]``, channels last in memory, and labels ``[B]``."""
         rng = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
-        order = torch.randperm(len(self.images), generator=rng)
-        mirrored = torch.rand(len(self.images), generator=rng) < 0.5
+        order = torch.randperm(len(self.images), generator=rng).to(self.device)
+        mirrored = (torch.rand(len(self.images), generator=rng) < 0.5).to(self.device)
         for chosen in order[: len(self) * self.whole].split(self.whole):
-            own = chosen[self.rank :: self.workers]
-            index = own.to(self.device)
+            index = chosen[self.rank :: self.workers]
             pixels = self.images.pixels[index].contiguous(memory_format=torch.channels_last)
             batch = self.statistics.normalise(pixels)
             if self.flip:
-                batch = torch.where(mirrored[own].to(self.device)[:, None, None, None], batch.flip(-1), batch)
+                batch = torch.where(mirrored[index][:, None, None, None], batch.flip(-1), batch)
             yield batch.contiguous(memory_format=torch.channels_last), self.images.labels[index]
 
 
