@@ -176,6 +176,10 @@ def _load_pictures(folder: Path) -> tuple[Images, Images]:
 def _divided(images: Images) -> tuple[Images, Images]:
     """A set that comes in one part, split the same way every time, and named so."""
     test, train = split(images, _TEST_SHARE, seed=0)
+    if len(train) == 0:
+        raise UserError(
+            f"a set in one part must have a class of two images or more, got {len(images)} in {images.name!r}"
+        )
     return tuple(
         Images(part.pixels, part.labels, part.classes, f"{images.name}, {len(part):,} of {len(images):,} images, {use}")
         for part, use in ((train, "for training"), (test, "for the test"))
@@ -186,7 +190,7 @@ def from_dataset(dataset: Any, classes: Sequence[str] | None = None, name: str |
     """The images of any torch ``Dataset`` of pairs (image, label), torchvision's among them.
 
     An image is a picture of Pillow's, ``uint8 [C, H, W]`` as a tensor, ``uint8 [H, W]`` or ``[H, W, C]`` as an array,
-    or a floating-point tensor ``[C, H, W]`` from 0 to 1, which is rounded to 255 levels.
+    or a floating-point tensor ``[C, H, W]`` from 0 to 1, which is rounded to 256 levels.
 
     Args:
         dataset: with a length and numbered entries.
@@ -221,12 +225,17 @@ def from_dataset(dataset: Any, classes: Sequence[str] | None = None, name: str |
 
 
 def _pixels(image: Any, index: int) -> Tensor:
-    tensor = image if isinstance(image, Tensor) else torch.from_numpy(np.array(image))
-    if not isinstance(image, Tensor):
-        tensor = tensor[None] if tensor.dim() == 2 else tensor.movedim(-1, 0)
-    if tensor.is_floating_point() and tensor.min() >= 0 and tensor.max() <= 1:
+    if isinstance(image, Tensor):
+        tensor = image
+    else:
+        try:
+            tensor = torch.from_numpy(np.array(image))
+        except TypeError:  # of Python objects
+            raise UserError(f"entry {index} of `dataset` must hold an image, got {type(image).__name__}") from None
+        tensor = tensor[None] if tensor.dim() == 2 else tensor.movedim(-1, 0) if tensor.dim() == 3 else tensor
+    if tensor.is_floating_point() and tensor.numel() and tensor.min() >= 0 and tensor.max() <= 1:
         tensor = (tensor * 255).round().to(torch.uint8)
-    if tensor.dtype != torch.uint8 or tensor.dim() != 3:
+    if tensor.dtype != torch.uint8 or tensor.dim() != 3 or tensor.numel() == 0:
         raise UserError(
             f"entry {index} of `dataset` must hold an image in uint8 or floating point from 0 to 1 with three axes, "
             f"got {tensor.dtype} {list(tensor.shape)}"

@@ -310,6 +310,11 @@ def test_pictures_in_one_part_are_split(tmp_path):
     assert test.name == "pets, 4 of 20 images, for the test"
 
 
+def test_one_picture_of_each_class_cannot_be_split(tmp_path):
+    write_pictures(tmp_path, pixels(2), ["dog", "cat"])
+    refused("two images or more", load, tmp_path)
+
+
 def test_broken_pictures(tmp_path):
     write_pictures(tmp_path, pixels(4), ["dog", "cat"] * 2)
     (tmp_path / "cat" / "zzz.png").write_bytes(b"no picture")
@@ -374,6 +379,11 @@ def test_datasets_come_back():
         (list(torch.full((2, 3, 4, 4), 2.0)), [0, 1], "from 0 to 1"),
         ([torch.zeros(3, 4, 4), torch.zeros(3, 4, 5)], [0, 1], "one shape"),
         (list(torch.zeros(2, 4, 4)), [0, 1], "three axes"),
+        ([torch.zeros(3, 0, 4)], [0], "three axes"),
+        ([torch.full((3, 4, 4), float("nan"))], [0], "from 0 to 1"),
+        (["cat.png"], [0], "got str"),
+        ([{}], [0], "got dict"),
+        ([0.5], [0], "three axes"),
         (list(torch.zeros(2, 3, 4, 4)), [0, -1], "from 0 to 0"),
     ],
 )
