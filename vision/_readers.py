@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from symflow.errors import UserError
 
@@ -57,7 +58,8 @@ class _Stand:
     __slots__ = ("args", "name", "state")
 
     def __init__(self, name: str, args: tuple = ()) -> None:
-        self.name, self.args, self.state = name, args, None
+        self.name, self.args = name, args
+        self.state: Any = None
 
     def __call__(self, *args: Any) -> _Stand:
         return _Stand(self.name, args)
@@ -89,12 +91,12 @@ class _Unpickler(pickle.Unpickler):
 
 # What pickles of dictionaries, lists, strings, small integers and arrays are made of. The C unpickler trusts sizes and
 # memo numbers, and hashes tuples of any depth, so these are bounded before it sees them.
-_OPCODES = frozenset(
-    "PROTO FRAME STOP MARK EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 SETITEM SETITEMS APPEND APPENDS "
-    "BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET BININT BININT1 BININT2 NONE NEWTRUE NEWFALSE BINSTRING "
-    "SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 BINUNICODE SHORT_BINUNICODE GLOBAL STACK_GLOBAL REDUCE "
-    "BUILD".split()
-)
+_OPCODES = {
+    "PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
+    "SETITEM", "SETITEMS", "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET", "BININT",
+    "BININT1", "BININT2", "NONE", "NEWTRUE", "NEWFALSE", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES",
+    "BINBYTES8", "BINUNICODE", "SHORT_BINUNICODE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD",
+}  # fmt: skip
 _MOST_MEMOS = 1 << 20
 _MOST_TUPLES = 1 << 6
 
@@ -109,13 +111,13 @@ def unpickle(content: bytes) -> Any:
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name not in _OPCODES:
             raise pickle.UnpicklingError(f"it holds the instruction {opcode.name}")
-        if opcode.name in ("LONG_BINPUT", "LONG_BINGET") and argument >= _MOST_MEMOS:
-            raise pickle.UnpicklingError(f"it refers to object {argument}")
+        if opcode.name == "LONG_BINPUT" and int(argument or 0) >= _MOST_MEMOS:
+            raise pickle.UnpicklingError(f"it numbers an object {argument}")
         tuples += opcode.name.startswith("TUPLE")
         if tuples > _MOST_TUPLES:
             raise pickle.UnpicklingError(f"it holds more than {_MOST_TUPLES} tuples")
     # Python 2 wrote these files, whose strings are bytes; what admits only inert stand-ins is safe to load with.
-    return _Unpickler(io.BytesIO(content), encoding="bytes").load()  # noqa: S301
+    return _Unpickler(io.BytesIO(content), encoding="bytes").load()
 
 
 def _array(stand: Any) -> np.ndarray:
@@ -146,7 +148,9 @@ def cifar_pickle(path: Path) -> Arrays:
     # Whatever a malformed file makes the unpickler raise, the answer is the same.
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{str(path)!r} must be a pickled batch of CIFAR-10, got a file that is none: {reason}") from None
+        raise UserError(
+            f"{str(path)!r} must be a pickled batch of CIFAR-10, got a file that is none: {reason}"
+        ) from None
     return _cifar_batch(path, pixels, labels)
 
 
@@ -246,12 +250,6 @@ def pictures(folder: Path, classes: tuple[str, ...]) -> Arrays:
     Raises:
         UserError: there is none, one cannot be read, or one differs from the first in size.
     """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise UserError(
-            "a folder of pictures needs the package pillow, which is not installed; `pip install pillow`"
-        ) from None
     files = [
         (path, label)
         for label, name in enumerate(classes)
@@ -282,6 +280,8 @@ def pictures(folder: Path, classes: tuple[str, ...]) -> Arrays:
                     )
                 pixels[index] = np.asarray(picture.convert(mode)).reshape(shape[1:])
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{str(path)!r} must be a picture that can be read, got one that cannot ({error})") from None
+            raise UserError(
+                f"{str(path)!r} must be a picture that can be read, got one that cannot ({error})"
+            ) from None
     assert pixels is not None  # noqa: S101
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), np.array([label for _, label in files], np.int64)

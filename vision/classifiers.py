@@ -1,7 +1,8 @@
-"""Training and testing of classifiers: one schedule, seeds that decide everything, checkpoints that continue exactly."""
+"""Classifiers trained and tested: one schedule, seeds that decide everything, checkpoints that continue exactly."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -36,10 +38,9 @@ def train(
     augment: nn.Module | None = None,
     statistics: Statistics | None = None,
     flip: bool = False,
-    batch: int = 128,
+    batch: int = 64,
     rate: float = 0.1,
     decay: float = 5e-4,
-    smoothing: float = 0.0,
     bfloat16: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -66,9 +67,8 @@ def train(
         statistics: that normalise the images; by default theirs.
         flip: mirror from left to right with probability 1/2.
         batch: images in a step, those of all workers together.
-        rate: the highest learning rate, for a batch of 128 or any other.
+        rate: the highest learning rate.
         decay: of weights, times the rate, in every step.
-        smoothing: share of the label that is spread evenly over all classes.
         bfloat16: compute convolutions in bfloat16 (autocast); by default where the device has instructions for it.
         checkpoint: path of the file to continue from.
         progress: called after every epoch.
@@ -93,20 +93,18 @@ def train(
     asked = {
         "epochs": epochs,
         "seed": seed,
-        "images": len(images),
+        "images": digest(images.pixels, images.labels),
         "flip": flip,
         "batch": batch,
         "rate": rate,
         "decay": decay,
-        "smoothing": smoothing,
         "bfloat16": half,
         "workers": workers,
-        "augment": repr(augment),
+        "augment": None if augment is None else repr(augment) + digest(*augment.state_dict().values()),
         "statistics": [*statistics.mean, *statistics.std],
     }
     history = _restore(checkpoint, network, optimizer, asked)
     model: nn.Module = nn.parallel.DistributedDataParallel(network) if workers > 1 else network
-    criterion = nn.CrossEntropyLoss(label_smoothing=smoothing)
     network.train()
     for epoch in range(len(history), epochs):
         begun = time.perf_counter()
@@ -116,10 +114,11 @@ def train(
                 share = (epoch * len(batches) + number + 1) / (epochs * len(batches))
                 for group in optimizer.param_groups:
                     group["lr"] = rate * schedule(share)
-                x = x if augment is None else augment(x)
+                if augment is not None:
+                    x = augment(x).contiguous(memory_format=torch.channels_last)
                 with torch.autocast(device.type, torch.bfloat16, enabled=half):
                     logits = model(x)
-                    loss = criterion(logits, labels)
+                    loss = nn.functional.cross_entropy(logits, labels)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -129,7 +128,9 @@ def train(
             dist.all_reduce(totals)
         loss_sum, hit_sum, count = totals.tolist()
         if not math.isfinite(loss_sum):
-            raise UserError(f"training diverged: the loss must stay finite, got {loss_sum / count} in epoch {epoch + 1}")
+            raise UserError(
+                f"training diverged: the loss must stay finite, got {loss_sum / count} in epoch {epoch + 1}"
+            )
         record = {
             "epoch": epoch + 1,
             "loss": loss_sum / count,
@@ -141,6 +142,9 @@ def train(
             _save(checkpoint, network, optimizer, {"asked": asked, "history": history})
         if progress is not None and rank == 0:
             progress(epoch + 1, record)
+    if workers > 1:  # normalisations have seen different shares
+        for buffer in network.buffers():
+            dist.broadcast(buffer, 0)
     network.eval()
     return history
 
@@ -201,7 +205,9 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies matrices of bfloat16 by instructions of its own, so that it is the faster type."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    # torch has no public name for these two.
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 @contextmanager
@@ -215,7 +221,7 @@ def distributed() -> Iterator[torch.device]:
     True
     """
     gpu = torch.cuda.is_available()
-    if "WORLD_SIZE" not in os.environ:
+    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield torch.device("cuda" if gpu else "cpu")
         return
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpu else torch.device("cpu")
@@ -246,9 +252,15 @@ def _optimizer(network: nn.Module, rate: float, decay: float) -> torch.optim.SGD
 # ---------------------------------------------------------------- checkpoints
 
 
-def _save(
-    path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.SGD, about: dict[str, Any]
-) -> None:
+def digest(*tensors: Tensor) -> str:
+    """A short name of what the tensors hold."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    return found.hexdigest()[:16]
+
+
+def _save(path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.SGD, about: dict[str, Any]) -> None:
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for name, p in network.named_parameters():
         tensors[f"momentum.{name}"] = optimizer.state[p]["momentum_buffer"]

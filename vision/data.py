@@ -36,7 +36,7 @@ class Images:
         TypeError: ``pixels`` or ``labels`` is no tensor of its type.
         ValueError: a shape or a label does not fit.
 
-    >>> images = Images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 1, 0]), ("off", "on"), "example")
+    >>> images = Images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 1, 0]), ("no", "yes"), "mine")
     >>> images[images.labels == 1].labels.tolist()
     [1, 1]
     """
@@ -116,9 +116,7 @@ def _what(path: Path) -> str:
 
 def _images(pixels: Sequence[np.ndarray], labels: Sequence[np.ndarray], classes: tuple[str, ...], name: str) -> Images:
     # Concatenation copies, so the tensors own writable memory.
-    return Images(
-        torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.concatenate(labels)), classes, name
-    )
+    return Images(torch.from_numpy(np.concatenate(pixels)), torch.from_numpy(np.concatenate(labels)), classes, name)
 
 
 def _idx_file(folder: Path, part: str, what: str) -> Path | None:
@@ -178,6 +176,10 @@ def _load_pictures(folder: Path) -> tuple[Images, Images]:
 def _divided(images: Images) -> tuple[Images, Images]:
     """A set that comes in one part, split the same way every time, and named so."""
     test, train = split(images, _TEST_SHARE, seed=0)
+    if len(train) == 0:
+        raise UserError(
+            f"a set in one part must have a class of two images or more, got {len(images)} in {images.name!r}"
+        )
     return tuple(
         Images(part.pixels, part.labels, part.classes, f"{images.name}, {len(part):,} of {len(images):,} images, {use}")
         for part, use in ((train, "for training"), (test, "for the test"))
@@ -188,7 +190,7 @@ def from_dataset(dataset: Any, classes: Sequence[str] | None = None, name: str |
     """The images of any torch ``Dataset`` of pairs (image, label), torchvision's among them.
 
     An image is a picture of Pillow's, ``uint8 [C, H, W]`` as a tensor, ``uint8 [H, W]`` or ``[H, W, C]`` as an array,
-    or a floating-point tensor ``[C, H, W]`` from 0 to 1, which is rounded to 255 levels.
+    or a floating-point tensor ``[C, H, W]`` from 0 to 1, which is rounded to 256 levels.
 
     Args:
         dataset: with a length and numbered entries.
@@ -216,20 +218,27 @@ def from_dataset(dataset: Any, classes: Sequence[str] | None = None, name: str |
     names = classes if classes is not None else getattr(dataset, "classes", None)
     names = tuple(map(str, names)) if names is not None else tuple(map(str, range(max(labels) + 1)))
     if not 0 <= min(labels) <= max(labels) < len(names):
-        raise UserError(f"the labels of `dataset` must be from 0 to {len(names) - 1}, got {min(labels)} to {max(labels)}")
+        raise UserError(
+            f"the labels of `dataset` must be from 0 to {len(names) - 1}, got {min(labels)} to {max(labels)}"
+        )
     return Images(torch.stack(pixels), torch.tensor(labels), names, name or type(dataset).__name__)
 
 
 def _pixels(image: Any, index: int) -> Tensor:
-    tensor = image if isinstance(image, Tensor) else torch.from_numpy(np.array(image))
-    if not isinstance(image, Tensor):
-        tensor = tensor[None] if tensor.dim() == 2 else tensor.movedim(-1, 0)
-    if tensor.is_floating_point() and 0 <= tensor.min() and tensor.max() <= 1:
+    if isinstance(image, Tensor):
+        tensor = image
+    else:
+        try:
+            tensor = torch.from_numpy(np.array(image))
+        except TypeError:  # of Python objects
+            raise UserError(f"entry {index} of `dataset` must hold an image, got {type(image).__name__}") from None
+        tensor = tensor[None] if tensor.dim() == 2 else tensor.movedim(-1, 0) if tensor.dim() == 3 else tensor
+    if tensor.is_floating_point() and tensor.numel() and tensor.min() >= 0 and tensor.max() <= 1:
         tensor = (tensor * 255).round().to(torch.uint8)
-    if tensor.dtype != torch.uint8 or tensor.dim() != 3:
+    if tensor.dtype != torch.uint8 or tensor.dim() != 3 or tensor.numel() == 0:
         raise UserError(
-            f"entry {index} of `dataset` must hold an image in uint8 or floating point from 0 to 1 with three axes, got "
-            f"{tensor.dtype} {list(tensor.shape)}"
+            f"entry {index} of `dataset` must hold an image in uint8 or floating point from 0 to 1 with three axes, "
+            f"got {tensor.dtype} {list(tensor.shape)}"
         )
     return tensor
 
@@ -351,7 +360,9 @@ class Batches:
 
     def __post_init__(self) -> None:
         if self.size < 1 or len(self.images) == 0:
-            raise ValueError(f"`size` and the number of images must be at least 1, got {self.size} and {len(self.images)}")
+            raise ValueError(
+                f"`size` and the number of images must be at least 1, got {self.size} and {len(self.images)}"
+            )
         if not 0 <= self.rank < self.workers <= self.whole:
             raise ValueError(
                 f"`rank` must be below `workers`, and those at most the {self.whole} images of a batch, got "
@@ -372,15 +383,14 @@ class Batches:
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch: images ``float32 [B, C, H, W]``, channels last in memory, and labels ``[B]``."""
         rng = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
-        order = torch.randperm(len(self.images), generator=rng)
-        mirrored = torch.rand(len(self.images), generator=rng) < 0.5
+        order = torch.randperm(len(self.images), generator=rng).to(self.device)
+        mirrored = (torch.rand(len(self.images), generator=rng) < 0.5).to(self.device)
         for chosen in order[: len(self) * self.whole].split(self.whole):
-            own = chosen[self.rank :: self.workers]
-            index = own.to(self.device)
+            index = chosen[self.rank :: self.workers]
             pixels = self.images.pixels[index].contiguous(memory_format=torch.channels_last)
             batch = self.statistics.normalise(pixels)
             if self.flip:
-                batch = torch.where(mirrored[own].to(self.device)[:, None, None, None], batch.flip(-1), batch)
+                batch = torch.where(mirrored[index][:, None, None, None], batch.flip(-1), batch)
             yield batch.contiguous(memory_format=torch.channels_last), self.images.labels[index]
 
 

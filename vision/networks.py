@@ -147,9 +147,9 @@ def _initialise(network: nn.Module, seed: int) -> None:
             bound = module.in_features**-0.5
             nn.init.uniform_(module.weight, -bound, bound, generator=rng)
             nn.init.zeros_(module.bias)
-    for module in network.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.second[1].weight)
+    for name, parameter in network.named_parameters():
+        if name.endswith("second.1.weight"):
+            nn.init.zeros_(parameter)
 
 
 # ---------------------------------------------------------------- files
