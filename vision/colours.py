@@ -64,7 +64,7 @@ class ColourBasis:
         return cls(exponents, centre, inverse, torch.kron(energy, torch.eye(3, dtype=torch.float64)))
 
     def functions(self, colours: Tensor) -> Tensor:
-        """The S orthonormal functions at colours ``[..., 3]``, ``[..., S]``; field ``3 s + c`` is function s on axis c."""
+        """The S orthonormal functions at colours ``[..., 3]``, ``[..., S]``; field ``3 s + c`` is function s on c."""
         return _monomials(colours - self.centre.to(colours), self.exponents) @ self.inverse.to(colours)
 
     def fields(self, coefficients: Tensor, colours: Tensor) -> Tensor:
@@ -133,7 +133,9 @@ def colour_generators(
             functions = basis.functions(colour.movedim(1, -1))
             yield torch.einsum("nchw,nhws->nschw", change, functions).flatten(1, 2)
 
-    found = solve(Forms.of(responses(), locality), basis.energy, mu, generators)
+    found = solve(
+        Forms.of(responses(), locality), basis.energy, torch.eye(len(basis.energy), dtype=torch.float64), mu, generators
+    )
     axis = torch.linspace(0.0, 1.0, NODES, dtype=torch.float64)
     nodes = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
     table = basis.fields(found.coefficients, nodes).movedim(-2, 0)

@@ -12,7 +12,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,10 +26,10 @@ from symflow.runs import Run
 
 from . import classifiers, motions
 from .data import Images, Statistics, load, split
-from .features import Features, Whitened, untrained
-from .form import Forms, Spectrum, out_of_step, responses, sensitivities, solve, widest_gap
+from .features import Features, PatchFeatures, Whitened, untrained
+from .form import Forms, Spectrum, out_of_step, responses, sensitivities, smoothest, solve, widest_gap
 from .networks import ImageNetwork, SmallResNet, load_network, save_network
-from .plane import AFFINE, Basis, affineness, grid_field, pixel_centres, uniform
+from .plane import AFFINE, Basis, affineness, grid_field, uniform
 from .result import AFFINE_RANK, Generator, ImageResult, Setting, Span
 from .scores import FeatureAngle
 from .slots import Slots, slot_field
@@ -53,6 +54,7 @@ def discover_images(
     images: Images | str | os.PathLike[str],
     *,
     network: ImageNetwork | str | os.PathLike[str] | None = None,
+    labels: bool = True,
     generators: int = 10,
     mu: float = 1.0,
     locality: float = 0.1,
@@ -70,6 +72,8 @@ def discover_images(
     Args:
         images: a folder that `load` reads, or images, of which a tenth is then held out.
         network: whose features are used, or the file of one; by default one is trained, on the training part alone.
+        labels: whether to use them. Without labels nothing is trained: the features are whitened patches of the images
+            (`features.PatchFeatures`), and ``network`` must not be given.
         generators: K, how many to look for.
         mu: weight of smoothness against cost, at most 3, where it is mostly smoothness that decides.
         locality: l, the size of a patch whose motion a coherent one is compared with, in units of the plane, which is 2
@@ -95,6 +99,8 @@ def discover_images(
     for name, number, low, high in (("mu", mu, 0.0, 3.0), ("locality", locality, 0.01, 1.0)):
         if not low <= number <= high:
             raise UserError(f"`{name}` must be from {low:g} to {high:g}, got {number!r}")
+    if network is not None and not labels:
+        raise UserError("`network` must not be given when `labels` are not to be used, got both")
     stages = _Stages(progress or (lambda stage, done, figures: None))
 
     with stages("data"):
@@ -105,37 +111,44 @@ def discover_images(
         random = torch.Generator().manual_seed(seed)
         chosen = train[torch.randperm(len(train), generator=random)[:MOVED]]
     with stages(NETWORK):
-        model, statistics = _network(network, train, epochs, flip, seed, run, stages)
+        if labels:
+            model, statistics = _network(network, train, epochs, flip, seed, run, stages)
+            accuracy = classifiers.accuracy(model, test, statistics) if len(test) else None
+        else:
+            model, statistics, accuracy = small_network(train, seed), Statistics.of(train), None
         pixels = statistics.normalise(chosen.pixels)
-        accuracy = classifiers.accuracy(model, test, statistics) if len(test) else None
     basis = Basis.polynomials(height, width, DEGREE)
     with stages("form"):
-        features = Whitened.of(model.features, pixels)
+        features = Whitened.of(model.features if labels else PatchFeatures.of(pixels, seed), pixels)
         sensitivity = sensitivities(features, pixels, seed)
         forms = _forms(sensitivity, basis, locality, flip)
-        spectrum = solve(forms, basis.energy, mu, generators)
+        weight = omega(sensitivity)
+        if flip:
+            weight = (weight + weight.unflatten(0, (height, width)).flip(1).flatten()) / 2
+        search = _Search(basis, weight, generators)
+        spectrum = search.solve(forms, mu)
     with stages("controls"):
         blank = Whitened.of(untrained(model, seed + 1).features, pixels)
         random_forms = _forms(sensitivities(blank, pixels, seed), basis, locality, flip)
-        random_alone = solve(random_forms, basis.energy, 0.0, generators)
+        random_alone = search.solve(random_forms, 0.0)
         controls = {
-            "mu = 0": _span(basis, solve(forms, basis.energy, 0.0, generators)),
-            "random network": _span(basis, solve(random_forms, basis.energy, mu, generators)),
-            "random network, mu = 0": _span(basis, random_alone),
-            "no score": _unscored(pixels, generators, seed),
-            "smoothness only": _span(basis, _smoothest(basis, generators)),
+            "mu = 0": search.span(search.solve(forms, 0.0)),
+            "random network": search.span(search.solve(random_forms, mu)),
+            "random network, mu = 0": search.span(random_alone),
+            "no score": search.unscored(pixels, seed),
+            "smoothness only": search.span(smoothest(basis.energy, search.gram, generators)),
         }
     with stages("finite flow"):
         fields = basis.fields(spectrum.coefficients)
-        readings = [motions.read(fields[:, k], basis.points, uniform(height, width)) for k in range(generators)]
+        readings = [motions.read(fields[:, k], basis.points, weight) for k in range(generators)]
         signs = fields.new_tensor([r.sign for r in readings])
         coefficients, fields = spectrum.coefficients * signs, fields * signs[:, None]
         moved, control = finite_check(features, pixels[:CHECKED], fields, locality, seed)
-    found, weight = _span(basis, spectrum), omega(sensitivity)
+    found = search.span(spectrum)
     lowest = float(random_alone.ratios.min())
     return ImageResult(
         data=train.name,
-        network=type(model).__name__,
+        network=type(model if labels else features.features).__name__,
         accuracy=accuracy,
         setting=Setting(len(chosen), list(train.pixels.shape[1:]), locality, DEGREE, mu, LENGTH, seed),
         generators=[
@@ -156,9 +169,9 @@ def discover_images(
         found=found,
         gap=widest_gap(spectrum.values) if generators > 1 else (1, 1.0),
         controls=controls,
-        structure_constants=_algebra(basis, coefficients)[0].tolist(),
+        structure_constants=search.algebra(coefficients)[0].tolist(),
         seconds=stages.seconds,
-        affineness_omega=affineness(fields, basis.points, weight).tolist(),
+        affineness_uniform=affineness(fields, basis.points, uniform(height, width)).tolist(),
         field=grid_field(fields, height, width),
         omega=weight.view(height, width),
     )
@@ -255,47 +268,53 @@ def _forms(sensitivity: Tensor, basis: Basis, locality: float, flip: bool) -> Fo
     return forms.averaged(basis.mirror) if flip else forms
 
 
-def _smoothest(basis: Basis, count: int) -> Spectrum:
-    """The lowest eigenvectors of the energy of gradients alone."""
-    values, vectors = torch.linalg.eigh(basis.energy)
-    return Spectrum(values[:count].clamp_min(0.0), torch.zeros(count, dtype=torch.float64), vectors[:, :count])
+@dataclass(frozen=True)
+class _Search:
+    """What all searches have in common: where fields live, how they are measured, and how many are wanted."""
 
+    basis: Basis
+    measure: Tensor
+    count: int
 
-def _span(basis: Basis, spectrum: Spectrum) -> Span:
-    values = basis.fields(spectrum.coefficients)
-    return _measured(values, basis.points, spectrum.values.tolist(), _algebra(basis, spectrum.coefficients)[1])
+    @cached_property
+    def gram(self) -> Tensor:
+        return self.basis.gram(self.measure)
 
+    def solve(self, forms: Forms, mu: float) -> Spectrum:
+        return solve(forms, self.basis.energy, self.gram, mu, self.count)
 
-def _measured(values: Tensor, points: Tensor, costs: list[float], closure: float | None) -> Span:
-    """How affine fields with these values ``[N, K, 2]`` are, under the uniform measure on the pixels."""
-    measure = torch.full((len(points),), 1.0 / len(points), dtype=torch.float64)
-    angles = subspace_angles(values[:, :AFFINE_RANK], AFFINE(points))
-    return Span(costs, affineness(values, points, measure).tolist(), angles.tolist(), closure)
+    def span(self, spectrum: Spectrum) -> Span:
+        values = self.basis.fields(spectrum.coefficients)
+        return self.measured(values, spectrum.values.tolist(), self.algebra(spectrum.coefficients)[1])
 
+    def measured(self, values: Tensor, costs: list[float], closure: float | None) -> Span:
+        """How affine fields with these values ``[N, K, 2]`` at the pixels are."""
+        points, root = self.basis.points, self.measure.sqrt()[:, None, None]
+        angles = subspace_angles(values[:, :AFFINE_RANK] * root, AFFINE(points) * root)
+        return Span(costs, affineness(values, points, self.measure).tolist(), angles.tolist(), closure)
 
-def _algebra(basis: Basis, coefficients: Tensor) -> tuple[Tensor, float | None]:
-    """Structure constants of the first six fields by least squares, and what of the brackets these leave out.
+    def algebra(self, coefficients: Tensor) -> tuple[Tensor, float | None]:
+        """Structure constants of the first six fields by least squares, and what of the brackets these leave out.
 
-    The latter is the norm of all brackets' remainders over that of all brackets: 0 for a closed algebra; ``None`` where
-    all brackets vanish.
-    """
-    first = coefficients[:, :AFFINE_RANK]
-    values, brackets = basis.fields(first), basis.brackets(first)
-    constants = torch.einsum("nabd,nkd->abk", brackets, values) / len(values)  # the fields are orthonormal
-    remainders = brackets - torch.einsum("abk,nkd->nabd", constants, values)
-    size = float(brackets.norm())
-    return constants, float(remainders.norm()) / size if size > 1e-9 * len(values) ** 0.5 else None
+        The latter is the norm of all brackets' remainders over that of all brackets: 0 for a closed algebra; ``None``
+        where all brackets vanish.
+        """
+        first = coefficients[:, :AFFINE_RANK]
+        values, brackets = self.basis.fields(first), self.basis.brackets(first)
+        constants = torch.einsum("nabd,nkd,n->abk", brackets, values, self.measure)  # the fields are orthonormal
+        remainders = brackets - torch.einsum("abk,nkd->nabd", constants, values)
+        rest, size = (
+            float((b.square() * self.measure[:, None, None, None]).sum().sqrt()) for b in (remainders, brackets)
+        )
+        return constants, rest / size if size > 1e-9 else None
 
-
-def _unscored(pixels: Tensor, generators: int, seed: int) -> Span:
-    """The slots of the paper, learned from its losses alone: orthogonal to each other and not too steep."""
-    height, width = pixels.shape[2:]
-    field = slot_field(generators, seed)
-    measure = uniform(height, width)
-    learn(field, Slots(pixels, None, measure, steps=UNSCORED_STEPS, peak=UNSCORED_RATE, seed=seed), stage="no score")
-    points = pixel_centres(height, width).flatten(0, 1)
-    with torch.no_grad():
-        return _measured(field.double()(points), points, [], None)
+    def unscored(self, pixels: Tensor, seed: int) -> Span:
+        """The slots of the paper, learned from its losses alone: orthogonal to each other and not too steep."""
+        field = slot_field(self.count, seed)
+        objective = Slots(pixels, None, self.measure, steps=UNSCORED_STEPS, peak=UNSCORED_RATE, seed=seed)
+        learn(field, objective, stage="no score")
+        with torch.no_grad():
+            return self.measured(field.double()(self.basis.points), [], None)
 
 
 def finite_check(
@@ -309,7 +328,7 @@ def finite_check(
     Args:
         features: to unit vectors.
         images: ``[B, C, H, W]``.
-        fields: of RMS size 1, ``[H W, K, 2]``.
+        fields: of unit norm under omega, ``[H W, K, 2]``.
         locality: l.
         seed: of the random functions.
     """

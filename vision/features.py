@@ -16,6 +16,9 @@ Features = Callable[[Tensor], Tensor]
 Network = TypeVar("Network", bound=nn.Module)
 
 BATCH = 200
+PATCHES = 50_000  # from which whitening is estimated
+SOFTENING = 0.1  # added to the variances of patches, relative to their mean: what is weaker is noise
+THRESHOLD = 0.5  # of the rectifiers, in standard deviations of a whitened patch along a filter
 LEAST_VARIANCE = 1e-6  # relative to the largest: directions below it are rounding errors or dead units
 
 
@@ -76,6 +79,58 @@ class Whitened:
     def __call__(self, images: Tensor) -> Tensor:
         """``[B, C, H, W]`` to unit vectors ``[B, R]``."""
         return unit((self.features(images) - self.mean) @ self.whitener)
+
+
+@dataclass(frozen=True)
+class PatchFeatures:
+    """Features without labels or learning: whitened random patches of the images as filters (Coates and Ng, 2012).
+
+    Rectified responses of both signs, averaged over the quarters of the image: ``2 x filters x 4`` features.
+
+    Attributes:
+        filters: ``[n, C, side, side]``.
+        biases: ``[n]``.
+    """
+
+    filters: Tensor
+    biases: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor, seed: int, filters: int = 128, side: int = 6) -> PatchFeatures:
+        """Filters from patches of these images ``[N, C, H, W]``.
+
+        Raises:
+            ValueError: the images are smaller than a patch, or do not vary.
+        """
+        if min(images.shape[2:]) < side:
+            raise ValueError(f"`images` must have sides of at least {side} pixels, got {list(images.shape[2:])}")
+        random = torch.Generator().manual_seed(seed)
+        places = [torch.randint(n, (PATCHES,), generator=random) for n in (len(images), *_room(images, side))]
+        offsets = torch.arange(side)
+        rows, columns = (place[:, None] + offsets for place in places[1:])
+        patches = images[places[0][:, None, None], :, rows[:, :, None], columns[:, None, :]]  # [P, side, side, C]
+        flat = patches.movedim(-1, 1).flatten(1).double()
+        mean = flat.mean(0)
+        variances, directions = torch.linalg.eigh((flat - mean).T @ (flat - mean) / PATCHES)
+        if not variances[-1] > 0:
+            raise ValueError("`images` must vary, got constant ones")
+        softened = (variances + SOFTENING * variances.mean()).rsqrt()
+        whitener = (directions * softened) @ directions.T
+        chosen = (flat[:filters] - mean) @ whitener
+        kernels = (chosen / chosen.norm(dim=1, keepdim=True).clamp_min(1e-12)) @ whitener
+        shape = (filters, images.shape[1], side, side)
+        return cls(kernels.view(shape).to(images), (-kernels @ mean).to(images))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``[B, C, H, W]`` to ``[B, 8 n]``."""
+        responses = nn.functional.conv2d(images, self.filters, self.biases)
+        both = torch.cat([responses, -responses], 1)
+        return nn.functional.adaptive_avg_pool2d(torch.relu(both - THRESHOLD), 2).flatten(1)
+
+
+def _room(images: Tensor, side: int) -> tuple[int, int]:
+    height, width = images.shape[2:]
+    return height - side + 1, width - side + 1
 
 
 def untrained(network: Network, seed: int) -> Network:

@@ -26,7 +26,7 @@ from torch import Tensor
 from .features import Features
 
 BATCH = 100  # images whose derivatives are computed at once
-RIDGE = 1e-10  # added to M, relative to its mean eigenvalue
+RIDGE = 1e-10  # added to M and to a Gram matrix, relative to their mean eigenvalues
 
 
 def gradients(images: Tensor) -> Tensor:
@@ -136,17 +136,18 @@ class Spectrum:
     coefficients: Tensor
 
 
-def solve(forms: Forms, energy: Tensor, mu: float, count: int) -> Spectrum:
+def solve(forms: Forms, energy: Tensor, gram: Tensor, mu: float, count: int) -> Spectrum:
     """The fields ``V_k = argmin (G + mu rho L)(V, V) / M(V, V)`` over all V orthogonal to ``V_1 ... V_{k-1}``.
 
     L is the energy of the gradients of a field, and ``rho = tr G / tr L`` puts it in units of the cost: for ``mu = 0``
-    the images alone decide, for large mu smoothness alone. Fields are orthogonal, and of unit size, under the measure
-    of the basis, as the slots of the paper are; eigenvectors of the pencil would be orthogonal under M instead, which
-    leaves parts of the first fields in the last ones.
+    the images alone decide, for large mu smoothness alone. Fields are orthogonal, and of unit norm, under the inner
+    product of the paper, as its slots are; eigenvectors of the pencil would be orthogonal under M instead, which leaves
+    parts of the first fields in the last ones.
 
     Args:
-        forms: G and M in an orthonormal basis of m fields.
+        forms: G and M in a basis of m fields that is orthonormal under the uniform measure.
         energy: L in the same basis, ``[m, m]``.
+        gram: the inner products of the basis that fields are to be orthonormal under, ``[m, m]``.
         mu: weight of smoothness, at least 0.
         count: K, at most m.
 
@@ -162,7 +163,7 @@ def solve(forms: Forms, energy: Tensor, mu: float, count: int) -> Spectrum:
     local = forms.local / scale + RIDGE * torch.eye(m, dtype=torch.float64)
     rho = forms.cost.diagonal().sum() / scale / energy.diagonal().sum().clamp_min(torch.finfo(torch.float64).tiny)
     cost = forms.cost / scale + mu * rho * energy
-    free = torch.eye(m, dtype=torch.float64)  # an orthonormal basis of what is orthogonal to the fields so far
+    free = orthonormaliser(gram)  # an orthonormal basis of what is orthogonal to the fields so far
     values, fields = [], []
     for _ in range(count):
         inverse = torch.linalg.inv(torch.linalg.cholesky(free.T @ local @ free))
@@ -176,6 +177,21 @@ def solve(forms: Forms, energy: Tensor, mu: float, count: int) -> Spectrum:
     coefficients = torch.stack(fields, 1)
     parts = [torch.einsum("ak,ab,bk->k", coefficients, form, coefficients) for form in (forms.cost, forms.local)]
     return Spectrum(torch.stack(values), parts[0] / parts[1], coefficients)
+
+
+def smoothest(energy: Tensor, gram: Tensor, count: int) -> Spectrum:
+    """The fields of least energy, orthonormal under ``gram``, whatever the images: ``solve`` for mu without bound."""
+    frame = orthonormaliser(gram)
+    values, vectors = torch.linalg.eigh(frame.T @ energy @ frame)
+    return Spectrum(values[:count].clamp_min(0.0), torch.zeros(count, dtype=torch.float64), frame @ vectors[:, :count])
+
+
+def orthonormaliser(gram: Tensor) -> Tensor:
+    """Columns of coefficients that are orthonormal under ``gram``, ``[m, m]``."""
+    m = len(gram)
+    ridge = RIDGE * gram.diagonal().mean() * torch.eye(m, dtype=torch.float64)
+    factor = torch.linalg.cholesky(gram + ridge)
+    return torch.linalg.solve_triangular(factor, torch.eye(m, dtype=torch.float64), upper=False).T
 
 
 def widest_gap(values: Tensor) -> tuple[int, float]:

@@ -113,6 +113,10 @@ class Basis:
         flat = self.gradients.flatten(2)
         return torch.einsum("nad,nbd->ab", flat, flat) / len(flat)
 
+    def gram(self, measure: Tensor) -> Tensor:
+        """``<V_a, V_b> = sum_n measure_n V_a(z_n) . V_b(z_n)`` of the basis, ``[m, m]``."""
+        return torch.einsum("nad,nbd,n->ab", self.values, self.values, measure)
+
     def fields(self, coefficients: Tensor) -> Tensor:
         """The values of combinations ``[m, K]`` of the basis, ``[N, K, 2]``."""
         return torch.einsum("nmd,mk->nkd", self.values, coefficients)

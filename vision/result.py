@@ -40,7 +40,7 @@ class Generator:
         angle: between the field and its closed form, radians; ``None`` without one.
         value: lambda, what it was sorted by: cost of the motion and of its roughness over that of its patches.
         ratio: the same without roughness: what the images alone say.
-        affineness: norm of its orthogonal projection on the affine fields, from 0 to 1.
+        affineness: norm of its orthogonal projection on the affine fields, from 0 to 1, under omega.
         moved: RMS angle, radians, by which a finite flow of it turns the features of an image.
         control: the same with the patches of the motion out of step.
         valid: whether ``(moved/control)^2`` is below the lowest ratio of any field for the untrained network.
@@ -104,7 +104,7 @@ class Setting:
         locality: l, the size of a patch, in units of the plane.
         degree: of the polynomials of the basis.
         mu: the weight of smoothness.
-        length: of the finite flows, in units in which a generator has RMS size 1 on the pixels.
+        length: of the finite flows, in units in which a generator has unit norm.
         seed: of everything drawn.
     """
 
@@ -134,8 +134,8 @@ class ImageResult:
         gap: after how many generators the relative gap in lambda is widest, and the quotient of the two values.
         controls: spans by the name of what is missing: "mu = 0" (no smoothness), "random network", "random network,
             mu = 0", "no score", "smoothness only".
-        affineness_omega: of the generators under the paper's weight of the pixels (`weight.omega`) in place of the
-            uniform measure, with which everything else here is measured.
+        affineness_uniform: of the generators under the uniform measure on the pixels in place of omega, under which
+            everything else here is measured.
         structure_constants: ``c[i][j][k]`` of the first six, by least squares: ``[V_i, V_j] = sum_k c_ijk V_k``.
         seconds: by stage.
         omega: the paper's weight of the pixels, ``[H, W]`` with sum 1.
@@ -150,7 +150,7 @@ class ImageResult:
     found: Span
     gap: tuple[int, float]
     controls: dict[str, Span]
-    affineness_omega: list[float]
+    affineness_uniform: list[float]
     structure_constants: list[list[list[float]]]
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     omega: Tensor | None = field(default=None, compare=False, repr=False)
@@ -177,12 +177,12 @@ class ImageResult:
             "network": {"architecture": self.network, "accuracy": self.accuracy},
             "coordinates": PLANE.to_dict(),
             "setting": asdict(self.setting),
-            "measure": "uniform on the pixels",
+            "measure": "omega",
             "generators": [asdict(g) for g in self.generators],
             "lambda": self.found.values,
             "gap": {"rank": self.gap[0], "quotient": self.gap[1]},
             "affineness": self.found.affineness,
-            "affineness_omega": self.affineness_omega,
+            "affineness_uniform": self.affineness_uniform,
             "principal_angles": self.found.principal_angles,
             "closure": self.found.closure,
             "structure_constants": self.structure_constants,
@@ -242,9 +242,9 @@ class ImageResult:
             "lambda: what a motion changes in the features, and its roughness, over what its patches change out of",
             "step; images alone: without the roughness; 1 is no invariance. moved: RMS angle of the features after",
             f"flows of {self.setting.length:g}; control: the same with its patches out of step, which must be more.",
-            "affine: norm of the projection on the affine fields, uniform on the pixels. largest angle: of the first",
-            "six to the six affine fields. Smoothness or the losses alone give affine fields too: what the images",
-            "add is seen with mu = 0, and in that a network which has learned nothing fails.",
+            "affine: norm of the projection on the affine fields, under the weight omega of the pixels. largest",
+            "angle: of the first six to the six affine fields. Smoothness or the losses alone give affine fields",
+            "too: what the images add is seen with mu = 0, and in that a network which has learned nothing fails.",
             f"widest gap in lambda: after {rank}, a factor {quotient:.2f}{leave}",
         ]
         if self.seconds:
@@ -319,7 +319,7 @@ _Record = TypedDict(
         "lambda": list[float],
         "gap": _Gap,
         "affineness": list[float],
-        "affineness_omega": list[float],
+        "affineness_uniform": list[float],
         "principal_angles": list[float],
         "closure": float | None,
         "structure_constants": list[list[list[float]]],
@@ -348,7 +348,7 @@ def load_image_result(path: str | Path) -> ImageResult:
             raise ValueError(f"there are no motions {unknown}")
         K, six = len(generators), min(len(generators), AFFINE_RANK)
         spans = [d, *d["controls"].values()]
-        counts = {len(s["affineness"]) for s in spans} | {len(d["lambda"]), len(d["affineness_omega"])}
+        counts = {len(s["affineness"]) for s in spans} | {len(d["lambda"]), len(d["affineness_uniform"])}
         if not generators or counts != {K}:
             raise ValueError("generators, lambda and affine-ness differ in number")
         if len(d["setting"]["shape"]) != 3 or min(d["setting"]["shape"]) < 1:
@@ -366,7 +366,7 @@ def load_image_result(path: str | Path) -> ImageResult:
             found=Span(d["lambda"], d["affineness"], d["principal_angles"], d["closure"]),
             gap=(d["gap"]["rank"], d["gap"]["quotient"]),
             controls={name: Span(**span) for name, span in d["controls"].items()},
-            affineness_omega=d["affineness_omega"],
+            affineness_uniform=d["affineness_uniform"],
             structure_constants=c,
             seconds=d["seconds"],
             omega=None if tables is None else tables[1],

@@ -9,8 +9,18 @@ import scipy.linalg
 import torch
 
 from symflow import SymbolicField, flow_warp, warp
-from symflow.vision.features import Normalised, Whitened, unit, untrained
-from symflow.vision.form import Forms, gradients, out_of_step, pullbacks, responses, sensitivities, solve, widest_gap
+from symflow.vision.features import Normalised, PatchFeatures, Whitened, unit, untrained
+from symflow.vision.form import (
+    Forms,
+    gradients,
+    out_of_step,
+    pullbacks,
+    responses,
+    sensitivities,
+    smoothest,
+    solve,
+    widest_gap,
+)
 from symflow.vision.plane import PLANE, Basis, affineness, grid_field, pixel_centres, uniform
 from symflow.vision.weight import omega
 
@@ -99,7 +109,7 @@ def test_translations_come_first_for_features_that_no_translation_changes():
     images = blobs(300, 24)
     basis = Basis.polynomials(24, 24, 3)
     forms = Forms.of(responses(sensitivities(power, images, 0), basis.values), 0.15)
-    found = solve(forms, basis.energy, 0.0, 6)
+    found = solve(forms, basis.energy, basis.gram(uniform(24, 24)), 0.0, 6)
     assert found.values[1] < 1e-6
     assert found.values[2] > 1e-2
     assert widest_gap(found.values[1:].clamp_min(1e-12))[0] == 1
@@ -113,27 +123,37 @@ def test_features_that_know_no_symmetry_find_none():
     images = blobs(600, 24)
     basis = Basis.polynomials(24, 24, 3)
     features = Normalised(mixing(24, 64))
-    found = solve(Forms.of(responses(sensitivities(features, images, 0), basis.values), 0.15), basis.energy, 0.0, 6)
+    found = solve(
+        Forms.of(responses(sensitivities(features, images, 0), basis.values), 0.15),
+        basis.energy,
+        basis.gram(uniform(24, 24)),
+        0.0,
+        6,
+    )
     assert found.values.min() > 0.2
     assert affineness(basis.fields(found.coefficients), basis.points, uniform(24, 24)).min() < 0.9
 
 
-def random_forms(m: int = 12) -> tuple[Forms, torch.Tensor]:
-    random = torch.Generator().manual_seed(3)
+ONE = torch.eye(12, dtype=torch.float64)
+
+
+def random_forms(m: int = 12, seed: int = 3) -> tuple[Forms, torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
     a, b, c = (torch.randn(m, m, generator=random, dtype=torch.float64) for _ in range(3))
     return Forms(a @ a.T, b @ b.T + torch.eye(m, dtype=torch.float64)), c @ c.T
 
 
 def test_each_field_is_the_cheapest_of_those_orthogonal_to_the_ones_before():
     forms, energy = random_forms()
+    gram = random_forms(seed=8)[0].local
     for mu in (0.0, 0.7):
-        found = solve(forms, energy, mu, 12)
+        found = solve(forms, energy, gram, mu, 12)
         rho = float(forms.cost.trace() / energy.trace())
         cost = (forms.cost + mu * rho * energy).numpy()
         c = found.coefficients
-        torch.testing.assert_close(c.T @ c, torch.eye(12, dtype=torch.float64))
+        torch.testing.assert_close(c.T @ gram @ c, torch.eye(12, dtype=torch.float64))
         for k in range(12):
-            rest = scipy.linalg.null_space(c[:, :k].T.numpy()) if k else scipy.linalg.orth(cost)
+            rest = scipy.linalg.null_space((c[:, :k].T @ gram).numpy()) if k else scipy.linalg.orth(cost)
             lowest = scipy.linalg.eigh(rest.T @ cost @ rest, rest.T @ forms.local.numpy() @ rest, eigvals_only=True)[0]
             assert found.values[k].item() == pytest.approx(lowest, rel=1e-6)
         assert (found.values.diff() > -1e-9).all()
@@ -142,16 +162,16 @@ def test_each_field_is_the_cheapest_of_those_orthogonal_to_the_ones_before():
 def test_ratios_leave_smoothness_out():
     forms, energy = random_forms()
     torch.testing.assert_close(
-        solve(forms, energy, 0.0, 4).values, solve(forms, energy, 0.0, 4).ratios, rtol=1e-6, atol=0
+        solve(forms, energy, ONE, 0.0, 4).values, solve(forms, energy, ONE, 0.0, 4).ratios, rtol=1e-6, atol=0
     )
-    found = solve(forms, energy, 2.0, 4)
+    found = solve(forms, energy, ONE, 2.0, 4)
     assert (found.ratios < found.values).all()
 
 
 def test_scaling_the_features_changes_nothing():
     forms, energy = random_forms()
     small = Forms(1e-12 * forms.cost, 1e-12 * forms.local)
-    torch.testing.assert_close(solve(small, energy, 0.5, 5).values, solve(forms, energy, 0.5, 5).values)
+    torch.testing.assert_close(solve(small, energy, ONE, 0.5, 5).values, solve(forms, energy, ONE, 0.5, 5).values)
 
 
 def test_averaging_with_the_mirror_is_that_over_mirrored_images():
@@ -165,12 +185,21 @@ def test_averaging_with_the_mirror_is_that_over_mirrored_images():
     torch.testing.assert_close(found.local, expected.local)
 
 
+def test_the_smoothest_fields_are_those_of_large_mu():
+    forms, energy = random_forms()
+    gram = random_forms(seed=8)[0].local
+    unit = Forms(forms.cost, gram)  # cost relative to the size of the fields
+    found, expected = smoothest(energy, gram, 3), solve(unit, energy, gram, 1e7, 3)
+    overlap = found.coefficients.T @ gram @ expected.coefficients
+    torch.testing.assert_close(overlap.abs(), torch.eye(3, dtype=torch.float64), rtol=0, atol=1e-3)
+
+
 def test_wrong_arguments_of_solve_get_a_sentence():
     forms, energy = random_forms()
     with pytest.raises(ValueError, match="`mu` must be at least 0, got -1"):
-        solve(forms, energy, -1.0, 3)
+        solve(forms, energy, ONE, -1.0, 3)
     with pytest.raises(ValueError, match="`count` must be from 1 to the 12 fields of the basis, got 13"):
-        solve(forms, energy, 1.0, 13)
+        solve(forms, energy, ONE, 1.0, 13)
 
 
 # ---------------------------------------------------------------- features and weight
@@ -203,6 +232,28 @@ def test_features_that_say_nothing_are_refused():
         Whitened.of(lambda x: torch.ones(len(x), 3), images)
     with pytest.raises(ValueError, match="`features` must be finite"):
         Whitened.of(lambda x: torch.full((len(x), 3), math.nan), images)
+
+
+def test_patch_features_are_rectified_projections_of_whitened_patches():
+    """At one place, from the filter; and the whitened patches behind the filters are nearly uncorrelated."""
+    images = torch.randn(60, 2, 9, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images = images.cumsum(-1)  # neighbours belong together
+    made = PatchFeatures.of(images, seed=1, filters=5, side=4)
+    assert made(images).shape == (60, 40)
+    responses = torch.einsum("bchwij,ncij->bnhw", images.unfold(2, 4, 1).unfold(3, 4, 1), made.filters)
+    responses = responses + made.biases[:, None, None]
+    both = torch.relu(torch.cat([responses, -responses], 1) - 0.5)
+    torch.testing.assert_close(made(images).view(60, 10, 2, 2)[..., 0, 0], both[..., :3, :3].mean((2, 3)))
+    assert torch.equal(made.filters, PatchFeatures.of(images, seed=1, filters=5, side=4).filters)
+    spread = responses.movedim(1, 0).flatten(1).std(1)
+    assert spread.max() < 1.5 * spread.min()
+
+
+def test_images_without_patches_are_refused():
+    with pytest.raises(ValueError, match="`images` must have sides of at least 6 pixels, got \\[5, 9\\]"):
+        PatchFeatures.of(torch.rand(3, 1, 5, 9), seed=0)
+    with pytest.raises(ValueError, match="`images` must vary"):
+        PatchFeatures.of(torch.ones(3, 1, 9, 9), seed=0)
 
 
 def test_an_untrained_network_is_another_one_and_the_same_for_a_seed():

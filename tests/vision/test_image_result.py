@@ -31,7 +31,7 @@ def example() -> ImageResult:
         found=span,
         gap=(1, 1.25),
         controls={"random network": Span([0.9, 1.1], [0.2, 0.4], [0.7, 1.5], None), "no score": span},
-        affineness_omega=[0.98, 0.35],
+        affineness_uniform=[0.98, 0.35],
         structure_constants=[[[0.0, 0.0], [0.5, 0.1]], [[-0.5, -0.1], [0.0, 0.0]]],
         seconds={"form": 1.5},
         omega=torch.full((5, 6), 1 / 30, dtype=torch.float64),
