@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import scipy.stats
@@ -165,6 +169,34 @@ def test_other_generators_are_other_trainings(tmp_path, trainings):
     assert len(asked) == 2
     augment = asked[1][2]["augment"]
     assert torch.equal(augment.field.values, GeneratorAugment(other, 0.2).field.values)
+
+
+WORKER = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from test_comparison import QUICK, SETS, compare
+
+result = compare(SETS, sys.argv[2], arms=("none", "affine"), resume=sys.argv[3] == "resume", **QUICK)
+with open(f"{sys.argv[2]}-{os.environ['RANK']}.json", "w") as file:
+    json.dump(result.to_dict(), file)
+"""
+
+
+@pytest.mark.slow
+def test_workers_compare_together(tmp_path):
+    """Two gloo processes under torchrun come to one result, which worker 0 writes; a second call finds it finished."""
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    arguments = [str(script), str(Path(__file__).parent), str(tmp_path / "run")]
+    for how in ("begin", "resume"):
+        subprocess.run(
+            [*launcher, *arguments, how], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=500
+        )
+        found = [json.loads((tmp_path / f"run-{rank}.json").read_text()) for rank in range(2)]
+        assert found[0] == found[1] == json.loads((tmp_path / "run" / "result.json").read_text())
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 6  # two strengths, and two arms with two seeds
 
 
 def test_errors(tmp_path):
