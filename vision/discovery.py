@@ -8,6 +8,7 @@ and from the paper's losses without any score. The last two look at no image, an
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ LENGTH = 0.1  # of finite flows: a pixel and a half of 32
 STEPS = 4  # of RK4; the fields are smooth on the scale of a flow
 HELD_OUT = 0.1  # of images without a test part: only the accuracy of the network is measured on them
 EPOCHS = 8
-UNSCORED_STEPS, UNSCORED_RATE = 300, 1e-3  # of the control without a score: its losses are then below a hundredth
+UNSCORED_STEPS, UNSCORED_RATE = 300, 1e-3  # of the control without a score, at ten times the paper's rate
 NETWORK = "network"  # the file of a trained network, and the checkpoint it continues from
 
 Progress = Callable[[str, float, dict[str, float]], None]
@@ -247,7 +248,7 @@ def _network(
         if file is not None:
             save_network(file, model, {"classes": list(train.classes), "statistics": asdict(statistics)})
     elif isinstance(network, ImageNetwork):
-        model = network
+        model = copy.deepcopy(network)  # whose parameters will not learn, while the caller's may
     else:
         model, meta = load_network(network)
         if "statistics" in meta:

@@ -87,6 +87,15 @@ def test_smoothness_alone_is_affine(network):
     assert control.largest_angle < 12
 
 
+def test_the_network_of_the_caller_stays_as_it_was():
+    network = SmallResNet(2, 1, width=2, stages=1, seed=0).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    discover_images(pictures(30), network=network, generators=6)
+    assert network.training
+    assert all(p.requires_grad for p in network.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
 def test_a_network_is_trained_kept_and_found_again(tmp_path):
     images = pictures()
     run = Run(tmp_path / "run", {})
