@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import shlex
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import sympy
 from markupsafe import Markup
@@ -20,13 +18,14 @@ from matplotlib.figure import Figure
 import symflow
 from symflow import expressions, figures, notation
 from symflow.errors import UserError
+from symflow.image_report import is_image_run, write_image_report
+from symflow.page import Picture, save_picture, write_page
 from symflow.pde import Result, load_result
 from symflow.pde.prolongation import determining_equations
 from symflow.pde.result import Generator
-from symflow.runs import CONFIG, METRICS, REPORT, RESULT, load_tensors, read_json, replacing
+from symflow.runs import CONFIG, METRICS, RESULT, load_tensors, read_json
 
 EVIDENCE = "evidence.safetensors"
-FIGURES = "figures"
 STAGE = "network"  # of the metrics that hold relative violations
 LONGEST_TITLE = 40  # characters of a formula above a figure
 MOST_STEPS = 400  # points of a learning curve
@@ -35,7 +34,7 @@ Evidence = dict[str, np.ndarray]
 
 
 def write_report(run: str | Path) -> Path:
-    """Writes ``report.html`` and ``figures/*.png`` of a run directory.
+    """Writes ``report.html`` and ``figures/*.png`` of a run directory, of equations or of images.
 
     What the run does not hold is left out, and the page says so: the network, the evidence of `pde.evidence.collect`,
     the metrics. Every file is written whole or not at all. The same run gives the same bytes.
@@ -58,34 +57,14 @@ def write_report(run: str | Path) -> Path:
     'report.html'
     """
     run = Path(run)
+    if is_image_run(run):
+        return write_image_report(run)
     result = load_result(run / RESULT)
     config = read_json(run / CONFIG) if (run / CONFIG).exists() else {}
     page = _Page(run, result, _evidence(run, result), config if isinstance(config, dict) else {})
     with figures.style():
         content = page.content()
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("symflow"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = notation.number
-    html = environment.get_template("report.html").render(content)
-    with replacing(run / REPORT) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return run / REPORT
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure on the page: its file, its bytes, what it shows in a sentence for those who cannot see it."""
-
-    name: str
-    data: str
-    alt: str
-    width: int
-    height: int
+    return write_page(run, "report.html", content)
 
 
 @dataclass(frozen=True)
@@ -214,13 +193,7 @@ class _Page:
 
     def picture(self, name: str, figure: Figure, alt: str) -> Picture:
         """Writes a figure and returns it for the page."""
-        content = figures.png(figure)
-        directory = self.run / FIGURES
-        directory.mkdir(exist_ok=True)
-        with replacing(directory / f"{name}.png") as temporary:
-            temporary.write_bytes(content)
-        width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
-        return Picture(name, base64.b64encode(content).decode(), alt, width, height)
+        return save_picture(self.run, name, figure, alt)
 
     def spectra(self) -> Picture:
         s = self.result.nullspace

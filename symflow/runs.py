@@ -146,12 +146,7 @@ class Run:
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
         """Writes ``name.safetensors``; `about` is kept as JSON in its header."""
-        content = {k: v.detach().contiguous() for k, v in tensors.items()}
-        with replacing(self.path / f"{name}.safetensors") as temporary:
-            try:
-                safetensors.torch.save_file(content, temporary, metadata={"about": json.dumps(about)})
-            except SafetensorError as error:  # the library's name for a failed write
-                raise OSError(errno.EIO, str(error), f"{name}.safetensors") from None
+        save_tensors(self.path / f"{name}.safetensors", tensors, about)
 
     def save_field(self, name: str, field: NeuralField) -> None:
         """Writes a learned field as ``name.safetensors``; `load_field` reads it back."""
@@ -168,8 +163,18 @@ class Run:
         return load_tensors(self.path / f"{name}.safetensors")
 
 
-def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The tensors of a file that `Run.save_tensors` wrote and what was kept about them; ``None`` without a file.
+def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Writes tensors as safetensors, whole or not at all; `about` is kept as JSON in the header."""
+    content = {k: v.detach().contiguous() for k, v in tensors.items()}
+    with replacing(Path(path)) as temporary:
+        try:
+            safetensors.torch.save_file(content, temporary, metadata={"about": json.dumps(about)})
+        except SafetensorError as error:  # the library's name for a failed write
+            raise OSError(errno.EIO, str(error), Path(path).name) from None
+
+
+def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The tensors of a file that `save_tensors` wrote and what was kept about them; ``None`` without a file.
 
     Raises:
         UserError: the file is no checkpoint.

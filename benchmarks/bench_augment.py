@@ -1,0 +1,110 @@
+"""Augmentation of a batch beside the training step that it serves, on the same device.
+
+    python benchmarks/bench_augment.py [--quick] [--out FILE.json]
+
+Batches of 128 normalised images of 3 x 32 x 32 in float32, channels last, as training sees them (`--quick`: 32). A step
+is forward, backward and update of the CIFAR ResNet-18 or of the small network, in the number type that `train` picks.
+Augmentations: crop and flip; the six affine generators; ten smooth fields on 33 x 33 nodes. Times are medians over
+rounds that run every contestant in turn, so that another load on the machine meets all of them. On a GPU, where there
+is one, they end with a synchronisation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from _common import machine, print_table, print_targets, write_results
+from torch import Tensor, nn
+
+from symflow import GridField, SymbolicField
+from symflow.vision import CropFlip, GeneratorAugment, SmallResNet, affine_field, resnet18
+from symflow.vision.augmentation import AFFINE, PLANE
+from symflow.vision.classifiers import has_bfloat16
+
+STRENGTH = 0.2
+QUADRATIC = ({"dx": "x**2"}, {"dx": "x*y"}, {"dy": "x*y"}, {"dy": "y**2"})
+RESNET, SMALL = "ResNet-18 step", "small network step"
+# A step over an augmentation: at most 5 % of the ResNet-18's.
+AT_LEAST = 20.0
+
+
+def step(network: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    network.to(images.device, memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+
+    def run() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=has_bfloat16(images.device)):
+            loss = nn.functional.cross_entropy(network(images), labels)
+        loss.backward()
+        optimizer.step()
+
+    return run
+
+
+def contestants(batch: int, device: torch.device) -> tuple[dict[str, Callable[[], object]], ...]:
+    """The steps, and the augmentations, each a call on a batch of its own."""
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randn(batch, 3, 32, 32, generator=rng).to(device, memory_format=torch.channels_last)
+    labels = torch.randint(0, 10, (batch,), generator=rng).to(device)
+    ten = GridField.tabulate(SymbolicField(PLANE, AFFINE + QUADRATIC), (33, 33), (-1.0, -1.0), (1.0, 1.0))
+    modules: dict[str, nn.Module] = {
+        "crop + flip": CropFlip(),
+        "6 affine generators": GeneratorAugment(affine_field(), STRENGTH).to(device),
+        "10 tabulated generators": GeneratorAugment(ten, STRENGTH).to(device),
+    }
+    augmentations = {
+        name: lambda module=module: module(images).contiguous(memory_format=torch.channels_last)
+        for name, module in modules.items()
+    }
+    return {RESNET: step(resnet18(10), images, labels), SMALL: step(SmallResNet(10), images, labels)}, augmentations
+
+
+def seconds(call: Callable[[], object], device: torch.device, least: float) -> float:
+    """Of one call, from as many as take `least` seconds together."""
+    begun, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - begun < least:
+        call()
+        calls += 1
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+    return (time.perf_counter() - begun) / calls
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    batch, rounds = (32, 2) if options.quick else (128, 7)
+    steps, augmentations = contestants(batch, device)
+    everything = {**steps, **augmentations}
+    times: dict[str, list[float]] = {name: [] for name in everything}
+    for number in range(rounds + 1):
+        for name, call in everything.items():
+            measured = seconds(call, device, 0.05)
+            if number:  # the first round warms up
+                times[name].append(measured)
+    median = {name: statistics.median(found) for name, found in times.items()}
+    rows = [[name, f"{1e3 * median[name]:.2f}", "", ""] for name in steps]
+    rows += [
+        [name, f"{1e3 * median[name]:.2f}", *(f"{100 * median[name] / median[s]:.2f} %" for s in (RESNET, SMALL))]
+        for name in augmentations
+    ]
+    where = torch.cuda.get_device_name() if device.type == "cuda" else "the CPU"
+    print(f"batch {batch} on {where}, {torch.get_num_threads()} threads\n")
+    print_table(("", "ms", f"of {RESNET}", f"of {SMALL}"), rows)
+    print()
+    targets = print_targets([(f"{RESNET} / {n}", median[RESNET] / median[n], AT_LEAST) for n in augmentations])
+    found = {"batch": batch, "device": where, "seconds": median, "targets": targets, "machine": machine()}
+    write_results("augment", found, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The page a person reads after a discovery in images: one self-contained HTML file, and its figures as PNGs."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+from markupsafe import Markup
+
+import symflow
+from symflow import figures, image_figures, notation
+from symflow.page import Picture, save_picture, write_page
+from symflow.runs import CONFIG, RESULT, load_tensors, read_json
+from symflow.vision.plane import AFFINE, pixel_centres
+from symflow.vision.result import AFFINE_RANK, KIND, ImageResult, load_image_result
+
+EVIDENCE = "evidence.safetensors"
+AFFINE_NAMES = ("1 ∂x", "1 ∂y", "x ∂x", "y ∂y", "y ∂x", "x ∂y")
+
+
+def is_image_run(run: Path) -> bool:
+    """Whether the result of a run is one of images."""
+    content = read_json(run / RESULT)
+    return isinstance(content, dict) and content.get("kind") == KIND
+
+
+def write_image_report(run: str | Path) -> Path:
+    """Writes ``report.html`` and ``figures/*.png`` of a run directory on images.
+
+    What the run does not hold is left out: the fields, the evidence of `vision.evidence.collect`. Every file is written
+    whole or not at all. The same run gives the same bytes.
+
+    Args:
+        run: a directory with ``result.json`` and, where they exist, ``fields.safetensors``,
+            ``evidence.safetensors`` and ``config.json``.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        UserError: ``result.json`` is missing or no result of images; another file is not what its name says.
+    """
+    run = Path(run)
+    result = load_image_result(run / RESULT)
+    config = read_json(run / CONFIG) if (run / CONFIG).exists() else {}
+    page = _Page(run, result, config if isinstance(config, dict) else {})
+    with figures.style():
+        content = page.content()
+    return write_page(run, "image_report.html", content)
+
+
+@dataclass(frozen=True)
+class _Page:
+    run: Path
+    result: ImageResult
+    config: dict[str, Any]
+
+    def content(self) -> dict[str, Any]:
+        result = self.result
+        named = [g.motion for g in result.generators if g.motion is not None]
+        return {
+            "result": result,
+            "version": symflow.__version__,
+            "count": len(result.generators),
+            "named": named,
+            "six": AFFINE_RANK,
+            "rows": [{"g": g, "formula": self.formula(k)} for k, g in enumerate(result.generators)],
+            "spans": {"found": result.found, **result.controls},
+            "valid": sum(g.valid for g in result.generators),
+            "fields": self.fields(),
+            "moved": self.moved(),
+            "products": self.products(),
+            "controls": self.controls(),
+            "brackets": self.brackets(),
+            "commands": self.commands(),
+            "degrees": math.degrees,
+        }
+
+    def formula(self, k: int) -> Markup:
+        """The closed form of a generator as MathML; empty without one."""
+        forms = [i for i, g in enumerate(self.result.generators) if g.closed_form is not None]
+        if k not in forms:
+            return Markup("")
+        dx, dy = self.result.symbolic_field.components[forms.index(k)]
+        return notation.formula(*notation.combination([dx, dy], [sympy.Symbol(f"∂_{name}") for name in "xy"]))
+
+    def brackets(self) -> list[list[str]]:
+        """The table of ``[V_i, V_j]`` of the first six, coefficients below a tenth of the largest left out."""
+        constants = np.array(self.result.structure_constants)
+        least = 0.25 * np.abs(constants).max(initial=0.0)
+        table: list[list[str]] = []
+        for row in constants:
+            table.append([])
+            for entry in row:
+                terms = [
+                    f"{'−' if c < 0 else '+'} {abs(c):.1f} V{k + 1}" for k, c in enumerate(entry) if abs(c) > least
+                ]
+                table[-1].append(" ".join(terms).removeprefix("+ ") or "0")
+        return table
+
+    def commands(self) -> list[str]:
+        """What to type for the same result, as far as the run's configuration tells."""
+        c = self.config
+        if c.get("command") != "discover-images" or not isinstance(c.get("data"), str):
+            return []
+        words = ["symflow", "discover-images", c["data"], "--out", self.run.name]
+        for name, value in c.items():
+            if name not in ("command", "data", "identity") and isinstance(value, str | int | float):
+                words += [f"--{name}", str(value)]
+        return [shlex.join(words)]
+
+    # ------------------------------------------------------------------ figures
+
+    def values(self) -> np.ndarray | None:
+        """The fields ``[K, H, W, 2]``."""
+        if self.result.field is None:
+            return None
+        return self.result.field.values.detach().permute(0, 2, 1, 3).numpy()
+
+    def fields(self) -> Picture | None:
+        values = self.values()
+        if values is None:
+            return None
+        titles = [f"$V_{{{k + 1}}}$  {g.motion or ''}\nλ = {g.value:.2f}" for k, g in enumerate(self.result.generators)]
+        alt = "Vector fields as arrows, from cheap to dear: " + ", ".join(
+            g.motion or "no common name" for g in self.result.generators
+        )
+        return save_picture(self.run, "fields", image_figures.vector_fields(values, titles), alt + ".")
+
+    def moved(self) -> Picture | None:
+        saved = load_tensors(self.run / EVIDENCE)
+        evidence = {} if saved is None else saved[0]
+        moved, lengths = evidence.get("moved"), evidence.get("lengths")
+        if moved is None or lengths is None or lengths.dim() != 1:
+            return None
+        expected = (len(self.result.generators), len(lengths), *self.result.setting.shape)
+        if tuple(moved.shape) != expected or moved.shape[2] not in (1, 3) or not torch.isfinite(moved).all():
+            return None
+        labels = [f"$V_{{{k + 1}}}$ {g.motion or ''}" for k, g in enumerate(self.result.generators)]
+        figure = image_figures.moved_images(moved.float().numpy(), lengths.tolist(), labels)
+        return save_picture(self.run, "moved", figure, "An image moved along every generator, at several flow lengths.")
+
+    def products(self) -> Picture | None:
+        values, omega = self.values(), self.result.omega
+        if values is None or omega is None:
+            return None
+        weight = omega.double()
+        fields = torch.from_numpy(values).double()
+        affine = AFFINE(pixel_centres(*weight.shape)).movedim(2, 0)  # [6, H, W, 2]
+        fields, affine = (
+            v / torch.einsum("khwd,khwd,hw->k", v, v, weight).sqrt()[:, None, None, None] for v in (fields, affine)
+        )
+        own, with_affine = (torch.einsum("ahwd,bhwd,hw->ab", fields, v, weight).numpy() for v in (fields, affine))
+        figure = image_figures.products(own, with_affine, [n.replace(" ∂", "∂") for n in AFFINE_NAMES], weight.numpy())
+        alt = (
+            "Inner products of the generators with each other and with the affine fields, and the weight of the pixels."
+        )
+        return save_picture(self.run, "products", figure, alt)
+
+    def controls(self) -> Picture:
+        spans = {"found": self.result.found, **self.result.controls}
+        affine = {name: span.affineness for name, span in spans.items()}
+        ratios = {name: s.values for name, s in spans.items() if s.values and name != "smoothness only"}
+        figure = image_figures.beside_controls([("affine-ness", affine), ("λ", ratios)], AFFINE_RANK)
+        return save_picture(
+            self.run, "controls", figure, "Affine-ness and lambda of the generators and of the controls."
+        )

@@ -1,0 +1,233 @@
+"""Augmentation against exact shifts, an independent affine warp, and the moments that its contract states."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import pytest
+import torch
+from torch.nn import functional
+
+from symflow import Coordinates, GridField, SymbolicField
+from symflow.vision.augmentation import PLANE, CropFlip, GeneratorAugment, affine_field
+
+SIDE = 32
+PIXEL = 2 / (SIDE - 1)
+
+
+def smooth_images(count=4, channels=3, side=SIDE):
+    """Slow waves, so that bilinear interpolation errs little."""
+    line = torch.linspace(-1, 1, side)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    phases = torch.rand(count, channels, 1, 1, generator=torch.Generator().manual_seed(0)) * 6
+    return torch.sin(2 * x + phases) * torch.cos(1.5 * y + phases)
+
+
+def fixed(augment, weights):
+    """The same augmentation with weights of ours in place of drawn ones."""
+    augment.draw = lambda count: torch.as_tensor(weights, dtype=torch.float32).expand(count, -1)
+    return augment
+
+
+def test_affine_field():
+    points = torch.tensor([[0.5, 2.0], [-1.0, 0.25]])
+    x, y = points.unbind(1)
+    zero, one = torch.zeros(2), torch.ones(2)
+    expected = torch.stack(
+        [torch.stack(p, -1) for p in ((one, zero), (zero, one), (x, zero), (zero, y), (y, zero), (zero, x))], 1
+    )
+    assert torch.equal(affine_field()(points), expected)
+
+
+@pytest.mark.parametrize("k", range(6))
+def test_affine_flows_against_the_matrix_exponential(k):
+    """torch's own affine grid at the matrix exponential of the generator."""
+    augment = GeneratorAugment(affine_field(), 1.0)
+    weight = 0.2
+    size = math.sqrt(sum(torch.linspace(-1, 1, SIDE) ** 2) / SIDE) if k >= 2 else 1.0
+    matrix = torch.zeros(3, 3, dtype=torch.float64)
+    row, column = [(0, 2), (1, 2), (0, 0), (1, 1), (0, 1), (1, 0)][k]
+    matrix[row, column] = weight / size
+    theta = torch.linalg.matrix_exp(matrix)[:2].float()
+    images = smooth_images()
+    grid = functional.affine_grid(theta.expand(4, 2, 3), list(images.shape), align_corners=True)
+    expected = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=True)
+    moved = fixed(augment, weight * torch.eye(6)[k])(images)
+    # Four steps of order 4 over a flow of .2 to .35, and points beyond 1.5 that the table holds still.
+    torch.testing.assert_close(moved, expected, rtol=0, atol=2e-5)
+
+
+def test_a_whole_pixel_is_an_exact_shift():
+    images = torch.rand(2, 3, SIDE, SIDE)
+    moved = fixed(GeneratorAugment(affine_field(), 1.0), PIXEL * torch.eye(6)[0])(images)
+    torch.testing.assert_close(moved[..., :-1], images[..., 1:], rtol=0, atol=1e-5)
+    torch.testing.assert_close(moved[..., -1], images[..., -2], rtol=0, atol=1e-5)  # reflected at the last centre
+
+
+def test_no_strength_no_change():
+    images = torch.rand(5, 3, SIDE, SIDE)
+    # The place of a pixel has units of 2^-20 between 16 and 32 and is rounded several times; values differ by up to 1.
+    torch.testing.assert_close(GeneratorAugment(affine_field(), 0.0)(images), images, rtol=0, atol=4 * 2.0**-20)
+
+
+@pytest.mark.parametrize("weights", ["uniform", "gaussian"])
+def test_moments_of_the_weights(weights):
+    augment = GeneratorAugment(affine_field(), 0.3, weights)
+    torch.manual_seed(0)
+    drawn = augment.draw(40_000).double()
+    assert drawn.shape == (40_000, 6)
+    deviation = 0.3 / math.sqrt(6)
+    covariance = drawn.T @ drawn / len(drawn)
+    # Five standard errors of a mean, and of a product, of 40,000.
+    torch.testing.assert_close(drawn.mean(0), torch.zeros(6).double(), rtol=0, atol=0.025 * deviation)
+    torch.testing.assert_close(covariance / deviation**2, torch.eye(6).double(), rtol=0, atol=0.04)
+    if weights == "uniform":
+        assert drawn.abs().max() <= math.sqrt(3) * deviation * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    "field", [affine_field(), SymbolicField(PLANE, [{"dx": "7*y*x"}, {"dy": "x**2"}, {"dx": "1"}])]
+)
+def test_strength_is_the_displacement(field):
+    """Coordinates are moved as images: their change is the displacement, to first order in a small strength."""
+    strength = 0.01
+    line = torch.linspace(-1, 1, SIDE)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    images = torch.stack([x, y]).expand(2000, 2, SIDE, SIDE)
+    torch.manual_seed(0)
+    moved = GeneratorAugment(field, strength)(images)
+    inside = (moved - images)[:, :, 1:-1, 1:-1]  # the border is reflected
+    assert inside.square().sum(1).mean().sqrt().item() == pytest.approx(strength, rel=0.1)
+
+
+def test_strengths_of_their_own():
+    augment = GeneratorAugment(affine_field(), [0.0, 0.0, 0.0, 0.0, 0.0, 0.6])
+    torch.manual_seed(0)
+    assert augment.draw(10)[:, :5].abs().max() == 0
+    assert augment.draw(10)[:, 5].abs().min() > 0
+
+
+def test_each_image_has_its_own_weights_and_they_are_reproducible():
+    images = smooth_images(1).expand(6, 3, SIDE, SIDE)
+    augment = GeneratorAugment(affine_field(), 0.2)
+    torch.manual_seed(4)
+    moved = augment(images)
+    torch.manual_seed(4)
+    assert torch.equal(augment(images), moved)
+    assert not torch.equal(augment(images), moved)
+    assert all(not torch.equal(moved[0], other) for other in moved[1:])
+
+
+@pytest.mark.parametrize("augment", [GeneratorAugment(affine_field(), 0.2), CropFlip(3)])
+def test_single_images_and_memory_formats(augment):
+    images = smooth_images(1)
+    torch.manual_seed(0)
+    batch = augment(images)
+    torch.manual_seed(0)
+    assert torch.equal(augment(images[0]), batch[0])
+    torch.manual_seed(0)
+    assert torch.equal(augment(images.contiguous(memory_format=torch.channels_last)), batch)
+    assert augment(images[:0]).shape == (0, 3, SIDE, SIDE)
+    assert augment(torch.rand(1, 28, 20)).shape == (1, 28, 20)
+
+
+def test_a_result_and_a_table_are_fields_too():
+    class Result:
+        field = affine_field()
+
+    images = smooth_images()
+    table = GridField.tabulate(affine_field(), (37, 37), (-1.5, -1.5), (1.5, 1.5))
+    moved = []
+    for source in (affine_field(), Result(), table):
+        torch.manual_seed(0)
+        moved.append(GeneratorAugment(source, 0.2)(images))
+    assert torch.equal(moved[0], moved[1])
+    assert torch.equal(moved[0], moved[2])
+
+
+def test_nothing_is_learned_and_everything_is_saved():
+    augment, other = GeneratorAugment(affine_field(), 0.2), GeneratorAugment(affine_field(), 0.4)
+    assert not any(p.requires_grad for p in augment.parameters())
+    other.load_state_dict(augment.state_dict())
+    images = smooth_images()
+    torch.manual_seed(0)
+    moved = augment.double()(images.double())
+    torch.manual_seed(0)
+    assert torch.equal(other.double()(images.double()), moved)
+
+
+def test_a_transform_in_a_pipeline_of_others():
+    """A data set's transform, with the loader's own workers and collation, as torchvision's are used."""
+
+    class Dataset(torch.utils.data.Dataset):
+        images = smooth_images()
+
+        def __init__(self, transform):
+            self.transform = transform
+
+        def __len__(self):
+            return len(self.images)
+
+        def __getitem__(self, index):
+            return self.transform(self.images[index]), index
+
+    augment = pickle.loads(pickle.dumps(GeneratorAugment(affine_field(), 0.2)))  # as a loader's processes get it
+    torch.manual_seed(0)
+    moved = torch.stack([augment(image) for image in Dataset.images])
+    loader = torch.utils.data.DataLoader(Dataset(augment), batch_size=4)
+    iterator = iter(loader)  # draws a seed for workers
+    torch.manual_seed(0)
+    images, indices = next(iterator)
+    assert torch.equal(images, moved)
+    assert indices.tolist() == [0, 1, 2, 3]
+
+
+def test_gradients_reach_the_images():
+    images = smooth_images().requires_grad_()
+    GeneratorAugment(affine_field(), 0.2)(images).square().sum().backward()
+    assert images.grad is not None
+    assert images.grad.abs().sum() > 0
+
+
+def test_crop_and_flip_against_padding():
+    """Every result is a window of the image that torch has padded by reflection, mirrored or not; all occur."""
+    image = torch.arange(3 * 6 * 7.0).view(1, 3, 6, 7)
+    padded = functional.pad(image, (2, 2, 2, 2), mode="reflect")[0]
+    windows = {}
+    for i in range(5):
+        for j in range(5):
+            window = padded[:, i : i + 6, j : j + 7]
+            windows[tuple(window.flatten().tolist())] = (i, j, False)
+            windows[tuple(window.flip(-1).flatten().tolist())] = (i, j, True)
+    torch.manual_seed(0)
+    found = {windows[tuple(crop.flatten().tolist())] for crop in CropFlip(2)(image.expand(2000, 3, 6, 7))}
+    assert len(found) == len(windows) == 50
+    unflipped = {
+        windows[tuple(crop.flatten().tolist())] for crop in CropFlip(2, flip=False)(image.expand(500, 3, 6, 7))
+    }
+    assert not any(flipped for _, _, flipped in unflipped)
+    assert torch.equal(CropFlip(0, flip=False)(image), image)
+
+
+def test_errors():
+    three = SymbolicField(Coordinates(("x", "y", "z")), [{"dx": "1"}])
+    for arguments, sentence in (
+        ((three, 0.1), "2 coordinates"),
+        ((affine_field(), -0.1), "`strength`"),
+        ((affine_field(), math.nan), "`strength`"),
+        ((affine_field(), [0.1, 0.2]), "one number or 6"),
+        ((affine_field(), 0.1, "normal"), "uniform, gaussian"),
+        ((SymbolicField(PLANE, [{"dx": "0"}]), 0.1), "must move some pixel"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            GeneratorAugment(*arguments)
+    with pytest.raises(ValueError, match="`padding`"):
+        CropFlip(-1)
+    with pytest.raises(ValueError, match="below the sides"):
+        CropFlip(8)(torch.zeros(1, 1, 8, 9))
+    for augment in (GeneratorAugment(affine_field(), 0.1), CropFlip(2)):
+        with pytest.raises(TypeError, match="floating-point"):
+            augment(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+        with pytest.raises(ValueError, match=r"\[C, H, W\]"):
+            augment(torch.zeros(8, 8))

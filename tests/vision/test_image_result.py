@@ -1,0 +1,167 @@
+"""``result.json`` of images: what is written is read back, and what was not written by us is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+import torch
+
+from symflow.errors import UserError
+from symflow.pde import load_result
+from symflow.report import write_report
+from symflow.runs import save_tensors
+from symflow.vision.plane import grid_field
+from symflow.vision.result import FIELDS, Generator, ImageResult, Setting, Span, load_image_result
+
+
+def example() -> ImageResult:
+    span = Span([0.4, 0.5], [0.99, 0.3], [0.1, 1.2], 0.25)
+    fields = torch.randn(30, 2, 2, generator=torch.Generator().manual_seed(0))
+    return ImageResult(
+        data="pictures",
+        network="SmallResNet",
+        accuracy=0.84,
+        setting=Setting(images=100, shape=[3, 5, 6], locality=0.1, degree=5, mu=1.0, length=0.1, seed=3),
+        generators=[
+            Generator("V1", "rotation", {"dx": "-y+1/4", "dy": "x"}, 0.1, 0.4, 0.39, 0.99, 0.6, 1.0, True),
+            Generator("V2", None, None, None, 0.5, 0.45, 0.3, 0.7, 0.75, False),
+        ],
+        found=span,
+        gap=(1, 1.25),
+        controls={"random network": Span([0.9, 1.1], [0.2, 0.4], [0.7, 1.5], None), "no score": span},
+        affineness_uniform=[0.98, 0.35],
+        structure_constants=[[[0.0, 0.0], [0.5, 0.1]], [[-0.5, -0.1], [0.0, 0.0]]],
+        seconds={"form": 1.5},
+        omega=torch.full((5, 6), 1 / 30, dtype=torch.float64),
+        field=grid_field(fields, 5, 6),
+    )
+
+
+def test_a_result_comes_back_with_its_fields(tmp_path):
+    result = example()
+    result.save(tmp_path / "result.json")
+    again = load_image_result(tmp_path / "result.json")
+    assert again == result
+    assert again.seconds == result.seconds
+    assert torch.equal(again.field.values, result.field.values)
+    assert torch.equal(again.omega, result.omega)
+    content = json.loads((tmp_path / "result.json").read_text())
+    assert content["affineness"] == [0.99, 0.3]
+    assert content["lambda"] == [0.4, 0.5]
+    assert content["controls"]["random network"]["affineness"] == [0.2, 0.4]
+
+
+def test_without_the_file_of_fields_the_rest_is_read(tmp_path):
+    example().save(tmp_path / "result.json")
+    (tmp_path / FIELDS).unlink()
+    again = load_image_result(tmp_path / "result.json")
+    assert again.field is None
+    assert again.omega is None
+
+
+def test_a_person_reads_the_table():
+    text = str(example())
+    assert "2 generators of pictures (100 images), by the features of SmallResNet, 84.0% right on unseen images" in text
+    assert "rotation" in text
+    assert "(-y+1/4) dx + x dy" in text
+    assert "random network" in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_formulas_are_fields():
+    field = example().symbolic_field
+    torch.testing.assert_close(field(torch.tensor([0.5, 1.0])), torch.tensor([[-0.75, 0.5]]))
+
+
+HOSTILE = {
+    "a missing key": lambda d: d.pop("lambda"),
+    "another schema": lambda d: d.update(schema=2),
+    "another kind": lambda d: d.update(kind="pde"),
+    "a string for a number": lambda d: d["generators"][0].update(value="0.4"),
+    "a formula that is a program": lambda d: d["generators"][0].update(
+        closed_form={"dx": "__import__('os')", "dy": "0"}
+    ),
+    "a formula that explodes": lambda d: d["generators"][0].update(closed_form={"dx": "9**9**9**9", "dy": "0"}),
+    "a component of another space": lambda d: d["generators"][0].update(closed_form={"du": "1"}),
+    "a motion that we do not know": lambda d: d["generators"][0].update(motion="$\\frac$"),
+    "too few numbers": lambda d: d["affineness"].pop(),
+    "too few of a control": lambda d: d["controls"]["no score"]["affineness"].pop(),
+    "no generator": lambda d: d.update(generators=[]),
+    "constants of another size": lambda d: d.update(structure_constants=[[[0.0]]]),
+    "a shape with two sides": lambda d: d["setting"].update(shape=[3, 5]),
+    "a number that is none": lambda d: d["lambda"].__setitem__(0, float("nan")),
+    "an infinite time": lambda d: d["seconds"].update(form=float("inf")),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_get_a_sentence(tmp_path, change):
+    content = copy.deepcopy(example().to_dict())
+    change(content)
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="must be a result of symflow"):
+        load_image_result(path)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"values": torch.zeros(3, 6, 5, 2), "omega": torch.zeros(5, 6)},
+        {"values": torch.zeros(2, 6, 5, 3), "omega": torch.zeros(5, 6)},
+        {"values": torch.zeros(2, 6, 5, 2), "omega": torch.zeros(6, 5)},
+        {"values": torch.full((2, 6, 5, 2), torch.nan), "omega": torch.zeros(5, 6)},
+        {"values": torch.zeros(2, 6, 5, 2, dtype=torch.int32), "omega": torch.zeros(5, 6)},
+        {"omega": torch.zeros(5, 6)},
+    ],
+)
+def test_fields_that_do_not_fit_get_a_sentence(tmp_path, tensors):
+    example().save(tmp_path / "result.json")
+    save_tensors(tmp_path / FIELDS, tensors, {})
+    with pytest.raises(UserError, match="must hold the values of 2 fields and a weight"):
+        load_image_result(tmp_path / "result.json")
+
+
+def test_results_of_the_two_domains_are_told_apart(tmp_path):
+    example().save(tmp_path / "result.json")
+    with pytest.raises(UserError, match="must be a result of symflow"):
+        load_result(tmp_path / "result.json")
+
+
+def test_the_report_is_one_file_without_scripts_and_the_same_each_time(tmp_path):
+    result = example()
+    result.save(tmp_path / "result.json")
+    evidence = {"lengths": torch.tensor([-0.5, 0.0, 0.5]), "moved": torch.rand(2, 3, 3, 5, 6)}
+    save_tensors(tmp_path / "evidence.safetensors", evidence, {})
+    page = write_report(tmp_path).read_text()
+    assert page == write_report(tmp_path).read_text()
+    assert page.count("<img ") == 4
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == [
+        "controls.png",
+        "fields.png",
+        "moved.png",
+        "products.png",
+    ]
+
+
+def test_the_report_leaves_out_what_the_run_does_not_hold(tmp_path):
+    example().save(tmp_path / "result.json")
+    (tmp_path / FIELDS).unlink()
+    save_tensors(
+        tmp_path / "evidence.safetensors", {"lengths": torch.zeros(3), "moved": torch.zeros(2, 9, 3, 5, 6)}, {}
+    )
+    assert write_report(tmp_path).read_text().count("<img ") == 1
+
+
+def test_names_from_files_are_text(tmp_path):
+    content = example().to_dict()
+    content["data"] = "<script>alert(1)</script>"
+    content["controls"]["<b>$\\frac$</b>"] = content["controls"].pop("no score")
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    page = write_report(tmp_path).read_text()
+    assert "<script" not in page
+    assert "<b>$" not in page

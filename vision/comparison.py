@@ -1,0 +1,409 @@
+"""Classifiers trained with one augmentation or another, compared on the same images, starts and orders.
+
+The protocol: every arm trains the same network from the same initial parameters, on the same part of the training
+images, in the same order, for the same number of steps; seeds change all of these together, so arms are compared in
+pairs. Strengths are chosen on a validation part of the training images. The test images are used once, after the last
+step, as they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import os
+import re
+import statistics as numbers
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from symflow.errors import UserError
+from symflow.fields import Field
+from symflow.runs import METRICS, RESULT, Run, write_json
+
+from .augmentation import CropFlip, GeneratorAugment, affine_field
+from .classifiers import accuracy, digest, distributed, train
+from .data import Images, Statistics, load, split
+from .networks import ImageNetwork, ResNet18, SmallResNet
+
+ARMS = ("none", "flip", "crop", "crop+flip", "affine", "affine+flip", "learned", "learned+flip")
+NETWORKS: Mapping[str, type[ImageNetwork]] = {"small": SmallResNet, "resnet18": ResNet18}
+SHIFTS, STRENGTHS = (2.0, 4.0, 6.0), (0.1, 0.2, 0.3)
+"""Among which strengths are chosen: pixels for crops, root mean square displacements for generators."""
+
+_VALIDATION = 0.2  # of the training images, where a strength is chosen
+_CONFIDENCE = 0.95
+
+Progress = Callable[[str, int, int], None]
+"""Called after every epoch with what is trained, the epoch, from 1, and their number."""
+
+
+# ---------------------------------------------------------------- what comes out
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What was measured with one augmentation.
+
+    ``accuracies`` are those on the test images, one per seed from 0; ``validation`` has, where a strength was chosen,
+    pairs of a candidate and its accuracy on the validation part.
+    """
+
+    name: str
+    strength: float | None = None
+    validation: tuple[tuple[float, float], ...] = ()
+    accuracies: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Accuracies of a classifier, arm by arm, with intervals over seeds.
+
+    ``str`` gives a table, `to_dict` the same for a program.
+    """
+
+    images: str
+    training: int
+    test: int
+    network: str
+    epochs: int
+    batch: int
+    arms: tuple[Arm, ...] = ()
+
+    def interval(self, arm: str, against: str | None = None) -> tuple[float, float]:
+        """The mean over seeds and half the width of its 95 % interval, by Student's t.
+
+        Args:
+            arm: of the comparison.
+            against: another; the differences to it are taken seed by seed.
+        """
+        values = self._arm(arm).accuracies
+        if against is not None:
+            values = tuple(a - b for a, b in zip(values, self._arm(against).accuracies, strict=False))
+        return mean_interval(values)
+
+    def _arm(self, name: str) -> Arm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values. An interval is a mean and half a width; a width is null for one seed."""
+        content = asdict(self)
+        for entry, arm in zip(content["arms"], self.arms, strict=True):
+            entry["mean"], entry["half_width"] = map(_finite, self.interval(arm.name))
+            entry["gains"] = {
+                other.name: [_finite(v) for v in self.interval(arm.name, other.name)]
+                for other in self.arms
+                if other.name != arm.name
+            }
+        return content
+
+    def __str__(self) -> str:
+        first = self.arms[0].name if self.arms else ""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("augmentation")
+        for column in ("strength", "seeds", "accuracy, %", f"over {first}, points"):
+            table.add_column(column, justify="right")
+        for arm in self.arms:
+            cells = [_interval(*self.interval(arm.name)), "" if arm.name == first else _signed(self, arm.name, first)]
+            table.add_row(arm.name, _strength(arm), str(len(arm.accuracies)), *cells)
+        text = io.StringIO()
+        Console(file=text, width=110, color_system=None).print(table)
+        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+        headline = (
+            f"{self.images}: {self.network} trained on {self.training:,} images for {self.epochs} epochs, tested on "
+            f"{self.test:,}"
+        )
+        note = "Intervals: 95 %, Student's t over seeds, differences seed by seed."
+        return "\n".join([headline, "", *lines, "", note])
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _interval(mean: float, half: float) -> str:
+    return "" if math.isnan(mean) else f"{100 * mean:.2f}" + (f" ± {100 * half:.2f}" if math.isfinite(half) else "")
+
+
+def _signed(comparison: Comparison, arm: str, against: str) -> str:
+    mean, half = comparison.interval(arm, against)
+    return ("+" if mean > 0 else "") + _interval(mean, half)
+
+
+def _strength(arm: Arm) -> str:
+    if arm.strength is None:
+        return ""
+    return f"{arm.strength:g} px" if arm.name.startswith("crop") else f"{arm.strength:g}"
+
+
+def mean_interval(values: Sequence[float], confidence: float = _CONFIDENCE) -> tuple[float, float]:
+    """The mean and half the width of its interval by Student's t; infinite for one value, NaN for none.
+
+    >>> mean_interval([0.7, 0.71, 0.72])
+    (0.71, 0.024841377...)
+    """
+    if not values:
+        return math.nan, math.nan
+    if len(values) == 1:
+        return values[0], math.inf
+    error = numbers.stdev(values) / math.sqrt(len(values))
+    return numbers.mean(values), student_quantile(confidence, len(values) - 1) * error
+
+
+def student_quantile(confidence: float, freedom: int) -> float:
+    """The t with ``P(|T| <= t) = confidence`` for Student's distribution, by bisection.
+
+    The probability is a finite sum (Abramowitz and Stegun, 26.7.3 and 26.7.4).
+
+    >>> round(student_quantile(0.95, 2), 4)
+    4.3027
+    """
+    low, high = 0.0, math.pi / 2  # of the angle arctan(t / sqrt(freedom))
+    for _ in range(60):
+        angle = (low + high) / 2
+        if _student_probability(angle, freedom) < confidence:
+            low = angle
+        else:
+            high = angle
+    return math.tan(low) * math.sqrt(freedom)
+
+
+def _student_probability(angle: float, freedom: int) -> float:
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    term, total = cosine if odd else 1.0, 0.0
+    for j in range(1, freedom // 2 + 1):
+        total += term
+        term *= cosine**2 * ((2 * j) / (2 * j + 1) if odd else (2 * j - 1) / (2 * j))
+    return (angle + sine * total) * 2 / math.pi if odd else sine * total
+
+
+# ---------------------------------------------------------------- the trainings
+
+
+def compare(
+    images: str | os.PathLike[str] | tuple[Images, Images],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    arms: Sequence[str] = ("none", "crop+flip", "affine", "learned"),
+    fraction: float = 0.1,
+    seeds: int = 3,
+    field: Field | Any | None = None,
+    network: str = "small",
+    epochs: int | None = None,
+    batch: int = 64,
+    strengths: Sequence[float] = STRENGTHS,
+    shifts: Sequence[float] = SHIFTS,
+    resume: bool = False,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Trains a classifier with every augmentation and every seed, and compares them on the test images.
+
+    For each seed a part of the training images is drawn, with the same share of every class; seed, part, initial
+    parameters and order are the same for all arms. Where an arm has several candidates for its strength, each trains on
+    four fifths of the part of seed 0 and is tested on the last fifth; the best one, the smaller of two equal ones, is
+    used for all seeds. The test images are used as they are, once per training.
+
+    With ``out`` everything finished is kept there, and every epoch of what is not. A run that is resumed continues
+    within the training that was interrupted, and may be given other arms and more seeds.
+
+    Under ``torchrun`` the workers share every batch.
+
+    Args:
+        images: a folder that `load` reads, or training and test images.
+        out: a run directory; ``result.json`` in it is the comparison so far.
+        arms: some of `ARMS`: "flip" mirrors with probability 1/2, "crop" shifts by up to the strength in pixels,
+            "affine" and "learned" move along generators (`GeneratorAugment`). The first one is what gains refer to.
+        fraction: of the training images, above 0, at most 1.
+        seeds: how many, from 0.
+        field: the learned generators, or a result that has them as ``.field``; for the arm "learned".
+        network: "small" or "resnet18".
+        epochs: by default ``10 / sqrt(fraction)``.
+        batch: images in a step.
+        strengths: candidates for generators.
+        shifts: candidates for crops, whole numbers of pixels.
+        resume: continue the run in ``out``.
+        replace: remove an earlier run there first.
+        progress: called after every epoch.
+
+    Raises:
+        UserError: the images cannot be read; an arm or a network is unknown; "learned" has no field; or ``out`` cannot
+            be used, as for `symflow.runs.Run`.
+        ValueError: a number is out of its range.
+    """
+    _check(arms, fraction, seeds, field, network, strengths, shifts)
+    training, test = images if isinstance(images, tuple) else load(images)
+    epochs = epochs or round(10 / math.sqrt(fraction))
+    parts = [split(training, fraction, seed)[0] if fraction < 1 else training for seed in range(seeds)]
+    comparison = Comparison(training.name, len(parts[0]), len(test), network, epochs, batch)
+    config = {
+        "command": "train-classifier",
+        "images": digest(training.pixels, training.labels, test.pixels, test.labels),
+        "fraction": fraction,
+        "network": network,
+        "epochs": epochs,
+        "batch": batch,
+    }
+    with distributed() as device:
+        ledger = _Ledger(out, config, resume, replace)
+        trainings = _Trainings(network, epochs, batch, field, device, ledger, progress)
+        measured: dict[str, Arm] = {}
+        check, learn = split(parts[0], _VALIDATION, seed=0)
+        for arm in arms:
+            candidates = _candidates(arm, strengths, shifts)
+            if len(candidates) > 1:
+                validate = partial(trainings.accuracy, arm, seed=0, learn=learn, check=check, use="validation")
+                measured[arm] = Arm(arm, *choose_strength(validate, candidates))
+            else:
+                measured[arm] = Arm(arm, next(iter(candidates), None))
+        for seed, part in enumerate(parts):
+            for arm in arms:
+                so_far = measured[arm]
+                score = trainings.accuracy(arm, so_far.strength, seed, part, test, f"seed {seed}")
+                measured[arm] = dataclasses.replace(so_far, accuracies=(*so_far.accuracies, score))
+                comparison = dataclasses.replace(comparison, arms=tuple(measured.values()))
+                ledger.publish(comparison)
+    return comparison
+
+
+def choose_strength(
+    evaluate: Callable[[float], float], candidates: Sequence[float]
+) -> tuple[float, tuple[tuple[float, float], ...]]:
+    """The candidate of highest accuracy, the smallest of equals, and the pairs (candidate, accuracy).
+
+    Args:
+        evaluate: the accuracy of a classifier trained with a strength, on images that neither train nor test it.
+        candidates: at least one.
+
+    >>> choose_strength({0.1: 0.7, 0.2: 0.8, 0.3: 0.8}.get, (0.1, 0.2, 0.3))[0]
+    0.2
+    """
+    measured = tuple((strength, evaluate(strength)) for strength in sorted(candidates))
+    best, _ = max(measured, key=lambda pair: pair[1])  # of equals the first
+    return best, measured
+
+
+class _Ledger:
+    """The trainings that are finished: lines of a run's metrics, written by worker 0 and read by all at the start."""
+
+    def __init__(self, out: str | os.PathLike[str] | None, config: dict[str, Any], resume: bool, replace: bool) -> None:
+        self.finished: dict[str, float] = {}
+        self.path = None if out is None else Path(out)
+        self.run: Run | None = None
+        self.first = not dist.is_initialized() or dist.get_rank() == 0
+        if self.path is None:
+            return
+        if self.first:
+            self.run = Run(self.path, config, resume=resume, replace=replace)
+            self.run.rewind("", 0)  # a line cut short goes
+        if dist.is_initialized():
+            dist.barrier()
+        for line in (self.path / METRICS).read_text().splitlines():
+            record = json.loads(line)
+            self.finished[str(record.get("stage"))] = float(record.get("accuracy", math.nan))
+        if dist.is_initialized():
+            dist.barrier()
+
+    def checkpoint(self, key: str) -> Path | None:
+        """Where a training that is not finished continues."""
+        return None if self.path is None else self.path / f"{re.sub('[^a-z0-9.+]+', '-', key)}.safetensors"
+
+    def note(self, key: str, score: float) -> None:
+        self.finished[key] = score
+        if self.run is not None:
+            self.run.log({"stage": key, "accuracy": score})
+            checkpoint = self.checkpoint(key)
+            if checkpoint is not None:
+                checkpoint.unlink(missing_ok=True)
+
+    def publish(self, comparison: Comparison) -> None:
+        if self.run is not None:
+            write_json(self.run.path / RESULT, comparison.to_dict())
+
+
+@dataclass(frozen=True)
+class _Trainings:
+    """What all trainings of a comparison share, and the ledger that remembers them."""
+
+    network: str
+    epochs: int
+    batch: int
+    field: Field | Any | None
+    device: torch.device
+    ledger: _Ledger
+    progress: Progress | None
+
+    def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
+        """Of a network that has learned on some images, on others; taken from the ledger when it is there."""
+        augment = _augment(arm, strength, self.field)
+        name = f"{arm}, {use}" if strength is None else f"{arm} {strength:g}, {use}"
+        key = name
+        if arm.startswith("learned") and augment is not None:  # other generators are another training
+            key = f"{name} {digest(*augment.state_dict().values())}"
+        if key not in self.ledger.finished:
+            network = NETWORKS[self.network](len(learn.classes), learn.pixels.shape[1], seed=seed).to(self.device)
+            statistics = Statistics.of(learn)
+            train(
+                network,
+                learn,
+                epochs=self.epochs,
+                seed=seed,
+                augment=None if augment is None else augment.to(self.device),
+                statistics=statistics,
+                flip=arm.endswith("flip"),
+                batch=self.batch,
+                checkpoint=self.ledger.checkpoint(key),
+                progress=lambda epoch, _: self.progress(name, epoch, self.epochs) if self.progress else None,
+            )
+            self.ledger.note(key, accuracy(network, check, statistics))
+        return self.ledger.finished[key]
+
+
+def _candidates(arm: str, strengths: Sequence[float], shifts: Sequence[float]) -> Sequence[float]:
+    if arm in ("none", "flip"):
+        return ()
+    return shifts if arm.startswith("crop") else strengths
+
+
+def _augment(arm: str, strength: float | None, field: Field | Any | None) -> nn.Module | None:
+    """The module of an arm; mirror images are the batches' own."""
+    if strength is None:
+        return None
+    if arm.startswith("crop"):
+        return CropFlip(int(strength), flip=False)
+    return GeneratorAugment(affine_field() if arm.startswith("affine") else field, strength)
+
+
+def _check(
+    arms: Sequence[str],
+    fraction: float,
+    seeds: int,
+    field: Any,
+    network: str,
+    strengths: Sequence[float],
+    shifts: Sequence[float],
+) -> None:
+    if not arms or len(set(arms)) != len(arms) or not set(arms) <= set(ARMS):
+        raise UserError(f"`arms` must be some of {', '.join(ARMS)}, each once, got {', '.join(arms) or 'none'}")
+    if any(arm.startswith("learned") for arm in arms) and field is None:
+        raise UserError('the arm "learned" needs generators as `field`, got none')
+    if network not in NETWORKS:
+        raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
+    if not 0.0 < fraction <= 1.0 or seeds < 1:
+        raise ValueError(f"`fraction` must be above 0 and at most 1 and `seeds` at least 1, got {fraction} and {seeds}")
+    if not strengths or not shifts or not all(math.isfinite(s) and s > 0 for s in (*strengths, *shifts)):
+        raise ValueError(f"`strengths` and `shifts` must be positive, got {list(strengths)} and {list(shifts)}")
+    if any(shift != int(shift) for shift in shifts):
+        raise ValueError(f"`shifts` must be whole numbers of pixels, got {list(shifts)}")
