@@ -27,6 +27,7 @@ Progress = Callable[[int, Record], None]
 """Called after every epoch with its number, from 1, and what was recorded."""
 
 _MOMENTUM = 0.9
+CHECKPOINT_SECONDS = 5.0  # at least, between two checkpoints: on a busy disk one takes up to half a second
 
 
 def train(
@@ -52,8 +53,9 @@ def train(
     decay, biases and normalisations do not. What comes out is the network after the last step: no epoch is picked.
 
     Order, flips and the draws of ``augment`` depend on the seed and the epoch alone. With a ``checkpoint``, every epoch
-    replaces that file; when it is there already, training continues after its last epoch and ends with the bits of one
-    that was not interrupted (on a GPU as far as torch's convolutions are deterministic).
+    replaces that file, those of less than five seconds together; when it is there already, training continues after its
+    last epoch and ends with the bits of one that was not interrupted (on a GPU as far as torch's convolutions are
+    deterministic).
 
     Under ``torchrun``, within `distributed`, each batch is shared out among the workers and gradients are averaged;
     normalisations see each worker's share. Worker 0 writes the checkpoint.
@@ -104,6 +106,7 @@ def train(
         "statistics": [*statistics.mean, *statistics.std],
     }
     history = _restore(checkpoint, network, optimizer, asked)
+    saved = time.perf_counter()
     model: nn.Module = nn.parallel.DistributedDataParallel(network) if workers > 1 else network
     network.train()
     for epoch in range(len(history), epochs):
@@ -138,8 +141,10 @@ def train(
             "seconds": time.perf_counter() - begun,
         }
         history.append(record)
-        if checkpoint is not None and rank == 0:
+        due = epoch + 1 == epochs or time.perf_counter() - saved >= CHECKPOINT_SECONDS
+        if checkpoint is not None and rank == 0 and due:
             _save(checkpoint, network, optimizer, {"asked": asked, "history": history})
+            saved = time.perf_counter()
         if progress is not None and rank == 0:
             progress(epoch + 1, record)
     if workers > 1:  # normalisations have seen different shares

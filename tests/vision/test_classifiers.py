@@ -122,7 +122,8 @@ class Interrupted(Exception):
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-def test_a_training_that_is_continued_has_the_same_bits(tmp_path, bfloat16):
+def test_a_training_that_is_continued_has_the_same_bits(tmp_path, monkeypatch, bfloat16):
+    monkeypatch.setattr(classifiers, "CHECKPOINT_SECONDS", 0.0)
     arguments = {"epochs": 3, "seed": 0, "augment": CropFlip(2), "batch": 32, "bfloat16": bfloat16, "flip": True}
     whole = small()
     history = train(whole, stripes(), **arguments)
