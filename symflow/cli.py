@@ -1,4 +1,5 @@
-"""The command line: ``symflow generate | discover | report | verify | audit | doctor``.
+"""The command line: ``symflow generate | discover | report | verify | audit | doctor``, and ``discover-images |
+train-classifier`` for images.
 
 A mistake of the user's ends with one sentence on the standard error and exit code 2; nothing is overwritten unasked.
 """
@@ -27,8 +28,8 @@ MISTAKE, INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; `arguments` are those of the process by default."""
-    functions = (generate, discover, report, verify, audit, doctor)
-    commands = {function.__name__: function for function in functions}
+    functions = (generate, discover, report, verify, audit, discover_images, train_classifier, doctor)
+    commands = {function.__name__.replace("_", "-"): function for function in functions}
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands,
@@ -262,6 +263,133 @@ def audit(
         write_json(out, found.to_dict())
     if not found.passed:
         sys.exit(REFUSED)
+
+
+def discover_images(
+    images: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    network: Path | None = None,
+    labels: bool = True,
+    generators: int = 10,
+    mu: float = 1.0,
+    locality: float = 0.1,
+    flip: bool = True,
+    epochs: int = 8,
+    seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Finds the generators of images: the motions of the pixel plane that change least what a network sees.
+
+    Args:
+        images: a folder: cifar-10-batches-py or -bin, MNIST idx files, or a folder of images for each class.
+        out: the run directory to make.
+        network: the file of a network whose features are used; by default a small one is trained.
+        labels: use them; without, the features are whitened patches and nothing is trained.
+        generators: how many to look for.
+        mu: the weight of smoothness against cost, at most 3.
+        locality: the size of a patch whose motion a coherent one is compared with, on a plane 2 across.
+        flip: mirror images are as good as images; not so for digits.
+        epochs: of the training, when no network is given.
+        seed: of the network and of all draws.
+        resume: continue an interrupted run.
+        force: replace an earlier run in `out`.
+    """
+    from symflow import vision
+    from symflow.report import write_report
+    from symflow.runs import RESULT, Run
+    from symflow.vision.evidence import collect
+
+    config: dict[str, str | float | None] = {"command": "discover-images", "data": images}
+    config |= {"network": None if network is None else str(network), "labels": labels, "generators": generators}
+    config |= {"mu": mu, "locality": locality, "flip": flip, "epochs": epochs, "seed": seed}
+    run = Run(out, config, resume=resume, replace=force)
+    with _bars() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(stage: str, done: float, figures: dict[str, float]) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=1.0, note="")
+            note = f"accuracy {figures['accuracy']:.3f}" if "accuracy" in figures else ""
+            bars.update(tasks[stage], completed=done, note=note)
+
+        result = vision.discover_images(
+            images,
+            network=network,
+            labels=labels,
+            generators=generators,
+            mu=mu,
+            locality=locality,
+            flip=flip,
+            epochs=epochs,
+            seed=seed,
+            run=run,
+            progress=progress,
+        )
+        progress("report", 0.0, {})
+        result.save(run.path / RESULT)
+        run.save_tensors("evidence", collect(vision.load(images)[0], result), {})
+        page = write_report(run.path)
+        progress("report", 1.0, {})
+    print(result)
+    print(f"report: {page}")
+
+
+def train_classifier(
+    images: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    arms: tuple[str, ...] = ("none", "crop+flip", "affine"),
+    generators: Path | None = None,
+    fraction: float = 0.1,
+    seeds: int = 3,
+    network: Literal["small", "resnet18"] = "small",
+    epochs: int | None = None,
+    batch: int = 64,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Compares augmentations by the classifiers that they train, fairly: paired seeds, strengths chosen by validation.
+
+    Args:
+        images: a folder, as for discover-images.
+        out: the run directory to make; every finished training is kept there.
+        arms: of none, flip, crop, crop+flip, affine, affine+flip, learned, learned+flip.
+        generators: the run of discover-images whose fields are the learned ones.
+        fraction: of the training images, above 0, at most 1.
+        seeds: how many.
+        network: small, for two cores; or resnet18, for a GPU.
+        epochs: by default 10 over the root of the fraction.
+        batch: images in a step.
+        resume: continue an interrupted run, with more seeds or arms if wanted.
+        force: replace an earlier run in `out`.
+    """
+    from symflow import vision
+    from symflow.runs import RESULT
+
+    field = None if generators is None else vision.load_image_result(generators / RESULT).field
+    with _bars() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, epoch: int, epochs: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=epochs, note="")
+            bars.update(tasks[what], completed=epoch)
+
+        found = vision.compare(
+            images,
+            out,
+            arms=arms,
+            fraction=fraction,
+            seeds=seeds,
+            field=field,
+            network=network,
+            epochs=epochs,
+            batch=batch,
+            resume=resume,
+            replace=force,
+            progress=progress,
+        )
+    print(found)
 
 
 def doctor() -> None:

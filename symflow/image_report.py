@@ -111,7 +111,9 @@ class _Page:
             return []
         words = ["symflow", "discover-images", c["data"], "--out", self.run.name]
         for name, value in c.items():
-            if name not in ("command", "data", "identity") and isinstance(value, str | int | float):
+            if isinstance(value, bool):
+                words += [f"--{name}" if value else f"--no-{name}"]
+            elif name not in ("command", "data", "identity") and isinstance(value, str | int | float):
                 words += [f"--{name}", str(value)]
         return [shlex.join(words)]
 
