@@ -197,7 +197,7 @@ class Equation:
         object.__setattr__(self, "parameters", {k: float(v) for k, v in parameters.items()})
         values: dict[str, sympy.Expr] = {}
         for name, value in self.parameters.items():
-            if name in _Vocabulary({}) or name in {*expressions.FUNCTIONS, *_CALLS} or not name.isidentifier():
+            if name in _Vocabulary({}) or name in expressions.FUNCTIONS or not name.isidentifier():
                 raise UserError(f"a parameter cannot be called {name!r}: the name is taken or no identifier")
             if not math.isfinite(value):
                 raise UserError(f"the parameter {name!r} must be a finite number, got {value}")
