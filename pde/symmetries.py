@@ -137,7 +137,7 @@ def symmetries(
     named = [by_name if _parameters(by_name) else form for form, by_name in pairs]
     verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
     if (
-        stable and all(verified) and structure_constants(forms) is None
+        forms and stable and all(verified) and structure_constants(forms) is None
     ):  # a bracket of symmetries is one, also where the library does not hold it
         closed, _ = complete(forms, lambda form: prolongation.is_symmetry(equation, form))
         forms, named = closed, [*named, *closed[len(forms) :]]
