@@ -35,6 +35,7 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
+from ._threads import one_thread
 from .data import Trajectories
 from .regression import Coefficients, Rows, Widths, candidates, check_alpha, effective_coefficients, law, weak_rows
 
@@ -151,6 +152,7 @@ class DataAudit:
         return "\n".join([head, "", *lines, "", *self.sentences])
 
 
+@one_thread()
 def audit_data(data: Trajectories, alpha: float = 0.05) -> DataAudit:
     """Whether data solve the equation they claim, trajectory by trajectory and coefficient by coefficient.
 

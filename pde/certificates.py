@@ -55,6 +55,7 @@ from torch import Tensor
 from symflow import expressions
 from symflow.errors import UserError
 
+from ._threads import one_thread
 from .data import Jets, Trajectories
 from .equation import Equation, derivative_order, derivative_symbol, t, total_derivative_x, u, x
 from .regression import (
@@ -303,6 +304,7 @@ class Certificates:
         return "\n".join([*lines, "", closing])
 
 
+@one_thread()
 def certify(
     data: Trajectories,
     generators: Sequence[Mapping[str, str | sympy.Expr]],

@@ -36,6 +36,7 @@ from symflow.series import total_degree
 from symflow.subspace import RESOLUTION, Subspace, solve, span_field
 
 from . import prolongation
+from ._threads import one_thread
 from .catalogue import entry, lookup
 from .certificates import certify
 from .data import Trajectories
@@ -243,17 +244,6 @@ def discover(
         seed=seed,
         seconds=seconds,
     )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Matrices of a hundred rows gain nothing from threads, and their bits then do not depend on how many there are."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _space_axes(equation: Equation) -> tuple[str, ...]:

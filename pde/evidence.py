@@ -12,8 +12,9 @@ from symflow._jet_flow import jet_flow
 from symflow.fields import Field, SymbolicField
 from symflow.series import Series, total_degree
 
+from ._threads import one_thread
 from .data import Jets, Trajectories
-from .discovery import controls, one_thread
+from .discovery import controls
 from .prolongation import complete
 from .result import Result
 from .sampling import Manifold

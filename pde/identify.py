@@ -25,6 +25,7 @@ import torch
 
 from symflow.errors import UserError
 
+from ._threads import one_thread
 from .data import Trajectories
 from .equation import Equation, derivative_symbol, u
 from .files import load
@@ -40,6 +41,7 @@ MOST_DIGITS = 8
 PLACEHOLDER = Equation("u_t + u_x = 0")
 
 
+@one_thread()
 def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> Equation:
     """The evolution equation that data on a periodic line solve, as far as they tell.
 

@@ -51,6 +51,7 @@ from torch import Tensor
 from symflow import expressions
 from symflow.errors import UserError
 
+from ._threads import one_thread
 from .data import Trajectories
 from .equation import Equation, derivative_order, derivative_symbol, t, total_derivative_x, u, x
 
@@ -382,6 +383,7 @@ class Coefficients:
         }
 
 
+@one_thread()
 def effective_coefficients(
     data: Trajectories,
     terms: Sequence[sympy.Expr] | None = None,

@@ -24,6 +24,7 @@ from symflow.errors import UserError
 from symflow.readout import ClosedForm, structure_constants
 
 from . import prolongation
+from ._threads import one_thread
 from .equation import Equation
 from .library import Library, Rate, own_functions, own_units, polynomial_library, rates
 from .nullspace import Condition, complexity, condition, echelon, gap_rank
@@ -91,6 +92,7 @@ class Symmetries:
         return len(last) == 2 and last[0] == last[1]
 
 
+@one_thread()
 def symmetries(
     equation: Equation, *, without: Sequence[str] = (), degree: int | None = None, seed: int = 0
 ) -> Symmetries:

@@ -38,6 +38,7 @@ from symflow.errors import UserError
 from symflow.readout import ClosedForm
 
 from . import data_transform, prolongation
+from ._threads import one_thread
 from .data_transform import REFINEMENTS, Refined
 from .equation import Equation
 from .infinitesimal import (
@@ -198,6 +199,7 @@ class TransformAudit:
         ]
 
 
+@one_thread()
 def audit_transform(function: Callable[..., Any], equation: Equation, *, seed: int = 0) -> TransformAudit:
     """Whether a function is a symmetry of an equation.
 
