@@ -45,11 +45,11 @@ demo: install  ## find and prove the symmetries of KdV data, with a report in ru
 
 # ---------------------------------------------------------------- checks
 test: install  ## the tests that take seconds, and the examples in docstrings
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 	$(BIN)/python -m pytest -q --doctest-modules --pyargs symflow symflow.pde
 
 test-slow: install  ## the tests that take minutes
-	$(BIN)/python -m pytest -n 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
 lint: install  ## formatting, style, types, and the one-way arrows between the packages
 	$(BIN)/ruff format --check .
