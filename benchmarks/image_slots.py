@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -32,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path")
     parser.add_argument("network")
-    parser.add_argument("--out", required=True)
+    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=Slots.steps)
     parser.add_argument("--batch", type=int, default=Slots.batch)
     parser.add_argument("--rate", type=float, default=Slots.peak)
@@ -52,10 +53,7 @@ def main() -> None:
 
     kept = ("path", "network", "steps", "batch", "rate", "generators", "images", "seed")
     config = {"command": "image_slots", **{name: getattr(asked, name) for name in kept}}
-    try:
-        run = Run(asked.out, config)
-    except Exception:
-        run = Run(asked.out, config, resume=True)
+    run = Run(asked.out, config, resume=(asked.out / CONFIG).exists())
     field = slot_field(asked.generators, asked.seed).to(device)
     objective = Slots(images, features, measure, asked.steps, asked.batch, peak=asked.rate, seed=asked.seed)
 

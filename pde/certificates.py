@@ -188,7 +188,7 @@ class Prolonged:
 
 def _evaluate(expression: sympy.Expr, jets: Jets) -> Tensor:
     at = {x: jets.x, t: jets.t} | {derivative_symbol(m): value for m, value in enumerate(jets.u)}
-    return torch.zeros_like(jets.x) + expressions.evaluate(sympy.sympify(expression), at, _FUNCTIONS)
+    return torch.zeros_like(jets.x) + expressions.evaluate(sympy.sympify(expression, strict=True), at, _FUNCTIONS)
 
 
 def _along(f: sympy.Expr, order: int, jets: Jets) -> Tensor:
@@ -449,8 +449,16 @@ def _closed_form(generator: Mapping[str, str | sympy.Expr]) -> tuple[sympy.Expr,
     parts = []
     for key in COMPONENTS:
         value = generator.get(key, "0")
-        value = expressions.parse(value, symbols) if isinstance(value, str) else sympy.sympify(value)
+        value = expressions.parse(value, symbols) if isinstance(value, str) else _number(value, key)
         if value.free_symbols - {x, t, u}:
             raise UserError(f"a generator's {key} must be a formula in x, t and u, got {value}")
         parts.append(value)
     return parts[0], parts[1], parts[2]
+
+
+def _number(value: object, key: str) -> sympy.Expr:
+    """A sympy object or a number; strictly, so that nothing is ever parsed by sympy's own parser, which executes."""
+    try:
+        return sympy.sympify(value, strict=True)
+    except sympy.SympifyError:
+        raise UserError(f"a generator's {key} must be a formula in x, t and u, got {value!r}") from None

@@ -164,7 +164,9 @@ def _evaluate(forms: Sequence[Mapping[str, sympy.Expr]], count: int) -> Tensor:
     if not forms:
         return torch.zeros(count, 0, 0, dtype=torch.float64)
     coordinates = [name[1:] for name in forms[0]]
-    symbols = sorted({s for form in forms for f in form.values() for s in sympy.sympify(f).free_symbols}, key=str)
+    symbols = sorted(
+        {s for form in forms for f in form.values() for s in sympy.sympify(f, strict=True).free_symbols}, key=str
+    )
     generator = torch.Generator().manual_seed(0)
     points = 0.5 + torch.rand(count, len(coordinates), generator=generator, dtype=torch.float64)
 

@@ -122,7 +122,7 @@ def _exact(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, s
     for unit, largest in ((1, SIMPLE), *((u, SIMPLE) for u in units), (1, LARGEST_DENOMINATOR)):
         number = rational(value / float(unit), largest=largest)
         if number is not None:
-            return number, sympy.sympify(unit)
+            return number, sympy.sympify(unit, strict=True)
     return None
 
 

@@ -14,10 +14,7 @@ from symflow.coordinates import Coordinates
 from symflow.fields import Field, SymbolicField
 from symflow.grid import GridField
 
-PLANE = Coordinates(("x", "y"))
-"""The pixel plane: -1 and 1 are the centres of the outermost pixels, x along W and y along H."""
-
-AFFINE = ({"dx": "1"}, {"dy": "1"}, {"dx": "x"}, {"dy": "y"}, {"dx": "y"}, {"dy": "x"})
+from .plane import AFFINE_FORMS, PLANE
 
 DISTRIBUTIONS = ("uniform", "gaussian")
 
@@ -35,7 +32,7 @@ def affine_field(coordinates: Coordinates = PLANE) -> SymbolicField:
     >>> affine_field()(torch.tensor([0.5, 2.0]))[2:].tolist()
     [[0.5, 0.0], [0.0, 2.0], [2.0, 0.0], [0.0, 0.5]]
     """
-    return SymbolicField(coordinates, AFFINE)
+    return SymbolicField(coordinates, AFFINE_FORMS)
 
 
 class GeneratorAugment(nn.Module):

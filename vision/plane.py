@@ -16,9 +16,9 @@ from symflow.grid import GridField
 PLANE = Coordinates(("x", "y"))
 """``[-1, 1]^2``: -1 and 1 are the centres of the outermost pixels, x along the width, y along the height, downwards."""
 
-AFFINE = SymbolicField(
-    PLANE, [{"dx": "1"}, {"dy": "1"}, {"dx": "x"}, {"dy": "y"}, {"dx": "y"}, {"dy": "x"}]
-)  # in the order of the paper
+AFFINE_FORMS = ({"dx": "1"}, {"dy": "1"}, {"dx": "x"}, {"dy": "y"}, {"dx": "y"}, {"dy": "x"})  # the paper's order
+
+AFFINE = SymbolicField(PLANE, AFFINE_FORMS)
 """A basis of the affine vector fields."""
 
 

@@ -177,6 +177,7 @@ def test_where_nothing_can_be_certified_that_is_said():
         ({"dz": "1"}, "must be a mapping of dx, dt and du"),
         ({"dx": "__import__('os')"}, "unexpected"),
         ({"dx": sympy.Symbol("q")}, "must be a formula in x, t and u"),
+        ({"dx": ["__import__('os')"]}, "must be a formula in x, t and u"),
         ({"du": "log(-1 - u**2)"}, "must be finite"),
     ],
 )
