@@ -1,10 +1,11 @@
 """Images: data, networks, generators of the pixel plane, augmentation and what it is worth."""
 
+from symflow.training import distributed as distributed
+
 from .augmentation import CropFlip as CropFlip
 from .augmentation import GeneratorAugment as GeneratorAugment
 from .augmentation import affine_field as affine_field
 from .classifiers import accuracy as accuracy
-from .classifiers import distributed as distributed
 from .classifiers import train as train
 from .colours import colour_generators as colour_generators
 from .comparison import Comparison as Comparison

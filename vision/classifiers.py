@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 from symflow.errors import UserError
-from symflow.runs import load_tensors, save_tensors
+from symflow.training import (
+    CHECKPOINT_SECONDS,
+    digest,
+    has_bfloat16,
+    restore_training,
+    save_training,
+    schedule,
+    seeded,
+)
 
 from .data import Batches, Images, Statistics, epoch_seed
 from .networks import ImageNetwork
@@ -27,7 +30,6 @@ Progress = Callable[[int, Record], None]
 """Called after every epoch with its number, from 1, and what was recorded."""
 
 _MOMENTUM = 0.9
-CHECKPOINT_SECONDS = 5.0  # at least, between two checkpoints: on a busy disk one takes up to half a second
 
 
 def train(
@@ -57,8 +59,8 @@ def train(
     last epoch and ends with the bits of one that was not interrupted (on a GPU as far as torch's convolutions are
     deterministic).
 
-    Under ``torchrun``, within `distributed`, each batch is shared out among the workers and gradients are averaged;
-    normalisations see each worker's share. Worker 0 writes the checkpoint.
+    Under ``torchrun``, within `symflow.training.distributed`, each batch is shared out among the workers and gradients
+    are averaged; normalisations see each worker's share. Worker 0 writes the checkpoint.
 
     Args:
         network: with initial parameters.
@@ -105,14 +107,14 @@ def train(
         "augment": None if augment is None else repr(augment) + digest(*augment.state_dict().values()),
         "statistics": [*statistics.mean, *statistics.std],
     }
-    history = _restore(checkpoint, network, optimizer, asked)
+    history = restore_training(checkpoint, network, optimizer, asked)
     saved = time.perf_counter()
     model: nn.Module = nn.parallel.DistributedDataParallel(network) if workers > 1 else network
     network.train()
     for epoch in range(len(history), epochs):
         begun = time.perf_counter()
         totals = torch.zeros(3, device=device)  # loss, hits, images
-        with _seeded(epoch_seed(seed, epoch, rank), device):
+        with seeded(epoch_seed(seed, epoch, rank), device):
             for number, (x, labels) in enumerate(batches.epoch(epoch)):
                 share = (epoch * len(batches) + number + 1) / (epochs * len(batches))
                 for group in optimizer.param_groups:
@@ -143,7 +145,7 @@ def train(
         history.append(record)
         due = epoch + 1 == epochs or time.perf_counter() - saved >= CHECKPOINT_SECONDS
         if checkpoint is not None and rank == 0 and due:
-            _save(checkpoint, network, optimizer, {"asked": asked, "history": history})
+            save_training(checkpoint, network, optimizer, {"asked": asked, "history": history})
             saved = time.perf_counter()
         if progress is not None and rank == 0:
             progress(epoch + 1, record)
@@ -152,15 +154,6 @@ def train(
             dist.broadcast(buffer, 0)
     network.eval()
     return history
-
-
-def schedule(share: float, warm_up: float = 0.2) -> float:
-    """The learning rate after a share of all steps, relative to its peak: up linearly, then down linearly to 0.
-
-    >>> [schedule(share) for share in (0.1, 0.2, 0.6, 1.0)]
-    [0.5, 1.0, 0.5, 0.0]
-    """
-    return min(share / warm_up, (1.0 - share) / (1.0 - warm_up))
 
 
 @torch.no_grad()
@@ -196,7 +189,7 @@ def accuracy(
     network.eval()
     device = next(network.parameters()).device
     hits = 0
-    with _seeded(seed, device):
+    with seeded(seed, device):
         for pixels, labels in zip(images.pixels.split(500), images.labels.split(500), strict=True):
             x = statistics.normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
             probabilities = network(x).softmax(1)
@@ -206,92 +199,8 @@ def accuracy(
     return hits / len(images)
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies matrices of bfloat16 by instructions of its own, so that it is the faster type."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    # torch has no public name for these two.
-    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return device.type == "cpu" and any(getattr(torch.cpu, check, bool)() for check in checks)
-
-
-@contextmanager
-def distributed() -> Iterator[torch.device]:
-    """The device of this worker; under ``torchrun`` all workers are connected within the block (NCCL or gloo).
-
-    Without ``torchrun`` it is the GPU, or the CPU where there is none, and nothing is connected.
-
-    >>> with distributed() as device:
-    ...     device.type in ("cpu", "cuda")
-    True
-    """
-    gpu = torch.cuda.is_available()
-    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
-        yield torch.device("cuda" if gpu else "cpu")
-        return
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpu else torch.device("cpu")
-    if gpu:
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if gpu else "gloo")
-    try:
-        yield device
-    finally:
-        dist.destroy_process_group()
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """torch's generators begin at a seed, and are afterwards what they were before."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
 def _optimizer(network: nn.Module, rate: float, decay: float) -> torch.optim.SGD:
     weights = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() <= 1]
     groups = [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.SGD(groups, lr=rate, momentum=_MOMENTUM, nesterov=True)
-
-
-# ---------------------------------------------------------------- checkpoints
-
-
-def digest(*tensors: Tensor) -> str:
-    """A short name of what the tensors hold."""
-    found = hashlib.sha256()
-    for tensor in tensors:
-        found.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
-    return found.hexdigest()[:16]
-
-
-def _save(path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.SGD, about: dict[str, Any]) -> None:
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    for name, p in network.named_parameters():
-        tensors[f"momentum.{name}"] = optimizer.state[p]["momentum_buffer"]
-    save_tensors(path, tensors, about)
-
-
-def _restore(
-    path: str | os.PathLike[str] | None, network: nn.Module, optimizer: torch.optim.SGD, asked: dict[str, Any]
-) -> list[Record]:
-    """Puts network and optimiser where the checkpoint left them, and returns the history so far."""
-    saved = None if path is None else load_tensors(path)
-    if saved is None:
-        return []
-    tensors, about = saved
-    begun_with = about.get("asked", {})
-    differing = [k for k in asked if begun_with.get(k) != asked[k]]
-    if differing:
-        raise UserError(
-            f"{str(path)!r} cannot be continued: it was begun with "
-            + ", ".join(f"{k} = {begun_with.get(k)!r} (now {asked[k]!r})" for k in differing)
-        )
-    try:
-        network.load_state_dict({name: tensors[f"network.{name}"] for name in network.state_dict()})
-        for name, p in network.named_parameters():
-            momentum: Tensor = tensors[f"momentum.{name}"]
-            optimizer.state[p]["momentum_buffer"] = torch.empty_like(p).copy_(momentum)
-    except (KeyError, RuntimeError):
-        raise UserError(f"{str(Path(path or ''))!r} cannot be continued: it belongs to another network") from None
-    return list(about["history"])

@@ -10,30 +10,26 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import math
 import os
-import re
-import statistics as numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from symflow.comparison import Ledger, choose_strength, mean_interval
 from symflow.errors import UserError
 from symflow.fields import Field
-from symflow.runs import METRICS, RESULT, Run, write_json
+from symflow.training import digest, distributed
 
 from .augmentation import CropFlip, GeneratorAugment, affine_field
-from .classifiers import accuracy, digest, distributed, train
+from .classifiers import accuracy, train
 from .data import Images, Statistics, load, split
 from .networks import ImageNetwork, ResNet18, SmallResNet
 
@@ -43,7 +39,6 @@ SHIFTS, STRENGTHS = (2.0, 4.0, 6.0), (0.1, 0.2, 0.3)
 """Among which strengths are chosen: pixels for crops, root mean square displacements for generators."""
 
 _VALIDATION = 0.2  # of the training images, where a strength is chosen
-_CONFIDENCE = 0.95
 
 Progress = Callable[[str, int, int], None]
 """Called after every epoch with what is trained, the epoch, from 1, and their number."""
@@ -147,48 +142,6 @@ def _strength(arm: Arm) -> str:
     return f"{arm.strength:g} px" if arm.name.startswith("crop") else f"{arm.strength:g}"
 
 
-def mean_interval(values: Sequence[float], confidence: float = _CONFIDENCE) -> tuple[float, float]:
-    """The mean and half the width of its interval by Student's t; infinite for one value, NaN for none.
-
-    >>> mean_interval([0.7, 0.71, 0.72])
-    (0.71, 0.024841377...)
-    """
-    if not values:
-        return math.nan, math.nan
-    if len(values) == 1:
-        return values[0], math.inf
-    error = numbers.stdev(values) / math.sqrt(len(values))
-    return numbers.mean(values), student_quantile(confidence, len(values) - 1) * error
-
-
-def student_quantile(confidence: float, freedom: int) -> float:
-    """The t with ``P(|T| <= t) = confidence`` for Student's distribution, by bisection.
-
-    The probability is a finite sum (Abramowitz and Stegun, 26.7.3 and 26.7.4).
-
-    >>> round(student_quantile(0.95, 2), 4)
-    4.3027
-    """
-    low, high = 0.0, math.pi / 2  # of the angle arctan(t / sqrt(freedom))
-    for _ in range(60):
-        angle = (low + high) / 2
-        if _student_probability(angle, freedom) < confidence:
-            low = angle
-        else:
-            high = angle
-    return math.tan(low) * math.sqrt(freedom)
-
-
-def _student_probability(angle: float, freedom: int) -> float:
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = freedom % 2
-    term, total = cosine if odd else 1.0, 0.0
-    for j in range(1, freedom // 2 + 1):
-        total += term
-        term *= cosine**2 * ((2 * j) / (2 * j + 1) if odd else (2 * j - 1) / (2 * j))
-    return (angle + sine * total) * 2 / math.pi if odd else sine * total
-
-
 # ---------------------------------------------------------------- the trainings
 
 
@@ -257,7 +210,7 @@ def compare(
         "batch": batch,
     }
     with distributed() as device:
-        ledger = _Ledger(out, config, resume, replace)
+        ledger = Ledger(out, config, resume, replace)
         trainings = _Trainings(network, epochs, batch, field, device, ledger, progress)
         measured: dict[str, Arm] = {}
         check, learn = split(parts[0], _VALIDATION, seed=0)
@@ -274,63 +227,8 @@ def compare(
                 score = trainings.accuracy(arm, so_far.strength, seed, part, test, f"seed {seed}")
                 measured[arm] = dataclasses.replace(so_far, accuracies=(*so_far.accuracies, score))
                 comparison = dataclasses.replace(comparison, arms=tuple(measured.values()))
-                ledger.publish(comparison)
+                ledger.publish(comparison.to_dict())
     return comparison
-
-
-def choose_strength(
-    evaluate: Callable[[float], float], candidates: Sequence[float]
-) -> tuple[float, tuple[tuple[float, float], ...]]:
-    """The candidate of highest accuracy, the smallest of equals, and the pairs (candidate, accuracy).
-
-    Args:
-        evaluate: the accuracy of a classifier trained with a strength, on images that neither train nor test it.
-        candidates: at least one.
-
-    >>> choose_strength({0.1: 0.7, 0.2: 0.8, 0.3: 0.8}.get, (0.1, 0.2, 0.3))[0]
-    0.2
-    """
-    measured = tuple((strength, evaluate(strength)) for strength in sorted(candidates))
-    best, _ = max(measured, key=lambda pair: pair[1])  # of equals the first
-    return best, measured
-
-
-class _Ledger:
-    """The trainings that are finished: lines of a run's metrics, written by worker 0 and read by all at the start."""
-
-    def __init__(self, out: str | os.PathLike[str] | None, config: dict[str, Any], resume: bool, replace: bool) -> None:
-        self.finished: dict[str, float] = {}
-        self.path = None if out is None else Path(out)
-        self.run: Run | None = None
-        self.first = not dist.is_initialized() or dist.get_rank() == 0
-        if self.path is None:
-            return
-        if self.first:
-            self.run = Run(self.path, config, resume=resume, replace=replace)
-            self.run.rewind("", 0)  # a line cut short goes
-        if dist.is_initialized():
-            dist.barrier()
-        for line in (self.path / METRICS).read_text().splitlines():
-            record = json.loads(line)
-            self.finished[str(record.get("stage"))] = float(record.get("accuracy", math.nan))
-        if dist.is_initialized():
-            dist.barrier()
-
-    def checkpoint(self, key: str) -> Path | None:
-        """Where a training that is not finished continues."""
-        return None if self.path is None else self.path / f"{re.sub('[^a-z0-9.+]+', '-', key)}.safetensors"
-
-    def note(self, key: str, score: float) -> None:
-        self.finished[key] = score
-        if self.run is not None:
-            self.run.log({"stage": key, "accuracy": score})
-            checkpoint = self.checkpoint(key)
-            if checkpoint is not None:
-                checkpoint.unlink(missing_ok=True)
-
-    def publish(self, comparison: Comparison) -> None:
-        if self.run is not None:
-            write_json(self.run.path / RESULT, comparison.to_dict())
 
 
 @dataclass(frozen=True)
@@ -342,7 +240,7 @@ class _Trainings:
     batch: int
     field: Field | Any | None
     device: torch.device
-    ledger: _Ledger
+    ledger: Ledger
     progress: Progress | None
 
     def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
@@ -367,8 +265,8 @@ class _Trainings:
                 checkpoint=self.ledger.checkpoint(key),
                 progress=lambda epoch, _: self.progress(name, epoch, self.epochs) if self.progress else None,
             )
-            self.ledger.note(key, accuracy(network, check, statistics))
-        return self.ledger.finished[key]
+            self.ledger.note(key, accuracy=accuracy(network, check, statistics))
+        return self.ledger.finished[key]["accuracy"]
 
 
 def _candidates(arm: str, strengths: Sequence[float], shifts: Sequence[float]) -> Sequence[float]:

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from symflow.errors import UserError
+from symflow.training import schedule
 from symflow.vision import classifiers
 from symflow.vision.augmentation import CropFlip, GeneratorAugment, affine_field
-from symflow.vision.classifiers import accuracy, schedule, train
+from symflow.vision.classifiers import accuracy, train
 from symflow.vision.data import Images, Statistics
 from symflow.vision.networks import SmallResNet
 
@@ -209,11 +210,12 @@ def test_copies_are_averaged():
 
 WORKER = """
 import sys, torch
+from symflow.training import distributed
 from symflow.vision import classifiers
 sys.path.insert(0, sys.argv[1])
 from test_classifiers import small, state, stripes
 
-with classifiers.distributed() as device:
+with distributed() as device:
     network = small().to(device)
     # A normalisation sees its worker's share; while they stand still the workers together are one worker.
     for module in network.modules():
