@@ -8,6 +8,8 @@
 
 from .audit import DataAudit as DataAudit
 from .audit import audit_data as audit_data
+from .augmentation import AugmentedTrajectories as AugmentedTrajectories
+from .augmentation import TrajectoryAugment as TrajectoryAugment
 from .catalogue import ENTRIES as CATALOGUE
 from .certificates import Certificates as Certificates
 from .certificates import certify as certify
@@ -34,6 +36,7 @@ from .transforms import load_function as load_function
 
 __all__ = [
     "CATALOGUE",
+    "AugmentedTrajectories",
     "Certificates",
     "DataAudit",
     "Equation",
@@ -45,6 +48,7 @@ __all__ = [
     "Result",
     "Score",
     "Trajectories",
+    "TrajectoryAugment",
     "TransformAudit",
     "UnknownEquation",
     "audit_data",

@@ -263,39 +263,60 @@ class Trajectories:
 
     def _residual(self, order: int) -> tuple[float, float]:
         """The relative RMS of ``u_t + K``, and the relative uncertainty of u_t and K."""
-        if order < 2 or order % 2 or len(self.t) < order + 1:
-            raise UserError(f"`order` must be even and below the number of times {len(self.t)}, got {order}")
-        inside = slice(order // 2, len(self.t) - order // 2)
-        weights = difference_weights(self.t, order)
-        simple = difference_weights(self.t[order // 2 - 1 : len(self.t) - order // 2 + 1], 2)
-        x, t = torch.broadcast_tensors(self.x, self.t[inside, None])
-        ik = 1j * self._wavenumbers()
-        smooth = torch.arange(len(ik)) < 2 * len(ik) / 3
-
-        def rate(v: Tensor) -> Tensor:
-            derivatives = [
-                torch.fft.irfft(v * ik**m, len(self.x), norm="forward") for m in range(self.equation.order + 1)
-            ]
-            return self.equation.residual(x, t, derivatives, torch.zeros_like(x))
-
+        balance = Balance(self, order)
+        smooth = torch.arange((len(self.x) + 1) // 2) < 2 * ((len(self.x) + 1) // 2) / 3
         sums = torch.zeros(5, dtype=torch.float64)
         for u in self.u[:: max(1, len(self) // 32)]:
-            u_t = torch.einsum("txw,tw->tx", u.unfold(0, order + 1, 1), weights)
-            simple_u_t = torch.einsum(
-                "txw,tw->tx", u[order // 2 - 1 : len(self.t) - order // 2 + 1].unfold(0, 3, 1), simple
-            )
-            v = _filtered(u[inside])
-            K = rate(v)
-            round_off = 100 * torch.finfo(torch.float64).eps * float(u.abs().max() * weights.abs().max())
-            parts = (u_t + K, u_t, K, u_t - simple_u_t, K - rate(v * smooth))
+            u_t, v = balance.u_t(u), _filtered(u[balance.inside])
+            K = balance.K(v)
+            parts = (u_t + K, u_t, K, u_t - balance.simple_u_t(u), K - balance.K(v * smooth))
             sums += torch.stack([part.square().mean() for part in parts])
-            sums[1:3] += round_off * round_off
+            sums[1:3] += balance.round_off(u) ** 2
         if not bool(sums[1:3].all()):
             return 0.0, 0.0
         if not bool(sums.isfinite().all()):
             return math.inf, math.inf
         miss, size_t, size_x, doubt_t, doubt_x = sums.tolist()
         return math.sqrt(miss / (size_t + size_x)), math.sqrt(doubt_t / size_t + doubt_x / size_x)
+
+
+class Balance:
+    """``u_t`` and ``K`` of values ``[T, X]`` on the grid of some data, at times that have enough on either side.
+
+    u_t is by central differences of an even order, K by spectral x-derivatives; they cancel on solutions.
+
+    Raises:
+        UserError: the order is odd, or there are not enough times for it.
+    """
+
+    def __init__(self, data: Trajectories, order: int) -> None:
+        times, half = len(data.t), order // 2
+        if order < 2 or order % 2 or times < order + 1:
+            raise UserError(f"`order` must be even and below the number of times {times}, got {order}")
+        self.equation, self.points, self.order = data.equation, len(data.x), order
+        self.inside, self._near = slice(half, times - half), slice(half - 1, times - half + 1)
+        self.weights = difference_weights(data.t, order)
+        self._simple = difference_weights(data.t[self._near], 2)
+        self._x, self._t = torch.broadcast_tensors(data.x, data.t[self.inside, None])
+        self._ik = 1j * data._wavenumbers()
+
+    def u_t(self, u: Tensor) -> Tensor:
+        """``[T, X]`` to ``[T - order, X]``."""
+        return torch.einsum("txw,tw->tx", u.unfold(0, self.order + 1, 1), self.weights)
+
+    def simple_u_t(self, u: Tensor) -> Tensor:
+        """The same by differences of order 2."""
+        return torch.einsum("txw,tw->tx", u[self._near].unfold(0, 3, 1), self._simple)
+
+    def K(self, v: Tensor) -> Tensor:
+        """From the coefficients ``[T - order, modes]`` of `_filtered` at the times ``inside``."""
+        orders = range(self.equation.order + 1)
+        derivatives = [torch.fft.irfft(v * self._ik**m, self.points, norm="forward") for m in orders]
+        return self.equation.residual(self._x, self._t, derivatives, torch.zeros_like(self._x))
+
+    def round_off(self, u: Tensor) -> float:
+        """What rounding may leave of u_t."""
+        return 100 * torch.finfo(torch.float64).eps * float(u.abs().max() * self.weights.abs().max())
 
 
 def _check_order(order: int) -> None:
