@@ -13,6 +13,8 @@ from .augmentation import TrajectoryAugment as TrajectoryAugment
 from .catalogue import ENTRIES as CATALOGUE
 from .certificates import Certificates as Certificates
 from .certificates import certify as certify
+from .comparison import OperatorComparison as OperatorComparison
+from .comparison import compare_operators as compare_operators
 from .data import Jets as Jets
 from .data import Trajectories as Trajectories
 from .data import generate as generate
@@ -24,6 +26,8 @@ from .files import save as save
 from .identify import identify as identify
 from .identify import load_identified as load_identified
 from .local import LocalScore as LocalScore
+from .operators import Operator as Operator
+from .operators import Task as Task
 from .result import Generator as Generator
 from .result import Result as Result
 from .result import load_result as load_result
@@ -45,8 +49,11 @@ __all__ = [
     "JetScore",
     "Jets",
     "LocalScore",
+    "Operator",
+    "OperatorComparison",
     "Result",
     "Score",
+    "Task",
     "Trajectories",
     "TrajectoryAugment",
     "TransformAudit",
@@ -54,6 +61,7 @@ __all__ = [
     "audit_data",
     "audit_transform",
     "certify",
+    "compare_operators",
     "discover",
     "generate",
     "identify",

@@ -274,12 +274,7 @@ def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
         raise UserError("`data` must vary, got one constant value of u")
     data.check_equation()
     known = lookup(equation)
-    coordinates = Coordinates(
-        ("x", "t", "u"),
-        periods=(data.length if domain == "periodic" else None, None, None),
-        offset=(float(data.x[0]), float(data.t[0]), 0.0),
-        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, float(data.u.std()) / SPREAD),
-    )
+    coordinates = field_coordinates(data, domain)
 
     def sample(count: int, seed: int, indices: Sequence[Index]) -> JetSample:
         indices = [*indices, (0, 0)]
@@ -293,6 +288,16 @@ def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
         coordinates=coordinates,
         sample=sample,
         data=data,
+    )
+
+
+def field_coordinates(data: Trajectories, domain: Domain = "periodic") -> Coordinates:
+    """The normalised units of fields on data: the period and the time span are 1, u is as widely spread as x and t."""
+    return Coordinates(
+        ("x", "t", "u"),
+        periods=(data.length if domain == "periodic" else None, None, None),
+        offset=(float(data.x[0]), float(data.t[0]), 0.0),
+        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, float(data.u.std()) / SPREAD),
     )
 
 

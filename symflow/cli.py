@@ -1,5 +1,5 @@
-"""The command line: ``symflow generate | discover | report | verify | audit | doctor``, and ``discover-images |
-train-classifier`` for images.
+"""The command line: ``symflow generate | discover | report | verify | audit | train-operator | doctor``, and
+``discover-images | train-classifier`` for images.
 
 A mistake of the user's ends with one sentence on the standard error and exit code 2; nothing is overwritten unasked.
 """
@@ -28,7 +28,7 @@ MISTAKE, INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; `arguments` are those of the process by default."""
-    functions = (generate, discover, report, verify, audit, discover_images, train_classifier, doctor)
+    functions = (generate, discover, report, verify, audit, train_operator, discover_images, train_classifier, doctor)
     commands = {function.__name__.replace("_", "-"): function for function in functions}
     try:
         tyro.extras.subcommand_cli_from_dict(
@@ -265,6 +265,99 @@ def audit(
         sys.exit(REFUSED)
 
 
+def train_operator(
+    data: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    arms: tuple[str, ...] = ("none", "exact", "learned"),
+    generators: Path | None = None,
+    trajectories: int = 16,
+    seeds: int = 5,
+    points: int | None = None,
+    width: int = 32,
+    modes: int = 24,
+    layers: int = 4,
+    steps: int = 3_000,
+    batch: int = 16,
+    rate: float = 3e-3,
+    copies: int = 32,
+    strengths: tuple[float, ...] = (0.1, 0.2, 0.3),
+    validation: int = 64,
+    test: int = 128,
+    workers: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Compares augmentations by the neural operators that they train, fairly: paired seeds, one validated strength.
+
+    Args:
+        data: a file of trajectories, or the name of an equation, whose trajectories are then generated.
+        out: the run directory to make; every finished training is kept there.
+        arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
+            in the training trajectories), wrong (no symmetry), penalty (equivariance as a loss).
+        generators: a run of discover whose learned fields are used for all seeds.
+        trajectories: to train on.
+        seeds: how many.
+        points: of the operator's grid in x; by default 128, or what the data have where that is less.
+        width: channels of the operator.
+        modes: Fourier modes that it keeps.
+        layers: of the operator.
+        steps: of training.
+        batch: windows in a step.
+        rate: the highest learning rate.
+        copies: of every trajectory, moved along symmetries.
+        strengths: candidates, the largest displacement of a point in normalised units.
+        validation: trajectories where the strength is chosen.
+        test: trajectories.
+        workers: trainings side by side; by default one per processor, and one on a GPU.
+        resume: continue an interrupted run, with more seeds or arms if wanted.
+        force: replace an earlier run in `out`.
+    """
+    from symflow import pde
+    from symflow.runs import load_field
+
+    needed = seeds * trajectories + validation + test
+    field = None if generators is None else load_field(generators / "span.safetensors")
+    with _bars() as bars:
+        if Path(data).exists():
+            loaded = pde.load(data)
+        elif data in pde.CATALOGUE:
+            loaded = _generated(data, needed, out, bars)
+        else:
+            raise UserError(
+                f"`data` must be a file of trajectories or one of {', '.join(pde.CATALOGUE)}, got {data!r}, and there "
+                "is no such file"
+            )
+        task = bars.add_task("trainings", total=1.0, note="")
+
+        def progress(what: str, done: int, total: int) -> None:
+            bars.update(task, completed=done / total, note=f"{done} of {total}, last {what}")
+
+        found = pde.compare_operators(
+            loaded,
+            out,
+            arms=arms,
+            trajectories=trajectories,
+            seeds=seeds,
+            field=field,
+            points=min(128, len(loaded.x)) if points is None else points,
+            width=width,
+            modes=modes,
+            layers=layers,
+            steps=steps,
+            batch=batch,
+            rate=rate,
+            copies=copies,
+            strengths=strengths,
+            validation=validation,
+            test=test,
+            workers=workers,
+            resume=resume,
+            replacing=force,
+            progress=progress,
+        )
+    print(found)
+
+
 def discover_images(
     images: Annotated[str, tyro.conf.Positional],
     out: Path,
@@ -425,6 +518,20 @@ def _read(data: str | None, equation: str | None, parameters: dict[str, float]) 
     else:
         raise UserError(f"`data` must be a file of trajectories or a formula, got {text!r}, and there is no such file")
     return formula, f"{formula.text} {formula.parameters}"
+
+
+def _generated(name: str, samples: int, out: Path, bars: Progress) -> Trajectories:
+    """Trajectories of an equation by name, on 256 points; kept beside a run, where another one finds them again."""
+    from symflow import pde
+
+    path = out.parent / f"{name}-{samples}.h5"
+    if path.exists():
+        return pde.load(path)
+    task = bars.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
+    data = pde.generate(name, samples, resolution=256, progress=lambda done: bars.update(task, completed=done))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pde.save(data, path)
+    return data
 
 
 def _load(path: Path, equation: str | None, parameters: dict[str, float], check: bool) -> Trajectories:

@@ -150,9 +150,7 @@ class Run:
 
     def save_field(self, name: str, field: NeuralField) -> None:
         """Writes a learned field as ``name.safetensors``; `load_field` reads it back."""
-        width, head_width = field.trunk0_bias.shape[0], field.head_bias.shape[1]
-        about = {"coordinates": field.coordinates.to_dict(), "generators": field.generators}
-        self.save_tensors(name, dict(field.named_parameters()), about | {"width": width, "head_width": head_width})
+        save_field(self.path / f"{name}.safetensors", field)
 
     def load_tensors(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What `save_tensors` wrote, or ``None``.
@@ -187,6 +185,13 @@ def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             return {k: file.get_tensor(k) for k in file.keys()}, about  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"{str(path)!r} must be a checkpoint of symflow, got a file that is none ({error})") from None
+
+
+def save_field(path: str | os.PathLike[str], field: NeuralField) -> None:
+    """Writes a learned field as safetensors; `load_field` reads it back."""
+    width, head_width = field.trunk0_bias.shape[0], field.head_bias.shape[1]
+    about = {"coordinates": field.coordinates.to_dict(), "generators": field.generators}
+    save_tensors(path, dict(field.named_parameters()), about | {"width": width, "head_width": head_width})
 
 
 def load_field(path: str | Path) -> NeuralField:

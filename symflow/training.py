@@ -109,7 +109,7 @@ def save_training(
     Raises:
         TypeError: the optimiser keeps something else than tensors for a parameter.
     """
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors = {f"network.{name}": value for name, value in _state(network).items()}
     for name, p in network.named_parameters():
         for key, value in optimizer.state.get(p, {}).items():
             if value is None:  # SGD's momentum before the first step
@@ -153,12 +153,17 @@ def restore_training(
             + ", ".join(f"{k} = {begun_with.get(k)!r} (now {now[k]!r})" for k in differing)
         )
     try:
-        network.load_state_dict({name: tensors[f"network.{name}"] for name in network.state_dict()})
+        network.load_state_dict({name: tensors[f"network.{name}"] for name in _state(network)})
         state = _optimizer_state(tensors, network, optimizer)
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     except (KeyError, RuntimeError):
         raise UserError(f"{str(path)!r} cannot be continued: it belongs to another network") from None
     return list(about["history"])
+
+
+def _state(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers; some packages put notes of another kind beside them."""
+    return {name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)}
 
 
 def _optimizer_state(
