@@ -249,7 +249,8 @@ def residuals(data: Trajectories, values: Tensor, valid: Tensor) -> Tensor:
         u = u.where(valid[i, :, None].cpu(), 0.0)
         if bool(rows[i].any()):
             u_t, K = balance.u_t(u)[rows[i]], balance.K(_filtered(u[balance.inside]))[rows[i]]
-            size = u_t.square().mean() + K.square().mean() + 2 * balance.round_off(u) ** 2
+            round_off = balance.round_off(u)
+            size = u_t.square().mean() + K.square().mean() + 2 * round_off * round_off
             found[i] = ((u_t + K).square().mean() / size).sqrt() if bool(size > 0) else 0.0
     return found
 

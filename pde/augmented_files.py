@@ -57,8 +57,9 @@ class Augmented:
 def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -> Field:
     """The field that a run directory or a name of the catalogue stands for.
 
-    Closed forms are taken in the units of the data, so that a strength has one meaning wherever they come from; of a
-    known algebra only what has the period of the data. Learned fields keep the units they were learned in.
+    Closed forms are taken in the units of the data, so that a strength has one meaning wherever they come from; of
+    algebras on the plane only what has the period of the data, the generators without x. Learned fields keep the units
+    they were learned in.
 
     Args:
         name: of a run of ``symflow discover``, or of an equation.
@@ -70,22 +71,27 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
     """
     path = Path(name)
     if learned:
-        field = load_field(path / "span.safetensors")
-        return field.float()
+        return load_field(path / "span.safetensors").float()
     axes = data_coordinates(data, data.length)
     if path.is_dir():
-        forms = [g.closed_form for g in load_result(path / RESULT).generators]
-        if not forms:
-            raise UserError(f"the run {str(name)!r} found no generator, so there is nothing to augment with")
-        return SymbolicField(axes, forms)
-    if str(name).lower() not in ENTRIES:
+        result = load_result(path / RESULT)
+        forms = [g.closed_form for g in result.generators]
+        plane = result.domain == "plane"
+    elif str(name).lower() in ENTRIES:
+        forms, plane = list(entry(str(name)).symmetries), True
+    else:
         raise UserError(
             f"`generators` must be a run directory or one of {', '.join(ENTRIES)}, got {str(name)!r}, which is neither"
         )
-    plane = SymbolicField(axes, entry(str(name)).symmetries)
-    x = plane.symbols[0]
-    free = [k for k, components in enumerate(plane.components) if not any(c.has(x) for c in components)]
-    return SymbolicField(axes, [entry(str(name)).symmetries[k] for k in free])
+    if plane and forms:
+        field = SymbolicField(axes, forms)
+        x = field.symbols[0]
+        forms = [f for f, row in zip(forms, field.components, strict=True) if not any(c.has(x) for c in row)]
+    if not forms:
+        raise UserError(
+            f"{str(name)!r} holds no generator with the period of the data, so there is nothing to move along"
+        )
+    return SymbolicField(axes, forms)
 
 
 def augment_file(

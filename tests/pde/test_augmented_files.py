@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,21 @@ def test_a_run_gives_its_closed_forms_or_its_learned_span(tmp_path: Path) -> Non
     assert found.ratio > 10  # a network that has learned nothing
     with h5py.File(tmp_path / "learned.h5", "r") as file:
         assert np.array_equal(file["u"][::2], data.u.numpy())
+
+
+def test_of_algebras_on_the_plane_only_what_has_the_period_is_taken(source: Path, tmp_path: Path) -> None:
+    data = load(source)
+    result = discover(data.equation, steps=0)
+    assert (result.domain, result.rank) == ("plane", 4)
+    run = Run(tmp_path / "run", {})
+    result.save(run.path / "result.json")
+    own, known = generators_of(run.path, data), generators_of("kdv", data)
+    assert own.generators == known.generators == 3
+    assert own.coordinates == known.coordinates
+    scaling = [g for g in result.generators if "x" in g.closed_form["dx"]]
+    replace(result, generators=scaling).save(run.path / "result.json")
+    with pytest.raises(UserError, match="holds no generator with the period of the data"):
+        generators_of(run.path, data)
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------
