@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from symflow import expressions, series
 from symflow._flow import flow, has_kernel
 from symflow._resample import resample
 from symflow.errors import UserError
-from symflow.fields import Field, Network, NeuralField
+from symflow.fields import Field, Network, NeuralField, SymbolicField
 from symflow.grid import GridField, Table
 from symflow.ops.resample import LEAST_ROWS
+from symflow.series import Series
 
 from .data import UNIFORM, Balance, Trajectories, _filtered
 from .result import Result
@@ -129,7 +131,10 @@ class TrajectoryAugment(nn.Module):
         # of the points' own normalised values, only u's depend on the trajectory
         start = c.to_normalised(grid + origin).to(u.dtype).expand(len(u), -1, -1, -1).clone()
         start[..., 2] = (u - c.offset[2]) / c.scale[2]
-        end = flow(self.field, start.flatten(1, 2), weights, steps=self.steps).view_as(start)
+        field: Field = self.field
+        if isinstance(field, SymbolicField):
+            field, weights = _Combination(field, weights), torch.ones_like(weights[:, :1])
+        end = flow(field, start.flatten(1, 2), weights, steps=self.steps).view_as(start)
         # Displacements, not end points, are converted: what does not move is not rounded.
         points = c.vectors_to_physical((end - start).double()) + grid
         points[..., 2] += u
@@ -244,9 +249,38 @@ def residuals(data: Trajectories, values: Tensor, valid: Tensor) -> Tensor:
         u = u.where(valid[i, :, None].cpu(), 0.0)
         if bool(rows[i].any()):
             u_t, K = balance.u_t(u)[rows[i]], balance.K(_filtered(u[balance.inside]))[rows[i]]
-            size = u_t.square().mean() + K.square().mean() + 2 * balance.round_off(u) ** 2
+            round_off = balance.round_off(u)
+            size = u_t.square().mean() + K.square().mean() + 2 * round_off * round_off
             found[i] = ((u_t + K).square().mean() / size).sqrt() if bool(size > 0) else 0.0
     return found
+
+
+class _Combination:
+    """``sum_k weights[b, k] V_k`` of closed forms as one field on points ``[B, N, 3]``: what is 0 costs nothing."""
+
+    generators = 1
+
+    def __init__(self, field: SymbolicField, weights: Tensor) -> None:
+        self.coordinates, self._field, self._weights = field.coordinates, field, weights[:, :, None]
+
+    def __call__(self, points: Tensor) -> Tensor:
+        physical = self.coordinates.to_physical(points).unbind(-1)
+        values = dict(zip(self._field.symbols, physical, strict=True))
+        columns = []
+        for i, like in enumerate(physical):
+            column = torch.zeros_like(like)
+            for k, components in enumerate(self._field.components):
+                if components[i] != 0:
+                    value = expressions.evaluate(components[i], values, series.FUNCTIONS)
+                    column = column + self._weights[:, k] * value
+            columns.append(column)
+        return self.coordinates.vectors_to_normalised(torch.stack(columns, -1))[..., None, :]
+
+    def series(self, points: Series) -> Series:
+        raise NotImplementedError("a combination has values only")
+
+    def slot(self, k: int) -> Field:
+        return self
 
 
 # ---- the span and its measure ---------------------------------------------------------------------------------------

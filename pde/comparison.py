@@ -40,7 +40,7 @@ from ._processes import available
 from ._threads import one_thread
 from .augmentation import TrajectoryAugment
 from .data import Trajectories
-from .discovery import discover, field_coordinates
+from .discovery import data_coordinates, discover
 from .equivariance import characteristics
 from .operators import Operator, Penalty, Pool, Task, bootstrap, errors, train
 from .symmetries import symmetries
@@ -325,7 +325,9 @@ def exact_field(data: Trajectories) -> SymbolicField:
     forms = symmetries(data.equation, without=("x",)).forms
     if not forms:
         raise UserError(f"{data.equation.text!r} has no symmetry that keeps the period, so there is none to move along")
-    return SymbolicField(field_coordinates(data), [{key: str(f) for key, f in form.items()} for form in forms])
+    return SymbolicField(
+        data_coordinates(data, data.length), [{key: str(f) for key, f in form.items()} for form in forms]
+    )
 
 
 def boosted(data: Trajectories) -> Tensor | None:

@@ -271,7 +271,8 @@ class Trajectories:
             K = balance.K(v)
             parts = (u_t + K, u_t, K, u_t - balance.simple_u_t(u), K - balance.K(v * smooth))
             sums += torch.stack([part.square().mean() for part in parts])
-            sums[1:3] += balance.round_off(u) ** 2
+            round_off = balance.round_off(u)
+            sums[1:3] += round_off * round_off
         if not bool(sums[1:3].all()):
             return 0.0, 0.0
         if not bool(sums.isfinite().all()):

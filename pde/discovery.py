@@ -257,6 +257,16 @@ def _lost(plane: Symmetries) -> list[ClosedForm]:
     return [form for form in plane.forms if any(f.free_symbols & axes for f in form.values())]
 
 
+def data_coordinates(data: Trajectories, period: float | None) -> Coordinates:
+    """The axes in whose units data are of size 1."""
+    return Coordinates(
+        ("x", "t", "u"),
+        periods=(period, None, None),
+        offset=(float(data.x[0]), float(data.t[0]), 0.0),
+        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, float(data.u.std()) / SPREAD),
+    )
+
+
 def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
     if isinstance(data, str):
         data = Equation(data) if "=" in data else entry(data).equation
@@ -274,7 +284,7 @@ def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
         raise UserError("`data` must vary, got one constant value of u")
     data.check_equation()
     known = lookup(equation)
-    coordinates = field_coordinates(data, domain)
+    coordinates = data_coordinates(data, data.length if domain == "periodic" else None)
 
     def sample(count: int, seed: int, indices: Sequence[Index]) -> JetSample:
         indices = [*indices, (0, 0)]
@@ -288,16 +298,6 @@ def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
         coordinates=coordinates,
         sample=sample,
         data=data,
-    )
-
-
-def field_coordinates(data: Trajectories, domain: Domain = "periodic") -> Coordinates:
-    """The normalised units of fields on data: the period and the time span are 1, u is as widely spread as x and t."""
-    return Coordinates(
-        ("x", "t", "u"),
-        periods=(data.length if domain == "periodic" else None, None, None),
-        offset=(float(data.x[0]), float(data.t[0]), 0.0),
-        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, float(data.u.std()) / SPREAD),
     )
 
 

@@ -29,6 +29,7 @@ from .data import Trajectories, _float64
 from .equation import Equation
 
 FORMAT = "symflow trajectories 1"
+AUGMENTATION = "augmentation"  # among the settings of a file that `augment_file` wrote
 SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
 MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
 LONGEST_TEXT = 1 << 16
@@ -85,17 +86,21 @@ def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = 
         with replacing(path) as temporary, h5py.File(temporary, "w") as file:
             _write(data, file)
     except (OSError, RuntimeError) as error:  # HDF5 raises either when a write fails
-        raise UserError(f"cannot write {path}: {_reason(error)}; nothing was changed there") from None
+        raise UserError(f"cannot write {path}: {reason(error)}; nothing was changed there") from None
     return path
 
 
 def _write(data: Trajectories, file: h5py.File) -> None:
+    lay_out(file, data, len(data), file.create_dataset("u", data=data.u.numpy()))
+
+
+def lay_out(file: h5py.File, data: Trajectories, samples: int, u: h5py.Dataset) -> None:
+    """What `save` writes of data, beside the ``u`` of so many trajectories itself."""
     coordinates = {
-        "sample": (np.arange(len(data)), "trajectory"),
+        "sample": (np.arange(samples), "trajectory"),
         "t": (data.t.numpy(), "time"),
         "x": (data.x.numpy(), "position, one period without its right end"),
     }
-    u = file.create_dataset("u", data=data.u.numpy())
     u.attrs["long_name"], u.attrs["units"] = "solution", "1"
     for axis, (name, (values, meaning)) in enumerate(coordinates.items()):
         file[name] = values
@@ -116,7 +121,7 @@ def _write(data: Trajectories, file: h5py.File) -> None:
     file.attrs.update(about)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     code = getattr(error, "errno", None)
     if code is None:  # HDF5 puts it into the text
         found = re.search(r"errno = (\d+)", str(error))
@@ -165,6 +170,7 @@ def load(
         samples: how many trajectories to read, from the first; all by default.
         group: of an LPSDA file; by default its only group, or ``train``.
         check: refuse data that certainly do not solve their equation; `audit_data` says what is wrong with such data.
+            Files of `symflow augment` are not checked so: they hold the residual of every trajectory.
 
     Raises:
         UnknownEquation: neither the file nor the caller names the equation; `identify` fits one.
@@ -213,7 +219,7 @@ def _read(path: Path, samples: int | None, group: str | None) -> _Raw:
     except MemoryError:
         raise UserError(f"{path} does not fit into the memory; give `samples`") from None
     except Exception as error:  # a damaged file can make its reader raise anything
-        raise UserError(f"{path} is truncated or damaged ({_reason(error)})") from None
+        raise UserError(f"{path} is truncated or damaged ({reason(error)})") from None
     kind = "is empty" if not start else "is no HDF5, npz or MATLAB 5 file"
     raise UserError(f"{path} {kind}")
 
@@ -246,7 +252,7 @@ def _trajectories(
         settings=about.get("settings", {}) if own else {"origin": origin},
         **({"version": about["version"]} if own and "version" in about else {}),
     )
-    if check:
+    if check and AUGMENTATION not in data.settings:  # rows that are not valid solve nothing
         data.check_equation()
     return data
 
@@ -308,13 +314,17 @@ def _closed(u: NDArray) -> bool:
 # ---------------------------------------------------------------- sizes
 
 
-def _affordable(name: str, shape: tuple[int, ...], itemsize: int, stored: int) -> None:
-    """Refuse an array that the memory cannot hold, or that `stored` bytes cannot be the contents of."""
+def _affordable(
+    name: str, shape: tuple[int, ...], itemsize: int, stored: int, wanted: tuple[int, ...] | None = None
+) -> None:
+    """Refuse an array that `stored` bytes cannot hold, or of which the memory cannot hold the part that is wanted."""
     numbers = math.prod(shape)
     if numbers * itemsize > MOST_COMPRESSED * max(stored, 1):
         raise UserError(
             f"`{name}` declares the shape {list(shape)}, {numbers * itemsize:,} bytes, but only {stored:,} are stored"
         )
+    shape = shape if wanted is None else wanted
+    numbers = math.prod(shape)
     if 8 * numbers > SHARE_OF_MEMORY * _processes.memory():
         raise UserError(
             f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of "
@@ -376,8 +386,7 @@ def _numbers(parent: h5py.Group, name: str, samples: int | None = None) -> NDArr
     shape = dataset.shape
     few = samples is not None and dataset.ndim >= 2 and samples < shape[0]
     wanted = (samples, *shape[1:]) if few else shape
-    _affordable(name, shape, dataset.dtype.itemsize, dataset.id.get_storage_size())
-    _affordable(name, wanted, dataset.dtype.itemsize, dataset.id.get_storage_size())
+    _affordable(name, shape, dataset.dtype.itemsize, dataset.id.get_storage_size(), wanted)
     return dataset[:samples] if few else dataset[()]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from symflow.errors import UserError
 from symflow.training import CHECKPOINT_SECONDS, digest, restore_training, save_training, schedule
 
+from .augmentation import windows
 from .equation import Equation
 from .jets import variable
 
@@ -60,10 +61,8 @@ class Task:
 
     def starts(self, valid: Tensor) -> Tensor:
         """Where a window of valid rows may begin, ``[..., T] -> [..., T]``, both boolean."""
-        count = valid.shape[-1] - self.length + 1
-        allowed = torch.zeros_like(valid)
-        if count > 0:
-            allowed[..., :count] = valid.unfold(-1, self.length, 1).all(-1)
+        long_enough = self.length <= valid.shape[-1]
+        allowed = windows(valid, self.length) if long_enough else torch.zeros_like(valid)
         if not self.moving:
             allowed[..., 1:] = False
         return allowed
@@ -318,7 +317,7 @@ def train(
                 loss = relative_error(model(inputs), outputs).mean()
             else:
                 tangent, moved = penalty.draw(sources, starts, task, direction[mine])
-                predicted, derivative = torch.func.jvp(model, (inputs,), (tangent,))
+                predicted, derivative = torch.func.jvp(model, (inputs,), (tangent,))[:2]
                 loss = relative_error(predicted, outputs).mean()
                 loss = loss + penalty.weight * relative_error(derivative, moved).mean()
             optimizer.zero_grad(set_to_none=True)

@@ -1,5 +1,5 @@
-"""The command line: ``symflow generate | discover | report | verify | audit | train-operator | doctor``, and
-``discover-images | train-classifier`` for images.
+"""The command line: ``symflow generate | discover | report | verify | audit | augment | train-operator |
+doctor``, and ``discover-images | train-classifier`` for images.
 
 A mistake of the user's ends with one sentence on the standard error and exit code 2; nothing is overwritten unasked.
 """
@@ -28,7 +28,8 @@ MISTAKE, INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; `arguments` are those of the process by default."""
-    functions = (generate, discover, report, verify, audit, train_operator, discover_images, train_classifier, doctor)
+    of_equations = (generate, discover, report, verify, audit, augment, train_operator)
+    functions = (*of_equations, discover_images, train_classifier, doctor)
     commands = {function.__name__.replace("_", "-"): function for function in functions}
     try:
         tyro.extras.subcommand_cli_from_dict(
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = f" {error.filename!r}" if error.filename else ""
         _complain(f"the system refused a file operation on{name}: {error.strerror or error}")
     except KeyboardInterrupt:
-        print("symflow: interrupted; `--resume` continues a discovery from its last checkpoint", file=sys.stderr)
+        print("symflow: interrupted; `--resume` continues a run from its last checkpoint", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 
@@ -263,6 +264,53 @@ def audit(
         write_json(out, found.to_dict())
     if not found.passed:
         sys.exit(REFUSED)
+
+
+def augment(
+    data: Annotated[Path, tyro.conf.Positional],
+    generators: str,
+    out: Path,
+    copies: int = 16,
+    strength: float = 0.1,
+    seed: int = 0,
+    learned: bool = False,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Moves trajectories along generators: a file with every trajectory and copies of it that solve the equation too.
+
+    Args:
+        data: a file of trajectories, as `symflow generate` writes them.
+        generators: a run of discover, or kdv, ks, burgers, nkdv or ckdv for what is known of them.
+        out: the file to write.
+        copies: of each trajectory, itself included.
+        strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
+        seed: of the displacements; shards of one augmentation take different ones.
+        learned: move along the fields the network of the run learned, not along its closed forms.
+        resume: continue an interrupted run.
+        force: replace an existing file.
+    """
+    from symflow.pde.augmented_files import augment_file
+
+    with _bars() as bars:
+        task = bars.add_task(f"{copies} copies of each", total=1.0, note="")
+        found = augment_file(
+            data,
+            generators,
+            out,
+            copies=copies,
+            strength=strength,
+            seed=seed,
+            learned=learned,
+            resume=resume,
+            overwrite=force,
+            progress=lambda done: bars.update(task, completed=done),
+        )
+    print(f"{out}: {found.trajectories} trajectories, {found.kept} of them moved, {found.rows:.1%} of their rows valid")
+    print(
+        f"residual of the equation, medians: {found.moved:.1e} moved, {found.original:.1e} original; "
+        f"moved over its own original {found.ratio:.2f}"
+    )
 
 
 def train_operator(

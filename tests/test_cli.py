@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_names_the_commands(tmp_path: Path) -> None:
     answer = symflow("--help", cwd=tmp_path)
     assert answer.returncode == 0
-    for command in ("generate", "discover", "report", "verify", "audit", "doctor"):
+    for command in ("generate", "discover", "report", "verify", "audit", "augment", "doctor"):
         assert command in answer.stdout
 
 

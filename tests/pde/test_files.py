@@ -449,3 +449,14 @@ def test_pickled_objects_are_refused(tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", {"usol": np.array([[1], "a"], dtype=object), "x": X, "t": T})
     refused("got a MATLAB cell", tmp_path / "a.mat", TRAVEL)
     assert not (tmp_path / "boom").exists()
+
+
+def test_the_first_trajectories_of_a_file_larger_than_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = generate("ckdv", samples=4, seed=0, steps=20, keep=5, end=2.0)
+    path = save(data, tmp_path / "a.h5")
+    monkeypatch.setattr("symflow.pde._processes.memory", lambda: 2 * 8.0 * data.u[:2].numel())
+    with pytest.raises(UserError, match="give `samples`"):
+        load(path)
+    assert torch.equal(load(path, samples=2).u, data.u[:2])

@@ -1,0 +1,151 @@
+"""Augmentation of KdV trajectories: seconds beside the eager route, memory, and how both grow.
+
+    python benchmarks/bench_augment_pde.py [--quick] [--out FILE.json]
+
+Trajectories of 140 rows of 256 points (`--quick`: fewer of them) are moved along the three generators of KdV with the
+period, in closed form (float64), and along a network of width 64 with three fields (float32), by `TrajectoryAugment`.
+The eager route is the same in plain torch: `flow_ref` followed by `resample_ref`, or by `scatter_ref`, the paper's
+spreading, a trajectory at a time, under `no_grad`, with the same steps. Times are medians over rounds that run every
+contestant in turn. 512 trajectories 16-fold are extrapolated from the rate per trajectory, 7,680 that are moved.
+Peak memory is that of a process of its own beyond what it holds after one trajectory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from _common import machine, print_table, print_targets, write_results
+from torch import Tensor
+
+from symflow import NeuralField
+from symflow.ops.flow import flow_ref
+from symflow.ops.resample import resample_ref, scatter_ref
+from symflow.pde import Trajectories, TrajectoryAugment, generate
+from symflow.pde.augmentation import residuals
+from symflow.pde.augmented_files import generators_of
+
+MOVED = 512 * 15  # 512 trajectories 16-fold: one of 16 copies is the original
+CLOSED, LEARNED, RESIDUALS = "closed forms", "network, width 64", "residuals"
+
+_MEMORY = """
+import re, sys
+from pathlib import Path
+from bench_augment_pde import LEARNED, augmentations, kdv
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+augment, data = augmentations(kdv(2))[sys.argv[1]], kdv(2)
+dtype = augment.whitener.dtype
+augment(data.u[:1].to(dtype))
+u = data.u.to(dtype).repeat(int(sys.argv[2]) // 2, 1, 1)
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+before = peak()
+augment(u)
+print((peak() - before) / 1024)
+"""
+
+
+def kdv(samples: int) -> Trajectories:
+    return generate("kdv", samples, 0).coarsen(256)
+
+
+def augmentations(data: Trajectories) -> dict[str, TrajectoryAugment]:
+    forms = generators_of("kdv", data)
+    network = NeuralField(forms.coordinates, 3, width=64)
+    return {CLOSED: TrajectoryAugment(forms, data, 0.1), LEARNED: TrajectoryAugment(network, data, 0.02)}
+
+
+def eager(augment: TrajectoryAugment, data: Trajectories, u: Tensor, weights: Tensor, back: str) -> None:
+    """One trajectory at a time in plain torch."""
+    field, rows = augment.field, len(data.t)
+    t, x = torch.meshgrid(data.t, data.x, indexing="ij")
+    for one, row in zip(u, weights, strict=True):
+        points = torch.stack([x.to(one), t.to(one), one], -1).flatten(0, 1)[None]
+        start = field.coordinates.to_normalised(points)
+        moved = field.coordinates.to_physical(flow_ref(field, start, row[None], augment.steps))
+        extent = (data.length, augment.times)
+        if back == "scatter":
+            scatter_ref(moved, (rows, len(data.x)), *extent)
+        else:
+            resample_ref(moved.view(1, rows, -1, 3), *extent)
+
+
+def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Seconds of every call, in turn."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            if number:  # the first round warms up
+                times[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def memory(name: str, samples: int) -> float:
+    """Peak in MB beyond one trajectory."""
+    command = [sys.executable, "-c", _MEMORY, name, str(samples)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout)
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    batch, rounds, sizes = (4, 1, (4, 8)) if options.quick else (16, 5, (16, 32, 64))
+    few = 1 if options.quick else 2  # trajectories of the eager route
+    data = kdv(batch)
+    torch.manual_seed(0)
+    calls: dict[str, Callable[[], object]] = {}
+    per: dict[str, int] = {}
+    for name, augment in augmentations(data).items():
+        u, weights = data.u.to(augment.whitener), augment.draw(batch)
+        calls[name], per[name] = lambda a=augment, u=u, w=weights: a.move(u, w), batch
+        for back in ("resample", "scatter"):
+            label = f"{name}, eager, {back}"
+            calls[label] = lambda a=augment, u=u, w=weights, b=back: eager(a, data, u[:few], w[:few], b)
+            per[label] = few
+    valid = torch.ones(data.u.shape[:2], dtype=torch.bool)
+    calls[RESIDUALS], per[RESIDUALS] = lambda: residuals(data, data.u, valid), batch
+    rate = {name: seconds / per[name] for name, seconds in medians(calls, rounds).items()}
+
+    print(f"{batch} trajectories of 140 x 256, {torch.get_num_threads()} threads\n")
+    rows = [[name, f"{1e3 * s:.1f}", f"{1 / s:.1f}", f"{MOVED * s / 60:.1f}"] for name, s in rate.items()]
+    print_table(("", "ms per trajectory", "per second", "512 x 16, minutes"), rows)
+
+    growth: dict[str, dict[int, dict[str, float]]] = {name: {} for name in (CLOSED, LEARNED)}
+    for size in sizes:
+        repeats = -(-size // batch)
+        made = augmentations(data)
+        grown = {
+            name: lambda a=a: a(data.u.to(a.whitener).repeat(repeats, 1, 1)[:size])  # noqa: B023
+            for name, a in made.items()
+        }
+        for name, seconds in medians(grown, 1 if options.quick else 3).items():
+            growth[name][size] = {"seconds": seconds, "megabytes": memory(name, size)}
+    print()
+    print_table(
+        ("", *(f"{size}: seconds, MB" for size in sizes)),
+        [[n, *(f"{g['seconds']:.2f}, {g['megabytes']:.0f}" for g in found.values())] for n, found in growth.items()],
+    )
+    print()
+    ratios = [
+        (f"{name}: eager {back} / TrajectoryAugment", rate[f"{name}, eager, {back}"] / rate[name], 1.0)
+        for name in (CLOSED, LEARNED)
+        for back in ("resample", "scatter")
+    ]
+    targets = print_targets(ratios)
+    found = {"batch": batch, "seconds_per_trajectory": rate, "growth": growth, "ratios": targets, "machine": machine()}
+    write_results("augment_pde", found, options.out)
+
+
+if __name__ == "__main__":
+    main()
