@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench results clean
+.PHONY: help install demo test test-slow lint format bench results operators clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench: install  ## every benchmark, in its quick form
 
 results: install  ## the table of docs/results.md: five equations, two domains, three seeds
 	$(BIN)/python benchmarks/bench_discovery.py --table docs/results.md
+
+operators: install  ## the table of docs/operators.md: neural operators with and without symmetries
+	$(BIN)/python benchmarks/operators.py --table docs/operators.md
 
 clean:  ## remove what was built and run, not .venv
 	rm -rf build dist runs *.egg-info symflow/*.so

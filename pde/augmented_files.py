@@ -14,12 +14,13 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from torch import nn
 
 from symflow.errors import UserError
-from symflow.fields import Field, NeuralField, SymbolicField
+from symflow.fields import Field, SymbolicField
 from symflow.runs import RESULT, load_field
 
-from .augmentation import ORDER, TrajectoryAugment, residuals, seeded_weights
+from .augmentation import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
 from .catalogue import ENTRIES, entry
 from .data import Trajectories
 from .discovery import data_coordinates
@@ -64,14 +65,14 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
     Args:
         name: of a run of ``symflow discover``, or of an equation.
         data: that are to be augmented.
-        learned: the network's span instead of the closed forms of a run; in float32.
+        learned: the network's span instead of the closed forms of a run; a table of it, in float32.
 
     Raises:
         UserError: it is neither, or the run has no such field.
     """
     path = Path(name)
     if learned:
-        return load_field(path / "span.safetensors").float()
+        return tabulated(load_field(path / "span.safetensors").double(), data).float()
     axes = data_coordinates(data, data.length)
     if path.is_dir():
         result = load_result(path / RESULT)
@@ -209,9 +210,9 @@ def _identity(data: Trajectories, field: Field) -> str:
     content = hashlib.sha256(f"{data.equation.text} {data.equation.parameters} {field.coordinates}".encode())
     for tensor in (data.x, data.t, data.u):
         content.update(tensor.numpy().tobytes())
-    if isinstance(field, NeuralField):
-        for layer in field.layers:
-            content.update(layer.detach().numpy().tobytes())
+    if isinstance(field, nn.Module):
+        for tensor in field.state_dict().values():
+            content.update(tensor.numpy().tobytes())
     if isinstance(field, SymbolicField):
         content.update(str(field.components).encode())
     return content.hexdigest()

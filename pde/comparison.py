@@ -32,13 +32,12 @@ from symflow.comparison import Ledger, choose_strength, mean_interval
 from symflow.errors import UserError
 from symflow.fields import Field, SymbolicField
 from symflow.geometry import subspace_angles
-from symflow.grid import GridField
 from symflow.runs import load_field, save_field
 from symflow.training import digest, distributed
 
 from ._processes import available
 from ._threads import one_thread
-from .augmentation import TrajectoryAugment
+from .augmentation import TrajectoryAugment, tabulated
 from .data import Trajectories
 from .discovery import data_coordinates, discover
 from .equivariance import characteristics
@@ -52,7 +51,6 @@ STRENGTHS = (0.1, 0.2, 0.3)
 SHIFT = 0.5  # by which u of the shifted test data differs
 PENALTY = 0.1  # the weight of the equivariance loss
 STEPS = 2  # of the flow: displacements are a fifth of a unit at most
-NODES = (64, 65, 33)  # of the table of a learned field
 ROUNDS = 20  # of drawing a copy again whose valid rows hold no window
 
 Told = Callable[[str, int, int], None]
@@ -302,18 +300,6 @@ def moved_copies(data: Trajectories, field: Field, strength: float, copies: int,
         if len(waiting) == 0:
             break
     return Pool(u.view(S, copies, T, X), starts.view(S, copies, T))
-
-
-def tabulated(field: Field, data: Trajectories) -> GridField:
-    """The field on a table that reaches half the data's time span and half their range of u beyond them.
-
-    Its flow takes a fortieth of a network's time. Affine fields stay as they are, others to 1e-4 or so.
-    """
-    c = field.coordinates
-    (t0, t1), (u0, u1) = (float(data.t[0]), float(data.t[-1])), (float(data.u.min()), float(data.u.max()))
-    ends = [[data.x[0], t0 - (t1 - t0) / 2, u0 - (u1 - u0) / 2], [data.x[0], t1 + (t1 - t0) / 2, u1 + (u1 - u0) / 2]]
-    (_, *lower), (_, *upper) = c.to_normalised(torch.tensor(ends, dtype=torch.float64)).tolist()
-    return GridField.tabulate(field, NODES, (None, *lower), (None, *upper))
 
 
 def exact_field(data: Trajectories) -> SymbolicField:
