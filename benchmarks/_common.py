@@ -69,6 +69,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             print("  ".join("-" * w for w in widths))
 
 
+def replace_table(page: Path, name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Puts a table between its two marks in a page of the documentation; what stands around them stays."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    text = page.read_text()
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise SystemExit(f"`{page}` must have the marks {begin} and {end} once each")
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (header, ("---",) * len(header), *rows)]
+    head, _, rest = text.partition(begin)
+    page.write_text("\n".join([head + begin, *lines, end + rest.partition(end)[2]]))
+
+
 def print_targets(targets: Sequence[tuple[str, float, float]]) -> list[dict[str, Any]]:
     """Prints each target as met or missed, and gives them JSON-ready: ``(what, measured, at least)``."""
     print_table(

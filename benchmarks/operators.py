@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import machine, print_table, write_results
+from _common import machine, print_table, replace_table, write_results
 
 from symflow.pde import OperatorComparison, Trajectories, compare_operators, generate, load, save
 
-BEGIN, END = "<!-- operators: begin -->", "<!-- operators: end -->"
 SEEDS, VALIDATION, TEST = 5, 64, 128
 COLUMNS = ("data", "trajectories", "arm", "error", "against none", "against exact", "angle", "shifted u")
 
@@ -93,14 +92,6 @@ def percent(found: OperatorComparison, arm: str, against: str) -> str:
     return f"{mean:+.0f} % ({low:+.0f} to {high:+.0f})"
 
 
-def write_table(path: Path, table: list[list[str]]) -> None:
-    """Puts the table between its marks in a page of the documentation."""
-    page = path.read_text()
-    lines = [" | ".join(("", *row, "")).strip() for row in (COLUMNS, ("---",) * len(COLUMNS), *table)]
-    head, _, rest = page.partition(BEGIN)
-    path.write_text("\n".join([head + BEGIN, *lines, END + rest.partition(END)[2]]))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two minutes, figures without meaning")
@@ -147,7 +138,7 @@ def main() -> None:
         content["settings"][setting.name] = found.to_dict()
     print_table(COLUMNS, table)
     if arguments.table:
-        write_table(arguments.table, table)
+        replace_table(arguments.table, "operators", COLUMNS, table)
     write_results("operators", content, arguments.out)
 
 
