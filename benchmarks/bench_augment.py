@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from symflow import GridField, SymbolicField
 from symflow.training import has_bfloat16
 from symflow.vision import CropFlip, GeneratorAugment, SmallResNet, affine_field, resnet18
-from symflow.vision.augmentation import AFFINE, PLANE
+from symflow.vision.plane import AFFINE_FORMS, PLANE
 
 STRENGTH = 0.2
 QUADRATIC = ({"dx": "x**2"}, {"dx": "x*y"}, {"dy": "x*y"}, {"dy": "y**2"})
@@ -52,7 +52,7 @@ def contestants(batch: int, device: torch.device) -> tuple[dict[str, Callable[[]
     rng = torch.Generator().manual_seed(0)
     images = torch.randn(batch, 3, 32, 32, generator=rng).to(device, memory_format=torch.channels_last)
     labels = torch.randint(0, 10, (batch,), generator=rng).to(device)
-    ten = GridField.tabulate(SymbolicField(PLANE, AFFINE + QUADRATIC), (33, 33), (-1.0, -1.0), (1.0, 1.0))
+    ten = GridField.tabulate(SymbolicField(PLANE, [*AFFINE_FORMS, *QUADRATIC]), (33, 33), (-1.0, -1.0), (1.0, 1.0))
     modules: dict[str, nn.Module] = {
         "crop + flip": CropFlip(),
         "6 affine generators": GeneratorAugment(affine_field(), STRENGTH).to(device),

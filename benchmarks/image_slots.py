@@ -1,13 +1,15 @@
 """The paper's own route on images: slots by finite flows, with a network's features; continues where it stopped.
 
 ``python benchmarks/image_slots.py PATH NETWORK --out RUN [--steps 19500] [--minutes 9]`` needs the images and a network
-of ``symflow train-classifier``. At the paper's settings (ResNet-18, batch 128, 10 generators, 19,500 steps) it wants a
-GPU. It stops after the given minutes with a checkpoint, and prints the scores and the affine-ness under omega.
+of ``benchmarks/image_classifier.py``. At the paper's settings (ResNet-18, batch 128, 10 generators, 19,500 steps) it
+wants a GPU. It stops after the given minutes, or when it is interrupted, with a checkpoint, and prints the scores and
+the affine-ness under omega; once it is finished ``result.json`` in the run has them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import torch
 
 from symflow.learning import learn
-from symflow.runs import CONFIG, Run
+from symflow.runs import CONFIG, METRICS, RESULT, Run, write_json
 from symflow.vision.data import Statistics, load
 from symflow.vision.features import Normalised
 from symflow.vision.form import sensitivities
@@ -23,6 +25,8 @@ from symflow.vision.networks import load_network
 from symflow.vision.plane import affineness, pixel_centres
 from symflow.vision.slots import Slots, slot_field
 from symflow.vision.weight import omega
+
+AVERAGED = 500  # steps, of the scores that are kept
 
 
 class OutOfTime(Exception):
@@ -64,14 +68,26 @@ def main() -> None:
             if time.monotonic() - begun > 60 * asked.minutes and step < asked.steps:
                 raise OutOfTime
 
+    finished = False
     try:
         learn(field, objective, stage="slots", run=run, progress=progress)
-    except OutOfTime:
-        print(f"{(run.path / CONFIG).parent}: to be continued", file=sys.stderr)
+        finished = True
+    except (OutOfTime, KeyboardInterrupt):
+        print(f"{run.path}: to be continued", file=sys.stderr)
     points = pixel_centres(*images.shape[2:]).flatten(0, 1)
     with torch.no_grad():
         values = field.cpu().double()(points)
-    print("affine-ness", " ".join(f"{a:.2f}" for a in affineness(values, points, measure).tolist()))
+    affine = affineness(values, points, measure).tolist()
+    print("affine-ness", " ".join(f"{a:.2f}" for a in affine))
+    if finished:
+        write_json(run.path / RESULT, {**config, "device": str(device), "affineness": affine, "scores": _scores(run)})
+
+
+def _scores(run: Run) -> list[float]:
+    """The mean score of each slot over the last steps: those of one step depend on its images and its length."""
+    lines = [json.loads(line) for line in (run.path / METRICS).read_text().splitlines()[-AVERAGED:]]
+    names = [name for name in lines[-1] if name.startswith("score")]
+    return [sum(line[name] for line in lines) / len(lines) for name in names]
 
 
 if __name__ == "__main__":

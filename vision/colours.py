@@ -53,7 +53,8 @@ class ColourBasis:
         centre = colours.mean(0)
         values = _monomials(colours - centre, exponents)
         triangle = torch.linalg.qr(values / len(colours) ** 0.5)[1]
-        if triangle.diagonal().abs().min() < 1e-6 * triangle.diagonal().abs().max():
+        sizes = triangle.diagonal().abs()
+        if len(colours) < len(rows) or sizes.min() < 1e-6 * sizes.max():
             raise ValueError(f"`colours` must determine {len(rows)} polynomials, got colours with fewer dimensions")
         inverse = torch.linalg.inv(triangle)
         energy = torch.zeros(len(rows), len(rows), dtype=torch.float64)
