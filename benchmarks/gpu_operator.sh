@@ -4,17 +4,19 @@
 #
 #     benchmarks/gpu_operator.sh [stage ...]      all of them: build data kdv ks burgers nkdv ckdv summary
 #
-# Each stage takes less than ten minutes: it stops there, keeps every finished training and the checkpoint of the one it
-# was at, says that it is not complete, and goes on when it is called again. What it prints goes to
-# benchmarks/results/gpu_operator/STAGE.txt too. It uses the Python that PYTHON names (default: .venv/bin/python, or
-# python3), with torch for CUDA and the dependencies of the package. Without a network, WHEELS names a folder that holds
-# neuraloperator and what it needs. STEPS, SEEDS and SIZES change the amount of work; SMOKE=1 makes it small enough to
-# see on a CPU that everything runs.
+# A stage stops after LIMIT seconds (540), keeps every finished training and a checkpoint of the one it was at, and goes
+# on when it is called again. The last line says what is complete, what is to be continued and what failed; the exit code
+# is 0, 75 or 1. What a stage prints is added to benchmarks/results/gpu_operator/STAGE.txt, and its figures are in JSON
+# beside it. It uses the Python that PYTHON names (default: .venv/bin/python, or python3), with torch for CUDA and the
+# dependencies of the package; without a network, WHEELS names a folder that holds neuraloperator and what it needs.
+# SIZES, SEEDS (3) and STEPS (10000) must stay the same from call to call. With SMOKE=1 everything is tried once, small
+# and without a GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 results=benchmarks/results/gpu_operator
 runs=runs/gpu_operator
+LATER=75 # the exit code of what is to be continued
 equations=(kdv ks burgers nkdv ckdv)
 sizes="${SIZES:-32 128 512}" seeds="${SEEDS:-3}" steps="${STEPS:-10000}" limit="${LIMIT:-540}"
 validation=128 test=512 shape=(--width 256 --layers 5 --modes 32 --points 256 --batch 16 --rate 1e-3)
@@ -36,31 +38,33 @@ build() {
     "$PYTHON" -m pip install --disable-pip-version-check ${WHEELS:+--no-index --find-links "$WHEELS"} neuraloperator
 }
 
+# Runs a command until the stage's time is over; SECONDS counts from the start of the stage's own shell.
+limited() {
+  local left=$((limit - SECONDS)) status=0
+  [ "$left" -gt 0 ] || return $LATER
+  timeout --foreground --signal=INT --kill-after=10 "$left" "$@" || status=$?
+  case $status in 124 | 137) return $LATER ;; *) return $status ;; esac
+}
+
 data() {
   local name
   for name in "${equations[@]}"; do
-    [ -f "$runs/$name.h5" ] || timeout "$limit" "$PYTHON" -m symflow generate "$name" --resolution 256 \
-      --samples $((validation + test + seeds * $(largest))) --out "$runs/$name.h5" ||
-      { echo "not complete: $name; call the stage again"; return; }
+    [ -f "$runs/$name.h5" ] || limited "$PYTHON" -m symflow generate "$name" --resolution 256 \
+      --samples $((validation + test + seeds * $(largest))) --out "$runs/$name.h5" || return $?
   done
-  echo "complete"
 }
 
 operator() {
-  local size out resume begun=$SECONDS left
+  local size out resume
+  [ -f "$runs/$1.h5" ] || { echo "there is no $runs/$1.h5; the stage 'data' makes it" >&2; return 1; }
   for size in $sizes; do
-    out="$runs/$1-$size" resume=""
-    [ -f "$out/config.json" ] && resume=--resume
-    left=$((limit - (SECONDS - begun)))
-    if [ "$left" -lt 20 ] || ! timeout --signal=INT "$left" "$PYTHON" -m symflow train-operator "$runs/$1.h5" --out "$out" \
-      --arms none exact learned --trajectories "$size" --seeds "$seeds" --steps "$steps" \
-      --validation "$validation" --test "$test" "${shape[@]}" $resume; then
-      echo "not complete: $1 with $size trajectories; call the stage again"
-      return
-    fi
+    out="$runs/$1-$size" resume=()
+    [ ! -f "$out/config.json" ] || resume=(--resume)
+    limited "$PYTHON" -m symflow train-operator "$runs/$1.h5" --out "$out" --arms none exact learned \
+      --trajectories "$size" --seeds "$seeds" --steps "$steps" --validation "$validation" --test "$test" \
+      "${shape[@]}" "${resume[@]}" || return $?
     cp "$out/result.json" "$results/$1-$size.json"
   done
-  echo "complete"
 }
 
 summary() {
@@ -86,19 +90,24 @@ if [ "${1:-}" = --run ]; then
   exit
 fi
 [ $# -gt 0 ] || set -- build data "${equations[@]}" summary
-failed=()
 for stage in "$@"; do
   case " build data ${equations[*]} summary " in
     *" $stage "*) ;;
     *) echo "unknown stage '$stage'; there are build data ${equations[*]} summary" >&2; exit 2 ;;
   esac
-  echo "== $stage"
-  begun=$SECONDS
-  if benchmarks/gpu_operator.sh --run "$stage" 2>&1 | tee "$results/$stage.txt"; then :; else failed+=("$stage"); fi
-  echo "== $stage took $((SECONDS - begun)) s"
-  [ "${failed[*]:-}" != build ] || exit 1
 done
-if [ ${#failed[@]} -gt 0 ]; then
-  echo "failed: ${failed[*]}" >&2
-  exit 1
-fi
+complete=() later=() failed=()
+for stage in "$@"; do
+  echo "== $stage"
+  begun=$SECONDS status=0
+  benchmarks/gpu_operator.sh --run "$stage" 2>&1 | tee -a "$results/$stage.txt" || status="${PIPESTATUS[0]}"
+  echo "== $stage took $((SECONDS - begun)) s"
+  case $status in
+    0) complete+=("$stage") ;;
+    "$LATER") later+=("$stage") ;;
+    *) failed+=("$stage") ;;
+  esac
+done
+echo "complete: ${complete[*]:-none}; to be continued: ${later[*]:-none}; failed: ${failed[*]:-none}"
+[ ${#failed[@]} = 0 ] || exit 1
+[ ${#later[@]} = 0 ] || exit $LATER
