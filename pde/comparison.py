@@ -186,6 +186,7 @@ class _Plan:
     steps: int
     batch: int
     rate: float
+    bfloat16: bool
     copies: int
     folder: Path
     field: Field | None  # the learned generators, when they are given
@@ -211,6 +212,7 @@ class _Plan:
                 batch=self.batch,
                 rate=self.rate,
                 penalty=penalty,
+                bfloat16=self.bfloat16,
                 checkpoint=job.checkpoint,
             )
             each = errors(operator, checked.coarsen(self.points).u, self.task)
@@ -346,6 +348,7 @@ def compare_operators(
     steps: int = 3_000,
     batch: int = 16,
     rate: float = 3e-3,
+    bfloat16: bool = False,
     copies: int = 32,
     strengths: Sequence[float] = STRENGTHS,
     validation: int = 64,
@@ -382,7 +385,7 @@ def compare_operators(
         points: of the operator's grid, which must divide that of the data; by default the data's. Symmetries are found
             and trajectories are moved on the grid of the data.
         width, modes, layers: of the operator.
-        steps, batch, rate: of its training.
+        steps, batch, rate, bfloat16: of its training, as for `pde.operators.train`.
         copies: of every trajectory, in augmented arms.
         strengths: candidates.
         validation, test: trajectories.
@@ -421,13 +424,14 @@ def compare_operators(
         "field": None if field is None else _digest(field),
         **{k: v for k, v in asdict(comparison).items() if k not in ("arms", "validation", "equation", "rows")},
         "rate": rate,
+        "bfloat16": bfloat16,
         "copies": copies,
         "strengths": list(strengths),
         "validation": validation,
     }
     with _folder(out) as folder, distributed():
         ledger = Ledger(folder, config, resume, replacing)
-        plan = _Plan(tested, task, points, width, modes, layers, steps, batch, rate, copies, folder, field)
+        plan = _Plan(tested, task, points, width, modes, layers, steps, batch, rate, bfloat16, copies, folder, field)
 
         def job(arm: str, strength: float | None, seed: int, on: Trajectories | None = None) -> _Job:
             name = arm if strength is None else f"{arm} {strength:g}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -115,11 +116,21 @@ class Operator(nn.Module):
                 n_layers=layers,
                 positional_embedding=None,
             )
+        for convolution in self.network.fno_blocks.convs:  # Fourier transforms have no bfloat16
+            convolution.forward = _in_single_precision(convolution.forward)
         self.register_buffer("scale", torch.tensor(float(scale)))
 
     def forward(self, u: Tensor) -> Tensor:
         """``[B, inputs, X]`` to ``[B, outputs, X]``, physical."""
         return self.network(u / self.scale) * self.scale
+
+
+def _in_single_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def cast(u: Tensor, *arguments: Any, **options: Any) -> Tensor:
+        with torch.autocast(u.device.type, enabled=False):
+            return forward(u.float(), *arguments, **options)
+
+    return cast
 
 
 # ---------------------------------------------------------------- what is trained on
@@ -230,7 +241,7 @@ def _generator(seed: int, number: int) -> torch.Generator:
 
 def relative_error(predicted: Tensor, target: Tensor) -> Tensor:
     """``|predicted - target| / |target|`` of every window ``[B, rows, X]``, ``[B]``."""
-    return (predicted - target).flatten(1).norm(dim=1) / target.flatten(1).norm(dim=1).clamp_min(1e-12)
+    return (predicted.float() - target).flatten(1).norm(dim=1) / target.flatten(1).norm(dim=1).clamp_min(1e-12)
 
 
 def train(
@@ -244,6 +255,7 @@ def train(
     rate: float = 3e-3,
     decay: float = 1e-4,
     penalty: Penalty | None = None,
+    bfloat16: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> list[Record]:
@@ -266,6 +278,7 @@ def train(
         rate: the highest learning rate.
         decay: of weights, times the rate, in every step.
         penalty: another loss, on the sources as they are: the pool must hold one copy.
+        bfloat16: compute pointwise layers in bfloat16 (autocast), Fourier layers in single precision; for GPUs.
         checkpoint: path of the file to continue from.
         progress: called after every `CHUNK` steps.
 
@@ -291,6 +304,7 @@ def train(
         "batch": batch,
         "rate": rate,
         "decay": decay,
+        "bfloat16": bfloat16,
         "workers": workers,
         "task": [task.inputs, *task.outputs, task.moving],
         "pool": digest(pool.u, pool.starts),
@@ -313,13 +327,14 @@ def train(
             inputs, outputs, starts = pool.draw(sources, task, chance[:, mine])
             for group in optimizer.param_groups:
                 group["lr"] = rate * schedule((step + 1) / steps)
-            if penalty is None:
-                loss = relative_error(model(inputs), outputs).mean()
-            else:
-                tangent, moved = penalty.draw(sources, starts, task, direction[mine])
-                predicted, derivative = torch.func.jvp(model, (inputs,), (tangent,))[:2]
-                loss = relative_error(predicted, outputs).mean()
-                loss = loss + penalty.weight * relative_error(derivative, moved).mean()
+            with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+                if penalty is None:
+                    loss = relative_error(model(inputs), outputs).mean()
+                else:
+                    tangent, moved = penalty.draw(sources, starts, task, direction[mine])
+                    predicted, derivative = torch.func.jvp(model, (inputs,), (tangent,))[:2]
+                    loss = relative_error(predicted, outputs).mean()
+                    loss = loss + penalty.weight * relative_error(derivative, moved).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

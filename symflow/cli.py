@@ -327,6 +327,7 @@ def train_operator(
     steps: int = 3_000,
     batch: int = 16,
     rate: float = 3e-3,
+    bfloat16: bool = False,
     copies: int = 32,
     strengths: tuple[float, ...] = (0.1, 0.2, 0.3),
     validation: int = 64,
@@ -352,6 +353,7 @@ def train_operator(
         steps: of training.
         batch: windows in a step.
         rate: the highest learning rate.
+        bfloat16: compute pointwise layers in bfloat16; for GPUs.
         copies: of every trajectory, moved along symmetries.
         strengths: candidates, the largest displacement of a point in normalised units.
         validation: trajectories where the strength is chosen.
@@ -394,6 +396,7 @@ def train_operator(
             steps=steps,
             batch=batch,
             rate=rate,
+            bfloat16=bfloat16,
             copies=copies,
             strengths=strengths,
             validation=validation,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +117,35 @@ def test_two_processes_find_what_one_finds(data: pde.Trajectories) -> None:
     learned = one.arms[1]
     assert max(learned.angles) < 1e-2  # found in two trajectories
     assert one.arms[2].angles == learned.angles
+
+
+WORKER = """
+import json, sys, torch
+sys.path.insert(0, sys.argv[1])
+from test_operator_comparison import SMALL
+from symflow import pde
+
+data = pde.load(sys.argv[2])
+found = pde.compare_operators(data, sys.argv[3], arms=("none", "exact"), **(SMALL | {"steps": 120}))
+print(json.dumps([arm.errors for arm in found.arms]))
+"""
+
+
+@pytest.mark.slow
+def test_two_workers_share_every_batch(data: pde.Trajectories, tmp_path: Path) -> None:
+    """Two gloo processes under torchrun, each with half of every batch, against one process."""
+    script, file = tmp_path / "worker.py", tmp_path / "data.h5"
+    script.write_text(WORKER)
+    pde.save(data, file)
+    errors = []
+    for name, launcher in (("one", []), ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"])):
+        command = [sys.executable, *launcher, str(script), str(Path(__file__).parent), str(file), str(tmp_path / name)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        answer = subprocess.run(command, check=True, env=environment, timeout=300, capture_output=True, text=True)
+        errors.append([json.loads(line) for line in answer.stdout.splitlines() if line.startswith("[[")])
+    (one,), (first, second) = errors
+    assert first == second
+    assert torch.allclose(torch.tensor(one), torch.tensor(first), rtol=1e-3)
 
 
 def test_arms_that_move_nothing_start_alike(data: pde.Trajectories) -> None:

@@ -229,3 +229,16 @@ def test_mistakes_are_sentences(waves: Tensor) -> None:
         train(operator, copies, NEXT, steps=1, seed=0, penalty=Penalty(waves[:, None], 1.0))
     with pytest.raises(UserError, match="training diverged"):
         train(operator, Pool.of(waves * torch.inf, NEXT), NEXT, steps=1, seed=0)
+
+
+def test_in_bfloat16_the_fourier_layers_stay_in_single_precision(waves: Tensor) -> None:
+    operator = Operator(NEXT, 0.7, width=8, modes=4, layers=2, seed=0)
+    with torch.no_grad():
+        exact = operator(waves[:, :3])
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = operator(waves[:, :3])
+    assert not torch.equal(rough.float(), exact)
+    assert torch.allclose(rough.float(), exact, atol=0.02 * float(exact.abs().max()))
+    history = train(operator, Pool.of(waves, NEXT), NEXT, steps=200, seed=0, batch=4, rate=1e-2, bfloat16=True)
+    assert history[1]["loss"] < history[0]["loss"]
+    assert all(p.dtype in (torch.float32, torch.complex64) for p in operator.parameters())
