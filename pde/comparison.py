@@ -14,7 +14,7 @@ import math
 import os
 import statistics as numbers
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
@@ -395,10 +395,12 @@ def compare_operators(
         progress: called when a training is finished.
 
     Raises:
-        UserError: too few trajectories or times, an unknown arm, no symmetry to move along, a run that cannot be used.
-        ValueError: a number is out of its range.
+        UserError: a number is out of its range, too few trajectories or times, an unknown arm, no symmetry to move
+            along, or a run that cannot be used.
     """
-    _check(data, arms, trajectories, seeds, strengths, validation, test)
+    network = {"width": width, "modes": modes, "layers": layers, "steps": steps, "batch": batch, "copies": copies}
+    groups = {"trajectories": trajectories, "seeds": seeds, "validation": validation, "test": test}
+    _check(data, arms, strengths, rate, groups | network)
     task = Task.of(data.equation)
     points = len(data.x) if points is None else points
     data[:1].coarsen(points)  # says whether it divides
@@ -524,26 +526,22 @@ def _digest(field: Field) -> str:
 
 
 def _check(
-    data: Trajectories,
-    arms: Sequence[str],
-    trajectories: int,
-    seeds: int,
-    strengths: Sequence[float],
-    validation: int,
-    test: int,
+    data: Trajectories, arms: Sequence[str], strengths: Sequence[float], rate: float, sizes: Mapping[str, int]
 ) -> None:
     if not arms or len(set(arms)) != len(arms) or not set(arms) <= set(ARMS):
         raise UserError(f"`arms` must be some of {', '.join(ARMS)}, each once, got {', '.join(arms) or 'none'}")
-    for name, value in (("trajectories", trajectories), ("seeds", seeds), ("validation", validation), ("test", test)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}")
-    if not strengths or not all(math.isfinite(s) and s > 0 for s in strengths):
-        raise ValueError(f"`strengths` must be positive, got {list(strengths)}")
-    needed = seeds * trajectories + validation + test
+    for name, value in sizes.items():
+        least = 2 if name == "modes" else 1
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"`{name}` must be an integer of at least {least}, got {value!r}")
+    for name, values in (("strengths", strengths), ("rate", (rate,))):
+        if not values or not all(math.isfinite(v) and v > 0 for v in values):
+            raise UserError(f"`{name}` must be positive, got {', '.join(map(str, values)) or 'none'}")
+    needed = sizes["seeds"] * sizes["trajectories"] + sizes["validation"] + sizes["test"]
     if len(data) < needed:
         raise UserError(
-            f"`data` must hold at least {needed} trajectories ({seeds} seeds of {trajectories}, {validation} for "
-            f"validation, {test} for the test), got {len(data)}"
+            f"`data` must hold at least {needed} trajectories ({sizes['seeds']} seeds of {sizes['trajectories']}, "
+            f"{sizes['validation']} for validation, {sizes['test']} for the test), got {len(data)}"
         )
     if not data.equation.evolutionary:
         raise UserError(f"`data` must solve one evolution equation, got {data.equation.text!r}")

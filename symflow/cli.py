@@ -318,6 +318,8 @@ def train_operator(
     out: Path,
     arms: tuple[str, ...] = ("none", "exact", "learned"),
     generators: Path | None = None,
+    equation: str | None = None,
+    parameters: tuple[str, ...] = (),
     trajectories: int = 16,
     seeds: int = 5,
     points: int | None = None,
@@ -344,6 +346,8 @@ def train_operator(
         arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
             in the training trajectories), wrong (no symmetry), penalty (equivariance as a loss).
         generators: a run of discover whose learned fields are used for all seeds.
+        equation: what the trajectories of a file solve, as for discover; by default what it says, or fitted to them.
+        parameters: numbers for the names in it.
         trajectories: to train on.
         seeds: how many.
         points: of the operator's grid in x; by default 128, or what the data have where that is less.
@@ -369,7 +373,7 @@ def train_operator(
     field = None if generators is None else load_field(generators / "span.safetensors")
     with _bars() as bars:
         if Path(data).exists():
-            loaded = pde.load(data)
+            loaded = _load(Path(data), equation, _numbers(parameters), check=True)
         elif data in pde.CATALOGUE:
             loaded = _generated(data, needed, out, bars)
         else:

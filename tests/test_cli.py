@@ -92,6 +92,10 @@ def test_discover_from_a_formula(tmp_path: Path) -> None:
         (("discover", "bad.h5", "--out", "run", "--equation", "kdv"), "must be finite"),
         (("discover", "junk.h5", "--out", "run"), "junk.h5"),
         (("discover", "few.npz", "--out", "run", "--equation", "kdv"), "at least 16 profiles"),
+        (("train-operator", "kvd", "--out", "run"), "`data` must be a file of trajectories or one of kdv"),
+        (("train-operator", "junk.h5", "--out", "run"), "junk.h5"),
+        (("train-classifier", "nowhere", "--out", "run", "--seeds", "0"), "`seeds` must be an integer of at least 1"),
+        (("discover-images", "nowhere", "--out", "run"), "nowhere"),
     ],
 )
 def test_mistakes_get_one_sentence(arguments: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
@@ -127,6 +131,27 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert answer.returncode == 2, answer.stderr
     assert "Traceback" not in answer.stderr
     assert not list(tmp_path.glob("run/.*"))  # no temporary file is left
+
+
+def test_train_operator_compares_arms_and_resumes(tmp_path: Path) -> None:
+    sizes = ["--samples", "5", "--end", "40", "--steps", "100", "--keep", "60", "--resolution", "128"]
+    assert symflow("generate", "kdv", *sizes, "--out", "kdv.h5", cwd=tmp_path).returncode == 0
+    small = {"trajectories": 2, "seeds": 1, "points": 32, "width": 4, "modes": 4, "layers": 1, "steps": 3, "batch": 2}
+    small |= {"copies": 2, "strengths": 0.1, "validation": 1, "test": 2, "workers": 1}
+    options = [word for name, value in small.items() for word in (f"--{name}", str(value))]
+    command = ["train-operator", "kdv.h5", "--out", "run", *options]
+    answer = symflow(*command, "--arms", "none", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    answer = symflow(*command, "--arms", "none", "exact", "--resume", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "20 times to 20 on 32 points, 2 trajectories" in answer.stdout
+    result = read_json(tmp_path / "run" / "result.json")
+    assert [arm["name"] for arm in result["arms"]] == ["none", "exact"]
+    for mistake, sentence in (("--steps 0", "`steps` must be"), ("--points 5", "`points` must be"), ("", "resume")):
+        answer = symflow(*command, *mistake.split(), cwd=tmp_path)
+        assert answer.returncode == 2, answer.stderr
+        assert sentence in answer.stderr
+        assert "Traceback" not in answer.stderr
 
 
 @pytest.mark.slow

@@ -192,13 +192,13 @@ def compare(
         progress: called after every epoch.
 
     Raises:
-        UserError: the images cannot be read; an arm or a network is unknown; "learned" has no field; or ``out`` cannot
-            be used, as for `symflow.runs.Run`.
-        ValueError: a number is out of its range.
+        UserError: the images cannot be read; a number is out of its range; an arm or a network is unknown; "learned"
+            has no field; or ``out`` cannot be used, as for `symflow.runs.Run`.
     """
-    _check(arms, fraction, seeds, field, network, strengths, shifts)
+    _check(arms, fraction, field, network, strengths, shifts)
+    _check_sizes(seeds=seeds, batch=batch, epochs=1 if epochs is None else epochs)
     training, test = images if isinstance(images, tuple) else load(images)
-    epochs = epochs or round(10 / math.sqrt(fraction))
+    epochs = round(10 / math.sqrt(fraction)) if epochs is None else epochs
     parts = [split(training, fraction, seed)[0] if fraction < 1 else training for seed in range(seeds)]
     comparison = Comparison(training.name, len(parts[0]), len(test), network, epochs, batch)
     config = {
@@ -287,7 +287,6 @@ def _augment(arm: str, strength: float | None, field: Field | Any | None) -> nn.
 def _check(
     arms: Sequence[str],
     fraction: float,
-    seeds: int,
     field: Any,
     network: str,
     strengths: Sequence[float],
@@ -299,9 +298,15 @@ def _check(
         raise UserError('the arm "learned" needs generators as `field`, got none')
     if network not in NETWORKS:
         raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
-    if not 0.0 < fraction <= 1.0 or seeds < 1:
-        raise ValueError(f"`fraction` must be above 0 and at most 1 and `seeds` at least 1, got {fraction} and {seeds}")
+    if not 0.0 < fraction <= 1.0:
+        raise UserError(f"`fraction` must be above 0 and at most 1, got {fraction}")
     if not strengths or not shifts or not all(math.isfinite(s) and s > 0 for s in (*strengths, *shifts)):
-        raise ValueError(f"`strengths` and `shifts` must be positive, got {list(strengths)} and {list(shifts)}")
+        raise UserError(f"`strengths` and `shifts` must be positive, got {list(strengths)} and {list(shifts)}")
     if any(shift != int(shift) for shift in shifts):
-        raise ValueError(f"`shifts` must be whole numbers of pixels, got {list(shifts)}")
+        raise UserError(f"`shifts` must be whole numbers of pixels, got {list(shifts)}")
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UserError(f"`{name}` must be an integer of at least 1, got {value!r}")

@@ -169,8 +169,9 @@ def test_mistakes_are_sentences(data: pde.Trajectories, tmp_path: Path) -> None:
         compare_operators(data, **(SMALL | {"trajectories": 6}))
     with pytest.raises(UserError, match="`points` must be at least 8 and divide the 128 points"):
         compare_operators(data, **(SMALL | {"points": 50}))
-    with pytest.raises(ValueError, match="`strengths` must be positive"):
-        compare_operators(data, **(SMALL | {"strengths": (0.0,)}))
+    for name, value in (("strengths", (0.0,)), ("rate", -1.0), ("steps", 0), ("modes", 1), ("copies", 0)):
+        with pytest.raises(UserError, match=f"`{name}` must be"):
+            compare_operators(data, **(SMALL | {name: value}))
     field = SymbolicField(exact_field(data).coordinates, [{"du": "u"}])
     compare_operators(data, tmp_path / "run", arms=("none",), **SMALL)
     with pytest.raises(UserError, match="cannot be resumed: it was begun with field = None"):

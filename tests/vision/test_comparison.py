@@ -182,11 +182,13 @@ def test_errors(tmp_path):
         ({"arms": ()}, UserError, "got none"),
         ({"arms": ("learned",)}, UserError, "needs generators"),
         ({"network": "large"}, UserError, "small, resnet18"),
-        ({"fraction": 0.0}, ValueError, "`fraction`"),
-        ({"seeds": 0}, ValueError, "`seeds`"),
-        ({"strengths": (-0.1,)}, ValueError, "positive"),
-        ({"shifts": ()}, ValueError, "positive"),
-        ({"shifts": (2.5,)}, ValueError, "whole numbers"),
+        ({"fraction": 0.0}, UserError, "`fraction`"),
+        ({"seeds": 0}, UserError, "`seeds`"),
+        ({"epochs": 0}, UserError, "`epochs`"),
+        ({"batch": 0}, UserError, "`batch`"),
+        ({"strengths": (-0.1,)}, UserError, "positive"),
+        ({"shifts": ()}, UserError, "positive"),
+        ({"shifts": (2.5,)}, UserError, "whole numbers"),
     ):
         with pytest.raises(error, match=sentence):
             compare(SETS, **{"arms": ("none",), **QUICK, **arguments})
