@@ -31,17 +31,17 @@ print(result)
 # Augment: along random elements of the span that the network learned.
 augment = pde.TrajectoryAugment(result.neural.field, training, strength=0.2)
 torch.manual_seed(0)
-moved, valid = augment(training.u)
+moved, valid = augment(training.u[:1].repeat(2, 1, 1))  # each copy has its own weights
 print(f"valid rows of the moved trajectories: {valid.double().mean():.0%}")
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharey=True, layout="constrained")
 extent = (0.0, training.length, float(training.t[0]), float(training.t[-1]))
-for axis, u, title in zip(
-    axes, (training.u[0], moved[0], moved[1]), ("original", "moved", "another, moved"), strict=True
-):
-    axis.imshow(u, origin="lower", aspect="auto", extent=extent, cmap="RdBu_r", vmin=-2, vmax=2)
-    axis.set(title=title, xlabel="x")
+shown = moved.masked_fill(~valid[..., None], torch.nan)  # these rows lie outside the times of the data
+for axis, u, title in zip(axes, (training.u[0], *shown), ("a trajectory", "moved", "moved again"), strict=True):
+    image = axis.imshow(u, origin="lower", aspect="auto", extent=extent, cmap="RdBu_r", vmin=-2, vmax=2)
+    axis.set(title=title, xlabel="x", facecolor="0.8")
 axes[0].set_ylabel("t")
+figure.colorbar(image, ax=axes, label="u")
 figure.savefig("moved.png", dpi=120)
 
 # Train and compare: the same network, start and batches for every arm.

@@ -443,7 +443,11 @@ def compare_operators(
         moving = [arm for arm in arms if arm in ("exact", "learned", "wrong")]
         choosing = [job("exact", s, 0, checked) for s in strengths] if moving and len(strengths) > 1 else []
         total = len(choosing) + seeds * len(arms)
-        _carry_out(plan, choosing, ledger, workers, progress, total)
+
+        def tell(before: int) -> Callable[[str, int], None]:
+            return lambda what, done: progress(what, before + done, total) if progress is not None else None
+
+        _carry_out(plan, choosing, ledger, workers, tell(0))
         strength: float | None = strengths[0]
         if choosing:
             found = {j.strength: -ledger.finished[j.key]["error"] for j in choosing}
@@ -455,7 +459,7 @@ def compare_operators(
         def summary() -> OperatorComparison:
             return replace(comparison, arms=tuple(_arm(a, strength_of[a], jobs, ledger) for a in arms))
 
-        _carry_out(plan, jobs, ledger, workers, progress, total, lambda: ledger.publish(summary().to_dict()))
+        _carry_out(plan, jobs, ledger, workers, tell(len(choosing)), lambda: ledger.publish(summary().to_dict()))
         ledger.publish(summary().to_dict())
         return summary()
 
@@ -477,17 +481,17 @@ def _carry_out(
     jobs: Sequence[_Job],
     ledger: Ledger,
     workers: int,
-    progress: Told | None,
-    total: int,
+    tell: Callable[[str, int], None],
     after: Callable[[], None] = lambda: None,
 ) -> None:
     """Trains what the ledger does not know yet."""
     left = [job for job in jobs if job.key not in ledger.finished]
+    done = len(jobs) - len(left)
     for job, figures in _trained(plan, left, 1 if dist.is_initialized() else min(workers, len(left))):
         ledger.note(job.key, **figures)
         after()
-        if progress is not None:
-            progress(job.key, len(ledger.finished), total)
+        done += 1
+        tell(job.key, done)
 
 
 def _trained(plan: _Plan, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, dict[str, float]]]:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -35,3 +37,18 @@ def test_audit_transform(tmp_path: Path) -> None:
     assert "stretch: not a symmetry" in answer.stdout
     assert "the weight of u is -1, it must be -2" in answer.stdout
     assert "boost: symmetry" in answer.stdout
+
+
+@pytest.mark.slow
+def test_augment_operator(tmp_path: Path) -> None:
+    pytest.importorskip("neuralop", reason="neuraloperator is not installed")
+    command = [sys.executable, str(EXAMPLES / "augment_operator.py")]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
+    assert answer.returncode == 0, answer.stderr
+    assert "t dx + du" in answer.stdout
+    errors = {line.split()[0]: float(line.split()[3]) for line in answer.stdout.splitlines() if " 0.2 " in line}
+    none = next(line.split() for line in answer.stdout.splitlines() if line.startswith(" none "))
+    assert set(errors) == {"exact", "learned"}
+    assert max(errors.values()) < 0.9 * float(none[2])  # about a third less
+    assert (tmp_path / "moved.png").stat().st_size > 10_000
+    assert (tmp_path / "errors.png").stat().st_size > 5_000
