@@ -41,7 +41,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("kdv", 16, 256, 128, 2_000, ("none", "fixed", "exact", "learned", "wrong", "penalty")),
+    Setting("kdv", 16, 256, 128, 2_000, ("none", "exact", "learned", "wrong")),
     Setting("ks", 16, 128, 64, 2_000, ("none", "exact", "learned", "wrong")),
     Setting("nkdv", 16, 256, 128, 500, ("none", "exact", "learned", "wrong")),
     Setting("kdv", 64, 256, 128, 2_000, ("none", "exact", "learned"), 16),
