@@ -342,7 +342,7 @@ def _polynomial_in_rate(
             [(power * Series(lines.truncation, f)).coefficients for f in W.unbind(-1)], -1
         )  # [C, N, f]
         weighted = torch.linalg.solve_triangular(triangle, weighted, upper=True, left=False)
-        R = torch.einsum("edrn,r,rnf->endf", coefficients, factors, weighted) / len(sample) ** 0.5
+        R = torch.einsum("edrn,rnf->endf", coefficients * factors[:, None], weighted) / len(sample) ** 0.5
         if j and not bool(R.any()):
             break
         matrices.append(R.flatten(2).flatten(0, 1))

@@ -86,7 +86,7 @@ class InfinitesimalScore:
         lines = normalised(solution_lines(self.equation, self.sample), self.coordinates)
         vectors = field.series(lines).coefficients.double()  # [C, N, K, d]
         factors = vectors.new_tensor(row_factors(lines.truncation))
-        R = torch.einsum("ecrn,r,rnkc->enk", self._relative, factors, vectors)
+        R = torch.einsum("ecrn,rnkc->enk", self._relative * factors[:, None], vectors)
         return R.square().mean((0, 1)).sqrt() * unit_weights(field, lines.coefficients[0])
 
 
