@@ -3,18 +3,15 @@
 #
 #     benchmarks/gpu.sh [stage ...]      all of them: build tests slow-tests sanitize flow warp
 #
-# Each stage takes less than ten minutes and needs only those before it that build. What it prints goes to
-# benchmarks/results/gpu/STAGE.txt too. It uses the Python that PYTHON names (default: .venv/bin/python, or python3),
-# with torch for CUDA, torchdiffeq and the dependencies of the package in it, and builds for the GPU it finds.
+# Each stage takes less than ten minutes and needs only the build. What it prints is added to
+# benchmarks/results/gpu/STAGE.txt; the last line says what is complete and what failed. It uses the Python that PYTHON
+# names (default: .venv/bin/python, or python3), with torch for CUDA, torchdiffeq and the dependencies of the package in
+# it, and builds for the GPU it finds.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+source "$(dirname "$0")/_stages.sh"
 
 results=benchmarks/results/gpu
-mkdir -p "$results" runs
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=.venv/bin/python
-  [ -x "$PYTHON" ] || PYTHON=python3
-fi
+mkdir -p runs
 capability() { "$PYTHON" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())'; }
 
 build() {
@@ -51,26 +48,4 @@ flow() { "$PYTHON" benchmarks/bench_cuda.py --only flow --out "$results/flow.jso
 
 warp() { "$PYTHON" benchmarks/bench_cuda.py --only warp --out "$results/warp.json"; }
 
-# Each stage runs in a shell of its own, where an error ends it: `if` would let it go on.
-if [ "${1:-}" = --run ]; then
-  "$2"
-  exit
-fi
-[ $# -gt 0 ] || set -- build tests slow-tests sanitize flow warp
-failed=()
-for stage in "$@"; do
-  case "$stage" in
-    build | tests | slow-tests | sanitize | flow | warp) ;;
-    *) echo "unknown stage '$stage'; there are build tests slow-tests sanitize flow warp" >&2; exit 2 ;;
-  esac
-  echo "== $stage"
-  begun=$SECONDS
-  # A stage that fails does not keep the others from running, except the build.
-  if benchmarks/gpu.sh --run "$stage" 2>&1 | tee "$results/$stage.txt"; then :; else failed+=("$stage"); fi
-  echo "== $stage took $((SECONDS - begun)) s"
-  [ "${failed[*]:-}" != build ] || exit 1
-done
-if [ ${#failed[@]} -gt 0 ]; then
-  echo "failed: ${failed[*]}" >&2
-  exit 1
-fi
+carry_out "$results" "build tests slow-tests sanitize flow warp" "$@"

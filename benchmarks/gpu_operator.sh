@@ -12,38 +12,25 @@
 # SIZES, SEEDS (3) and STEPS (10000) must stay the same from call to call. With SMOKE=1 everything is tried once, small
 # and without a GPU.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+source "$(dirname "$0")/_stages.sh"
 
 results=benchmarks/results/gpu_operator
 runs=runs/gpu_operator
-LATER=75 # the exit code of what is to be continued
 equations=(kdv ks burgers nkdv ckdv)
-sizes="${SIZES:-32 128 512}" seeds="${SEEDS:-3}" steps="${STEPS:-10000}" limit="${LIMIT:-540}"
+sizes="${SIZES:-32 128 512}" seeds="${SEEDS:-3}" steps="${STEPS:-10000}"
 validation=128 test=512 shape=(--width 256 --layers 5 --modes 32 --points 256 --batch 16 --rate 1e-3)
 if [ -n "${SMOKE:-}" ]; then
   results=runs/gpu_operator_smoke/results runs=runs/gpu_operator_smoke
   sizes="2 3" seeds=2 steps=4 validation=2 test=2 shape=(--width 8 --layers 2 --modes 6 --points 64 --batch 2 --rate 1e-3)
 fi
-mkdir -p "$results" "$runs"
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=.venv/bin/python
-  [ -x "$PYTHON" ] || PYTHON=python3
-fi
+mkdir -p "$runs"
 
 largest() { printf '%s\n' $sizes | sort -n | tail -n 1; }
 
 build() {
-  [ -n "${SMOKE:-}" ] || benchmarks/gpu.sh build
+  [ -n "${SMOKE:-}" ] || benchmarks/gpu.sh --run build
   "$PYTHON" -c 'import neuralop' 2>/dev/null ||
     "$PYTHON" -m pip install --disable-pip-version-check ${WHEELS:+--no-index --find-links "$WHEELS"} neuraloperator
-}
-
-# Runs a command until the stage's time is over; SECONDS counts from the start of the stage's own shell.
-limited() {
-  local left=$((limit - SECONDS)) status=0
-  [ "$left" -gt 0 ] || return $LATER
-  timeout --foreground --signal=INT --kill-after=10 "$left" "$@" || status=$?
-  case $status in 124 | 137) return $LATER ;; *) return $status ;; esac
 }
 
 data() {
@@ -56,7 +43,7 @@ data() {
 
 operator() {
   local size out resume
-  [ -f "$runs/$1.h5" ] || { echo "there is no $runs/$1.h5; the stage 'data' makes it" >&2; return 1; }
+  needs "$runs/$1.h5" data
   for size in $sizes; do
     out="$runs/$1-$size" resume=()
     [ ! -f "$out/config.json" ] || resume=(--resume)
@@ -66,6 +53,12 @@ operator() {
     cp "$out/result.json" "$results/$1-$size.json"
   done
 }
+
+kdv() { operator kdv; }
+ks() { operator ks; }
+burgers() { operator burgers; }
+nkdv() { operator nkdv; }
+ckdv() { operator ckdv; }
 
 summary() {
   "$PYTHON" - "$results" <<'PYTHON'
@@ -81,33 +74,4 @@ for path in sorted(pathlib.Path(sys.argv[1]).glob("*-*.json")):
 PYTHON
 }
 
-# Each stage runs in a shell of its own, where an error ends it: `if` would let it go on.
-if [ "${1:-}" = --run ]; then
-  case "$2" in
-    build | data | summary) "$2" ;;
-    *) operator "$2" ;;
-  esac
-  exit
-fi
-[ $# -gt 0 ] || set -- build data "${equations[@]}" summary
-for stage in "$@"; do
-  case " build data ${equations[*]} summary " in
-    *" $stage "*) ;;
-    *) echo "unknown stage '$stage'; there are build data ${equations[*]} summary" >&2; exit 2 ;;
-  esac
-done
-complete=() later=() failed=()
-for stage in "$@"; do
-  echo "== $stage"
-  begun=$SECONDS status=0
-  benchmarks/gpu_operator.sh --run "$stage" 2>&1 | tee -a "$results/$stage.txt" || status="${PIPESTATUS[0]}"
-  echo "== $stage took $((SECONDS - begun)) s"
-  case $status in
-    0) complete+=("$stage") ;;
-    "$LATER") later+=("$stage") ;;
-    *) failed+=("$stage") ;;
-  esac
-done
-echo "complete: ${complete[*]:-none}; to be continued: ${later[*]:-none}; failed: ${failed[*]:-none}"
-[ ${#failed[@]} = 0 ] || exit 1
-[ ${#later[@]} = 0 ] || exit $LATER
+carry_out "$results" "build data ${equations[*]} summary" "$@"

@@ -20,8 +20,6 @@
 # must stay the same from call to call. With SMOKE=1 everything is tried once, small and short, without a GPU too and
 # with any images that were packed, in runs/gpu_vision_smoke.
 set -euo pipefail
-self="$(cd "$(dirname "$0")" && pwd)/$(basename "$0")"
-LATER=75 # the exit code of what is to be continued
 
 pack() {
   local folder="$1" out="$2"
@@ -50,12 +48,8 @@ fi
 [ -z "$parts" ] || export CIFAR_PARTS="$(realpath -m -- "$parts")"
 [ -z "${STATE:-}" ] || export STATE="$(realpath -m -- "$STATE")"
 
-cd "$(dirname "$self")/.."
-if [ -z "${PYTHON:-}" ]; then
-  PYTHON=.venv/bin/python
-  [ -x "$PYTHON" ] || PYTHON=python3
-fi
-export PYTHON
+source "$(dirname "$0")/_stages.sh"
+
 seeds="${SEEDS:-3}" epochs="${EPOCHS:-20}" arm_epochs="${ARM_EPOCHS:-10}"
 network=resnet18 fraction=1 slots=(--steps 19500 --batch 128) quick=()
 state="${STATE:-runs/gpu_vision}" results=benchmarks/results/gpu_vision
@@ -66,18 +60,7 @@ if [ "${SMOKE:-0}" = 1 ]; then
   results="$state/results"
 fi
 images="$state/images"
-mkdir -p "$state" "$results"
-
-# Runs a command until the stage's time is over; SECONDS counts from the start of the stage's own shell.
-limited() {
-  local left=$((${LIMIT:-540} - SECONDS)) status=0
-  [ "$left" -gt 0 ] || return $LATER
-  # A stage that is interrupted ends as with Ctrl-C. Files are replaced whole, so a kill does no harm either.
-  timeout --foreground --signal=INT --kill-after=10 "$left" "$@" || status=$?
-  case $status in 124 | 137) return $LATER ;; *) return $status ;; esac
-}
-
-needs() { [ -e "$1" ] || { echo "there is no $1; the stage '$2' makes it" >&2; return 1; }; }
+mkdir -p "$state"
 
 build() {
   "$PYTHON" -c 'import h5py, jinja2, matplotlib, PIL, rich, safetensors, sympy, torch, torchdiffeq, typeguard, tyro'
@@ -153,30 +136,4 @@ arms() {
 
 bench() { limited "$PYTHON" benchmarks/bench_augment.py "${quick[@]}" --out "$results/bench.json"; }
 
-# Each stage runs in a shell of its own, where an error ends it: `if` would let it go on.
-if [ "${1:-}" = --run ]; then
-  "$2"
-  exit
-fi
-[ $# -gt 0 ] || set -- build unpack classifier discover slots arms bench
-for stage in "$@"; do
-  case "$stage" in
-    build | unpack | classifier | discover | slots | arms | bench) ;;
-    *) echo "unknown stage '$stage'; there are build unpack classifier discover slots arms bench" >&2; exit 2 ;;
-  esac
-done
-complete=() later=() failed=()
-for stage in "$@"; do
-  echo "== $stage"
-  begun=$SECONDS status=0
-  "$self" --run "$stage" 2>&1 | tee -a "$results/$stage.txt" || status="${PIPESTATUS[0]}"
-  echo "== $stage took $((SECONDS - begun)) s"
-  case $status in
-    0) complete+=("$stage") ;;
-    "$LATER") later+=("$stage") ;;
-    *) failed+=("$stage") ;;
-  esac
-done
-echo "complete: ${complete[*]:-none}; to be continued: ${later[*]:-none}; failed: ${failed[*]:-none}"
-[ ${#failed[@]} = 0 ] || exit 1
-[ ${#later[@]} = 0 ] || exit $LATER
+carry_out "$results" "build unpack classifier discover slots arms bench" "$@"
