@@ -43,8 +43,10 @@ class GeneratorAugment(nn.Module):
     displacement of a pixel to first order, whatever the field and K: with 32 pixels a side, .13 is two pixels. A random
     crop with a padding of p pixels moves by ``p sqrt(2/3)`` of them.
 
-    All images are moved by one call of `symflow.flow_warp`, on the device they are on; what lies beyond the image is
-    its reflection. Weights come from torch's own generator of that device: ``torch.manual_seed`` decides them.
+    All images are moved by one call of `symflow.flow_warp`, on the device they are on, after cubic interpolation to
+    half the spacing (`refined`): linear interpolation between pixels takes a third of the power of fine detail, and a
+    network that saw blurred images only does worse on sharp ones. What lies beyond the image is its reflection. Weights
+    come from torch's own generator of that device: ``torch.manual_seed`` decides them.
 
     It is a module for batches in a training loop and a transform of single images in any pipeline of transforms,
     torchvision's too, after the conversion to floating point.
@@ -99,13 +101,41 @@ class GeneratorAugment(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """``[B, C, H, W]`` or ``[C, H, W]`` in floating point to the same; the module must be in their type."""
         batch = _batch(images)
+        weights = self.draw(len(batch))[:, None]
         moved = flow_warp(
-            self.field, batch, self.draw(len(batch))[:, None], steps=_STEPS, padding="reflection"
+            self.field, refined(batch), weights, steps=_STEPS, padding="reflection", size=batch.shape[-2:]
         )  # [B, 1, C, H, W]
         return moved[:, 0] if images.dim() == 4 else moved[0, 0]
 
     def extra_repr(self) -> str:
         return f"generators={self.field.generators}, strength={self.strength}, weights={self.weights!r}"
+
+
+def refined(images: Tensor) -> Tensor:
+    """Images at half the spacing, ``[..., H, W] -> [..., 2 H - 1, 2 W - 1]``: every other pixel is an old one.
+
+    Between two pixels lies ``19/32`` of both less ``3/32`` of the next two: cubic convolution with the slope -3/4 that
+    torch's and OpenCV's bicubic interpolation have (Keys 1981, eq. 4 has -1/2). Images go on as their reflection.
+
+    >>> refined(torch.tensor([[0.0, 0.0, 32.0, 32.0, 32.0]]))
+    tensor([[ 0., -3.,  0., 16., 32., 35., 32., 32., 32.]])
+    """
+    for dim in (-2, -1):
+        n = images.shape[dim]
+        if n == 1:
+            continue
+        before, after = images.narrow(dim, 0, n - 1), images.narrow(dim, 1, n - 1)
+        # the next pixel on either side of these two; beyond the first and the last are the second and the last but one
+        outer = torch.cat([images.narrow(dim, 1, 1), images.narrow(dim, 0, n - 2)], dim)
+        outer += torch.cat([images.narrow(dim, 2, n - 2), images.narrow(dim, n - 2, 1)], dim)
+        shape = list(images.shape)
+        shape[dim] = 2 * n - 1
+        fine = images.new_empty(shape)
+        along = fine.movedim(dim, 0)
+        along[::2] = images.movedim(dim, 0)
+        along[1::2] = (before + after).mul_(19 / 32).sub_(outer, alpha=3 / 32).movedim(dim, 0)
+        images = fine
+    return images
 
 
 class CropFlip(nn.Module):

@@ -8,6 +8,7 @@ after the weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,12 +22,12 @@ from symflow.ops.flow import flow_ref
 from symflow.ops.warp import PADDINGS, warp_ref
 
 
-def pixel_points(images: Tensor) -> Tensor:
+def pixel_points(images: Tensor, size: Sequence[int] | None = None) -> Tensor:
     """The centres of the pixels of ``[..., H, W]`` on their plane, ``[H, W, 2]``: -1 and 1 are the outermost ones.
 
-    The one pixel of an axis of length 1 is at 0.
+    With a ``size``, those of so many rows and columns on the same plane. The one pixel of an axis of length 1 is at 0.
     """
-    height, width = images.shape[-2:]
+    height, width = images.shape[-2:] if size is None else size
     x, y = (
         (2 * torch.arange(n, dtype=torch.float64, device=images.device) - n + 1) / max(n - 1, 1)
         for n in (width, height)
@@ -34,7 +35,14 @@ def pixel_points(images: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).to(images.dtype)
 
 
-def flow_warp_ref(field: Field, images: Tensor, weights: Tensor, steps: int = 8, padding: str = "zeros") -> Tensor:
+def flow_warp_ref(
+    field: Field,
+    images: Tensor,
+    weights: Tensor,
+    steps: int = 8,
+    padding: str = "zeros",
+    size: Sequence[int] | None = None,
+) -> Tensor:
     """The same in plain torch: `warp_ref` at the pixels moved by `flow_ref`, with all of their derivatives.
 
     Args:
@@ -43,18 +51,24 @@ def flow_warp_ref(field: Field, images: Tensor, weights: Tensor, steps: int = 8,
         weights: ``[S, G, K]`` with ``S = 1`` (shared by all images) or ``S = B``.
         steps: at least 1.
         padding: one of `symflow.ops.warp.PADDINGS`.
+        size: rows and columns of the result; by default those of the images.
 
     Returns:
-        ``[B, G, C, H, W]``.
+        ``[B, G, C, *size]``.
     """
-    points = pixel_points(images)
+    points = pixel_points(images, size)
     rows = weights.flatten(0, 1)
     ends = flow_ref(field, points.view(1, -1, 2).expand(rows.shape[0], -1, -1), rows, steps)
     return warp_ref(images, ends.view(*weights.shape[:2], *points.shape), padding)
 
 
 def flow_warp_kernel(
-    field: NeuralField | GridField, images: Tensor, weights: Tensor, steps: int, padding: str
+    field: NeuralField | GridField,
+    images: Tensor,
+    weights: Tensor,
+    steps: int,
+    padding: str,
+    size: Sequence[int] | None = None,
 ) -> Tensor:
     """The same by the compiled kernels, for float32 and float64 on the CPU.
 
@@ -66,7 +80,7 @@ def flow_warp_kernel(
         NotImplementedError: forward-mode or second derivatives are asked for; ``warp(images, flow(...))`` has those
             of `symflow.warp`, and `flow_warp_ref` all.
     """
-    points = pixel_points(images)
+    points = pixel_points(images, size)
     periods = [p or 0.0 for p in field.coordinates.normalised_periods]
     tensors: tuple[Tensor, ...]
     if isinstance(field, GridField):

@@ -83,6 +83,23 @@ def test_kernel_is_the_reference(isa, kind, shape, own, padding):
         assert relative(a, b) < 1e-12
 
 
+@pytest.mark.parametrize("size", [(5, 17), (23, 1), (40, 51)])
+@pytest.mark.parametrize("own", [False, True], ids=["shared", "own"])
+@pytest.mark.parametrize("kind", FIELDS)
+def test_the_result_may_have_another_size(isa, kind, own, size):
+    field, images, weights = problem(kind, own=own)
+
+    def expected(field, images, weights):
+        return flow_warp_ref(field, images, weights if own else weights[None], 3, "reflection", size)
+
+    def found(field, images, weights):
+        return flow_warp(field, images, weights, steps=3, padding="reflection", size=size)
+
+    assert found(field, images, weights).shape[-2:] == size
+    pairs = zip(*(value_and_gradients(call, field, images, weights) for call in (found, expected)), strict=True)
+    assert all(relative(a, b) < 1e-12 for a, b in pairs)
+
+
 @pytest.mark.parametrize("kind", FIELDS)
 def test_single_precision(isa, kind):
     """Against float64. Gradients jump where a coordinate crosses a pixel or a node: rounding moves a few across."""
@@ -242,6 +259,16 @@ def test_whole_pixels_move_pixels(isa):
     assert torch.equal(found[2, :, :-1, :-3], images[0, :, 1:, 3:])
 
 
+def test_every_size_shows_the_same_plane(isa):
+    """A plane that rises evenly, moved evenly: its value at the moved centres, however many there are."""
+    field = GridField(PLANE, torch.tensor([0.25, -0.5]).expand(1, 2, 2, 2), (-1.0, -1.0), (1.0, 1.0)).double()
+    rises = pixel_points(torch.zeros(9, 9, dtype=torch.float64)).movedim(-1, 0)[None]  # of x and of y
+    for size in ((9, 9), (17, 5), (4, 33)):
+        found = flow_warp(field, rises, torch.ones(1, 1, dtype=torch.float64), padding="border", size=size)[0, 0]
+        moved = pixel_points(rises, size) + torch.tensor([0.25, -0.5])
+        torch.testing.assert_close(found.movedim(0, -1), moved.clamp(-1, 1), rtol=0, atol=1e-14)
+
+
 def test_a_quarter_turn_turns_the_image(isa):
     rotation = SymbolicField(PLANE, [{"dx": "-y", "dy": "x"}])
     field = GridField.tabulate(rotation, (33, 33), (-2.0, -2.0), (2.0, 2.0)).double()
@@ -256,7 +283,9 @@ def test_a_quarter_turn_turns_the_image(isa):
 def test_other_fields_and_types_run_in_plain_torch():
     form = SymbolicField(PLANE, [{"dx": "1"}, {"dy": "x"}])
     images, weights = random(2, 1, 5, 7, seed=0), random(3, 2, seed=1)
-    torch.testing.assert_close(flow_warp(form, images, weights), flow_warp_ref(form, images, weights[None]))
+    for size in (None, (4, 9)):
+        expected = flow_warp_ref(form, images, weights[None], size=size)
+        torch.testing.assert_close(flow_warp(form, images, weights, size=size), expected)
     field = grid_field(dtype=torch.bfloat16)
     found = flow_warp(field, images.bfloat16(), random(1, 3, seed=1).bfloat16())
     assert found.dtype == torch.bfloat16
@@ -407,6 +436,8 @@ def test_opcheck():
         ({"field": grid_field()}, ValueError, "`images` and `field.values` must have one dtype and device"),
         ({"steps": 0}, ValueError, "`steps` must be at least 1, got 0"),
         ({"steps": 1.5}, TypeError, "`steps` must be an integer, got float"),
+        ({"size": (3,)}, ValueError, r"`size` must be rows and columns, each from 1 to 16777216, got \(3,\)"),
+        ({"size": (3, 0)}, ValueError, r"`size` must be rows and columns.*got \(3, 0\)"),
         ({"padding": "wrap"}, ValueError, "`padding` must be one of zeros, border, reflection, got 'wrap'"),
         (
             {"field": SymbolicField(Coordinates(("x",)), [{"dx": "1"}])},

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from symflow import Coordinates, GridField, SymbolicField
-from symflow.vision.augmentation import PLANE, CropFlip, GeneratorAugment, affine_field
+from symflow.vision.augmentation import PLANE, CropFlip, GeneratorAugment, affine_field, refined
 
 SIDE = 32
 PIXEL = 2 / (SIDE - 1)
@@ -22,6 +22,15 @@ def smooth_images(count=4, channels=3, side=SIDE):
     y, x = torch.meshgrid(line, line, indexing="ij")
     phases = torch.rand(count, channels, 1, 1, generator=torch.Generator().manual_seed(0)) * 6
     return torch.sin(2 * x + phases) * torch.cos(1.5 * y + phases)
+
+
+def bicubic(images, reach=4):
+    """torch's own interpolation to half the spacing, of images that go on as their reflection."""
+    height, width = images.shape[-2:]
+    padded = functional.pad(images, (reach,) * 4, mode="reflect")
+    size = (2 * (height + 2 * reach) - 1, 2 * (width + 2 * reach) - 1)
+    fine = functional.interpolate(padded, size, mode="bicubic", align_corners=True)
+    return fine[..., 2 * reach : -2 * reach, 2 * reach : -2 * reach]
 
 
 def fixed(augment, weights):
@@ -52,7 +61,7 @@ def test_affine_flows_against_the_matrix_exponential(k):
     theta = torch.linalg.matrix_exp(matrix)[:2].float()
     images = smooth_images()
     grid = functional.affine_grid(theta.expand(4, 2, 3), list(images.shape), align_corners=True)
-    expected = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=True)
+    expected = functional.grid_sample(bicubic(images), grid, padding_mode="reflection", align_corners=True)
     moved = fixed(augment, weight * torch.eye(6)[k])(images)
     # Four steps of order 4 over a flow of .2 to .35, and points beyond 1.5 that the table holds still.
     torch.testing.assert_close(moved, expected, rtol=0, atol=2e-5)
@@ -67,8 +76,33 @@ def test_a_whole_pixel_is_an_exact_shift():
 
 def test_no_strength_no_change():
     images = torch.rand(5, 3, SIDE, SIDE)
-    # The place of a pixel has units of 2^-20 between 16 and 32 and is rounded several times; values differ by up to 1.
-    torch.testing.assert_close(GeneratorAugment(affine_field(), 0.0)(images), images, rtol=0, atol=4 * 2.0**-20)
+    # The place in a refined image has units of 2^-18 from 32 to 64 and is rounded several times; values differ by 1.
+    torch.testing.assert_close(GeneratorAugment(affine_field(), 0.0)(images), images, rtol=0, atol=4 * 2.0**-18)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 16, 16), (1, 1, 9, 24), (3, 5, 6)])
+def test_refined_against_torch(shape):
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    batch = images if len(shape) == 4 else images[None]
+    torch.testing.assert_close(refined(images), bicubic(batch).view(refined(images).shape), rtol=0, atol=1e-14)
+    assert torch.equal(refined(images)[..., ::2, ::2], images)
+
+
+def test_refined_at_the_smallest_sizes():
+    image = torch.tensor([[1.0, 3.0]])
+    assert torch.equal(refined(image), torch.tensor([[1.0, 2.0, 3.0]]))
+    assert torch.equal(refined(image[:, :1]), image[:, :1])
+    assert refined(torch.zeros(0, 3, 4, 4)).shape == (0, 3, 7, 7)
+
+
+def test_moves_by_half_a_pixel_keep_detail():
+    """A wave of four pixels keeps 19/16 cos(w/2) - 3/16 cos(3 w/2); by linear interpolation it would keep cos(w/2)."""
+    wave = torch.cos(torch.pi / 2 * torch.arange(SIDE)).expand(1, 1, SIDE, SIDE)
+    moved = fixed(GeneratorAugment(affine_field(), 1.0), PIXEL / 2 * torch.eye(6)[0])(wave)
+    expected = torch.cos(torch.pi / 2 * (torch.arange(SIDE) + 0.5))
+    factor = 19 / 16 * math.cos(math.pi / 4) - 3 / 16 * math.cos(3 * math.pi / 4)
+    assert factor > 0.97
+    torch.testing.assert_close(moved[..., 2:-2], factor * expected.expand_as(moved)[..., 2:-2], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("weights", ["uniform", "gaussian"])
