@@ -488,6 +488,7 @@ def train_classifier(
     out: Path,
     arms: tuple[str, ...] = ("none", "crop+flip", "affine"),
     generators: Path | None = None,
+    first: int | None = None,
     fraction: float = 0.1,
     seeds: int = 3,
     network: Literal["small", "resnet18"] = "small",
@@ -503,6 +504,7 @@ def train_classifier(
         out: the run directory to make; every finished training is kept there.
         arms: of none, flip, crop, crop+flip, affine, affine+flip, learned, learned+flip.
         generators: the run of discover-images whose fields are the learned ones.
+        first: how many of them are used, cheapest first; by default those before the widest gap in lambda.
         fraction: of the training images, above 0, at most 1.
         seeds: how many.
         network: small, for two cores; or resnet18, for a GPU.
@@ -514,7 +516,7 @@ def train_classifier(
     from symflow import vision
     from symflow.runs import RESULT
 
-    field = None if generators is None else vision.load_image_result(generators / RESULT).field
+    field = None if generators is None else vision.load_image_result(generators / RESULT).first(first)
     with _bars() as bars:
         tasks: dict[str, TaskID] = {}
 

@@ -168,6 +168,22 @@ class ImageResult:
             raise UserError("the result holds no generator in closed form")
         return SymbolicField(PLANE, forms)
 
+    def first(self, count: int | None = None) -> GridField:
+        """The cheapest generators as a field; by default those before the widest gap in lambda.
+
+        Args:
+            count: how many, at least 1.
+
+        Raises:
+            UserError: there are not so many, or the result was read without its fields.
+        """
+        count = self.gap[0] if count is None else count
+        if self.field is None:
+            raise UserError(f"the result must have its fields, in {FIELDS} beside it, got none")
+        if not 1 <= count <= len(self.generators):
+            raise UserError(f"`count` must be from 1 to the {len(self.generators)} generators, got {count}")
+        return GridField(PLANE, self.field.values.detach()[:count], self.field.lower, self.field.upper)
+
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``."""
         return {

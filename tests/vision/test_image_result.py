@@ -53,11 +53,22 @@ def test_a_result_comes_back_with_its_fields(tmp_path):
     assert content["controls"]["random network"]["affineness"] == [0.2, 0.4]
 
 
+def test_the_cheapest_generators_are_those_before_the_gap():
+    result = example()
+    assert torch.equal(result.first().values, result.field.values[:1])
+    assert torch.equal(result.first(2).values, result.field.values)
+    for count in (0, 3):
+        with pytest.raises(UserError, match=f"`count` must be from 1 to the 2 generators, got {count}"):
+            result.first(count)
+
+
 def test_without_the_file_of_fields_the_rest_is_read(tmp_path):
     example().save(tmp_path / "result.json")
     (tmp_path / FIELDS).unlink()
     again = load_image_result(tmp_path / "result.json")
     assert again.field is None
+    with pytest.raises(UserError, match=r"must have its fields, in fields\.safetensors beside it, got none"):
+        again.first()
     assert again.omega is None
 
 
