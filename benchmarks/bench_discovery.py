@@ -14,10 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from _common import machine, print_table, write_results
+from _common import machine, print_table, replace_table, write_results
 
 EQUATIONS = ("kdv", "ks", "burgers", "nkdv", "ckdv")
 DIMENSIONS = {"plane": (4, 3, 5, 4, 4), "periodic": (3, 3, 3, 3, 2)}
@@ -50,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="KdV and cKdV, one seed, 8 trajectories")
     parser.add_argument("--out", type=Path, help="where to write the JSON")
-    parser.add_argument("--table", type=Path, help="where to write the table as Markdown")
+    parser.add_argument("--table", type=Path, help="a page between whose marks the table is put")
     arguments = parser.parse_args()
     names = ("kdv", "ckdv") if arguments.quick else EQUATIONS
     seeds = range(1) if arguments.quick else range(3)
@@ -106,31 +105,7 @@ def main() -> None:
     print_table(HEADER, rows)
     write_results("discovery", {"machine": machine(), "samples": samples, "runs": results}, arguments.out)
     if arguments.table is not None:
-        arguments.table.write_text(page(samples, rows))
-
-
-def page(samples: int, rows: Sequence[Sequence[object]]) -> str:
-    """The table as a page of the documents."""
-    about = machine()
-    table = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in (HEADER, ("---",) * len(HEADER), *rows)]
-    slowest = max(float(str(row[-1])) for row in rows)
-    return (
-        f"""# Results
-
-As measured with `python benchmarks/bench_discovery.py --table docs/results.md` on {about["cpu"]},
-{about["cores"]} cores, torch {about["torch"]}: {samples} trajectories of each equation, made and searched with default
-settings. Data and learning both take the seed of the row. The longest run took {slowest:.0f} s, with imports, figures
-and the page.
-
-- rank: of the null space over the library; expected: the dimension of the known algebra, or of its periodic part;
-- verified: closed forms proven exactly and valid under the finite flow;
-- angle: the largest principal angle of the null space, before rounding, to the known algebra, in radians;
-- rank and angle of network: the same for the span the network learned without a library.
-
-"""
-        + "\n".join(table)
-        + "\n"
-    )
+        replace_table(arguments.table, "discovery", HEADER, rows)
 
 
 if __name__ == "__main__":

@@ -179,12 +179,7 @@ class _Plan:
 
     test: Trajectories
     task: Task
-    points: int
-    width: int
-    modes: int
-    layers: int
-    steps: int
-    batch: int
+    sizes: OperatorComparison  # without arms yet
     rate: float
     bfloat16: bool
     copies: int
@@ -196,32 +191,31 @@ class _Plan:
         part, checked = job.part, job.checked or self.test
         with distributed() as device, one_thread():
             field, angle = self.generators(job)
-            operator = Operator(self.task, float(part.u.std()), self.width, self.modes, self.layers, seed=job.seed).to(
-                device
-            )
+            shape = (self.sizes.width, self.sizes.modes, self.sizes.layers)
+            operator = Operator(self.task, float(part.u.std()), *shape, seed=job.seed).to(device)
             penalty = None
             if field is not None and job.arm == "penalty":
-                stride = len(part.x) // self.points
+                stride = len(part.x) // self.sizes.points
                 penalty = Penalty(characteristics(field, part)[..., ::stride], PENALTY)
             train(
                 operator,
                 self.pool(job, field),
                 self.task,
-                steps=self.steps,
+                steps=self.sizes.steps,
                 seed=job.seed,
-                batch=self.batch,
+                batch=self.sizes.batch,
                 rate=self.rate,
                 penalty=penalty,
                 bfloat16=self.bfloat16,
                 checkpoint=job.checkpoint,
             )
-            each = errors(operator, checked.coarsen(self.points).u, self.task)
+            each = errors(operator, checked.coarsen(self.sizes.points).u, self.task)
             low, high = bootstrap(each)
             figures = {"error": float(each.mean()), "low": low, "high": high}
             if job.checked is None:
                 shifted = boosted(self.test)
                 if shifted is not None:
-                    shifted = replace(self.test, u=shifted).coarsen(self.points).u
+                    shifted = replace(self.test, u=shifted).coarsen(self.sizes.points).u
                     figures["shifted"] = float(errors(operator, shifted, self.task).mean())
             if angle is not None:
                 figures["angle"] = angle
@@ -259,13 +253,13 @@ class _Plan:
     def pool(self, job: _Job, field: Field | None) -> Pool:
         """What the windows of an arm are drawn from."""
         if field is None or job.arm == "penalty":
-            u = job.part.coarsen(self.points).u
+            u = job.part.coarsen(self.sizes.points).u
             return Pool.of(u, self.task, every=self.task.inputs if job.arm == "fixed" else 1)
         strength = job.strength or 0.0
         with torch.random.fork_rng([]):
             torch.manual_seed(job.seed)
             pool = moved_copies(job.part, tabulated(field, job.part), strength, self.copies, self.task)
-        return replace(pool, u=pool.u[..., :: len(job.part.x) // self.points])
+        return replace(pool, u=pool.u[..., :: len(job.part.x) // self.sizes.points])
 
 
 @dataclass(frozen=True)
@@ -433,7 +427,7 @@ def compare_operators(
     }
     with _folder(out) as folder, distributed():
         ledger = Ledger(folder, config, resume, replacing)
-        plan = _Plan(tested, task, points, width, modes, layers, steps, batch, rate, bfloat16, copies, folder, field)
+        plan = _Plan(tested, task, comparison, rate, bfloat16, copies, folder, field)
 
         def job(arm: str, strength: float | None, seed: int, on: Trajectories | None = None) -> _Job:
             name = arm if strength is None else f"{arm} {strength:g}"
