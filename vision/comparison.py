@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ SHIFTS, STRENGTHS = (2.0, 4.0, 6.0), (0.1, 0.2, 0.3)
 """Among which strengths are chosen: pixels for crops, root mean square displacements for generators."""
 
 _VALIDATION = 0.2  # of the training images, where a strength is chosen
+_DECIDING = 3_000  # images that choose a strength together, so that accuracies are known to a point
 
 Progress = Callable[[str, int, int], None]
 """Called after every epoch with what is trained, the epoch, from 1, and their number."""
@@ -52,7 +54,7 @@ class Arm:
     """What was measured with one augmentation.
 
     ``accuracies`` are those on the test images, one per seed from 0; ``validation`` has, where a strength was chosen,
-    pairs of a candidate and its accuracy on the validation part.
+    pairs of a candidate and its mean accuracy on the validation parts.
     """
 
     name: str
@@ -166,8 +168,9 @@ def compare(
 
     For each seed a part of the training images is drawn, with the same share of every class; seed, part, initial
     parameters and order are the same for all arms. Where an arm has several candidates for its strength, each trains on
-    four fifths of the part of seed 0 and is tested on the last fifth; the best one, the smaller of two equal ones, is
-    used for all seeds. The test images are used as they are, once per training.
+    four fifths of the part of a seed and is tested on the last fifth, from seed 0 on until 3,000 images took part or
+    the seeds end; the one that is best in the mean, the smaller of two equal ones, is used for all seeds. The test
+    images are used as they are, once per training.
 
     With ``out`` everything finished is kept there, and every epoch of what is not. A run that is resumed continues
     within the training that was interrupted, and may be given other arms and more seeds.
@@ -213,12 +216,19 @@ def compare(
         ledger = Ledger(out, config, resume, replace)
         trainings = _Trainings(network, epochs, batch, field, device, ledger, progress)
         measured: dict[str, Arm] = {}
-        check, learn = split(parts[0], _VALIDATION, seed=0)
+        folds = [split(part, _VALIDATION, seed) for seed, part in enumerate(parts)]
+        folds = folds[: math.ceil(_DECIDING / len(folds[0][0]))]
+
+        def validated(arm: str, strength: float) -> float:
+            return fmean(
+                trainings.accuracy(arm, strength, seed, learn, check, f"validation {seed}")
+                for seed, (check, learn) in enumerate(folds)
+            )
+
         for arm in arms:
             candidates = _candidates(arm, strengths, shifts)
             if len(candidates) > 1:
-                validate = partial(trainings.accuracy, arm, seed=0, learn=learn, check=check, use="validation")
-                measured[arm] = Arm(arm, *choose_strength(validate, candidates))
+                measured[arm] = Arm(arm, *choose_strength(partial(validated, arm), candidates))
             else:
                 measured[arm] = Arm(arm, next(iter(candidates), None))
         for seed, part in enumerate(parts):
