@@ -47,7 +47,7 @@ SETTINGS = (
     Setting("ks", 16, 128, 64, 2_000, ("none", "exact", "learned", "wrong")),
     # Its windows all begin at one time, so that moves lead away from what is tested: short ones are candidates.
     Setting("nkdv", 16, 256, 128, 2_000, ("none", "exact", "learned", "wrong"), strengths=(0.02, 0.05, 0.1)),
-    Setting("kdv", 64, 256, 128, 6_000, ("none", "exact", "learned"), 16),
+    Setting("kdv", 64, 256, 128, 2_000, ("none", "exact", "learned"), 16),
     Setting("ks", 64, 128, 64, 6_000, ("none", "exact", "learned"), 16),
 )
 QUICK = (Setting("kdv", 2, 256, 64, 20, ("none", "exact", "learned")),)
