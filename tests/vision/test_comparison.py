@@ -81,9 +81,9 @@ def test_the_protocol(trainings):
     final = [a for a, t in zip(asked, tested, strict=True) if rows(t) == test]
     chosen = [(a, t) for a, t in zip(asked, tested, strict=True) if rows(t) != test]
     assert len(final) == 8
-    assert len(chosen) == 4  # two strengths for each of the two arms that have a choice
-    for (images, _, _), check in chosen:
-        assert rows(images) | rows(check) == rows(final[0][0])
+    assert len(chosen) == 8  # two strengths for each of the two arms that have a choice, on the part of each seed
+    for (images, _, arguments), check in chosen:
+        assert rows(images) | rows(check) == rows(final[4 * arguments["seed"]][0])
         assert not rows(images) & rows(check)
         assert not (rows(images) | rows(check)) & test
     for seed in range(2):
@@ -103,6 +103,17 @@ def test_the_protocol(trainings):
     assert not torch.equal(final[0][1], final[4][1])
     affine = result.arms[2]
     assert affine.strength == max(affine.validation, key=lambda pair: pair[1])[0]
+
+
+def test_enough_images_choose_a_strength(trainings, monkeypatch):
+    """Seeds take part in the choice until there are so many images, of which each gives eight here."""
+    monkeypatch.setattr(comparison, "_DECIDING", 8)
+    asked, tested = trainings
+    result = compare(SETS, arms=("affine",), **QUICK)
+    chosen = [(a, t) for a, t in zip(asked, tested, strict=True) if len(t) < len(SETS[1])]
+    assert [len(t) for _, t in chosen] == [8] * 2
+    assert {arguments["seed"] for (*_, arguments), _ in chosen} == {0}
+    assert len(result.arms[0].validation) == 2
 
 
 class Interrupted(Exception):
