@@ -183,7 +183,7 @@ def test_workers_compare_together(tmp_path):
         found = [json.loads((tmp_path / f"run-{rank}.json").read_text()) for rank in range(2)]
         assert found[0] == found[1] == json.loads((tmp_path / "run" / "result.json").read_text())
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert len(lines) == 6  # two strengths, and two arms with two seeds
+    assert len(lines) == 8  # two strengths and two arms, with two seeds each
 
 
 def test_errors(tmp_path):
