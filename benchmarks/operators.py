@@ -43,7 +43,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("kdv", 16, 256, 128, 2_000, ("none", "exact", "learned", "wrong")),
+    Setting("kdv", 16, 256, 128, 2_000, ("none", "fixed", "exact", "learned", "wrong", "penalty")),
     Setting("ks", 16, 128, 64, 2_000, ("none", "exact", "learned", "wrong")),
     # Its windows all begin at one time, so that moves lead away from what is tested: short ones are candidates.
     Setting("nkdv", 16, 256, 128, 2_000, ("none", "exact", "learned", "wrong"), strengths=(0.02, 0.05, 0.1)),
