@@ -46,7 +46,7 @@ demo: install  ## find and prove the symmetries of KdV data, with a report in ru
 # ---------------------------------------------------------------- checks
 test: install  ## the tests that take seconds, and the examples in docstrings
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
-	$(BIN)/python -m pytest -q --doctest-modules --pyargs symflow symflow.pde
+	$(BIN)/python -m pytest -q --doctest-modules --pyargs symflow symflow.pde symflow.vision
 
 test-slow: install  ## the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow

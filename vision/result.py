@@ -181,7 +181,7 @@ class ImageResult:
         if self.field is None:
             raise UserError(f"the result must have its fields, in {FIELDS} beside it, got none")
         if not 1 <= count <= len(self.generators):
-            raise UserError(f"`count` must be from 1 to the {len(self.generators)} generators, got {count}")
+            raise UserError(f"`first` must take from 1 to {len(self.generators)} generators, got {count}")
         return GridField(PLANE, self.field.values.detach()[:count], self.field.lower, self.field.upper)
 
     def to_dict(self) -> dict[str, Any]:

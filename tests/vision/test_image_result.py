@@ -58,7 +58,7 @@ def test_the_cheapest_generators_are_those_before_the_gap():
     assert torch.equal(result.first().values, result.field.values[:1])
     assert torch.equal(result.first(2).values, result.field.values)
     for count in (0, 3):
-        with pytest.raises(UserError, match=f"`count` must be from 1 to the 2 generators, got {count}"):
+        with pytest.raises(UserError, match=f"`first` must take from 1 to 2 generators, got {count}"):
             result.first(count)
 
 
