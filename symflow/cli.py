@@ -502,7 +502,8 @@ def train_classifier(
     Args:
         images: a folder, as for discover-images.
         out: the run directory to make; every finished training is kept there.
-        arms: of none, flip, crop, crop+flip, affine, affine+flip, learned, learned+flip.
+        arms: of none, flip, crop, affine, learned and learned+colours; but for none also with flips, as crop+flip, and
+            at a strength that is given instead of chosen, as crop+flip=4.
         generators: the run of discover-images whose fields are the learned ones.
         first: how many of them are used, cheapest first; by default those before the widest gap in lambda.
         fraction: of the training images, above 0, at most 1.
@@ -516,7 +517,7 @@ def train_classifier(
     from symflow import vision
     from symflow.runs import RESULT
 
-    field = None if generators is None else vision.load_image_result(generators / RESULT).first(first)
+    augments = {} if generators is None else vision.learned(vision.load_image_result(generators / RESULT), first)
     with _bars() as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -531,7 +532,7 @@ def train_classifier(
             arms=arms,
             fraction=fraction,
             seeds=seeds,
-            field=field,
+            augments=augments,
             network=network,
             epochs=epochs,
             batch=batch,

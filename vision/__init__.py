@@ -2,6 +2,7 @@
 
 from symflow.training import distributed as distributed
 
+from .augmentation import ColourAugment as ColourAugment
 from .augmentation import CropFlip as CropFlip
 from .augmentation import GeneratorAugment as GeneratorAugment
 from .augmentation import affine_field as affine_field
@@ -10,6 +11,7 @@ from .classifiers import train as train
 from .colours import colour_generators as colour_generators
 from .comparison import Comparison as Comparison
 from .comparison import compare as compare
+from .comparison import learned as learned
 from .data import Batches as Batches
 from .data import Images as Images
 from .data import Statistics as Statistics

@@ -1,4 +1,4 @@
-"""Augmentation of batches: along vector fields of the pixel plane, and by hand."""
+"""Augmentation of batches: along vector fields of the pixel plane, along changes of colour, and by hand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,10 +39,11 @@ def affine_field(coordinates: Coordinates = PLANE) -> SymbolicField:
 class GeneratorAugment(nn.Module):
     """Moves every image along a random combination of generators: ``x -> x o flow(sum_k w_k V_k)``.
 
-    Each image has its own weights ``w_k``, independent, of mean 0 and standard deviation ``strength / sqrt(K)``, where
-    ``V_k`` is the generator scaled to a root mean square of 1 over the pixels. So ``strength`` is the root mean square
-    displacement of a pixel to first order, whatever the field and K: with 32 pixels a side, .13 is two pixels. A random
-    crop with a padding of p pixels moves by ``p sqrt(2/3)`` of them.
+    Each image has its own weights ``w_k``, independent, of mean 0 and standard deviation ``s_k``, where ``V_k`` is the
+    generator scaled to a root mean square of 1 over the pixels. So ``s_k`` is the root mean square displacement of a
+    pixel by that generator, to first order, and the root of the sum of their squares is that by all together. One
+    number as ``strength`` is the displacement by all, ``s_k = strength / sqrt(K)``, whatever the field and K: with 32
+    pixels a side, .13 is two pixels. A random crop with a padding of p pixels moves by ``p sqrt(2/3)`` of them.
 
     All images are moved by one call of `symflow.flow_warp`, on the device they are on, after cubic interpolation to
     half the spacing (`refined`): linear interpolation between pixels takes a third of the power of fine detail, and a
@@ -54,7 +56,8 @@ class GeneratorAugment(nn.Module):
     Args:
         field: K vector fields on the pixel plane, or something that has them as ``.field``. A `GridField` is used as it
             is; any other is tabulated on 37 x 37 nodes from -1.5 to 1.5, without change where it is affine.
-        strength: in normalised units, at least 0; one number, or K of them to treat generators differently.
+        strength: in normalised units, at least 0; one number, or the K displacements ``s_k``, for example those of
+            `balanced`.
         weights: "uniform", which bounds them by sqrt(3) standard deviations, or "gaussian".
 
     Raises:
@@ -76,11 +79,7 @@ class GeneratorAugment(nn.Module):
         if field.coordinates.dimension != 2:
             raise ValueError(f"`field` must have the 2 coordinates of the plane, got {field.coordinates.dimension}")
         generators = field.generators
-        strengths = torch.as_tensor(strength, dtype=torch.float64)
-        if strengths.shape not in ((), (generators,)) or not bool((strengths.isfinite() & (strengths >= 0)).all()):
-            raise ValueError(f"`strength` must be one number or {generators}, finite and at least 0, got {strength}")
-        if weights not in DISTRIBUTIONS:
-            raise ValueError(f"`weights` must be one of {', '.join(DISTRIBUTIONS)}, got {weights!r}")
+        deviations = _deviations(strength, generators, weights)
         if not isinstance(field, GridField):
             field = GridField.tabulate(field, (_NODES, _NODES), (-_REACH, -_REACH), (_REACH, _REACH))
         size = _root_mean_square(field)
@@ -88,27 +87,100 @@ class GeneratorAugment(nn.Module):
             raise ValueError(f"every generator of `field` must move some pixel, got sizes {size.tolist()}")
         scaled = field.values.detach() / size.to(field.values)[:, None, None, None]
         self.field = GridField(field.coordinates, scaled, field.lower, field.upper).requires_grad_(False)
-        self.register_buffer("deviations", (strengths / math.sqrt(generators)).to(scaled).expand(generators).clone())
+        self.register_buffer("deviations", deviations.to(scaled, copy=True))
         self.strength, self.weights = strength, weights
 
     def draw(self, count: int) -> Tensor:
         """Weights for so many images, ``[count, K]``."""
-        rows = self.deviations.expand(count, -1)
-        if self.weights == "gaussian":
-            return torch.randn_like(rows) * rows
-        return (torch.rand_like(rows) * 2 - 1) * math.sqrt(3) * rows
+        return _draw(self.deviations, count, self.weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """``[B, C, H, W]`` or ``[C, H, W]`` in floating point to the same; the module must be in their type."""
         batch = _batch(images)
-        weights = self.draw(len(batch))[:, None]
-        moved = flow_warp(
-            self.field, refined(batch), weights, steps=_STEPS, padding="reflection", size=batch.shape[-2:]
-        )  # [B, 1, C, H, W]
-        return moved[:, 0] if images.dim() == 4 else moved[0, 0]
+        moved = self.move(batch, self.draw(len(batch))[:, None])[:, 0]
+        return moved if images.dim() == 4 else moved[0]
+
+    def move(self, images: Tensor, weights: Tensor) -> Tensor:
+        """Images ``[B, C, H, W]`` along given combinations: ``[G, K]`` or ``[B, G, K]`` to ``[B, G, C, H, W]``."""
+        fine = refined(images)
+        return flow_warp(self.field, fine, weights, steps=_STEPS, padding="reflection", size=images.shape[-2:])
 
     def extra_repr(self) -> str:
         return f"generators={self.field.generators}, strength={self.strength}, weights={self.weights!r}"
+
+
+class ColourAugment(nn.Module):
+    """Moves the colours of every image along a random combination of generators: ``x -> flow(sum_k w_k V_k) o x``.
+
+    Generators are affine changes of colour, ``V_k(c) = A_k c + b_k``, for which the flow is the exponential of a
+    matrix. Each image has its own weights, independent, of mean 0 and standard deviation ``s_k``: the root mean square
+    change of a colour by that generator, in units in which colours go from 0 to 1, if ``V_k`` has a root mean square of
+    1 over the colours of images, as those of `colour_generators`. One number as ``strength`` is the change by all,
+    ``s_k = strength / sqrt(K)``. Colours are not cut off at 0 and 1. As in `GeneratorAugment`, torch's own generator of
+    the device decides.
+
+    Args:
+        generators: ``(A_k | b_k)``, ``[K, 3, 4]``, on colours from 0 to 1.
+        strength: at least 0; one number, or the K changes ``s_k``.
+        mean, std: with which images are normalised; by default they are not.
+        weights: "uniform", which bounds them by sqrt(3) standard deviations, or "gaussian".
+
+    Raises:
+        TypeError: an image is no floating-point tensor.
+        ValueError: generators have another shape, a strength is negative or not finite, ``weights`` is none of the two,
+            or images have no shape [B, 3, H, W] or [3, H, W].
+
+    >>> brightness = torch.tensor([[[0.0, 0.0, 0.0, 1.0]] * 3])
+    >>> _ = torch.manual_seed(0)
+    >>> changed = ColourAugment(brightness, 0.1)(torch.zeros(2, 3, 1, 1))
+    >>> [round(c, 4) for c in changed.flatten().tolist()]
+    [-0.0013, -0.0013, -0.0013, 0.0929, 0.0929, 0.0929]
+    """
+
+    deviations: Tensor
+    generators: Tensor
+
+    def __init__(
+        self,
+        generators: Tensor,
+        strength: float | Sequence[float],
+        mean: Sequence[float] = (0.0, 0.0, 0.0),
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+        weights: str = "uniform",
+    ) -> None:
+        super().__init__()
+        if generators.dim() != 3 or generators.shape[1:] != (3, 4):
+            raise ValueError(f"`generators` must have shape [K, 3, 4], got {list(generators.shape)}")
+        deviations = _deviations(strength, len(generators), weights)
+        matrices = generators.double().new_zeros(len(generators), 4, 4)
+        matrices[:, :3] = generators
+        to_colours = torch.diag(torch.tensor([*std, 1.0], dtype=torch.float64))
+        to_colours[:3, 3] = torch.tensor(mean, dtype=torch.float64)
+        normalised = torch.linalg.solve(to_colours, matrices @ to_colours)
+        self.register_buffer("generators", normalised.float())
+        self.register_buffer("deviations", deviations.float())
+        self.strength, self.weights = strength, weights
+
+    def draw(self, count: int) -> Tensor:
+        """Weights for so many images, ``[count, K]``."""
+        return _draw(self.deviations, count, self.weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``[B, 3, H, W]`` or ``[3, H, W]`` in floating point to the same."""
+        batch = _batch(images)
+        if batch.shape[1] != 3:
+            raise ValueError(f"`images` must have 3 channels, got {batch.shape[1]}")
+        changed = self.move(batch, self.draw(len(batch))[:, None])[:, 0]
+        return changed if images.dim() == 4 else changed[0]
+
+    def move(self, images: Tensor, weights: Tensor) -> Tensor:
+        """Images ``[B, 3, H, W]`` along given combinations: ``[G, K]`` or ``[B, G, K]`` to ``[B, G, 3, H, W]``."""
+        flow = torch.linalg.matrix_exp(torch.einsum("...k,kij->...ij", weights, self.generators)).to(images)
+        changed = flow[..., :3, :3] @ images.flatten(2)[:, None] + flow[..., :3, 3:]
+        return changed.unflatten(-1, images.shape[2:])
+
+    def extra_repr(self) -> str:
+        return f"generators={len(self.generators)}, strength={self.strength}, weights={self.weights!r}"
 
 
 def refined(images: Tensor) -> Tensor:
@@ -183,6 +255,58 @@ class CropFlip(nn.Module):
 
     def extra_repr(self) -> str:
         return f"padding={self.padding}, flip={self.flip}"
+
+
+def balanced(displacements: Sequence[float], turned: Sequence[Sequence[float]], strength: float) -> list[float]:
+    """Displacements ``s_k`` at which all generators turn the features by one angle, and that together are a strength.
+
+        turned_k(s_k) = theta,    sum_k s_k^2 = strength^2
+
+    So each goes as far as it is as valid as the others. Between what was measured, angles are linear; where they fall
+    again they are taken for flat.
+
+    Args:
+        displacements: at which angles were measured, positive and ascending.
+        turned: the angles, for each generator.
+        strength: at least 0.
+
+    Raises:
+        ValueError: the angles were not measured so far.
+
+    >>> [round(s, 3) for s in balanced([0.1, 1.0], [[0.1, 1.0], [0.2, 2.0]], 0.5)]  # the second is twice as dear
+    [0.447, 0.224]
+    """
+    measured = [0.0, *displacements]
+    curves = [np.maximum.accumulate([0.0, *angles]) for angles in turned]
+
+    def reached(angle: float) -> list[float]:
+        return [float(np.interp(angle, curve, measured)) for curve in curves]
+
+    low, high = 0.0, min(float(curve[-1]) for curve in curves)
+    most = math.hypot(*reached(high))
+    if not 0 <= strength <= most:
+        raise ValueError(f"`strength` must be from 0 to {most:.3g} for {len(curves)} generators, got {strength:g}")
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.hypot(*reached(middle)) < strength else (low, middle)
+    return reached(high)
+
+
+def _deviations(strength: float | Sequence[float], generators: int, weights: str) -> Tensor:
+    strengths = torch.as_tensor(strength, dtype=torch.float64)
+    if strengths.shape not in ((), (generators,)) or not bool((strengths.isfinite() & (strengths >= 0)).all()):
+        raise ValueError(f"`strength` must be one number or {generators}, finite and at least 0, got {strength}")
+    if weights not in DISTRIBUTIONS:
+        raise ValueError(f"`weights` must be one of {', '.join(DISTRIBUTIONS)}, got {weights!r}")
+    return strengths if strengths.dim() else (strengths / math.sqrt(generators)).expand(generators)
+
+
+def _draw(deviations: Tensor, count: int, weights: str) -> Tensor:
+    """Weights for so many images, ``[count, K]``."""
+    rows = deviations.expand(count, -1)
+    if weights == "gaussian":
+        return torch.randn_like(rows) * rows
+    return (torch.rand_like(rows) * 2 - 1) * math.sqrt(3) * rows
 
 
 def _batch(images: Tensor) -> Tensor:

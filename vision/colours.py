@@ -85,12 +85,27 @@ class ColourGenerators:
     Attributes:
         spectrum: their quotients and coefficients.
         basis: of the coefficients.
+        forms: G and M in that basis.
         field: the same as a table on `COLOURS`, of RMS size 1 on the sample of colours.
     """
 
     spectrum: Spectrum
     basis: ColourBasis
+    forms: Forms
     field: GridField
+
+    @property
+    def matrices(self) -> Tensor:
+        """``(A | b)`` of the affine fields ``V(c) = A c + b``, ``[K, 3, 4]`` float64.
+
+        Raises:
+            ValueError: the fields are of a higher degree.
+        """
+        if int(self.basis.exponents.sum(1).max()) > 1:
+            raise ValueError("fields must be affine to have matrices, got polynomials of a higher degree")
+        corners = torch.cat([torch.zeros(1, 3), torch.eye(3)]).double()
+        values = self.basis.fields(self.spectrum.coefficients, corners)  # [4, K, 3]
+        return torch.cat([values[1:] - values[:1], values[:1]]).permute(1, 2, 0)
 
 
 def colour_generators(
@@ -134,10 +149,43 @@ def colour_generators(
             functions = basis.functions(colour.movedim(1, -1))
             yield torch.einsum("nchw,nhws->nschw", change, functions).flatten(1, 2)
 
-    found = solve(
-        Forms.of(responses(), locality), basis.energy, torch.eye(len(basis.energy), dtype=torch.float64), mu, generators
-    )
+    forms = Forms.of(responses(), locality)
+    found = solve(forms, basis.energy, torch.eye(len(basis.energy), dtype=torch.float64), mu, generators)
     axis = torch.linspace(0.0, 1.0, NODES, dtype=torch.float64)
     nodes = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
     table = basis.fields(found.coefficients, nodes).movedim(-2, 0)
-    return ColourGenerators(found, basis, GridField(COLOURS, table.float(), (0.0,) * 3, (1.0,) * 3))
+    return ColourGenerators(found, basis, forms, GridField(COLOURS, table.float(), (0.0,) * 3, (1.0,) * 3))
+
+
+_CHANGES = {
+    "brightness": lambda c, mean: torch.ones_like(c),
+    "contrast": lambda c, mean: c - mean,
+    "saturation": lambda c, mean: c - c.mean(-1, keepdim=True),
+    "temperature": lambda c, mean: c.new_tensor([1.0, 0.0, -1.0]).expand_as(c),
+    "tint": lambda c, mean: c.new_tensor([1.0, -2.0, 1.0]).expand_as(c),
+}
+"""The changes of colour that have a name: values at colours ``[N, 3]`` with a mean."""
+
+CHANGES = tuple(_CHANGES)
+_NEAR = 0.9  # cosine of the angle to a change from which a field has its name
+
+
+def change(matrix: Tensor, colours: Tensor) -> str | None:
+    """What an affine change of colour is called, for example "contrast"; ``None`` when it is near none with a name.
+
+    Args:
+        matrix: ``(A | b)``, ``[3, 4]``.
+        colours: under which the cosine to a change is taken, ``[N, 3]``, from 0 to 1.
+
+    >>> change(torch.tensor([[1.0, 0, 0, -0.5], [0, 1, 0, -0.5], [0, 0, 1, -0.5]]), torch.rand(1000, 3))
+    'contrast'
+    """
+    colours = colours.double()
+    field = colours @ matrix[:, :3].double().T + matrix[:, 3].double()
+    best, name = _NEAR, None
+    for candidate, values in _CHANGES.items():
+        other = values(colours, colours.mean(0))
+        cosine = float((field * other).sum().abs() / (field.norm() * other.norm()))
+        if cosine >= best:
+            best, name = cosine, candidate
+    return name

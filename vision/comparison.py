@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -26,21 +27,24 @@ from torch import nn
 
 from symflow.comparison import Ledger, choose_strength, mean_interval
 from symflow.errors import UserError
-from symflow.fields import Field
 from symflow.training import digest, distributed
 
 from .augmentation import CropFlip, GeneratorAugment, affine_field
 from .classifiers import accuracy, train
 from .data import Images, Statistics, load, split
 from .networks import ImageNetwork, ResNet18, SmallResNet
+from .result import ImageResult
 
-ARMS = ("none", "flip", "crop", "crop+flip", "affine", "affine+flip", "learned", "learned+flip")
 NETWORKS: Mapping[str, type[ImageNetwork]] = {"small": SmallResNet, "resnet18": ResNet18}
 SHIFTS, STRENGTHS = (2.0, 4.0, 6.0), (0.1, 0.2, 0.3)
 """Among which strengths are chosen: pixels for crops, root mean square displacements for generators."""
 
+_OWN = ("crop", "affine")
 _VALIDATION = 0.2  # of the training images, where a strength is chosen
 _DECIDING = 3_000  # images that choose a strength together, so that accuracies are known to a point
+
+Augment = Callable[[float], nn.Module]
+"""From a strength to what changes a batch of images."""
 
 Progress = Callable[[str, int, int], None]
 """Called after every epoch with what is trained, the epoch, from 1, and their number."""
@@ -151,10 +155,10 @@ def compare(
     images: str | os.PathLike[str] | tuple[Images, Images],
     out: str | os.PathLike[str] | None = None,
     *,
-    arms: Sequence[str] = ("none", "crop+flip", "affine", "learned"),
+    arms: Sequence[str] = ("none", "crop+flip", "affine"),
     fraction: float = 0.1,
     seeds: int = 3,
-    field: Field | Any | None = None,
+    augments: Mapping[str, Augment] = MappingProxyType({}),
     network: str = "small",
     epochs: int | None = None,
     batch: int = 64,
@@ -180,11 +184,13 @@ def compare(
     Args:
         images: a folder that `load` reads, or training and test images.
         out: a run directory; ``result.json`` in it is the comparison so far.
-        arms: some of `ARMS`: "flip" mirrors with probability 1/2, "crop" shifts by up to the strength in pixels,
-            "affine" and "learned" move along generators (`GeneratorAugment`). The first one is what gains refer to.
+        arms: "none"; "flip", which mirrors with probability 1/2; "crop", which shifts by up to the strength in pixels;
+            "affine", along the affine generators (`GeneratorAugment`); and those of ``augments``. But for "none", each
+            can be with flips, as "crop+flip", and at a strength that is given instead of chosen, as "crop+flip=4". The
+            first one is what gains refer to.
         fraction: of the training images, above 0, at most 1.
         seeds: how many, from 0.
-        field: the learned generators, or a result that has them as ``.field``; for the arm "learned".
+        augments: further arms by name, for example `learned`: from a strength to what changes normalised images.
         network: "small" or "resnet18".
         epochs: by default ``10 / sqrt(fraction)``.
         batch: images in a step.
@@ -195,10 +201,15 @@ def compare(
         progress: called after every epoch.
 
     Raises:
-        UserError: the images cannot be read; a number is out of its range; an arm or a network is unknown; "learned"
-            has no field; or ``out`` cannot be used, as for `symflow.runs.Run`.
+        UserError: the images cannot be read; a number is out of its range; an arm or a network is unknown;
+            or ``out`` cannot be used, as for `symflow.runs.Run`.
     """
-    _check(arms, fraction, field, network, strengths, shifts)
+    augments = {"crop": _crop, "affine": partial(GeneratorAugment, affine_field()), **augments}
+    candidates = _candidates(arms, tuple(augments), strengths, shifts)
+    if network not in NETWORKS:
+        raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
+    if not 0.0 < fraction <= 1.0:
+        raise UserError(f"`fraction` must be above 0 and at most 1, got {fraction}")
     _check_sizes(seeds=seeds, batch=batch, epochs=1 if epochs is None else epochs)
     training, test = images if isinstance(images, tuple) else load(images)
     epochs = round(10 / math.sqrt(fraction)) if epochs is None else epochs
@@ -214,7 +225,7 @@ def compare(
     }
     with distributed() as device:
         ledger = Ledger(out, config, resume, replace)
-        trainings = _Trainings(network, epochs, batch, field, device, ledger, progress)
+        trainings = _Trainings(network, epochs, batch, augments, device, ledger, progress)
         measured: dict[str, Arm] = {}
         folds = [split(part, _VALIDATION, seed) for seed, part in enumerate(parts)]
         folds = folds[: math.ceil(_DECIDING / len(folds[0][0]))]
@@ -225,15 +236,13 @@ def compare(
                 for seed, (check, learn) in enumerate(folds)
             )
 
-        for arm in arms:
-            candidates = _candidates(arm, strengths, shifts)
-            if len(candidates) > 1:
-                measured[arm] = Arm(arm, *choose_strength(partial(validated, arm), candidates))
+        for arm, several in candidates.items():
+            if len(several) > 1:
+                measured[arm] = Arm(arm, *choose_strength(partial(validated, arm), several))
             else:
-                measured[arm] = Arm(arm, next(iter(candidates), None))
+                measured[arm] = Arm(arm, next(iter(several), None))
         for seed, part in enumerate(parts):
-            for arm in arms:
-                so_far = measured[arm]
+            for arm, so_far in measured.items():
                 score = trainings.accuracy(arm, so_far.strength, seed, part, test, f"seed {seed}")
                 measured[arm] = dataclasses.replace(so_far, accuracies=(*so_far.accuracies, score))
                 comparison = dataclasses.replace(comparison, arms=tuple(measured.values()))
@@ -248,17 +257,17 @@ class _Trainings:
     network: str
     epochs: int
     batch: int
-    field: Field | Any | None
+    augments: Mapping[str, Augment]  # by arms without their flips
     device: torch.device
     ledger: Ledger
     progress: Progress | None
 
     def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
         """Of a network that has learned on some images, on others; taken from the ledger when it is there."""
-        augment = _augment(arm, strength, self.field)
+        augment = None if strength is None else self.augments[arm.removesuffix("+flip")](strength)
         name = f"{arm}, {use}" if strength is None else f"{arm} {strength:g}, {use}"
         key = name
-        if arm.startswith("learned") and augment is not None:  # other generators are another training
+        if augment is not None and not arm.startswith(_OWN):  # the same name may stand for others another time
             key = f"{name} {digest(*augment.state_dict().values())}"
         if key not in self.ledger.finished:
             network = NETWORKS[self.network](len(learn.classes), learn.pixels.shape[1], seed=seed).to(self.device)
@@ -279,41 +288,61 @@ class _Trainings:
         return self.ledger.finished[key]["accuracy"]
 
 
-def _candidates(arm: str, strengths: Sequence[float], shifts: Sequence[float]) -> Sequence[float]:
-    if arm in ("none", "flip"):
-        return ()
-    return shifts if arm.startswith("crop") else strengths
+def learned(result: ImageResult, count: int | None = None) -> dict[str, Augment]:
+    """Arms along what was discovered: "learned", and "learned+colours" where there are changes of colour.
+
+    At one strength colours change by half as much as places: the plane is 2 wide, colours go from 0 to 1.
+
+    Args:
+        result: with its fields.
+        count: of generators of the plane, as for `ImageResult.first`.
+    """
+    moves = partial(result.augment, count=count)
+    if result.colours is None:
+        return {"learned": moves}
+    return {"learned": moves, "learned+colours": lambda s: nn.Sequential(moves(s), result.augment_colours(s / 2))}
 
 
-def _augment(arm: str, strength: float | None, field: Field | Any | None) -> nn.Module | None:
-    """The module of an arm; mirror images are the batches' own."""
-    if strength is None:
-        return None
-    if arm.startswith("crop"):
-        return CropFlip(int(strength), flip=False)
-    return GeneratorAugment(affine_field() if arm.startswith("affine") else field, strength)
+def _crop(shift: float) -> nn.Module:
+    return CropFlip(int(shift), flip=False)  # mirror images are the batches' own
 
 
-def _check(
-    arms: Sequence[str],
-    fraction: float,
-    field: Any,
-    network: str,
-    strengths: Sequence[float],
-    shifts: Sequence[float],
-) -> None:
-    if not arms or len(set(arms)) != len(arms) or not set(arms) <= set(ARMS):
-        raise UserError(f"`arms` must be some of {', '.join(ARMS)}, each once, got {', '.join(arms) or 'none'}")
-    if any(arm.startswith("learned") for arm in arms) and field is None:
-        raise UserError('the arm "learned" needs generators as `field`, got none')
-    if network not in NETWORKS:
-        raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
-    if not 0.0 < fraction <= 1.0:
-        raise UserError(f"`fraction` must be above 0 and at most 1, got {fraction}")
-    if not strengths or not shifts or not all(math.isfinite(s) and s > 0 for s in (*strengths, *shifts)):
-        raise UserError(f"`strengths` and `shifts` must be positive, got {list(strengths)} and {list(shifts)}")
-    if any(shift != int(shift) for shift in shifts):
-        raise UserError(f"`shifts` must be whole numbers of pixels, got {list(shifts)}")
+def _candidates(
+    arms: Sequence[str], augments: Sequence[str], strengths: Sequence[float], shifts: Sequence[float]
+) -> dict[str, tuple[float, ...]]:
+    """The strengths to choose from, by arm; one where it is given."""
+    for name, values in (("strengths", strengths), ("shifts", shifts)):
+        _check_strengths(f"`{name}`", values, whole=name == "shifts")
+    known = ("none", "flip", *(name + flip for name in augments for flip in ("", "+flip")))
+    candidates: dict[str, tuple[float, ...]] = {}
+    for arm in arms:
+        name, equals, given = arm.partition("=")
+        fixed, whole = name in ("none", "flip"), name.startswith("crop")
+        if name.startswith("learned") and name not in known:
+            raise UserError(f"the arm {name!r} needs generators that were discovered, got none")
+        if name not in known or name in candidates or (fixed and equals):
+            raise UserError(
+                f"`arms` must be some of {', '.join(known)}, each once, where there is a strength with it "
+                f'as in "crop=4" or without, got {", ".join(arms)}'
+            )
+        if equals:
+            try:
+                candidates[name] = (float(given),)
+            except ValueError:
+                raise UserError(f"the strength of {name!r} in `arms` must be a number, got {given!r}") from None
+            _check_strengths(f"the strength of {name!r} in `arms`", candidates[name], whole)
+        else:
+            candidates[name] = () if fixed else tuple(shifts if whole else strengths)
+    if not candidates:
+        raise UserError(f"`arms` must be some of {', '.join(known)}, got none")
+    return candidates
+
+
+def _check_strengths(name: str, values: Sequence[float], whole: bool) -> None:
+    if not values or not all(math.isfinite(s) and s > 0 for s in values):
+        raise UserError(f"{name} must be positive, got {list(values)}")
+    if whole and any(value != int(value) for value in values):
+        raise UserError(f"{name} must be whole numbers of pixels, got {list(values)}")
 
 
 def _check_sizes(**sizes: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -26,21 +26,26 @@ from symflow.learning import learn
 from symflow.runs import Run
 
 from . import classifiers, motions
+from .augmentation import ColourAugment, GeneratorAugment
+from .colours import ColourBasis, change, colour_generators
 from .data import Images, Statistics, load, split
 from .features import Features, PatchFeatures, Whitened, untrained
 from .form import Forms, Spectrum, out_of_step, responses, sensitivities, smoothest, solve, widest_gap
 from .networks import ImageNetwork, SmallResNet, load_network, save_network
 from .plane import AFFINE, Basis, affineness, grid_field, uniform
-from .result import AFFINE_RANK, Generator, ImageResult, Setting, Span
-from .scores import FeatureAngle
+from .result import AFFINE_RANK, Colour, Colours, Generator, ImageResult, Setting, Span
+from .scores import FeatureAngle, angles
 from .slots import Slots, slot_field
 from .weight import omega
 
 MOVED = 8_000  # images behind the form; with 1,500 the affine-ness of a field varies by .03 between draws
+COLOURED = 2_000  # images behind the form of colours, of twelve fields
 CHECKED = 100  # images moved by finite flows
 DRAWS = 4  # of patches out of step, in the control of a finite flow
 DEGREE = 5  # of the polynomials: 42 fields
 LENGTH = 0.1  # of finite flows: a pixel and a half of 32
+DISPLACEMENTS = (0.025, 0.05, 0.1, 0.2, 0.4)  # at which features are compared; .4 is more than any augmentation's
+CHANGES = (0.0125, 0.025, 0.05, 0.1, 0.2)  # the same of colours, which go from 0 to 1, the plane from -1 to 1
 STEPS = 4  # of RK4; the fields are smooth on the scale of a flow
 HELD_OUT = 0.1  # of images without a test part: only the accuracy of the network is measured on them
 EPOCHS = 8
@@ -139,19 +144,28 @@ def discover_images(
             "no score": search.unscored(pixels, seed),
             "smoothness only": search.span(smoothest(basis.energy, search.gram, generators)),
         }
+    with stages("colours"):
+        colours = None
+        if len(statistics.mean) == 3:
+            few = pixels[:COLOURED]
+            colours = coloured(features, blank, few, statistics, locality, seed)
     with stages("finite flow"):
         fields = basis.fields(spectrum.coefficients)
         readings = [motions.read(fields[:, k], basis.points, weight) for k in range(generators)]
         signs = fields.new_tensor([r.sign for r in readings])
         coefficients, fields = spectrum.coefficients * signs, fields * signs[:, None]
         moved, control = finite_check(features, pixels[:CHECKED], fields, locality, seed)
+        field = grid_field(fields, height, width)
+        turned = turning(features, pixels[:CHECKED], field)
     found = search.span(spectrum)
     lowest = float(random_alone.ratios.min())
     return ImageResult(
         data=train.name,
         network=type(model if labels else features.features).__name__,
         accuracy=accuracy,
-        setting=Setting(len(chosen), list(train.pixels.shape[1:]), locality, DEGREE, mu, LENGTH, seed),
+        setting=Setting(
+            len(chosen), list(train.pixels.shape[1:]), locality, DEGREE, mu, LENGTH, list(DISPLACEMENTS), seed
+        ),
         generators=[
             Generator(
                 name=f"V{k + 1}",
@@ -163,6 +177,7 @@ def discover_images(
                 affineness=found.affineness[k],
                 moved=moved[k],
                 control=control[k],
+                turned=turned[k],
                 valid=(moved[k] / control[k]) ** 2 < lowest,
             )
             for k, reading in enumerate(readings)
@@ -170,10 +185,11 @@ def discover_images(
         found=found,
         gap=widest_gap(spectrum.values) if generators > 1 else (1, 1.0),
         controls=controls,
+        colours=colours,
         structure_constants=search.algebra(coefficients)[0].tolist(),
         seconds=stages.seconds,
         affineness_uniform=affineness(fields, basis.points, uniform(height, width)).tolist(),
-        field=grid_field(fields, height, width),
+        field=field,
         omega=weight.view(height, width),
     )
 
@@ -348,3 +364,81 @@ def finite_check(
         return (squares / (2 * len(tables))).sqrt().tolist()
 
     return size([coherent]), size(scattered)
+
+
+@torch.no_grad()
+def turning(features: Features, images: Tensor, field: GridField) -> list[list[float]]:
+    """RMS angles by which features turn when a generator moves the pixels by each of `DISPLACEMENTS`.
+
+    The displacements are root mean squares over the pixels, as those of `GeneratorAugment`, whose motion it is. Both
+    directions count.
+
+    Args:
+        features: to unit vectors.
+        images: ``[B, C, H, W]``.
+        field: K generators.
+
+    Returns:
+        K lists, a number for each displacement.
+    """
+    augment = GeneratorAugment(field, 1.0).to(images)
+    one = torch.eye(field.generators).to(images)
+    return _turned(features, images, augment.move, one, DISPLACEMENTS)
+
+
+def coloured(
+    features: Features, blank: Features, images: Tensor, statistics: Statistics, locality: float, seed: int
+) -> Colours | None:
+    """The affine changes of colour with lambda below 1, and how far each turns the features.
+
+    Args:
+        features: to unit vectors.
+        blank: those of an untrained network.
+        images: normalised, ``[N, 3, H, W]``.
+        statistics: that normalised them.
+        locality: l.
+        seed: of all draws.
+
+    Returns:
+        ``None`` where no change has a lambda below 1, or the images are grey.
+    """
+    mean, std = statistics.mean, statistics.std
+    scale, offset = (images.new_tensor(v)[:, None, None] for v in (std, mean))
+    colours = (images[:CHECKED] * scale + offset).movedim(1, -1).flatten(0, -2)
+    try:
+        ColourBasis.of(colours, 1)
+    except ValueError:  # grey images in three channels
+        return None
+    found, control = (
+        colour_generators(f, images, mean, std, generators=12, locality=locality, seed=seed) for f in (features, blank)
+    )
+    count = int((found.spectrum.values < 1).sum())
+    if count == 0:
+        return None
+    values, coefficients = found.spectrum.values[:count].tolist(), found.spectrum.coefficients[:, :count]
+    controls, matrices = control.forms.quotients(coefficients).tolist(), found.matrices[:count]
+    augment = ColourAugment(matrices, 1.0, mean, std)
+    turned = _turned(features, images[:CHECKED], augment.move, torch.eye(count), CHANGES)
+    generators = [
+        Colour(f"C{k + 1}", change(matrices[k], colours), matrices[k].tolist(), values[k], controls[k], turned[k])
+        for k in range(count)
+    ]
+    return Colours(generators, list(CHANGES), list(mean), list(std))
+
+
+@torch.no_grad()
+def _turned(
+    features: Features,
+    images: Tensor,
+    move: Callable[[Tensor, Tensor], Tensor],
+    one: Tensor,
+    displacements: Sequence[float],
+) -> list[list[float]]:
+    """RMS angles over both directions, ``[K][D]``, for the rows of ``one`` as weights and each displacement."""
+    weights = torch.cat([one * length for d in displacements for length in (d, -d)])
+    squares = images.new_zeros(len(weights))
+    for part in images.split(20):
+        after = features(move(part, weights).flatten(0, 1)).unflatten(0, (len(part), len(weights)))
+        squares += angles(features(part)[:, None], after).square().sum(0)
+    both = (squares / len(images)).view(len(displacements), 2, len(one)).mean(1)
+    return both.sqrt().T.tolist()

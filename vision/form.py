@@ -102,6 +102,11 @@ class Forms:
             count += len(q)
         return cls(cost / count, (local + local.T) / (2 * count))
 
+    def quotients(self, coefficients: Tensor) -> Tensor:
+        """``G/M`` of fields given by their coefficients ``[m, K]``, ``[K]``."""
+        cost, local = ((coefficients * (form @ coefficients)).sum(0) for form in (self.cost, self.local))
+        return cost / local
+
     def averaged(self, change: Tensor) -> Forms:
         """The mean with the forms seen through a symmetry of the plane, by what it does to coefficients ``[m, m]``."""
         cost, local = ((form + change.T @ form @ change) / 2 for form in (self.cost, self.local))
@@ -175,8 +180,7 @@ def solve(forms: Forms, energy: Tensor, gram: Tensor, mu: float, count: int) -> 
         rest = torch.linalg.qr(torch.cat([lowest[:, None], torch.eye(len(lowest), dtype=torch.float64)], 1))[0]
         free = free @ rest[:, 1:]
     coefficients = torch.stack(fields, 1)
-    parts = [torch.einsum("ak,ab,bk->k", coefficients, form, coefficients) for form in (forms.cost, forms.local)]
-    return Spectrum(torch.stack(values), parts[0] / parts[1], coefficients)
+    return Spectrum(torch.stack(values), forms.quotients(coefficients), coefficients)
 
 
 def smoothest(energy: Tensor, gram: Tensor, count: int) -> Spectrum:

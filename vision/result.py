@@ -20,10 +20,12 @@ from symflow.fields import SymbolicField
 from symflow.grid import GridField
 from symflow.runs import load_tensors, read_json, save_tensors, write_json
 
+from .augmentation import ColourAugment, GeneratorAugment, balanced
+from .colours import CHANGES
 from .motions import MOTIONS
 from .plane import PLANE
 
-SCHEMA = 1
+SCHEMA = 2
 KIND = "images"
 FIELDS = "fields.safetensors"  # beside result.json
 AFFINE_RANK = 6
@@ -43,6 +45,8 @@ class Generator:
         affineness: norm of its orthogonal projection on the affine fields, from 0 to 1, under omega.
         moved: RMS angle, radians, by which a finite flow of it turns the features of an image.
         control: the same with the patches of the motion out of step.
+        turned: RMS angles, radians, by which the features of an image turn when the generator moves its pixels by the
+            ``displacements`` of the setting, as `GeneratorAugment` does.
         valid: whether ``(moved/control)^2`` is below the lowest ratio of any field for the untrained network.
     """
 
@@ -55,6 +59,7 @@ class Generator:
     affineness: float
     moved: float
     control: float
+    turned: list[float]
     valid: bool
 
     @property
@@ -105,6 +110,7 @@ class Setting:
         degree: of the polynomials of the basis.
         mu: the weight of smoothness.
         length: of the finite flows, in units in which a generator has unit norm.
+        displacements: root mean squares over the pixels, at which the generators were compared; ascending.
         seed: of everything drawn.
     """
 
@@ -114,7 +120,46 @@ class Setting:
     degree: int
     mu: float
     length: float
+    displacements: list[float]
     seed: int
+
+
+@dataclass(frozen=True)
+class Colour:
+    """One affine change of colour, ``V(c) = A c + b`` for c = (r, g, b) from 0 to 1.
+
+    Attributes:
+        name: ``C1, C2, ...``.
+        change: in words, for example "contrast"; ``None`` when it is near none that has a name.
+        matrix: rows of ``(A | b)``; the field has a root mean square of 1 over the colours of the images.
+        value: lambda, what it was sorted by: cost of the change over that of the same with its patches out of step.
+        control: the same for the untrained network.
+        turned: RMS angles, radians, by which features turn when it changes colours by the ``displacements``.
+    """
+
+    name: str
+    change: str | None
+    matrix: list[list[float]]
+    value: float
+    control: float
+    turned: list[float]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Changes of colour that cost less than with their patches out of step, cheapest first.
+
+    Attributes:
+        generators: those of the twelve affine changes with lambda below 1.
+        displacements: root mean square changes of a colour, at which they were compared; ascending.
+        mean: with which the images were normalised, by channel.
+        std: the same.
+    """
+
+    generators: list[Colour]
+    displacements: list[float]
+    mean: list[float]
+    std: list[float]
 
 
 @dataclass(frozen=True)
@@ -136,6 +181,7 @@ class ImageResult:
             mu = 0", "no score", "smoothness only".
         affineness_uniform: of the generators under the uniform measure on the pixels in place of omega, under which
             everything else here is measured.
+        colours: changes of colour, of images with three channels.
         structure_constants: ``c[i][j][k]`` of the first six, by least squares: ``[V_i, V_j] = sum_k c_ijk V_k``.
         seconds: by stage.
         omega: the paper's weight of the pixels, ``[H, W]`` with sum 1.
@@ -151,6 +197,7 @@ class ImageResult:
     gap: tuple[int, float]
     controls: dict[str, Span]
     affineness_uniform: list[float]
+    colours: Colours | None
     structure_constants: list[list[list[float]]]
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     omega: Tensor | None = field(default=None, compare=False, repr=False)
@@ -177,12 +224,48 @@ class ImageResult:
         Raises:
             UserError: there are not so many, or the result was read without its fields.
         """
-        count = self.gap[0] if count is None else count
+        count = self._count(count)
         if self.field is None:
             raise UserError(f"the result must have its fields, in {FIELDS} beside it, got none")
-        if not 1 <= count <= len(self.generators):
-            raise UserError(f"`first` must take from 1 to {len(self.generators)} generators, got {count}")
         return GridField(PLANE, self.field.values.detach()[:count], self.field.lower, self.field.upper)
+
+    def augment(self, strength: float, count: int | None = None) -> GeneratorAugment:
+        """Augmentation of batches along the cheapest generators, each as far as it is as valid as the others.
+
+        Args:
+            strength: root mean square displacement by all of them, as for `GeneratorAugment`.
+            count: of generators, as for `first`.
+
+        Raises:
+            UserError: there are not so many, the result was read without its fields, or the angles by which features
+                turn were not measured so far (`augmentation.balanced`).
+        """
+        turned = [g.turned for g in self.generators[: self._count(count)]]
+        return GeneratorAugment(self.first(count), _balanced(self.setting.displacements, turned, strength))
+
+    def augment_colours(self, strength: float) -> ColourAugment:
+        """Augmentation of batches along the changes of colour, each as far as it is as valid as the others.
+
+        For images that are normalised as those of the discovery were, by `Colours.mean` and `Colours.std`.
+
+        Args:
+            strength: root mean square change of a colour by all of them, in units in which colours go from 0 to 1.
+
+        Raises:
+            UserError: the images were not coloured, or the angles were not measured so far.
+        """
+        c = self.colours
+        if c is None:
+            raise UserError("the result must have changes of colour, of images with three channels, got none")
+        generators = torch.tensor([g.matrix for g in c.generators], dtype=torch.float64)
+        strengths = _balanced(c.displacements, [g.turned for g in c.generators], strength)
+        return ColourAugment(generators, strengths, c.mean, c.std)
+
+    def _count(self, count: int | None) -> int:
+        count = self.gap[0] if count is None else count
+        if not 1 <= count <= len(self.generators):
+            raise UserError(f"`count` of the first generators must be from 1 to {len(self.generators)}, got {count}")
+        return count
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``result.json``."""
@@ -201,6 +284,7 @@ class ImageResult:
             "affineness_uniform": self.affineness_uniform,
             "principal_angles": self.found.principal_angles,
             "closure": self.found.closure,
+            "colours": None if self.colours is None else asdict(self.colours),
             "structure_constants": self.structure_constants,
             "controls": {name: asdict(span) for name, span in self.controls.items()},
             "seconds": self.seconds,
@@ -214,7 +298,10 @@ class ImageResult:
         write_json(path, self.to_dict())
 
     def __str__(self) -> str:
-        return "\n".join([self._headline(), "", self._generators(), "", self._controls(), "", *self._remarks()])
+        tables = [self._generators(), self._controls()]
+        if self.colours is not None:
+            tables.insert(1, _colour_table(self.colours))
+        return "\n\n".join([self._headline(), *tables, "\n".join(self._remarks())])
 
     def _headline(self) -> str:
         accuracy = "" if self.accuracy is None else f", {self.accuracy:.1%} right on unseen images"
@@ -268,6 +355,17 @@ class ImageResult:
         return remarks
 
 
+def _colour_table(colours: Colours) -> str:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("", "change of colour"):
+        table.add_column(column)
+    for column in ("lambda", "random network"):
+        table.add_column(column, justify="right")
+    for g in colours.generators:
+        table.add_row(g.name, g.change or "", f"{g.value:.2f}", f"{g.control:.2f}")
+    return _plain(table)
+
+
 def _plain(table: Table) -> str:
     text = io.StringIO()
     Console(file=text, width=120, color_system=None).print(table)
@@ -293,6 +391,7 @@ class _Setting(TypedDict):
     degree: int
     mu: float
     length: float
+    displacements: list[float]
     seed: int
 
 
@@ -306,7 +405,24 @@ class _Generator(TypedDict):
     affineness: float
     moved: float
     control: float
+    turned: list[float]
     valid: bool
+
+
+class _Colour(TypedDict):
+    name: str
+    change: str | None
+    matrix: list[list[float]]
+    value: float
+    control: float
+    turned: list[float]
+
+
+class _Colours(TypedDict):
+    generators: list[_Colour]
+    displacements: list[float]
+    mean: list[float]
+    std: list[float]
 
 
 class _Gap(TypedDict):
@@ -338,11 +454,12 @@ _Record = TypedDict(
         "affineness_uniform": list[float],
         "principal_angles": list[float],
         "closure": float | None,
+        "colours": _Colours | None,
         "structure_constants": list[list[list[float]]],
         "controls": dict[str, _Span],
         "seconds": dict[str, float],
     },
-)  # ``result.json`` of images, schema 1
+)  # ``result.json`` of images, schema 2
 
 
 def load_image_result(path: str | Path) -> ImageResult:
@@ -352,13 +469,12 @@ def load_image_result(path: str | Path) -> ImageResult:
         UserError: a file is missing, or holds no result of this schema.
     """
     content = read_json(path)
+    if isinstance(content, dict) and (content.get("kind"), content.get("schema")) != (KIND, SCHEMA):
+        got = f"{content.get('kind')!r} and {content.get('schema')!r}"
+        raise UserError(f"{str(path)!r} must be a result of symflow of kind {KIND!r} and schema {SCHEMA}, got {got}")
     try:
         d = check_type(content, _Record, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
         _check_finite(content)
-        if d["schema"] != SCHEMA or d["kind"] != KIND:
-            raise UserError(
-                f"{str(path)!r} must be of kind {KIND} and schema {SCHEMA}, got {d['kind']!r} and {d['schema']}"
-            )
         generators = [Generator(**g) for g in d["generators"]]
         if unknown := {g.motion for g in generators} - {None, *MOTIONS}:
             raise ValueError(f"there are no motions {unknown}")
@@ -369,6 +485,8 @@ def load_image_result(path: str | Path) -> ImageResult:
             raise ValueError("generators, lambda and affine-ness differ in number")
         if len(d["setting"]["shape"]) != 3 or min(d["setting"]["shape"]) < 1:
             raise ValueError(f"an image has no shape {d['setting']['shape']}")
+        _check_turned(d["setting"]["displacements"], [g.turned for g in generators])
+        colours = None if d["colours"] is None else _colours(d["colours"])
         c = d["structure_constants"]
         if len(c) != six or any(len(m) != six or any(len(r) != six for r in m) for m in c):
             raise ValueError("the structure constants are not those of the first six generators")
@@ -383,6 +501,7 @@ def load_image_result(path: str | Path) -> ImageResult:
             gap=(d["gap"]["rank"], d["gap"]["quotient"]),
             controls={name: Span(**span) for name, span in d["controls"].items()},
             affineness_uniform=d["affineness_uniform"],
+            colours=colours,
             structure_constants=c,
             seconds=d["seconds"],
             omega=None if tables is None else tables[1],
@@ -393,6 +512,32 @@ def load_image_result(path: str | Path) -> ImageResult:
     except (TypeCheckError, TypeError, ValueError, UserError) as error:
         raise UserError(f"{str(path)!r} must be a result of symflow, got something else: {error}") from None
     return result
+
+
+def _colours(d: _Colours) -> Colours:
+    generators = [Colour(**g) for g in d["generators"]]
+    if unknown := {g.change for g in generators} - {None, *CHANGES}:
+        raise ValueError(f"there are no changes of colour {unknown}")
+    if any(len(g.matrix) != 3 or any(len(row) != 4 for row in g.matrix) for g in generators):
+        raise ValueError("a change of colour has no matrix of 3 x 4 numbers")
+    if (len(d["mean"]), len(d["std"])) != (3, 3) or min(d["std"]) <= 0:
+        raise ValueError("images with colours have no mean and positive deviation of 3 channels")
+    _check_turned(d["displacements"], [g.turned for g in generators])
+    return Colours(generators, d["displacements"], d["mean"], d["std"])
+
+
+def _check_turned(displacements: list[float], turned: list[list[float]]) -> None:
+    if not displacements or any(b <= a for a, b in zip([0.0, *displacements], displacements, strict=False)):
+        raise ValueError(f"displacements are not positive and ascending: {displacements}")
+    if not turned or any(len(angles) != len(displacements) or min(angles) < 0 for angles in turned):
+        raise ValueError("a generator has not one angle for every displacement")
+
+
+def _balanced(displacements: list[float], turned: list[list[float]], strength: float) -> list[float]:
+    try:
+        return balanced(displacements, turned, strength)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def _check_finite(content: Any) -> None:

@@ -9,8 +9,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from symflow import Coordinates, GridField, SymbolicField
-from symflow.vision.augmentation import PLANE, CropFlip, GeneratorAugment, affine_field, refined
+from symflow import Coordinates, GridField, SymbolicField, flow
+from symflow.vision.augmentation import (
+    PLANE,
+    ColourAugment,
+    CropFlip,
+    GeneratorAugment,
+    affine_field,
+    balanced,
+    refined,
+)
 
 SIDE = 32
 PIXEL = 2 / (SIDE - 1)
@@ -136,10 +144,11 @@ def test_strength_is_the_displacement(field):
 
 
 def test_strengths_of_their_own():
-    augment = GeneratorAugment(affine_field(), [0.0, 0.0, 0.0, 0.0, 0.0, 0.6])
+    strengths = [0.0, 0.1, 0.0, 0.2, 0.0, 0.6]
     torch.manual_seed(0)
-    assert augment.draw(10)[:, :5].abs().max() == 0
-    assert augment.draw(10)[:, 5].abs().min() > 0
+    drawn = GeneratorAugment(affine_field(), strengths).draw(40_000).double()
+    # Five standard errors of a mean square of 40,000 uniform numbers, half as many of its root.
+    torch.testing.assert_close(drawn.square().mean(0).sqrt(), torch.tensor(strengths).double(), rtol=0.012, atol=0)
 
 
 def test_each_image_has_its_own_weights_and_they_are_reproducible():
@@ -242,6 +251,83 @@ def test_crop_and_flip_against_padding():
     }
     assert not any(flipped for _, _, flipped in unflipped)
     assert torch.equal(CropFlip(0, flip=False)(image), image)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.05, 0.15, 0.3])
+def test_balanced_generators_turn_the_features_alike(strength):
+    """The angles are d and 4 d at first, then d and .2 + 2 d, then .1 + d/2 and .3 + 3 d/2."""
+    first, second = balanced([0.1, 0.2, 0.4], [[0.1, 0.2, 0.3], [0.4, 0.6, 0.9]], strength)
+    assert math.hypot(first, second) == pytest.approx(strength)
+    angle = first if first <= 0.2 else 0.1 + first / 2
+    assert (4 * second if second <= 0.1 else 0.2 + 2 * second) == pytest.approx(angle)
+
+
+def test_one_generator_has_the_whole_strength():
+    assert balanced([0.1, 0.4], [[0.3, 0.2]], 0.05) == pytest.approx([0.05])
+
+
+def test_angles_that_fall_again_are_flat():
+    """At .45 the second, which measured .4, .3 and .9, is between the last two."""
+    first, second = balanced([0.1, 0.2, 0.4], [[0.1, 0.2, 0.5], [0.4, 0.3, 0.9]], math.hypot(0.4 - 0.1 / 3, 0.22))
+    assert (first, second) == pytest.approx((0.4 - 0.1 / 3, 0.22))
+
+
+def test_strengths_that_cannot_be_balanced():
+    for strength in (-0.1, 0.45, math.nan):
+        with pytest.raises(ValueError, match=r"`strength` must be from 0 to 0\.407 for 2 generators, got"):
+            balanced([0.1, 0.2, 0.4], [[0.1, 0.2, 0.3], [0.4, 0.6, 0.9]], strength)
+
+
+CHANGES_OF_COLOUR = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(3))
+
+
+def test_colours_flow_along_their_generators():
+    """Against the flow of the same field by Runge-Kutta steps, in colours from 0 to 1."""
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.1)
+    augment = ColourAugment(CHANGES_OF_COLOUR, 1.0, mean, std)
+    images = torch.randn(3, 3, 4, 5, generator=torch.Generator().manual_seed(4))
+    weights = 0.3 * torch.randn(3, 1, 2, generator=torch.Generator().manual_seed(5))
+    names = ("r", "g", "b")
+    terms = (*names, "1")
+    forms = [
+        {
+            f"d{name}": " + ".join(f"({a:.9f})*{term}" for a, term in zip(row, terms, strict=True))
+            for name, row in zip(names, matrix, strict=True)
+        }
+        for matrix in CHANGES_OF_COLOUR.tolist()
+    ]
+    m, s = (torch.tensor(v, dtype=torch.float64) for v in (mean, std))
+    colours = images.double().permute(0, 2, 3, 1).flatten(1, 2) * s + m
+    ends = flow(SymbolicField(Coordinates(names), forms), colours, weights[:, 0].double(), steps=40)
+    expected = ((ends - m) / s).unflatten(1, (4, 5)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(augment.move(images, weights)[:, 0], expected.float(), rtol=1e-5, atol=1e-5)
+
+
+def test_colours_are_drawn_and_left_alone():
+    augment = ColourAugment(CHANGES_OF_COLOUR, [0.0, 0.1])
+    torch.manual_seed(0)
+    drawn = augment.draw(40_000).double()
+    assert drawn[:, 0].abs().max() == 0
+    assert drawn[:, 1].square().mean().sqrt().item() == pytest.approx(0.1, rel=0.012)
+    images = torch.rand(2, 3, 4, 5)
+    torch.testing.assert_close(ColourAugment(CHANGES_OF_COLOUR, 0.0)(images), images)
+    assert augment(images[0]).shape == (3, 4, 5)
+    assert augment(images.double()).dtype == torch.float64
+    assert len(set(augment(images[:1].expand(5, -1, -1, -1))[:, 0, 0, 0].tolist())) == 5
+
+
+def test_errors_of_colours():
+    for arguments, sentence in (
+        ((torch.zeros(1, 3, 3), 0.1), r"\[K, 3, 4\]"),
+        ((CHANGES_OF_COLOUR, -0.1), "`strength`"),
+        ((CHANGES_OF_COLOUR, [0.1] * 3), "one number or 2"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            ColourAugment(*arguments)
+    with pytest.raises(ValueError, match="3 channels, got 1"):
+        ColourAugment(CHANGES_OF_COLOUR, 0.1)(torch.zeros(1, 1, 8, 8))
+    with pytest.raises(TypeError, match="floating-point"):
+        ColourAugment(CHANGES_OF_COLOUR, 0.1)(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 
 def test_errors():

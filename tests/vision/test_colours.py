@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from symflow.geometry import subspace_angles
-from symflow.vision.colours import ColourBasis, colour_generators
+from symflow.vision.colours import ColourBasis, change, colour_generators
+from symflow.vision.data import Statistics
+from symflow.vision.discovery import coloured
 from symflow.vision.features import unit
+from symflow.vision.scores import ALMOST_EQUAL
 
 PLAIN = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 LUMINANCE = torch.tensor([0.3, 0.6, 0.1], dtype=torch.float64)
@@ -128,6 +131,50 @@ def test_the_table_holds_the_same_fields_of_unit_size(degree, error):
     assert (table - fields).abs().max() < error * fields.abs().max()
     sizes = table.square().sum(-1).mean(0).sqrt()
     torch.testing.assert_close(sizes, torch.ones(4), rtol=0.03, atol=0)
+
+
+def test_matrices_are_the_fields():
+    images = colourful()
+    found = colour_generators(everything, images, *PLAIN, generators=5)
+    colours = colours_of(images)
+    values = torch.einsum("kij,nj->nki", found.matrices[..., :3], colours) + found.matrices[..., 3]
+    torch.testing.assert_close(values, found.basis.fields(found.spectrum.coefficients, colours))
+    with pytest.raises(ValueError, match="higher degree"):
+        _ = colour_generators(everything, images, *PLAIN, generators=5, degree=2).matrices
+
+
+@pytest.mark.parametrize(
+    ("matrix", "name"),
+    [
+        ([[0, 0, 0, -2.0]] * 3, "brightness"),
+        ([[2.0, 0, 0, -1], [0, 2, 0, -1.2], [0, 0, 2, -0.9]], "contrast"),
+        ([[0, 0, 0, 1.0], [0, 0, 0, 0], [0, 0, 0, -1]], "temperature"),
+        ([[0, 0, 0, 1.0], [0, 0, 0, -2], [0, 0, 0, 1]], "tint"),
+        ([[2.0, -1, -1, 0], [-1, 2, -1, 0], [-1, -1, 2, 0]], "saturation"),
+        ([[0, 0, 0, 1.0], [0, 0, 0, 0], [0, 0, 0, 0]], None),
+        ([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 0]], None),
+    ],
+)
+def test_changes_have_names(matrix, name):
+    assert change(torch.tensor(matrix), colours_of(colourful())) == name
+
+
+def test_colours_beside_an_untrained_network():
+    """Two changes cost nothing and turn nothing, however far; another network sees them."""
+    found = coloured(normalised, everything, colourful(), Statistics(*PLAIN), 0.1, 0)
+    assert max(abs(g.value) for g in found.generators[:2]) < 1e-9
+    assert max(max(g.turned) for g in found.generators[:2]) < 1.1 * math.acos(ALMOST_EQUAL)
+    assert min(g.control for g in found.generators[:2]) > 0.05
+    for g in found.generators[2:]:
+        assert 0.05 < g.value < 1
+        assert g.turned == sorted(g.turned)
+        assert g.turned[-1] > 0.01
+    assert [g.value for g in found.generators] == sorted(g.value for g in found.generators)
+
+
+def test_grey_images_have_no_colours():
+    images = colourful()[:, :1].expand(-1, 3, -1, -1)
+    assert coloured(normalised, everything, images, Statistics(*PLAIN), 0.1, 0) is None
 
 
 @pytest.mark.parametrize("degree", [0, 1, 3])

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,19 @@ def test_enough_images_choose_a_strength(trainings, monkeypatch):
     assert len(result.arms[0].validation) == 2
 
 
+def test_strengths_that_are_given_are_not_chosen(trainings):
+    asked, tested = trainings
+    result = compare(SETS, arms=("flip", "crop+flip=3", "affine=0.15"), **{**QUICK, "shifts": (1, 2)})
+    assert [(arm.name, arm.strength, arm.validation) for arm in result.arms] == [
+        ("flip", None, ()),
+        ("crop+flip", 3.0, ()),
+        ("affine", 0.15, ()),
+    ]
+    assert all(rows(images) == rows(SETS[1]) for images in tested)
+    assert [arguments["augment"].padding for *_, arguments in asked[1::3]] == [3, 3]
+    assert [arguments["augment"].strength for *_, arguments in asked[2::3]] == [0.15, 0.15]
+
+
 class Interrupted(Exception):
     pass
 
@@ -148,11 +162,26 @@ def test_a_comparison_that_is_continued(tmp_path, trainings):
 def test_other_generators_are_other_trainings(tmp_path, trainings):
     asked, _ = trainings
     quick = {**QUICK, "seeds": 1, "strengths": (0.2,)}
-    compare(SETS, tmp_path / "run", arms=("learned",), field=affine_field(), **quick)
-    compare(SETS, tmp_path / "run", arms=("learned",), field=affine_field(), resume=True, **quick)
+    affine = {"learned": partial(GeneratorAugment, affine_field())}
+    compare(SETS, tmp_path / "run", arms=("learned",), augments=affine, **quick)
+    compare(
+        SETS,
+        tmp_path / "run",
+        arms=("learned",),
+        augments=affine,
+        resume=True,
+        **quick,
+    )
     assert len(asked) == 1
     other = SymbolicField(PLANE, [{"dx": "x*y"}])
-    compare(SETS, tmp_path / "run", arms=("learned",), field=other, resume=True, **quick)
+    compare(
+        SETS,
+        tmp_path / "run",
+        arms=("learned",),
+        augments={"learned": partial(GeneratorAugment, other)},
+        resume=True,
+        **quick,
+    )
     assert len(asked) == 2
     augment = asked[1][2]["augment"]
     assert torch.equal(augment.field.values, GeneratorAugment(other, 0.2).field.values)
@@ -192,6 +221,11 @@ def test_errors(tmp_path):
         ({"arms": ("none", "none")}, UserError, "each once"),
         ({"arms": ()}, UserError, "got none"),
         ({"arms": ("learned",)}, UserError, "needs generators"),
+        ({"arms": ("crop", "crop=4")}, UserError, "each once"),
+        ({"arms": ("flip=1",)}, UserError, "where there is a strength"),
+        ({"arms": ("affine=",)}, UserError, "the strength of 'affine' in `arms` must be a number, got ''"),
+        ({"arms": ("affine=-1",)}, UserError, "the strength of 'affine' in `arms` must be positive"),
+        ({"arms": ("crop=2.5",)}, UserError, "the strength of 'crop' in `arms` must be whole"),
         ({"network": "large"}, UserError, "small, resnet18"),
         ({"fraction": 0.0}, UserError, "`fraction`"),
         ({"seeds": 0}, UserError, "`seeds`"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +13,13 @@ import torch
 from symflow.errors import UserError
 from symflow.runs import Run
 from symflow.vision.data import Images, Statistics, load
-from symflow.vision.discovery import discover_images, finite_check, split_for_discovery
+from symflow.vision.discovery import DISPLACEMENTS, discover_images, finite_check, split_for_discovery, turning
 from symflow.vision.evidence import collect
 from symflow.vision.features import Normalised
 from symflow.vision.networks import SmallResNet, save_network
-from symflow.vision.plane import Basis
+from symflow.vision.plane import Basis, grid_field
 from symflow.vision.result import load_image_result
+from symflow.vision.scores import ALMOST_EQUAL
 
 
 def pictures(count: int = 120, size: int = 12, channels: int = 1) -> Images:
@@ -138,6 +140,24 @@ def test_the_finite_check_sees_an_invariance_and_its_absence():
     # translations; by a part of a pixel the interpolation smooths the spots, which leaves .076
     assert max(moved[:2]) < 0.1 * min(control[:2])
     assert min(m / c for m, c in zip(moved[2:], control[2:], strict=True)) > 0.3
+
+
+def test_features_turn_by_what_they_see_of_a_motion():
+    """A spot's place along x as an angle: moving by d along x turns it by d, moving along y not at all."""
+    z = torch.linspace(-1, 1, 32)
+    centres = 0.6 * torch.rand(40, 2, generator=torch.Generator().manual_seed(0)) - 0.3
+    shapes = torch.exp(-((z - centres[..., None]) ** 2) / (2 * 0.08**2))
+    images = (shapes[:, 1, :, None] * shapes[:, 0, None, :])[:, None]
+
+    def place(x: torch.Tensor) -> torch.Tensor:
+        column = x[:, 0].sum(1)
+        angle = (column * z).sum(1) / column.sum(1)
+        return torch.stack([angle.cos(), angle.sin()], 1)
+
+    basis = Basis.polynomials(32, 32, 0)
+    along, across = turning(place, images, grid_field(3 * basis.values, 32, 32))
+    assert along == pytest.approx(DISPLACEMENTS, rel=2e-3)
+    assert across == pytest.approx([math.acos(ALMOST_EQUAL)] * len(DISPLACEMENTS), rel=0.05)
 
 
 @pytest.mark.parametrize(

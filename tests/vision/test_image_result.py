@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,8 +14,9 @@ from symflow.errors import UserError
 from symflow.pde import load_result
 from symflow.report import write_report
 from symflow.runs import save_tensors
+from symflow.vision.augmentation import balanced
 from symflow.vision.plane import grid_field
-from symflow.vision.result import FIELDS, Generator, ImageResult, Setting, Span, load_image_result
+from symflow.vision.result import FIELDS, Colour, Colours, Generator, ImageResult, Setting, Span, load_image_result
 
 
 def example() -> ImageResult:
@@ -23,15 +26,35 @@ def example() -> ImageResult:
         data="pictures",
         network="SmallResNet",
         accuracy=0.84,
-        setting=Setting(images=100, shape=[3, 5, 6], locality=0.1, degree=5, mu=1.0, length=0.1, seed=3),
+        setting=Setting(
+            images=100,
+            shape=[3, 5, 6],
+            locality=0.1,
+            degree=5,
+            mu=1.0,
+            length=0.1,
+            displacements=[0.1, 0.2, 0.4],
+            seed=3,
+        ),
         generators=[
-            Generator("V1", "rotation", {"dx": "-y+1/4", "dy": "x"}, 0.1, 0.4, 0.39, 0.99, 0.6, 1.0, True),
-            Generator("V2", None, None, None, 0.5, 0.45, 0.3, 0.7, 0.75, False),
+            Generator(
+                "V1", "rotation", {"dx": "-y+1/4", "dy": "x"}, 0.1, 0.4, 0.39, 0.99, 0.6, 1.0, [0.1, 0.2, 0.3], True
+            ),
+            Generator("V2", None, None, None, 0.5, 0.45, 0.3, 0.7, 0.75, [0.4, 0.6, 0.9], False),
         ],
         found=span,
         gap=(1, 1.25),
         controls={"random network": Span([0.9, 1.1], [0.2, 0.4], [0.7, 1.5], None), "no score": span},
         affineness_uniform=[0.98, 0.35],
+        colours=Colours(
+            [
+                Colour("C1", "brightness", [[0.0, 0.0, 0.0, 1.0]] * 3, 0.1, 0.05, [0.1, 0.2]),
+                Colour("C2", "contrast", [[*row, -0.5] for row in torch.eye(3).tolist()], 0.3, 1.9, [0.2, 0.4]),
+            ],
+            displacements=[0.1, 0.2],
+            mean=[0.5] * 3,
+            std=[0.25] * 3,
+        ),
         structure_constants=[[[0.0, 0.0], [0.5, 0.1]], [[-0.5, -0.1], [0.0, 0.0]]],
         seconds={"form": 1.5},
         omega=torch.full((5, 6), 1 / 30, dtype=torch.float64),
@@ -58,8 +81,33 @@ def test_the_cheapest_generators_are_those_before_the_gap():
     assert torch.equal(result.first().values, result.field.values[:1])
     assert torch.equal(result.first(2).values, result.field.values)
     for count in (0, 3):
-        with pytest.raises(UserError, match=f"`first` must take from 1 to 2 generators, got {count}"):
+        with pytest.raises(UserError, match=f"`count` of the first generators must be from 1 to 2, got {count}"):
             result.first(count)
+
+
+def test_strengths_beyond_what_was_measured_get_a_sentence():
+    with pytest.raises(UserError, match=r"`strength` must be from 0 to 0\.407 for 2 generators, got 0\.45"):
+        example().augment(0.45, 2)
+
+
+def test_augmentation_is_balanced():
+    result = example()
+    augment = result.augment(0.1, 2)
+    expected = balanced([0.1, 0.2, 0.4], [[0.1, 0.2, 0.3], [0.4, 0.6, 0.9]], 0.1)
+    assert augment.deviations.tolist() == pytest.approx(expected)
+    assert result.augment(0.1).field.generators == 1
+
+
+def test_colours_are_balanced_and_normalised():
+    """Brightness turns features half as much as contrast about 1/2; images have a mean of .5 and a deviation of .25."""
+    augment = example().augment_colours(0.05)
+    torch.testing.assert_close(augment.deviations, 0.05 / math.sqrt(5) * torch.tensor([2.0, 1.0]))
+    grey = torch.zeros(1, 3, 2, 2)
+    weights = torch.tensor([[0.1, 0.0], [0.0, 0.1]])
+    torch.testing.assert_close(augment.move(grey, weights)[0, :, 0, 0, 0], torch.tensor([0.4, 0.0]))
+    torch.testing.assert_close(augment.move(grey + 1, weights)[0, :, 0, 0, 0], torch.tensor([1.4, math.exp(0.1)]))
+    with pytest.raises(UserError, match="must have changes of colour"):
+        replace(example(), colours=None).augment_colours(0.1)
 
 
 def test_without_the_file_of_fields_the_rest_is_read(tmp_path):
@@ -88,7 +136,7 @@ def test_formulas_are_fields():
 
 HOSTILE = {
     "a missing key": lambda d: d.pop("lambda"),
-    "another schema": lambda d: d.update(schema=2),
+    "another schema": lambda d: d.update(schema=1),
     "another kind": lambda d: d.update(kind="pde"),
     "a string for a number": lambda d: d["generators"][0].update(value="0.4"),
     "a formula that is a program": lambda d: d["generators"][0].update(
@@ -102,6 +150,14 @@ HOSTILE = {
     "no generator": lambda d: d.update(generators=[]),
     "constants of another size": lambda d: d.update(structure_constants=[[[0.0]]]),
     "a shape with two sides": lambda d: d["setting"].update(shape=[3, 5]),
+    "an angle too few": lambda d: d["generators"][0]["turned"].pop(),
+    "an angle below zero": lambda d: d["generators"][0]["turned"].__setitem__(0, -0.1),
+    "displacements that fall": lambda d: d["setting"].update(displacements=[0.1, 0.4, 0.2]),
+    "no displacement": lambda d: d["setting"].update(displacements=[]),
+    "a matrix of another size": lambda d: d["colours"]["generators"][0]["matrix"].pop(),
+    "a change that we do not know": lambda d: d["colours"]["generators"][0].update(change="<b>"),
+    "a deviation of zero": lambda d: d["colours"].update(std=[0.0, 1.0, 1.0]),
+    "no change of colour": lambda d: d["colours"].update(generators=[]),
     "a number that is none": lambda d: d["lambda"].__setitem__(0, float("nan")),
     "an infinite time": lambda d: d["seconds"].update(form=float("inf")),
 }
