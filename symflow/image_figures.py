@@ -66,9 +66,9 @@ def _plane(ax: Axes) -> None:
         spine.set_color("#c8c8c8")
 
 
-def moved_images(moved: np.ndarray, lengths: Sequence[float], labels: Sequence[str]) -> Figure:
-    """One image ``[K, S, C, H, W]``, from 0 to 1, at S flow lengths along each of K generators."""
-    K, S, C, height, width = moved.shape
+def image_rows(images: np.ndarray, lengths: Sequence[float], labels: Sequence[str]) -> Figure:
+    """One image ``[K, S, C, H, W]``, from 0 to 1 or cut off there, at S lengths along each of K generators."""
+    K, S, C, height, width = images.shape
     left, top, gap = 1.35, 0.3, 0.05
     side = (WIDTH - left - 0.1 - (S - 1) * gap) / S
     tall = side * height / width
@@ -78,7 +78,7 @@ def moved_images(moved: np.ndarray, lengths: Sequence[float], labels: Sequence[s
         for s in range(S):
             corner = (left + s * (side + gap)) / WIDTH, (total - top - (k + 1) * (tall + gap) + gap) / total
             ax = figure.add_axes((*corner, side / WIDTH, tall / total))
-            picture = np.clip(moved[k, s].transpose(1, 2, 0), 0.0, 1.0)
+            picture = np.clip(images[k, s].transpose(1, 2, 0), 0.0, 1.0)
             ax.imshow(picture if C == 3 else picture[..., 0], cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
             ax.set_xticks([])
             ax.set_yticks([])

@@ -75,6 +75,7 @@ class _Page:
             "valid": sum(g.valid for g in result.generators),
             "fields": self.fields(),
             "moved": self.moved(),
+            "coloured": self.coloured(),
             "products": self.products(),
             "controls": self.controls(),
             "brackets": self.brackets(),
@@ -136,17 +137,26 @@ class _Page:
         return save_picture(self.run, "fields", image_figures.vector_fields(values, titles), alt + ".")
 
     def moved(self) -> Picture | None:
+        labels = [f"$V_{{{k + 1}}}$ {g.motion or ''}" for k, g in enumerate(self.result.generators)]
+        return self.picture("moved", "lengths", labels, "An image moved along every generator, by several lengths.")
+
+    def coloured(self) -> Picture | None:
+        generators = [] if self.result.colours is None else self.result.colours.generators
+        labels = [f"$C_{{{k + 1}}}$ {g.change or ''}" for k, g in enumerate(generators)]
+        return self.picture("coloured", "changes", labels, "An image changed in colour, by several amounts.")
+
+    def picture(self, name: str, lengths_name: str, labels: list[str], alt: str) -> Picture | None:
+        """Rows of images ``[K, S, C, H, W]`` at S lengths, when the run holds what fits the result."""
         saved = load_tensors(self.run / EVIDENCE)
         evidence = {} if saved is None else saved[0]
-        moved, lengths = evidence.get("moved"), evidence.get("lengths")
-        if moved is None or lengths is None or lengths.dim() != 1:
+        images, lengths = evidence.get(name), evidence.get(lengths_name)
+        if images is None or lengths is None or lengths.dim() != 1 or not labels:
             return None
-        expected = (len(self.result.generators), len(lengths), *self.result.setting.shape)
-        if tuple(moved.shape) != expected or moved.shape[2] not in (1, 3) or not torch.isfinite(moved).all():
+        expected = (len(labels), len(lengths), *self.result.setting.shape)
+        if tuple(images.shape) != expected or images.shape[2] not in (1, 3) or not torch.isfinite(images).all():
             return None
-        labels = [f"$V_{{{k + 1}}}$ {g.motion or ''}" for k, g in enumerate(self.result.generators)]
-        figure = image_figures.moved_images(moved.float().numpy(), lengths.tolist(), labels)
-        return save_picture(self.run, "moved", figure, "An image moved along every generator, at several flow lengths.")
+        figure = image_figures.image_rows(images.float().numpy(), lengths.tolist(), labels)
+        return save_picture(self.run, name, figure, alt)
 
     def products(self) -> Picture | None:
         values, omega = self.values(), self.result.omega

@@ -1,4 +1,4 @@
-"""The arrays behind the figures of a report on images: one image, moved along every generator."""
+"""The arrays behind the figures of a report on images: one image, moved along every generator and changed in colour."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from torch import Tensor
 from symflow._flow_warp import flow_warp
 from symflow.errors import UserError
 
+from .augmentation import ColourAugment
 from .data import Images
 from .result import ImageResult
 
 LENGTHS = (-0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6)  # of flows, in units in which a generator has RMS size 1
+CHANGES = (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3)  # of colours, the same
 STEPS = 16
 
 
@@ -23,7 +25,8 @@ def collect(images: Images, result: ImageResult) -> dict[str, Tensor]:
         result: of `discover_images`, with its field.
 
     Returns:
-        ``lengths [S]`` and ``moved [K, S, C, H, W]``, float32 from 0 to 1; the image is reflected at its border.
+        ``lengths [S]`` and ``moved [K, S, C, H, W]``, float32 from 0 to 1; the image is reflected at its border. Where
+        there are changes of colour, ``changes [S]`` and ``coloured [K, S, C, H, W]``, which may leave 0 to 1.
 
     Raises:
         UserError: the result holds no field.
@@ -35,4 +38,10 @@ def collect(images: Images, result: ImageResult) -> dict[str, Tensor]:
     weights = torch.einsum("s,kl->ksl", torch.tensor(LENGTHS), torch.eye(K)).flatten(0, 1)
     with torch.no_grad():
         moved = flow_warp(result.field, image, weights, steps=STEPS, padding="reflection")[0]
-    return {"lengths": torch.tensor(LENGTHS), "moved": moved.unflatten(0, (K, S))}
+    evidence = {"lengths": torch.tensor(LENGTHS), "moved": moved.unflatten(0, (K, S))}
+    if result.colours is not None:
+        matrices = torch.tensor([g.matrix for g in result.colours.generators])
+        weights = torch.einsum("s,kl->ksl", torch.tensor(CHANGES), torch.eye(len(matrices))).flatten(0, 1)
+        coloured = ColourAugment(matrices, 1.0).move(image, weights)[0]
+        evidence |= {"changes": torch.tensor(CHANGES), "coloured": coloured.unflatten(0, (-1, len(CHANGES)))}
+    return evidence

@@ -200,14 +200,17 @@ def test_results_of_the_two_domains_are_told_apart(tmp_path):
 def test_the_report_is_one_file_without_scripts_and_the_same_each_time(tmp_path):
     result = example()
     result.save(tmp_path / "result.json")
-    evidence = {"lengths": torch.tensor([-0.5, 0.0, 0.5]), "moved": torch.rand(2, 3, 3, 5, 6)}
+    pictures = torch.rand(2, 3, 3, 5, 6)
+    lengths = torch.tensor([-0.5, 0.0, 0.5])
+    evidence = {"lengths": lengths, "moved": pictures, "changes": 0.4 * lengths, "coloured": 1 - pictures}
     save_tensors(tmp_path / "evidence.safetensors", evidence, {})
     page = write_report(tmp_path).read_text()
     assert page == write_report(tmp_path).read_text()
-    assert page.count("<img ") == 4
+    assert page.count("<img ") == 5
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == [
+        "coloured.png",
         "controls.png",
         "fields.png",
         "moved.png",
