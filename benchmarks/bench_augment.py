@@ -4,9 +4,9 @@
 
 Batches of 128 normalised images of 3 x 32 x 32 in float32, channels last, as training sees them (`--quick`: 32). A step
 is forward, backward and update of the CIFAR ResNet-18 or of the small network, in the number type that `train` picks.
-Augmentations: crop and flip; the six affine generators; ten smooth fields on 33 x 33 nodes. Times are medians over
-rounds that run every contestant in turn, so that another load on the machine meets all of them. On a GPU, where there
-is one, they end with a synchronisation.
+Augmentations: crop and flip; the six affine generators; ten smooth fields on 33 x 33 nodes; six changes of colour.
+Times are medians over rounds that run every contestant in turn, so that another load on the machine meets all of them.
+On a GPU, where there is one, they end with a synchronisation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from symflow import GridField, SymbolicField
 from symflow.training import has_bfloat16
-from symflow.vision import CropFlip, GeneratorAugment, SmallResNet, affine_field, resnet18
+from symflow.vision import ColourAugment, CropFlip, GeneratorAugment, SmallResNet, affine_field, resnet18
 from symflow.vision.plane import AFFINE_FORMS, PLANE
 
 STRENGTH = 0.2
@@ -57,6 +57,7 @@ def contestants(batch: int, device: torch.device) -> tuple[dict[str, Callable[[]
         "crop + flip": CropFlip(),
         "6 affine generators": GeneratorAugment(affine_field(), STRENGTH).to(device),
         "10 tabulated generators": GeneratorAugment(ten, STRENGTH).to(device),
+        "6 changes of colour": ColourAugment(torch.randn(6, 3, 4, generator=rng), STRENGTH).to(device),
     }
     augmentations = {
         name: lambda module=module: module(images).contiguous(memory_format=torch.channels_last)

@@ -10,7 +10,7 @@
 #     classifier   ResNet-18 with flips only, one network for each seed
 #     discover     the generators from the features of each network, with their controls
 #     slots        the paper's own route on the network of seed 0
-#     arms         classifiers with all labels: no augmentation, crop+flip, affine, learned
+#     arms         classifiers with all labels: no augmentation, crop+flip, affine+flip, learned+flip, with colours
 #     bench        the cost of augmentation beside a training step
 #
 # A stage stops after LIMIT seconds (540) and continues when it is called again. The last line says what is complete,
@@ -127,8 +127,8 @@ arms() {
   local out="$state/arms" resume=() status=0
   [ ! -e "$out/config.json" ] || resume=(--resume)
   limited "$PYTHON" -m symflow train-classifier "$images" --network "$network" --fraction "$fraction" --batch 128 \
-    --epochs "$arm_epochs" --seeds "$seeds" --arms none crop+flip affine learned --generators "$state/discover-0" \
-    --out "$out" "${resume[@]}" || status=$?
+    --epochs "$arm_epochs" --seeds "$seeds" --arms none crop+flip affine+flip learned+flip learned+colours+flip \
+    --generators "$state/discover-0" --out "$out" "${resume[@]}" || status=$?
   [ ! -e "$out/metrics.jsonl" ] || cat "$out/metrics.jsonl"
   [ ! -e "$out/result.json" ] || cp "$out/result.json" "$results/arms.json"
   return $status
