@@ -289,7 +289,7 @@ class _Trainings:
 
 
 def learned(result: ImageResult, count: int | None = None) -> dict[str, Augment]:
-    """Arms along what was discovered: "learned", and "learned+colours" where there are changes of colour.
+    """Arms along what was discovered: "learned", and "learned+colours" where changes of colour are valid.
 
     At one strength colours change by half as much as places: the plane is 2 wide, colours go from 0 to 1.
 
@@ -298,7 +298,7 @@ def learned(result: ImageResult, count: int | None = None) -> dict[str, Augment]
         count: of generators of the plane, as for `ImageResult.first`.
     """
     moves = partial(result.augment, count=count)
-    if result.colours is None:
+    if result.colours is None or not any(g.valid for g in result.colours.generators):
         return {"learned": moves}
     return {"learned": moves, "learned+colours": lambda s: nn.Sequential(moves(s), result.augment_colours(s / 2))}
 

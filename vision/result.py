@@ -144,6 +144,11 @@ class Colour:
     control: float
     turned: list[float]
 
+    @property
+    def valid(self) -> bool:
+        """Whether it was learned: it costs less than for the untrained network."""
+        return self.value < self.control
+
 
 @dataclass(frozen=True)
 class Colours:
@@ -244,7 +249,7 @@ class ImageResult:
         return GeneratorAugment(self.first(count), _balanced(self.setting.displacements, turned, strength))
 
     def augment_colours(self, strength: float) -> ColourAugment:
-        """Augmentation of batches along the changes of colour, each as far as it is as valid as the others.
+        """Augmentation of batches along the valid changes of colour, each as far as it is as valid as the others.
 
         For images that are normalised as those of the discovery were, by `Colours.mean` and `Colours.std`.
 
@@ -252,14 +257,14 @@ class ImageResult:
             strength: root mean square change of a colour by all of them, in units in which colours go from 0 to 1.
 
         Raises:
-            UserError: the images were not coloured, or the angles were not measured so far.
+            UserError: no change of colour is valid, or the angles were not measured so far.
         """
         c = self.colours
-        if c is None:
-            raise UserError("the result must have changes of colour, of images with three channels, got none")
-        generators = torch.tensor([g.matrix for g in c.generators], dtype=torch.float64)
-        strengths = _balanced(c.displacements, [g.turned for g in c.generators], strength)
-        return ColourAugment(generators, strengths, c.mean, c.std)
+        if c is None or not any(g.valid for g in c.generators):
+            raise UserError("the result must have valid changes of colour, of images with three channels, got none")
+        valid = [g for g in c.generators if g.valid]
+        strengths = _balanced(c.displacements, [g.turned for g in valid], strength)
+        return ColourAugment(torch.tensor([g.matrix for g in valid], dtype=torch.float64), strengths, c.mean, c.std)
 
     def _count(self, count: int | None) -> int:
         count = self.gap[0] if count is None else count
@@ -361,8 +366,9 @@ def _colour_table(colours: Colours) -> str:
         table.add_column(column)
     for column in ("lambda", "random network"):
         table.add_column(column, justify="right")
+    table.add_column("valid")
     for g in colours.generators:
-        table.add_row(g.name, g.change or "", f"{g.value:.2f}", f"{g.control:.2f}")
+        table.add_row(g.name, g.change or "", f"{g.value:.2f}", f"{g.control:.2f}", "yes" if g.valid else "no")
     return _plain(table)
 
 

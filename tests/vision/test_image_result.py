@@ -15,6 +15,7 @@ from symflow.pde import load_result
 from symflow.report import write_report
 from symflow.runs import save_tensors
 from symflow.vision.augmentation import balanced
+from symflow.vision.comparison import learned
 from symflow.vision.plane import grid_field
 from symflow.vision.result import FIELDS, Colour, Colours, Generator, ImageResult, Setting, Span, load_image_result
 
@@ -48,7 +49,7 @@ def example() -> ImageResult:
         affineness_uniform=[0.98, 0.35],
         colours=Colours(
             [
-                Colour("C1", "brightness", [[0.0, 0.0, 0.0, 1.0]] * 3, 0.1, 0.05, [0.1, 0.2]),
+                Colour("C1", "brightness", [[0.0, 0.0, 0.0, 1.0]] * 3, 0.1, 0.5, [0.1, 0.2]),
                 Colour("C2", "contrast", [[*row, -0.5] for row in torch.eye(3).tolist()], 0.3, 1.9, [0.2, 0.4]),
             ],
             displacements=[0.1, 0.2],
@@ -106,8 +107,21 @@ def test_colours_are_balanced_and_normalised():
     weights = torch.tensor([[0.1, 0.0], [0.0, 0.1]])
     torch.testing.assert_close(augment.move(grey, weights)[0, :, 0, 0, 0], torch.tensor([0.4, 0.0]))
     torch.testing.assert_close(augment.move(grey + 1, weights)[0, :, 0, 0, 0], torch.tensor([1.4, math.exp(0.1)]))
-    with pytest.raises(UserError, match="must have changes of colour"):
-        replace(example(), colours=None).augment_colours(0.1)
+
+
+def test_only_valid_colours_are_used():
+    result = example()
+    colours = result.colours
+    contrast = replace(colours.generators[1], control=0.2)
+    result = replace(result, colours=replace(colours, generators=[colours.generators[0], contrast]))
+    assert [g.valid for g in result.colours.generators] == [True, False]
+    assert result.augment_colours(0.05).deviations.tolist() == pytest.approx([0.05])
+    assert set(learned(result)) == {"learned", "learned+colours"}
+    none = replace(colours, generators=[contrast])
+    for without in (None, none):
+        with pytest.raises(UserError, match="must have valid changes of colour"):
+            replace(result, colours=without).augment_colours(0.1)
+        assert set(learned(replace(result, colours=without))) == {"learned"}
 
 
 def test_without_the_file_of_fields_the_rest_is_read(tmp_path):
