@@ -517,7 +517,7 @@ def train_classifier(
     from symflow import vision
     from symflow.runs import RESULT
 
-    augments = {} if generators is None else vision.learned(vision.load_image_result(generators / RESULT), first)
+    augments = {} if generators is None else vision.learned_arms(vision.load_image_result(generators / RESULT), first)
     with _bars() as bars:
         tasks: dict[str, TaskID] = {}
 

@@ -11,7 +11,7 @@ from .classifiers import train as train
 from .colours import colour_generators as colour_generators
 from .comparison import Comparison as Comparison
 from .comparison import compare as compare
-from .comparison import learned as learned
+from .comparison import learned_arms as learned_arms
 from .data import Batches as Batches
 from .data import Images as Images
 from .data import Statistics as Statistics

@@ -127,8 +127,8 @@ class ColourAugment(nn.Module):
 
     Raises:
         TypeError: an image is no floating-point tensor.
-        ValueError: generators have another shape, a strength is negative or not finite, ``weights`` is none of the two,
-            or images have no shape [B, 3, H, W] or [3, H, W].
+        ValueError: generators have another shape, ``mean`` or ``std`` do not fit, a strength is negative or not finite,
+            ``weights`` is none of the two, or images have no shape [B, 3, H, W] or [3, H, W].
 
     >>> brightness = torch.tensor([[[0.0, 0.0, 0.0, 1.0]] * 3])
     >>> _ = torch.manual_seed(0)
@@ -151,6 +151,8 @@ class ColourAugment(nn.Module):
         super().__init__()
         if generators.dim() != 3 or generators.shape[1:] != (3, 4):
             raise ValueError(f"`generators` must have shape [K, 3, 4], got {list(generators.shape)}")
+        if (len(mean), len(std)) != (3, 3) or min(std) <= 0:
+            raise ValueError(f"`mean` and `std` must have 3 numbers, `std` above 0, got {list(mean)} and {list(std)}")
         deviations = _deviations(strength, len(generators), weights)
         matrices = generators.double().new_zeros(len(generators), 4, 4)
         matrices[:, :3] = generators
@@ -175,7 +177,8 @@ class ColourAugment(nn.Module):
 
     def move(self, images: Tensor, weights: Tensor) -> Tensor:
         """Images ``[B, 3, H, W]`` along given combinations: ``[G, K]`` or ``[B, G, K]`` to ``[B, G, 3, H, W]``."""
-        flow = torch.linalg.matrix_exp(torch.einsum("...k,kij->...ij", weights, self.generators)).to(images)
+        combined = torch.einsum("...k,kij->...ij", weights.float(), self.generators.float())
+        flow = torch.linalg.matrix_exp(combined).to(images)
         changed = flow[..., :3, :3] @ images.flatten(2)[:, None] + flow[..., :3, 3:]
         return changed.unflatten(-1, images.shape[2:])
 

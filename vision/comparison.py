@@ -190,7 +190,7 @@ def compare(
             first one is what gains refer to.
         fraction: of the training images, above 0, at most 1.
         seeds: how many, from 0.
-        augments: further arms by name, for example `learned`: from a strength to what changes normalised images.
+        augments: further arms by name, for example `learned_arms`: from a strength to what changes normalised images.
         network: "small" or "resnet18".
         epochs: by default ``10 / sqrt(fraction)``.
         batch: images in a step.
@@ -288,7 +288,7 @@ class _Trainings:
         return self.ledger.finished[key]["accuracy"]
 
 
-def learned(result: ImageResult, count: int | None = None) -> dict[str, Augment]:
+def learned_arms(result: ImageResult, count: int | None = None) -> dict[str, Augment]:
     """Arms along what was discovered: "learned", and "learned+colours" where changes of colour are valid.
 
     At one strength colours change by half as much as places: the plane is 2 wide, colours go from 0 to 1.

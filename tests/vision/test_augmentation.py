@@ -313,6 +313,8 @@ def test_colours_are_drawn_and_left_alone():
     torch.testing.assert_close(ColourAugment(CHANGES_OF_COLOUR, 0.0)(images), images)
     assert augment(images[0]).shape == (3, 4, 5)
     assert augment(images.double()).dtype == torch.float64
+    assert augment.bfloat16()(images.bfloat16()).dtype == torch.bfloat16
+    augment.float()
     assert len(set(augment(images[:1].expand(5, -1, -1, -1))[:, 0, 0, 0].tolist())) == 5
 
 
@@ -321,6 +323,8 @@ def test_errors_of_colours():
         ((torch.zeros(1, 3, 3), 0.1), r"\[K, 3, 4\]"),
         ((CHANGES_OF_COLOUR, -0.1), "`strength`"),
         ((CHANGES_OF_COLOUR, [0.1] * 3), "one number or 2"),
+        ((CHANGES_OF_COLOUR, 0.1, (0.5,)), "must have 3 numbers"),
+        ((CHANGES_OF_COLOUR, 0.1, (0.5,) * 3, (0.0,) * 3), "`std` above 0"),
     ):
         with pytest.raises(ValueError, match=sentence):
             ColourAugment(*arguments)

@@ -15,7 +15,7 @@ from symflow.pde import load_result
 from symflow.report import write_report
 from symflow.runs import save_tensors
 from symflow.vision.augmentation import balanced
-from symflow.vision.comparison import learned
+from symflow.vision.comparison import learned_arms
 from symflow.vision.plane import grid_field
 from symflow.vision.result import FIELDS, Colour, Colours, Generator, ImageResult, Setting, Span, load_image_result
 
@@ -116,12 +116,12 @@ def test_only_valid_colours_are_used():
     result = replace(result, colours=replace(colours, generators=[colours.generators[0], contrast]))
     assert [g.valid for g in result.colours.generators] == [True, False]
     assert result.augment_colours(0.05).deviations.tolist() == pytest.approx([0.05])
-    assert set(learned(result)) == {"learned", "learned+colours"}
+    assert set(learned_arms(result)) == {"learned", "learned+colours"}
     none = replace(colours, generators=[contrast])
     for without in (None, none):
         with pytest.raises(UserError, match="must have valid changes of colour"):
             replace(result, colours=without).augment_colours(0.1)
-        assert set(learned(replace(result, colours=without))) == {"learned"}
+        assert set(learned_arms(replace(result, colours=without))) == {"learned"}
 
 
 def test_without_the_file_of_fields_the_rest_is_read(tmp_path):
