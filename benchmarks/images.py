@@ -17,6 +17,7 @@ from typing import Any
 from _common import machine, print_table, print_targets, replace_table, write_results
 
 COLUMNS = ("seed", "network", "", "affine-ness of the first six", "of the next four", "largest angle", "lambda")
+COLOURS = ("seed", "change of colour, lambda (untrained network)")
 FIRST = 6  # as many as there are affine fields
 
 
@@ -44,6 +45,15 @@ def line(seed: str, network: str, name: str, found: dict[str, Any]) -> list[str]
     ]
 
 
+def changes(colours: dict[str, Any] | None) -> str:
+    """The changes of colour of a result, those that the untrained network likes as much in brackets."""
+    cells = []
+    for g in [] if colours is None else colours["generators"]:
+        text = f"{g['change'] or g['name']} {g['value']:.2f} ({g['control']:.2f})"
+        cells.append(text if g["value"] < g["control"] else f"[{text}]")
+    return ", ".join(cells)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", type=Path, help="the folder cifar-10-batches-py")
@@ -60,6 +70,8 @@ def main() -> None:
         table.append(line(str(seed), f"{result['network']['accuracy']:.1%}", "found", result))
         table += [line("", "", name, control) for name, control in result["controls"].items()]
     print_table(COLUMNS, table)
+    colours = [[str(seed), changes(result["colours"])] for seed, result in enumerate(results)]
+    print_table(COLOURS, colours)
 
     def angle(found: dict[str, Any]) -> float:
         return math.degrees(found["principal_angles"][-1])
@@ -77,8 +89,9 @@ def main() -> None:
     )
     if arguments.table:
         replace_table(arguments.table, "images", COLUMNS, table)
-    kept = ("network", "setting", "lambda", "gap", "affineness", "principal_angles", "closure", "controls", "seconds")
-    seeds = [{key: result[key] for key in kept} for result in results]
+        replace_table(arguments.table, "colours", COLOURS, colours)
+    kept = ("network", "setting", "lambda", "gap", "affineness", "principal_angles", "closure", "controls", "colours")
+    seeds = [{key: result[key] for key in (*kept, "seconds")} for result in results]
     write_results("images", {"machine": machine(), "targets": targets, "seeds": seeds}, arguments.out)
 
 
