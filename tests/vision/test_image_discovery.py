@@ -52,7 +52,8 @@ def test_a_run_from_images_to_file(tmp_path, network):
         seed=5,
         progress=lambda stage, done, _: seen.append((stage, done)),
     )
-    assert [stage for stage, done in seen if done == 1.0] == ["data", "network", "form", "controls", "finite flow"]
+    stages = ["data", "network", "form", "controls", "colours", "finite flow"]
+    assert [stage for stage, done in seen if done == 1.0] == stages
     assert result.setting.images == 108
     assert len(result.generators) == 7
     assert result.found.values == sorted(result.found.values)
