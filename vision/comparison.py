@@ -298,7 +298,7 @@ def learned_arms(result: ImageResult, count: int | None = None) -> dict[str, Aug
         count: of generators of the plane, as for `ImageResult.first`.
     """
     moves = partial(result.augment, count=count)
-    if result.colours is None or not any(g.valid for g in result.colours.generators):
+    if result.colours is None or not result.colours.valid:
         return {"learned": moves}
     return {"learned": moves, "learned+colours": lambda s: nn.Sequential(moves(s), result.augment_colours(s / 2))}
 

@@ -166,6 +166,11 @@ class Colours:
     mean: list[float]
     std: list[float]
 
+    @property
+    def valid(self) -> list[Colour]:
+        """Those that were learned."""
+        return [g for g in self.generators if g.valid]
+
 
 @dataclass(frozen=True)
 class ImageResult:
@@ -260,11 +265,10 @@ class ImageResult:
             UserError: no change of colour is valid, or the angles were not measured so far.
         """
         c = self.colours
-        if c is None or not any(g.valid for g in c.generators):
+        if c is None or not c.valid:
             raise UserError("the result must have valid changes of colour, of images with three channels, got none")
-        valid = [g for g in c.generators if g.valid]
-        strengths = _balanced(c.displacements, [g.turned for g in valid], strength)
-        return ColourAugment(torch.tensor([g.matrix for g in valid], dtype=torch.float64), strengths, c.mean, c.std)
+        strengths = _balanced(c.displacements, [g.turned for g in c.valid], strength)
+        return ColourAugment(torch.tensor([g.matrix for g in c.valid], dtype=torch.float64), strengths, c.mean, c.std)
 
     def _count(self, count: int | None) -> int:
         count = self.gap[0] if count is None else count
