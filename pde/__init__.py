@@ -15,7 +15,6 @@ from .certificates import Certificates as Certificates
 from .certificates import certify as certify
 from .comparison import OperatorComparison as OperatorComparison
 from .comparison import compare_operators as compare_operators
-from .data import Jets as Jets
 from .data import Trajectories as Trajectories
 from .data import generate as generate
 from .discovery import discover as discover
@@ -25,6 +24,7 @@ from .files import load as load
 from .files import save as save
 from .identify import identify as identify
 from .identify import load_identified as load_identified
+from .jets import Jets as Jets
 from .local import LocalScore as LocalScore
 from .operators import Operator as Operator
 from .operators import Task as Task

@@ -22,8 +22,7 @@ from symflow.runs import RESULT, load_field
 
 from .augmentation import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
 from .catalogue import ENTRIES, entry
-from .data import Trajectories
-from .discovery import data_coordinates
+from .data import Trajectories, data_coordinates
 from .files import AUGMENTATION, FORMAT, lay_out, load, reason
 from .result import load_result
 

@@ -54,10 +54,12 @@ from torch import Tensor
 
 from symflow import expressions
 from symflow.errors import UserError
+from symflow.notation import format_generator
 
 from ._threads import one_thread
-from .data import Jets, Trajectories
+from .data import Trajectories
 from .equation import Equation, derivative_order, derivative_symbol, t, total_derivative_x, u, x
+from .jets import Jets
 from .regression import (
     _FUNCTIONS,
     Coefficients,
@@ -67,7 +69,6 @@ from .regression import (
     law,
     smooth_derivatives,
 )
-from .result import format_generator
 
 POINTS = 2_000
 MEANINGLESS = 0.1  # a bound above this says nothing: fields that are no symmetries have defects of 0.2 to 1

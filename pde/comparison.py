@@ -38,8 +38,8 @@ from symflow.training import digest, distributed
 from ._processes import available
 from ._threads import one_thread
 from .augmentation import TrajectoryAugment, tabulated
-from .data import Trajectories
-from .discovery import data_coordinates, discover
+from .data import Trajectories, data_coordinates
+from .discovery import discover
 from .equivariance import characteristics
 from .operators import Operator, Penalty, Pool, Task, bootstrap, errors, train
 from .symmetries import symmetries

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 
 from . import _processes, solvers
 from .catalogue import entry, lookup
 from .equation import Equation
+from .jets import Jets
 
 UNIFORM = 1e-6  # relative deviation of a spacing from the mean spacing
 PLATEAU = 1e-14  # modes below this, relative to the largest, are round-off and take no part in derivatives
@@ -24,6 +26,7 @@ RESOLVED = 1e-6  # the tail of the spectrum above which generated data do not go
 MISLABELLED = 0.1  # residual(): data of another equation are above, good data below or with u_t in doubt
 MOST_JETS = 1 << 24
 HIGHEST_JET = 64
+SPREAD = 0.5 / 3**0.5  # the standard deviation of a uniform variable on an interval of length 1
 
 
 def _version() -> str:
@@ -31,35 +34,6 @@ def _version() -> str:
         return metadata.version("symflow")
     except metadata.PackageNotFoundError:
         return "unknown"
-
-
-@dataclass(frozen=True)
-class Jets:
-    """Values of solutions and their x-derivatives at points: ``u[m]`` is the m-th x-derivative at ``(x, t)``.
-
-    Physical units, float64; u_t and the mixed derivatives follow from the equation (`Equation.rate`, `.surface`).
-    """
-
-    x: Tensor  # [N]
-    t: Tensor  # [N]
-    u: Tensor  # [order + 1, N]
-
-    @property
-    def points(self) -> Tensor:
-        """``(x, t, u)``, ``[N, 3]``, physical."""
-        return torch.stack([self.x, self.t, self.u[0]], -1)
-
-    @property
-    def order(self) -> int:
-        """The highest x-derivative that is held."""
-        return self.u.shape[0] - 1
-
-    def __len__(self) -> int:
-        return self.x.shape[0]
-
-    def __getitem__(self, which: Any) -> Jets:
-        """The jets at some of the points: a slice, indices or a mask."""
-        return Jets(self.x[which], self.t[which], self.u[:, which])
 
 
 @dataclass(frozen=True)
@@ -536,3 +510,13 @@ def _integer(name: str, value: Any, least: int, most: int | None = None) -> None
     if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
         limits = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise UserError(f"`{name}` must be an integer {limits}, got {value!r}")
+
+
+def data_coordinates(data: Trajectories, period: float | None) -> Coordinates:
+    """The axes in whose units data are of size 1."""
+    return Coordinates(
+        ("x", "t", "u"),
+        periods=(period, None, None),
+        offset=(float(data.x[0]), float(data.t[0]), 0.0),
+        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, float(data.u.std()) / SPREAD),
+    )

@@ -30,6 +30,7 @@ from symflow.fields import Field, NeuralField, SymbolicField
 from symflow.geometry import subspace_angles
 from symflow.learning import Objective, learn
 from symflow.liealgebra import describe
+from symflow.notation import format_generator
 from symflow.readout import ClosedForm, structure_constants
 from symflow.runs import Run
 from symflow.series import total_degree
@@ -39,7 +40,7 @@ from . import prolongation
 from ._threads import one_thread
 from .catalogue import entry, lookup
 from .certificates import certify
-from .data import Trajectories
+from .data import Trajectories, data_coordinates
 from .equation import Equation
 from .jets import Index, JetSample, variable
 from .library import Library, polynomial_library
@@ -47,7 +48,7 @@ from .local import LocalScore
 from .neural import JetForms
 from .nullspace import NullSpace, condition, gap_rank
 from .observed import observed
-from .result import Domain, Generator, Levels, NeuralSpan, Observed, Result, Spectrum, format_generator
+from .result import Domain, Generator, Levels, NeuralSpan, Observed, Result, Spectrum
 from .sampling import Manifold
 from .scores import InfinitesimalScore, JetScore, points_of, unit_weights
 from .slots import Slots
@@ -70,7 +71,6 @@ MOST_DEGREE = 6
 PAPER_GRID, PAPER_WIDTH = 256, 256  # the paper's points in x and its network
 NEAR = 2.0  # times the floor of the local score: a slot that is a symmetry
 DEFAULTS = {"infinitesimal": (7, 150), "local": (4, Slots.steps)}  # generators and steps of the two routes
-SPREAD = 0.5 / 3**0.5  # the standard deviation of a uniform variable on an interval of length 1
 
 Route = Literal["infinitesimal", "local"]
 Progress = Callable[[str, float, dict[str, float]], None]
@@ -255,16 +255,6 @@ def _lost(plane: Symmetries) -> list[ClosedForm]:
     """The generators that change the period."""
     axes = {variable(name) for name in _space_axes(plane.equation)}
     return [form for form in plane.forms if any(f.free_symbols & axes for f in form.values())]
-
-
-def data_coordinates(data: Trajectories, period: float | None) -> Coordinates:
-    """The axes in whose units data are of size 1."""
-    return Coordinates(
-        ("x", "t", "u"),
-        periods=(period, None, None),
-        offset=(float(data.x[0]), float(data.t[0]), 0.0),
-        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, float(data.u.std()) / SPREAD),
-    )
 
 
 def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:

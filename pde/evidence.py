@@ -13,8 +13,9 @@ from symflow.fields import Field, SymbolicField
 from symflow.series import Series, total_degree
 
 from ._threads import one_thread
-from .data import Jets, Trajectories
+from .data import Trajectories
 from .discovery import controls
+from .jets import Jets
 from .prolongation import complete
 from .result import Result
 from .sampling import Manifold

@@ -142,3 +142,32 @@ class JetSample:
     def __getitem__(self, which: Any) -> JetSample:
         """Some of the points: a slice, indices or a mask."""
         return JetSample(self.space, {symbol: value[which] for symbol, value in self.values.items()})
+
+
+@dataclass(frozen=True)
+class Jets:
+    """Values of solutions and their x-derivatives at points: ``u[m]`` is the m-th x-derivative at ``(x, t)``.
+
+    Physical units, float64; u_t and the mixed derivatives follow from the equation (`Equation.rate`, `.surface`).
+    """
+
+    x: Tensor  # [N]
+    t: Tensor  # [N]
+    u: Tensor  # [order + 1, N]
+
+    @property
+    def points(self) -> Tensor:
+        """``(x, t, u)``, ``[N, 3]``, physical."""
+        return torch.stack([self.x, self.t, self.u[0]], -1)
+
+    @property
+    def order(self) -> int:
+        """The highest x-derivative that is held."""
+        return self.u.shape[0] - 1
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    def __getitem__(self, which: Any) -> Jets:
+        """The jets at some of the points: a slice, indices or a mask."""
+        return Jets(self.x[which], self.t[which], self.u[:, which])

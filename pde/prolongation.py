@@ -28,9 +28,8 @@ from torch import Tensor
 from symflow import expressions, readout, series
 from symflow.series import Series, Truncation
 
-from .data import Jets
 from .equation import Equation
-from .jets import Index, JetSample, JetSpace, choices, difference, divisors, raised
+from .jets import Index, Jets, JetSample, JetSpace, choices, difference, divisors, raised
 
 SOFTENING = 1e-3  # of the median squared size, added at every point: one tall soliton would hide the rest in a mean
 

@@ -18,6 +18,7 @@ from symflow import expressions
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 from symflow.fields import NeuralField, SymbolicField
+from symflow.notation import format_generator
 from symflow.runs import read_json, write_json
 
 from . import prolongation
@@ -61,33 +62,6 @@ class Generator:
     def formula(self) -> str:
         """The generator on one line, for example ``t dx + du``."""
         return format_generator(self.closed_form)
-
-
-def format_generator(closed_form: dict[str, str]) -> str:
-    """``{"dx": "t", "dt": "0", "du": "1"}`` as ``t dx + du``."""
-    terms = []
-    for component, coefficient in closed_form.items():
-        if coefficient == "0":
-            continue
-        sign = "+"
-        if coefficient.startswith("-") and not _is_sum(coefficient[1:]):
-            sign, coefficient = "-", coefficient[1:]
-        if _is_sum(coefficient):
-            coefficient = f"({coefficient})"
-        terms.append((sign, component if coefficient == "1" else f"{coefficient} {component}"))
-    if not terms:
-        return "0"
-    first, *rest = terms
-    return ("-" if first[0] == "-" else "") + first[1] + "".join(f" {sign} {term}" for sign, term in rest)
-
-
-def _is_sum(text: str) -> bool:
-    depth = 0
-    for i, c in enumerate(text):
-        depth += (c == "(") - (c == ")")
-        if depth == 0 and c in "+-" and i > 0 and text[i - 1] not in "*/(":
-            return True
-    return False
 
 
 @dataclass(frozen=True)

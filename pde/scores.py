@@ -26,9 +26,8 @@ from symflow.coordinates import Coordinates
 from symflow.fields import Field
 from symflow.series import Series, total_degree
 
-from .data import Jets
 from .equation import Equation
-from .jets import Index, JetSample
+from .jets import Index, Jets, JetSample
 from .prolongation import SOFTENING, relative_coefficients, row_factors, solution_lines
 
 

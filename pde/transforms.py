@@ -35,6 +35,7 @@ from torch import Tensor
 
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
+from symflow.notation import format_generator
 from symflow.readout import ClosedForm
 
 from . import data_transform, prolongation
@@ -52,7 +53,6 @@ from .infinitesimal import (
     velocity_of,
 )
 from .point_transform import GroupLaw, Move, Moved, Surfaces, group_law, moved, rms
-from .result import format_generator
 from .sampling import Manifold
 from .symmetries import Symmetries, symmetries
 from .user_function import DataTransform, PointTransform, as_transform

@@ -233,3 +233,30 @@ def _turn(components: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol]) -
 
 def _list(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def format_generator(closed_form: dict[str, str]) -> str:
+    """``{"dx": "t", "dt": "0", "du": "1"}`` as ``t dx + du``."""
+    terms = []
+    for component, coefficient in closed_form.items():
+        if coefficient == "0":
+            continue
+        sign = "+"
+        if coefficient.startswith("-") and not _is_sum(coefficient[1:]):
+            sign, coefficient = "-", coefficient[1:]
+        if _is_sum(coefficient):
+            coefficient = f"({coefficient})"
+        terms.append((sign, component if coefficient == "1" else f"{coefficient} {component}"))
+    if not terms:
+        return "0"
+    first, *rest = terms
+    return ("-" if first[0] == "-" else "") + first[1] + "".join(f" {sign} {term}" for sign, term in rest)
+
+
+def _is_sum(text: str) -> bool:
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0 and c in "+-" and i > 0 and text[i - 1] not in "*/(":
+            return True
+    return False

@@ -20,8 +20,8 @@ from symflow.pde.certificates import (
     relative_condition,
     smooth_jets,
 )
-from symflow.pde.data import Jets
 from symflow.pde.equation import derivative_symbol, t, u, x
+from symflow.pde.jets import Jets
 from symflow.pde.regression import law
 
 
