@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import symflow
-from symflow import _ext
+from symflow.ops import _ext
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -24,9 +24,12 @@ from typing import Any
 import torch
 from _common import machine, print_table, write_results
 
-from symflow import Coordinates, SymbolicField, expressions, principal_angles, readout
-from symflow.pde import CATALOGUE, Equation, Result, Trajectories, discover, generate, prolongation
-from symflow.pde.symmetries import Symmetries, symmetries
+from symflow import Coordinates, SymbolicField, principal_angles
+from symflow.algebra import readout
+from symflow.formulas import expressions
+from symflow.pde import CATALOGUE, Equation, Result, Trajectories, discover, generate
+from symflow.pde.symmetries import prolongation
+from symflow.pde.symmetries.algebra import Symmetries, symmetries
 
 FILE = Path(__file__).with_name("algebras.json")
 QUICK = ("KdV", "heat", "2D Allen-Cahn")

@@ -22,9 +22,9 @@ from _common import machine, print_table, print_targets, write_results
 from torch import Tensor, nn
 
 from symflow import GridField, SymbolicField
-from symflow.training import has_bfloat16
+from symflow.learning.training import has_bfloat16
 from symflow.vision import ColourAugment, CropFlip, GeneratorAugment, SmallResNet, affine_field, resnet18
-from symflow.vision.plane import AFFINE_FORMS, PLANE
+from symflow.vision.search.plane import AFFINE_FORMS, PLANE
 
 STRENGTH = 0.2
 QUADRATIC = ({"dx": "x**2"}, {"dx": "x*y"}, {"dy": "x*y"}, {"dy": "y**2"})

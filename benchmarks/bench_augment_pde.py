@@ -29,8 +29,8 @@ from symflow import NeuralField
 from symflow.ops.flow import flow_ref
 from symflow.ops.resample import resample_ref, scatter_ref
 from symflow.pde import Trajectories, TrajectoryAugment, generate
-from symflow.pde.augmentation import residuals, tabulated
-from symflow.pde.augmented_files import generators_of
+from symflow.pde.augmentation.files import generators_of
+from symflow.pde.augmentation.trajectories import residuals, tabulated
 
 MOVED = 512 * 15  # 512 trajectories 16-fold: one of 16 copies is the original
 CLOSED, LEARNED, TABLE, RESIDUALS = "closed forms", "network, width 64", "table of the network", "residuals"

@@ -25,18 +25,11 @@ from typing import Any
 import torch
 from _common import machine, print_table, write_results
 
-from symflow.pde.catalogue import ENTRIES
-from symflow.pde.certificates import (
-    _closed_form,
-    certify,
-    jet_order,
-    prolong,
-    relative_condition,
-    smooth_jets,
-)
-from symflow.pde.data import Trajectories, generate
-from symflow.pde.equation import Equation, derivative_symbol, u
-from symflow.pde.regression import choose_widths, effective_coefficients, law, weak_rows
+from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.equation import Equation, derivative_symbol, u
+from symflow.pde.laws.certificates import _closed_form, certify, jet_order, prolong, relative_condition, smooth_jets
+from symflow.pde.laws.regression import choose_widths, effective_coefficients, law, weak_rows
+from symflow.pde.trajectories.data import Trajectories, generate
 
 ALPHA = 0.05
 CLAIMED = ENTRIES["kdv"].equation

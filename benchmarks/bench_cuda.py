@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torchdiffeq import odeint_adjoint
 
 import symflow
-from symflow import Coordinates, NeuralField, _ext, flow
-from symflow.ops import flow_ref
+from symflow import Coordinates, NeuralField, flow
+from symflow.ops import _ext, flow_ref
 
 COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
 WIDTH, HEAD_WIDTH, DIMENSION, EMBEDDING, STEPS = 256, 32, 3, 4, 10

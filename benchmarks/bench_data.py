@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from _common import machine, print_table, write_results
 
-from symflow.pde import solvers
-from symflow.pde.catalogue import ENTRIES
-from symflow.pde.data import generate
+from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.trajectories import solvers
+from symflow.pde.trajectories.data import generate
 
 _MEMORY = """
 import re, sys

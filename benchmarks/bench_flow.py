@@ -26,8 +26,8 @@ from _common import machine, print_table, print_targets, write_results
 from torch import Tensor, nn
 from torchdiffeq import odeint_adjoint
 
-from symflow import Coordinates, NeuralField, _ext, flow
-from symflow.ops import flow_ref
+from symflow import Coordinates, NeuralField, flow
+from symflow.ops import _ext, flow_ref
 
 COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
 STEPS, HEAD_WIDTH, DIMENSION, EMBEDDING = 8, 32, 3, 4

@@ -26,10 +26,11 @@ from _common import machine, print_table, print_targets, write_results
 from torch import Tensor
 
 from symflow import Coordinates, NeuralField, jet_flow
+from symflow.fields.series import Series, total_degree
 from symflow.ops import jet_flow_ref
-from symflow.pde import CATALOGUE, JetScore, scores
-from symflow.pde.sampling import Manifold
-from symflow.series import Series, total_degree
+from symflow.pde import CATALOGUE, JetScore
+from symflow.pde.equations.manifold import Manifold
+from symflow.pde.scores import jets as scores
 
 COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
 STEPS, HEAD_WIDTH, DIMENSION, EMBEDDING = 8, 32, 3, 4

@@ -25,7 +25,7 @@ from _common import machine, print_table, write_results
 from torch import Tensor
 
 from symflow import Coordinates, NeuralField, pde
-from symflow.pde.slots import Slots
+from symflow.pde.scores.slots import Slots
 
 OFFICIAL: dict = {"seconds": [50.0, 90.0], "peak_gb": 6.7, "cores": 2}
 CASES = {"alpha = 0.3 sigma": (0.3, 0.6), "alpha = 0.8 sigma": (0.8, 0.4)}  # of sigma, and the share of draws it is for

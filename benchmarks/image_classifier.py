@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from symflow.runs import write_json
+from symflow.runs.runs import write_json
 from symflow.vision import accuracy, load, save_network, train
-from symflow.vision.comparison import NETWORKS
-from symflow.vision.data import Statistics
+from symflow.vision.classifiers.comparison import NETWORKS
+from symflow.vision.data.images import Statistics
 
 
 def main() -> None:

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import torch
 
-from symflow.learning import learn
-from symflow.runs import CONFIG, METRICS, RESULT, Run, write_json
-from symflow.vision.data import Statistics, load
-from symflow.vision.features import Normalised
-from symflow.vision.form import sensitivities
-from symflow.vision.networks import load_network
-from symflow.vision.plane import affineness, pixel_centres
-from symflow.vision.slots import Slots, slot_field
-from symflow.vision.weight import omega
+from symflow.learning.loop import learn
+from symflow.runs.runs import CONFIG, METRICS, RESULT, Run, write_json
+from symflow.vision.data.images import Statistics, load
+from symflow.vision.features.features import Normalised
+from symflow.vision.features.networks import load_network
+from symflow.vision.features.weight import omega
+from symflow.vision.search.form import sensitivities
+from symflow.vision.search.plane import affineness, pixel_centres
+from symflow.vision.search.slots import Slots, slot_field
 
 AVERAGED = 500  # steps, of the scores that are kept
 

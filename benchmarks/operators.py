@@ -18,7 +18,7 @@ import torch
 from _common import machine, print_table, replace_table, write_results
 
 from symflow.pde import OperatorComparison, Trajectories, compare_operators, generate, load, save
-from symflow.pde.comparison import STRENGTHS
+from symflow.pde.operators.comparison import STRENGTHS
 
 SEEDS, VALIDATION, TEST = 5, 64, 128
 COLUMNS = ("data", "trajectories", "arm", "error", "against none", "against exact", "angle", "shifted u")

@@ -147,7 +147,7 @@ def discover(
         force: replace an earlier run in `out`.
     """
     from symflow import pde
-    from symflow.pde.evidence import collect
+    from symflow.pde.discovery import collect
     from symflow.report import write_report
     from symflow.runs import RESULT, Run
 
@@ -290,7 +290,7 @@ def augment(
         resume: continue an interrupted run.
         force: replace an existing file.
     """
-    from symflow.pde.augmented_files import augment_file
+    from symflow.pde.augmentation import augment_file
 
     with _bars() as bars:
         task = bars.add_task(f"{copies} copies of each", total=1.0, note="")
@@ -446,7 +446,7 @@ def discover_images(
     from symflow import vision
     from symflow.report import write_report
     from symflow.runs import RESULT, Run
-    from symflow.vision.evidence import collect
+    from symflow.vision.discovery import collect
 
     config: dict[str, str | float | None] = {"command": "discover-images", "data": images}
     config |= {"network": None if network is None else str(network), "labels": labels, "generators": generators}
@@ -548,7 +548,7 @@ def doctor() -> None:
     import torch
 
     import symflow
-    from symflow import _ext
+    from symflow.ops import _ext
 
     print(f"symflow {symflow.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     for name, value in _ext.build_info().items():

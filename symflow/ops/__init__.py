@@ -14,3 +14,13 @@ from symflow.ops.resample import scatter_kernel as scatter_kernel
 from symflow.ops.resample import scatter_ref as scatter_ref
 from symflow.ops.warp import warp_kernel as warp_kernel
 from symflow.ops.warp import warp_ref as warp_ref
+
+from ._flow import flow as flow
+from ._flow import has_kernel as has_kernel
+from ._flow_warp import flow_warp as flow_warp
+from ._jet_flow import jet_flow as jet_flow
+from ._resample import resample as resample
+from ._resample import scatter as scatter
+from ._warp import warp as warp
+from .flow_warp import pixel_points as pixel_points
+from .resample import LEAST_ROWS as LEAST_ROWS

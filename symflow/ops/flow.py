@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from symflow import _ext
 from symflow.fields import Field
+from symflow.ops import _ext
 from symflow.ops._flow_operator import FlowOperator
 
 KERNEL_DTYPES = (torch.float32, torch.float64)
@@ -66,7 +66,7 @@ def flow_kernel(
     otherwise factors are split in two, which keeps the accuracy of float32.
 
     Args:
-        points: ``[B, N, d]``, ``d <= 4``, float32 or float64, on the CPU or, if `symflow._ext.cuda`, on a GPU.
+        points: ``[B, N, d]``, ``d <= 4``, float32 or float64, on the CPU or, if `symflow.ops._ext.cuda`, on a GPU.
         weights: ``[B, K]`` of the same dtype; a head with weight 0 is not evaluated.
         layers: the eight parameters of the network, as in `NeuralField.layers`; on a GPU the width is at most 256.
         periods: of each axis, normalised, None where it is not periodic.

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symflow import _ext
-from symflow.fields import Field, NeuralField
-from symflow.grid import GridField
+from symflow.fields import Field, GridField, NeuralField
+from symflow.ops import _ext
 from symflow.ops._registration import one_by_one
 from symflow.ops.flow import flow_ref
 from symflow.ops.warp import PADDINGS, warp_ref

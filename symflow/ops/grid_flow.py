@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symflow import _ext
-from symflow.grid import GridField, Table
+from symflow.fields import GridField, Table
+from symflow.ops import _ext
 from symflow.ops._registration import one_by_one
 from symflow.ops.flow import flow_ref
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from symflow import _ext
-from symflow.fields import Field
+from symflow.fields import Field, Series, total_degree
+from symflow.ops import _ext
 from symflow.ops._flow_operator import FlowOperator
 from symflow.ops.flow import KERNEL_DIMENSIONS, KERNEL_DTYPES, SHARES, STAGES
-from symflow.series import Series, total_degree
 
 # What the lists of the kernels hold: three unknowns to degree 5.
 KERNEL_DEGREE = 5

@@ -21,7 +21,7 @@ import torch
 from numpy.polynomial import chebyshev
 from torch import Tensor
 
-from symflow import _ext
+from symflow.ops import _ext
 
 KERNEL_DTYPES = (torch.float32, torch.float64)
 LEAST_ROWS = 6

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symflow import _ext
+from symflow.ops import _ext
 from symflow.ops._registration import one_by_one
 
 PADDINGS = ("zeros", "border", "reflection")

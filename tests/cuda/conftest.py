@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from symflow import _ext
+from symflow.ops import _ext
 
 ROOT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent / "emulation"

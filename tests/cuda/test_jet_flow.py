@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from symflow import Coordinates, NeuralField, jet_flow
+from symflow.fields.series import Series, line, total_degree
 from symflow.ops import jet_flow_ref
-from symflow.series import Series, line, total_degree
 
 AXES = Coordinates(("x", "t", "u"), periods=(2.0, None, 1.5))
 DTYPES = [torch.float32, torch.float64]

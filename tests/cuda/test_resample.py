@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 import symflow
-from symflow import _ext
+from symflow.ops import _ext
 from symflow.ops.resample import _fine_rows, _in_cells, _moved_fields, _window
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from symflow import _ext, warp
+from symflow import warp
+from symflow.ops import _ext
 from symflow.ops.warp import PADDINGS
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from symflow import Coordinates, NeuralField, _ext, flow
-from symflow.ops import flow_kernel, flow_ref
+from symflow import Coordinates, NeuralField, flow
+from symflow.ops import _ext, flow_kernel, flow_ref
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 

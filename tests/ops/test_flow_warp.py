@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from symflow import Coordinates, GridField, NeuralField, SymbolicField, _ext, flow, flow_warp
-from symflow.ops import flow_warp_kernel, flow_warp_ref
+from symflow import Coordinates, GridField, NeuralField, SymbolicField, flow, flow_warp
+from symflow.ops import _ext, flow_warp_kernel, flow_warp_ref
 from symflow.ops.flow_warp import pixel_points
 from symflow.ops.warp import PADDINGS, warp_kernel
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from symflow import Coordinates, GridField, SymbolicField, _ext, flow
-from symflow.ops import grid_flow_kernel, grid_flow_ref
+from symflow import Coordinates, GridField, SymbolicField, flow
+from symflow.ops import _ext, grid_flow_kernel, grid_flow_ref
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 

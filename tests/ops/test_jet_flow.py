@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from symflow import Coordinates, NeuralField, SymbolicField, _ext, flow, jet_flow
-from symflow.ops import flow_ref, jet_flow_kernel, jet_flow_ref
-from symflow.series import Series, Truncation, line, line_and_time, total_degree
+from symflow import Coordinates, NeuralField, SymbolicField, flow, jet_flow
+from symflow.fields.series import Series, Truncation, line, line_and_time, total_degree
+from symflow.ops import _ext, flow_ref, jet_flow_kernel, jet_flow_ref
 
 needs_kernels = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 
@@ -450,7 +450,7 @@ def test_memory_is_the_states():
     N, C, d, steps = 4_096, 10, 3, 4
     script = f"""
         import torch, symflow
-        from symflow.series import Series, total_degree
+        from symflow.fields.series import Series, total_degree
 
         def kilobytes(key):
             return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key))
@@ -621,7 +621,7 @@ def test_arguments_are_checked():
 
     single = NeuralField(field.coordinates, 2, width=8, head_width=4)
     for change, error, message in [
-        ({"surface": coefficients}, TypeError, r"`surface` must be a symflow.series.Series, got Tensor"),
+        ({"surface": coefficients}, TypeError, r"`surface` must be a symflow.fields.series.Series, got Tensor"),
         ({"surface": Series(total_degree(2), coefficients.long())}, TypeError, "`surface` must be a floating-point"),
         (
             {"surface": Series(total_degree(2), coefficients[:, 0])},

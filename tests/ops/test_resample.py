@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import symflow
-from symflow import _ext
-from symflow.ops import resample_kernel, resample_ref, scatter_kernel, scatter_ref
+from symflow.ops import _ext, resample_kernel, resample_ref, scatter_kernel, scatter_ref
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 

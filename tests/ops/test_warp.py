@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from symflow import _ext, warp
-from symflow.ops import warp_ref
+from symflow import warp
+from symflow.ops import _ext, warp_ref
 from symflow.ops.warp import PADDINGS
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")

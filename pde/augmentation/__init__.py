@@ -1,0 +1,8 @@
+"""Trajectories moved along symmetries: as a module, as a dataset, as files, as a loss."""
+
+from .equivariance import characteristics as characteristics
+from .files import augment_file as augment_file
+from .trajectories import AugmentedTrajectories as AugmentedTrajectories
+from .trajectories import TrajectoryAugment as TrajectoryAugment
+from .trajectories import tabulated as tabulated
+from .trajectories import windows as windows

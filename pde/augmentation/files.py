@@ -1,0 +1,328 @@
+"""Augmentation of a file of trajectories into another, a few trajectories at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from symflow import domains
+from symflow.errors import UserError
+from symflow.fields import Field, SymbolicField
+from symflow.runs import RESULT, load_field
+
+from ..equations import ENTRIES, entry
+from ..trajectories import AUGMENTATION, FORMAT, Trajectories, data_coordinates, lay_out, load, reason
+from .trajectories import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
+
+FEWEST = 60  # valid rows of the paper's 140 below which a moved trajectory is not kept
+SHARE = 3 / 7  # the same for fewer rows
+MEASURED = 32  # trajectories of which the measure and the units are taken
+AT_ONCE = 1 << 22  # values of a chunk
+_OPEN = -1.0  # residual of a trajectory that is still to be made; those that are made are at least 0 or NaN
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """What `augment_file` wrote, in numbers.
+
+    Attributes:
+        trajectories: in the file, the originals included.
+        kept: how many moved ones are there; the others have too few valid rows and are their originals again.
+        rows: share of valid rows among the moved ones that are kept.
+        original: median of the residuals of the originals.
+        moved: median of the residuals of the moved ones; NaN where there is none.
+        ratio: median of the residual of a moved one over its original's.
+    """
+
+    trajectories: int
+    kept: int
+    rows: float
+    original: float
+    moved: float
+    ratio: float
+
+
+def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -> Field:
+    """The field that a run directory or a name of the catalogue stands for.
+
+    Closed forms are taken in the units of the data, so that a strength has one meaning wherever they come from; of
+    algebras on the plane only what has the period of the data, the generators without x. Learned fields keep the units
+    they were learned in.
+
+    Args:
+        name: of a run of ``symflow discover``, or of an equation.
+        data: that are to be augmented.
+        learned: the network's span instead of the closed forms of a run; a table of it, in float32.
+
+    Raises:
+        UserError: it is neither, or the run has no such field.
+    """
+    path = Path(name)
+    if learned:
+        return tabulated(load_field(path / "span.safetensors").double(), data).float()
+    axes = data_coordinates(data, data.length)
+    if path.is_dir():
+        result = domains.part("pde", "discovery").load_result(path / RESULT)
+        forms = [g.closed_form for g in result.generators]
+        plane = result.domain == "plane"
+    elif str(name).lower() in ENTRIES:
+        forms, plane = list(entry(str(name)).symmetries), True
+    else:
+        raise UserError(
+            f"`generators` must be a run directory or one of {', '.join(ENTRIES)}, got {str(name)!r}, which is neither"
+        )
+    if plane and forms:
+        field = SymbolicField(axes, forms)
+        x = field.symbols[0]
+        forms = [f for f, row in zip(forms, field.components, strict=True) if not any(c.has(x) for c in row)]
+    if not forms:
+        raise UserError(
+            f"{str(name)!r} holds no generator with the period of the data, so there is nothing to move along"
+        )
+    return SymbolicField(axes, forms)
+
+
+def augment_file(
+    source: str | os.PathLike[str],
+    generators: str | Path,
+    out: str | os.PathLike[str],
+    *,
+    copies: int = 16,
+    strength: float = 0.1,
+    seed: int = 0,
+    learned: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> Augmented:
+    """Writes trajectories and moved copies of them to an HDF5 file in the layout of `save`.
+
+    Row ``copies s + c`` of ``u [sample, time, x]`` is copy c of trajectory s; copy 0 is the trajectory itself. Beside
+    it: ``valid [sample, time]`` (0 or 1), ``source [sample]``, ``weights [sample, generator]`` of `TrajectoryAugment`
+    and ``residual [sample]`` of `augmentation.residuals`, NaN where too few rows are valid. Rows that are not valid
+    hold 0, since `load` takes finite values only. A copy of which fewer than 60 rows are valid (of fewer than 140
+    rows: fewer than 3/7) is the original again, with weights 0, as in the paper.
+
+    Weights depend on ``(seed, s, c)`` alone, and a trajectory on its weights: shards take different seeds. Measure and
+    units are those of 32 trajectories from all over the file. Memory does not grow with the file. What is done lies in
+    ``OUT.partial``, which takes its place when it is complete; what a kill leaves is continued to the same bits.
+
+    Args:
+        source: a file of `save`.
+        generators: a run directory, or a name of the catalogue.
+        out: the file to write; its folder must exist.
+        copies: of each trajectory, itself included.
+        strength, seed: see `TrajectoryAugment` and `AugmentedTrajectories`.
+        learned: the learned span of the run instead of its closed forms.
+        resume: continue ``OUT.partial``.
+        overwrite: replace a file that is there, and begin anew where one was begun.
+        progress: called with the fraction that is done.
+
+    Raises:
+        UserError: a file is missing, there already, or not what it should be; the arguments of a file to resume differ;
+            or the disk is full.
+    """
+    source, out = Path(source), Path(out)
+    partial = out.with_name(out.name + ".partial")
+    for name, value, least in (("copies", copies, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"`{name}` must be an integer of at least {least}, got {value!r}")
+    if not 0 <= strength < math.inf:
+        raise UserError(f"`strength` must be a finite number of at least 0, got {strength}")
+    _check_place(out, partial, resume, overwrite)
+    data = _measured(source)
+    field = generators_of(generators, data, learned)
+    try:
+        augment = TrajectoryAugment(field, data, strength)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    asked = {"generators": str(generators), "learned": learned, "copies": copies, "strength": strength, "seed": seed}
+    asked["identity"] = _identity(data, field)
+    try:
+        with h5py.File(source, "r") as file:
+            samples = file["u"].shape[0]
+            if not resume:
+                _begin(partial, data, samples, field.generators, asked)
+            with h5py.File(partial, "r+") as target:
+                _check_begun(partial, target, samples * copies, asked)
+                _fill(file["u"], target, data, augment, copies, seed, progress)
+                found = _summary(target, copies)
+        partial.replace(out)
+    except (OSError, RuntimeError) as error:  # HDF5 raises either when a write fails
+        raise UserError(
+            f"cannot write {partial}: {reason(error)}; `--resume` continues it once that is mended"
+        ) from None
+    return found
+
+
+def _check_place(out: Path, partial: Path, resume: bool, overwrite: bool) -> None:
+    if out.is_dir() or not out.parent.is_dir():
+        raise UserError(f"`out` must be a file in a folder that exists, got {str(out)!r}")
+    if resume and not partial.exists():
+        raise UserError(f"there is no file {str(partial)!r} to resume")
+    if out.exists() and not overwrite:
+        raise UserError(f"`out` must be a new file, got {str(out)!r}, which exists; `--force` replaces it")
+    if partial.exists() and not (resume or overwrite):
+        raise UserError(f"{str(partial)!r} was begun and not finished; `--resume` continues it, `--force` begins anew")
+
+
+def _measured(source: Path) -> Trajectories:
+    """A few trajectories from all over the file."""
+    first = load(source, samples=1)
+    try:
+        if not h5py.is_hdf5(source):
+            raise KeyError
+        with h5py.File(source, "r") as file:
+            if file.attrs.get("format") != FORMAT or file["u"].shape[1:] != first.u.shape[1:]:
+                raise KeyError
+            samples = file["u"].shape[0]
+            which = np.unique(np.linspace(0, samples - 1, min(samples, MEASURED)).round().astype(int))
+            u = file["u"][which]
+    except KeyError:
+        raise UserError(f"{str(source)!r} must be a file of `symflow generate` or `pde.save` to be augmented") from None
+    return replace(first, u=_finite(source, u, which.tolist()))
+
+
+def _finite(source: str | Path, u: np.ndarray, numbers: Sequence[int]) -> torch.Tensor:
+    """Values of trajectories with these numbers in the file, float64."""
+    finite = np.isfinite(u).all((1, 2))
+    if not finite.all():
+        number = numbers[int(np.argmin(finite))]
+        raise UserError(f"`u` of {str(source)!r} must be finite, got a value that is not in trajectory {number}")
+    return torch.from_numpy(u.astype(np.float64))
+
+
+def _identity(data: Trajectories, field: Field) -> str:
+    """Of what is moved and by what, as far as it is looked at before."""
+    content = hashlib.sha256(f"{data.equation.text} {data.equation.parameters} {field.coordinates}".encode())
+    for tensor in (data.x, data.t, data.u):
+        content.update(tensor.numpy().tobytes())
+    if isinstance(field, nn.Module):
+        for tensor in field.state_dict().values():
+            content.update(tensor.numpy().tobytes())
+    if isinstance(field, SymbolicField):
+        content.update(str(field.components).encode())
+    return content.hexdigest()
+
+
+def _begin(partial: Path, data: Trajectories, samples: int, generators: int, asked: Mapping[str, Any]) -> None:
+    """An empty file of the final size: from then on only numbers are written, so that a kill leaves it readable."""
+    settings = {k: v for k, v in data.settings.items() if k != AUGMENTATION}
+    about = replace(data, seed=None, settings=settings | {AUGMENTATION: dict(asked)})
+    total = samples * int(asked["copies"])
+    partial.unlink(missing_ok=True)
+    with h5py.File(partial, "w") as file:
+        lay_out(file, about, total, file.create_dataset("u", (total, len(data.t), len(data.x)), np.float64))
+        file["generator"] = np.arange(generators)
+        file["generator"].make_scale("generator")
+        file.create_dataset("valid", (total, len(data.t)), np.uint8)
+        file.create_dataset("source", data=np.arange(total) // int(asked["copies"]))
+        file.create_dataset("weights", (total, generators), np.float64)
+        file.create_dataset("residual", data=np.full(total, _OPEN))
+        axes = {"valid": ("sample", "t"), "source": ("sample",), "weights": ("sample", "generator")}
+        meanings = {
+            "valid": "1 where the row is valid",
+            "source": "number of the trajectory that was moved",
+            "weights": "of the generators; zeros for an original",
+            "residual": "relative RMS residual of the equation on valid rows",
+        }
+        for name, meaning in meanings.items():
+            file[name].attrs["long_name"], file[name].attrs["units"] = meaning, "1"
+            for axis, scale in enumerate(axes.get(name, ("sample",))):
+                file[name].dims[axis].attach_scale(file[scale])
+
+
+def _check_begun(partial: Path, target: h5py.File, total: int, asked: Mapping[str, Any]) -> None:
+    try:
+        earlier = json.loads(target.attrs["settings"])[AUGMENTATION]
+        if target["residual"].shape != (total,) or not isinstance(earlier, dict):
+            raise KeyError
+    except (KeyError, ValueError, TypeError):
+        raise UserError(
+            f"{str(partial)!r} must be what an earlier `symflow augment` left, got something else"
+        ) from None
+    differing = [k for k in asked if earlier.get(k) != asked[k]]
+    if differing:
+        raise UserError(
+            f"{str(partial)!r} cannot be resumed: it was begun with "
+            + ", ".join(
+                "other data or generators" if k == "identity" else f"{k} = {earlier.get(k)!r} (now {asked[k]!r})"
+                for k in differing
+            )
+        )
+
+
+def _fill(
+    u: h5py.Dataset,
+    target: h5py.File,
+    data: Trajectories,
+    augment: TrajectoryAugment,
+    copies: int,
+    seed: int,
+    progress: Callable[[float], None] | None,
+) -> None:
+    samples, T, X = u.shape
+    made = (target["residual"][()] != _OPEN).reshape(samples, copies).all(1)
+    done = int(np.logical_and.accumulate(made).sum())
+    each = max(1, AT_ONCE // (copies * T * X))
+    while done < samples:
+        many = min(each, samples - done)
+        originals = replace(data, u=_finite(u.file.filename, u[done : done + many], range(done, done + many)))
+        parts = _moved(originals, augment, copies, seed, done)
+        rows = slice(done * copies, (done + many) * copies)
+        for name in ("u", "valid", "weights", "residual"):  # the last one says that the others are there
+            target[name][rows] = parts[name]
+            target.flush()
+        done += many
+        if progress is not None:
+            progress(done / samples)
+
+
+def _moved(
+    originals: Trajectories, augment: TrajectoryAugment, copies: int, seed: int, first: int
+) -> dict[str, np.ndarray]:
+    """The rows of the file for some consecutive trajectories."""
+    count, T = len(originals), len(originals.t)
+    numbers = [(s, c) for s in range(count) for c in range(copies)]
+    u = originals.u.repeat_interleave(copies, 0)
+    valid = torch.ones(len(u), T, dtype=torch.bool)
+    weights = torch.cat([seeded_weights(augment, seed, first + s, c) for s, c in numbers]).double()
+    moved = torch.tensor([c > 0 for _, c in numbers])
+    values, rows = augment.move(u[moved].to(augment.whitener), weights[moved])
+    enough = rows.sum(1) >= min(FEWEST, math.ceil(SHARE * T))
+    kept = moved.clone()
+    kept[moved] = enough
+    u[kept], valid[kept] = values[enough].double(), rows[enough]
+    u.masked_fill_(~valid[..., None], 0.0)
+    weights[~kept] = 0.0
+    residual = torch.full((len(u),), math.nan, dtype=torch.float64)
+    if ORDER < T:
+        residual = residuals(originals, u, valid)
+    return {"u": u.numpy(), "valid": valid.numpy(), "weights": weights.numpy(), "residual": residual.numpy()}
+
+
+def _summary(target: h5py.File, copies: int) -> Augmented:
+    residual, weights = target["residual"][()], target["weights"][()]
+    kept = weights.any(1)
+    valid = [int(target["valid"][i].sum()) for i in np.flatnonzero(kept)]
+    rows = float(np.mean(valid)) / target["valid"].shape[1] if valid else math.nan
+    own = np.repeat(residual[::copies], copies)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = residual / own
+    return Augmented(len(residual), int(kept.sum()), rows, _median(own), _median(residual[kept]), _median(ratio[kept]))
+
+
+def _median(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else math.nan

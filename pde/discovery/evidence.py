@@ -1,0 +1,156 @@
+"""The arrays behind the figures of a report: one trajectory, moved and checked point by point."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from symflow.fields import Field, Series, SymbolicField, total_degree
+from symflow.ops import flow, jet_flow
+from symflow.runs import one_thread
+
+from ..equations import Jets, Manifold
+from ..scores import JetScore, points_of, unit_weights
+from ..symmetries import complete
+from ..trajectories import Trajectories
+from .discovery import controls
+from .result import Result
+
+TIMES, PLACES = 48, 96  # about as many rows and columns as a figure shows
+FITTED = 2_000  # points at which the learned span is aligned with a closed form
+SEED = 3  # added to the seed of the discovery: points it has not used
+
+
+def collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
+    """What the figures of a report show, computed once with the data at hand.
+
+    The first trajectory on a grid of T times and X places, carried by a flow of unit-free length
+    `JetScore.length` along each of the K generators, and its relative residual there, point by point. All of it is
+    physical and float32; a value is not finite where a flow leaves the domain of a closed form.
+
+    Args:
+        data: what the result was found in; ``None`` for an equation alone, which has no trajectory to move. Its
+            fields are evaluated on the plane ``u = 1`` if their coordinates are x, t and u, and not at all otherwise.
+        result: of `discover`.
+
+    Returns:
+        By name:
+
+        - ``x [X]``, ``t [T]``, ``u [T, X]``: the grid, and the trajectory on it; ``shape [3]``: of the data's u.
+        - ``field [K, T, X, 3]``: the generators on it; ``learned.field``: those combinations of the network's fields
+          that are nearest to them; ``learned.difference [K]``: how near, RMS relative to the generator's.
+        - ``length [K]``: of the flow in the generator's own parameter; ``moved [K, T, X, 3]``: where it takes the
+          points ``(x, t, u)``; ``learned.moved``: where the learned fields take them.
+        - ``residual.before [T, X]``, ``residual.after [K, T, X]``, ``residual.control [K, T, X]``: absolute relative
+          residuals of the trajectory, of the moved one, and of the one moved by the generator's control.
+
+        Names that start with ``learned`` are there if `result` has a learned field, those of a flow if there are
+        data. Without a generator only the grid is left.
+
+    >>> from symflow import pde
+    >>> result = pde.discover("kdv", steps=0)
+    >>> {name: list(value.shape) for name, value in collect(None, result).items()}
+    {'x': [96], 't': [48], 'u': [48, 96], 'field': [4, 48, 96, 3]}
+    """
+    with one_thread(), torch.no_grad():
+        evidence = _collect(data, result)
+    return {name: value if value.dtype == torch.int64 else value.float() for name, value in evidence.items()}
+
+
+def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
+    equation, coordinates = result.equation, result.coordinates
+    if coordinates.names != ("x", "t", "u"):
+        return {}
+    surfaces = total_degree(equation.order).monomials
+    if data is None:
+        x, t, jets = _sheet(result)
+    else:
+        x, t, jets = _trajectory(data, equation.jet_order(total_degree(equation.order)))
+    grid = (len(t), len(x))
+    evidence = {"x": x, "t": t, "u": jets.u[0].view(grid)}
+    if data is not None:
+        evidence["shape"] = torch.tensor(data.u.shape)
+    if not result.generators:
+        return evidence
+    exact = result.symbolic_field
+    points = points_of(jets, coordinates)  # [T X, 3]
+
+    def on_grid(values: Tensor) -> Tensor:  # [T X, K, ...] to [K, T, X, ...]
+        return values.transpose(0, 1).unflatten(1, grid)
+
+    evidence["field"] = on_grid(coordinates.vectors_to_physical(exact(points)))
+    learned = result.neural.field if result.neural is not None else None
+    if learned is not None:
+        seed = result.seed + SEED
+        some = data.jets(FITTED, 0, seed) if data is not None else Manifold(equation).sample(FITTED, seed)
+        fitted = points_of(some, coordinates)
+        mixture, difference = _align(learned, exact, fitted)
+        evidence["learned.field"] = on_grid(
+            coordinates.vectors_to_physical(torch.einsum("nkc,kj->njc", learned(points), mixture))
+        )
+        evidence["learned.difference"] = difference
+    if data is None:
+        return evidence
+
+    score = JetScore(equation, coordinates, complete(equation, jets, surfaces))
+    weights = unit_weights(exact, points) * score.length
+    evidence["length"] = weights
+    if learned is not None:
+        K = exact.generators
+        ends = flow(learned, points.expand(K, -1, -1), (mixture * weights).T.contiguous(), steps=score.steps)
+        evidence["learned.moved"] = coordinates.to_physical(ends).unflatten(1, grid)
+    after, ends = _moved(score, exact, weights)
+    evidence["moved"] = coordinates.to_physical(ends).unflatten(1, grid)
+    spoiled = controls(exact, points)
+    control, _ = _moved(score, spoiled, unit_weights(spoiled, points) * score.length)
+    evidence["residual.before"] = score.residual(score.surface).abs().view(grid)
+    evidence["residual.after"] = after.unflatten(1, grid)
+    evidence["residual.control"] = control.unflatten(1, grid)
+    return evidence
+
+
+def _trajectory(data: Trajectories, order: int) -> tuple[Tensor, Tensor, Jets]:
+    """The first trajectory on a coarser grid, ``x [X]``, ``t [T]``, and its jets at ``[T X]`` points."""
+    rows = torch.linspace(0, len(data.t) - 1, min(TIMES, len(data.t))).round().long()
+    stride = max(1, len(data.x) // PLACES)
+    some = replace(data, t=data.t[rows], u=data.u[:1, rows])
+    x, t = some.x[::stride], some.t
+    u = some.derivatives(order)[:, 0, :, ::stride]
+    T, X = torch.meshgrid(t, x, indexing="ij")
+    return x, t, Jets(X.flatten(), T.flatten(), u.flatten(1))
+
+
+def _sheet(result: Result) -> tuple[Tensor, Tensor, Jets]:
+    """The plane u = 1 over the range of random jets."""
+    (x0, t0, _), (L, duration, _) = result.coordinates.offset, result.coordinates.scale
+    x = x0 + L * torch.linspace(0, 1, PLACES, dtype=torch.float64)
+    t = t0 + duration * torch.linspace(0, 1, TIMES, dtype=torch.float64)
+    T, X = torch.meshgrid(t, x, indexing="ij")
+    return x, t, Jets(X.flatten(), T.flatten(), torch.ones(1, T.numel(), dtype=torch.float64))
+
+
+def _align(learned: Field, exact: SymbolicField, points: Tensor) -> tuple[Tensor, Tensor]:
+    """The combinations of learned fields nearest to each exact one, by least squares over points.
+
+    Returns:
+        ``[K_learned, K]`` and the relative RMS difference ``[K]``.
+    """
+    a = learned(points).transpose(1, 2).flatten(0, 1)  # [3 N, K_learned]
+    b = exact(points).transpose(1, 2).flatten(0, 1)
+    mixture = torch.linalg.lstsq(a, b).solution
+    return mixture, (a @ mixture - b).norm(dim=0) / b.norm(dim=0)
+
+
+def _moved(score: JetScore, field: SymbolicField, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Absolute residuals ``[K, N]`` and normalised end points ``[K, N, 3]`` of the surface moved along each field."""
+    surface = score.surface
+    row = Series(surface.truncation, surface.coefficients[:, None])
+    residuals, ends = [], []
+    for k in range(field.generators):
+        rows = jet_flow(field.slot(k), row, weights[k].view(1, 1), steps=score.steps).coefficients
+        moved = Series(surface.truncation, rows[:, 0])
+        residuals.append(score.residual(moved).abs())
+        ends.append(moved.coefficients[0])
+    return torch.stack(residuals), torch.stack(ends)

@@ -1,0 +1,25 @@
+"""Equations from their text, the variables of their jet space, and points on their manifold."""
+
+from .catalogue import ENTRIES as ENTRIES
+from .catalogue import entry as entry
+from .catalogue import lookup as lookup
+from .equation import Equation as Equation
+from .equation import derivative_order as derivative_order
+from .equation import derivative_symbol as derivative_symbol
+from .equation import t as t
+from .equation import total_derivative_x as total_derivative_x
+from .equation import u as u
+from .equation import x as x
+from .jets import DEPENDENT as DEPENDENT
+from .jets import INDEPENDENT as INDEPENDENT
+from .jets import Index as Index
+from .jets import Jets as Jets
+from .jets import JetSample as JetSample
+from .jets import JetSpace as JetSpace
+from .jets import choices as choices
+from .jets import difference as difference
+from .jets import divisors as divisors
+from .jets import raised as raised
+from .jets import variable as variable
+from .manifold import BOXES as BOXES
+from .manifold import Manifold as Manifold

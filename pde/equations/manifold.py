@@ -1,0 +1,170 @@
+"""Random points on the solution manifold of an equation: what can be asked of it when nothing is simulated.
+
+In units in which the terms of the equation are of one size, variables are uniform on short intervals where roots and
+logarithms exist, derivatives are normal, and the principal derivatives follow from the equation. Every such point is
+the jet of some local solution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy
+import torch
+
+from symflow.errors import UserError
+from symflow.fields import Coordinates, series
+from symflow.formulas import expressions
+
+from .equation import Equation
+from .jets import JetSample
+
+# Where variables are drawn, in units of their scale: independent ones, unknowns. Later rows are for equations whose
+# functions do not exist on the first.
+BOXES = (
+    ((0.25, 2.25), (0.25, 1.75)),
+    ((0.25, 2.25), (1.25, 2.75)),
+    ((0.05, 0.65), (0.05, 0.65)),
+    ((-2.25, -0.25), (-1.75, -0.25)),
+)
+LARGEST = 1e6  # of a principal derivative: points near a pole of the solved equation are left out
+SHARE = 0.5  # of the points that must exist on a box
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """The solution manifold of an equation with the units and the box in which it is sampled."""
+
+    equation: Equation
+
+    @cached_property
+    def scale(self) -> tuple[float, ...]:
+        """The size of each coordinate: terms of the equation are then as equal as monomials of sizes can make them.
+
+        A term ``c x^k u^m u_xt`` is of size ``c X^(k-1) U^(m+1) / T``: linear in logarithms, by least squares. The
+        lengths over which the equation's own functions change are kept.
+        """
+        space = self.equation.space
+        d, p = len(space.names), len(space.independent)
+        rows, sizes = [], []
+        for F in self.equation.residuals:
+            terms = [_exponents(term, space.variables, self.equation) for term in sympy.Add.make_args(F)]
+            mean_size = sum(size for size, _ in terms) / len(terms)
+            mean_row = [sum(row[i] for _, row in terms) / len(terms) for i in range(d)]
+            for size, row in terms:
+                rows.append([a - b for a, b in zip(row, mean_row, strict=True)])
+                sizes.append(mean_size - size)
+        for i, symbol in enumerate(space.variables):
+            length = _own_length(self.equation, symbol, i < p)
+            if length is not None:
+                rows.append([10.0 * (i == j) for j in range(d)])
+                sizes.append(10.0 * math.log(length))
+        A, b = torch.tensor(rows, dtype=torch.float64), torch.tensor(sizes, dtype=torch.float64)
+        solution = torch.linalg.lstsq(A, b[:, None], driver="gelsd").solution[:, 0]
+        return tuple(2.0 ** round(v / math.log(2.0)) for v in solution.clamp(-40, 40).tolist())
+
+    def sample(self, count: int, seed: int) -> JetSample:
+        """Points with all derivatives up to one order more than the equation's.
+
+        Raises:
+            UserError: the equation has no value at most points of every box.
+        """
+        found = self._on_box(self.box, count, seed)
+        if found is None:
+            raise UserError(
+                f"the equation must have finite values where its variables are of size 1, got {self.equation.text!r}"
+            )
+        return found
+
+    @cached_property
+    def box(self) -> int:
+        """Which of `BOXES` the equation exists on."""
+        return next((b for b in range(len(BOXES)) if self._on_box(b, 64, 0) is not None), 0)
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """Normalised units: the box is a unit cube."""
+        p = len(self.equation.space.independent)
+        sides = [BOXES[self.box][i >= p] for i in range(len(self.scale))]
+        offset = [low * s for (low, _), s in zip(sides, self.scale, strict=True)]
+        scale = [(high - low) * s for (low, high), s in zip(sides, self.scale, strict=True)]
+        return Coordinates(self.equation.space.names, offset=offset, scale=scale)
+
+    def _on_box(self, box: int, count: int, seed: int) -> JetSample | None:
+        equation, space = self.equation, self.equation.space
+        p = len(space.independent)
+        drawn = int(count / SHARE) + 16
+        generator = torch.Generator().manual_seed(seed)
+        uniform = torch.rand(len(space.names), drawn, generator=generator, dtype=torch.float64)
+        values = {}
+        for i, symbol in enumerate(space.variables):
+            low, high = BOXES[box][i >= p]
+            values[symbol] = self.scale[i] * (low + (high - low) * uniform[i])
+        for index in space.up_to(equation.order + 1)[1:]:
+            unit = math.prod(self.scale[i] ** n for i, n in enumerate(index))
+            for a in range(len(space.dependent)):
+                normal = torch.randn(drawn, generator=generator, dtype=torch.float64)
+                values[space.symbol(a, index)] = self.scale[p + a] / unit * normal
+        good = torch.ones(drawn, dtype=torch.bool)
+        zero = torch.zeros(drawn, dtype=torch.float64)
+        for symbol, rule in equation.rules.items():
+            a, index = space.locate(symbol)  # type: ignore[misc]
+            unit = self.scale[p + a] / math.prod(self.scale[i] ** n for i, n in enumerate(index))
+            values[symbol] = zero + expressions.evaluate(rule, values, series.FUNCTIONS)
+            good &= (values[symbol] / unit).abs() < LARGEST  # false where it is not a number
+        for F in equation.residuals:
+            for s in F.free_symbols:
+                partial = zero + expressions.evaluate(sympy.diff(F, s), values, series.FUNCTIONS)
+                good &= torch.isfinite(partial)
+        if int(good.sum()) < count:
+            return None
+        return JetSample(space, values)[good.nonzero()[:count, 0]]
+
+
+def _exponents(term: sympy.Expr, variables: tuple[sympy.Symbol, ...], equation: Equation) -> tuple[float, list[float]]:
+    """``log |c|`` of a term and the exponent of each coordinate's size in it; functions count as 1."""
+    number, rest = term.as_coeff_Mul()
+    space = equation.space
+    p, row = len(space.independent), [0.0] * len(variables)
+    size = math.log(abs(float(number)))
+    for factor in sympy.Mul.make_args(rest):
+        base, exponent = factor.as_base_exp()
+        if not exponent.is_number:
+            continue
+        if base.is_number:
+            size += float(exponent) * math.log(abs(float(base)))
+        elif base in variables and (where := space.locate(base)) is None:
+            row[variables.index(base)] += float(exponent)
+        elif base.is_Symbol and (where := space.locate(base)) is not None:
+            a, index = where
+            row[p + a] += float(exponent)
+            for i, n in enumerate(index):
+                row[i] -= float(exponent) * n
+    return size, row
+
+
+def _own_length(equation: Equation, symbol: sympy.Symbol, independent: bool) -> float | None:
+    """Over which length of a coordinate the equation's own functions of it change by a factor of e, if there are any.
+
+    Sums such as ``t + 1`` set a length as well: there the variable is comparable to a number.
+    """
+    lengths: list[float] = []
+    for F in equation.residuals:
+        for part in sympy.preorder_traversal(F):
+            if part.free_symbols != {symbol} or part.is_Symbol:
+                continue
+            if part.is_Function or (part.is_Pow and part.exp.has(symbol)):
+                argument = part.exp if part.is_Pow else part.args[0]
+                slope = sympy.diff(argument, symbol)
+                if slope.is_number and slope != 0:
+                    lengths.append(1.0 / abs(float(slope)))
+            elif part.is_Add:
+                constant = part.as_independent(symbol, as_Add=True)[0]
+                slope = sympy.diff(part, symbol)
+                if slope.is_number and slope != 0 and constant != 0:
+                    lengths.append(abs(float(constant) / float(slope)))
+    if not lengths:
+        return None
+    return math.exp(sum(map(math.log, lengths)) / len(lengths))

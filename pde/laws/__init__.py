@@ -1,0 +1,8 @@
+"""The law that data obey: fitted, identified, audited, and what it certifies."""
+
+from .audit import DataAudit as DataAudit
+from .audit import audit_data as audit_data
+from .certificates import Certificates as Certificates
+from .certificates import certify as certify
+from .identify import identify as identify
+from .identify import load_identified as load_identified

@@ -1,0 +1,463 @@
+"""Certificates: how far a generator can be from a symmetry of the law of noisy, limited data.
+
+**Law.** The data are taken to solve ``F_theta = u_t + sum_j theta_j m_j = 0`` over a dictionary: the terms of the
+equation they claim, and nearby ones (`dictionary`). The weak regression of `pde.regression` gives a region that holds
+theta with probability ``1 - alpha``: Hotelling's ellipsoid, widened by the doubts d, d' that the grid leaves,
+
+    theta = estimate + L z + s d + s' d',    |z| <= r,  |s|, |s'| <= 1,    L L^T the covariance of the estimate.
+
+**Defect.** R, the determining condition on solutions (`pde.prolongation`), is a sum of terms that cancel for a
+symmetry:
+
+    R_theta[V] = sum_b ( sum_j C_bj D_x^j b + C_bt D_t b ),    b = xi, tau, phi,
+    defect(V, theta) = RMS(R_theta[V]) / W,    W^2 = E[ sum_b ( sum_j |C_bj D_x^j b|^2 + |C_bt D_t b|^2 ) ],
+
+over points of the data, W at the coefficients the equation claims. It is 0 for a symmetry, 0.2 to 1 for other fields,
+and free of units: what a large field like ``x d/dx`` has in common with a translation, which R does not see, does not
+hide that the rest fails. A field without such terms (a translation, in a law free of its variable) has defect 0. The
+mean is taken before the division, because where a solution is at rest the ratio of R to its terms is that of the noise.
+R is a polynomial in theta, of degree 2 because u_tt is:
+
+    R_theta = R_0 + sum_i theta_i R_i + sum_ik theta_i theta_k R_ik;
+
+its coefficients are computed once at every point (`Polynomial`).
+
+**Bound.** With a the value at the estimate and J the derivative there, divided by W and by the root of the number of
+points, the triangle inequality gives for every theta of the region
+
+    defect <= |a| + r |J L| + |J d| + r^2 |R_2(L, L)| + 2 r |R_2(L, d)| + |R_2(d, d)|,
+
+with spectral norms (d stands for both doubts). The points carry noise, too, although the modes lost in it are left out.
+What that does to the bound is measured by leaving out more, as if there were three and ten times the noise: delta is
+the largest bound and the spread of the three on top. The region is one for all fields, so all certificates hold at
+once: "the true defects are at most these delta", with probability ``1 - alpha`` over the noise.
+`benchmarks/bench_certificates.py` measures how often one is false for planted near-symmetries.
+
+What is assumed: noise independent from sample to sample, and a law in the span of the dictionary. The second is checked
+as far as it can be: weak residuals well above the noise are a misfit, and nothing is certified then.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from symflow.errors import UserError
+from symflow.formulas import expressions, format_generator
+from symflow.runs import one_thread
+
+from ..equations import Equation, Jets, derivative_order, derivative_symbol, t, total_derivative_x, u, x
+from ..trajectories import Trajectories
+from .regression import (
+    _FUNCTIONS,
+    Coefficients,
+    check_alpha,
+    effective_coefficients,
+    ellipsoid_radius,
+    law,
+    smooth_derivatives,
+)
+
+POINTS = 2_000
+MEANINGLESS = 0.1  # a bound above this says nothing: fields that are no symmetries have defects of 0.2 to 1
+SMOOTHINGS = (1.0, 3.0, 10.0)  # times the noise: modes below are left out of the points
+MISFIT = 2.0  # weak residuals above this times the noise's, and above UNEXPLAINED of the terms, are no noise
+UNEXPLAINED = 1e-2
+COMPONENTS = ("dx", "dt", "du")
+
+
+def dictionary(equation: Equation) -> tuple[sympy.Expr, ...]:
+    """The terms a law near an equation may have: its own first, then ``u ... u_(order)``, ``u^2`` and ``u u_x``.
+
+    >>> dictionary(Equation("u_t + u*u_x + u_xxx = 0"))
+    (u*u_x, u_xxx, u, u_x, u_xx, u**2)
+    """
+    nearby = [derivative_symbol(m) for m in range(equation.order + 1)] + [u**2, u * derivative_symbol(1)]
+    return tuple(dict.fromkeys([*law(equation), *nearby]))
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """The determining condition of one field as a polynomial in theta, at N points and for J terms.
+
+    ``R_theta = constant + theta linear + theta quadratic theta``; ``constant [N]``, ``linear [J, N]``,
+    ``quadratic [J, J, N]``, symmetric in the terms.
+    """
+
+    constant: Tensor
+    linear: Tensor
+    quadratic: Tensor
+
+    def __call__(self, theta: Tensor) -> Tensor:
+        """R at a law ``[J]``, ``[N]``."""
+        return self.constant + theta @ (self.linear + torch.einsum("k,ikn->in", theta, self.quadratic))
+
+    def derivative(self, theta: Tensor) -> Tensor:
+        """dR/dtheta at a law, ``[J, N]``."""
+        return self.linear + 2 * torch.einsum("k,ikn->in", theta, self.quadratic)
+
+    def __truediv__(self, scale: float) -> Polynomial:
+        return Polynomial(self.constant / scale, self.linear / scale, self.quadratic / scale)
+
+
+@dataclass(frozen=True)
+class Prolonged:
+    """What the determining condition needs of terms m_j at points, whatever the field.
+
+    ``rates [J, n + 1, N]``: ``D_x^k m_j``; ``sensitivities [J, n + 1, N]``: ``dm_j/du_k``; ``explicit [2, J, N]``:
+    ``dm_j/dx`` and ``dm_j/dt`` at fixed jet; n the highest order of the terms.
+    """
+
+    jets: Jets
+    rates: Tensor
+    sensitivities: Tensor
+    explicit: Tensor
+
+    @property
+    def order(self) -> int:
+        """The highest x-derivative in the terms."""
+        return self.sensitivities.shape[1] - 1
+
+    def polynomial(self, field: Sequence[sympy.Expr]) -> Polynomial:
+        """The condition for ``xi d/dx + tau d/dt + phi d/du``, expressions in x, t, u.
+
+        With ``u_t = -sum theta_i m_i`` and q_m the part of ``D_x^m Q`` without theta, ``D_x^m Q = q_m + theta_i q_im``,
+
+            R_0  = phi_t - xi_t u_x
+            R_i  = (xi_u u_x + tau_t - phi_u) m_i + xi D_x m_i + tau dm_i/dt + sum_m (dm_i/du_m) q_m
+            R_ik = -tau_u m_i m_k + sum_m (dm_i/du_m) (q_km - tau D_x^m m_k),    q_km = D_x^m (tau m_k).
+        """
+        xi, tau, phi = field
+        n, S, D = self.order, self.sensitivities, self.rates
+        u_ = self.jets.u
+
+        def e(f: sympy.Expr) -> Tensor:
+            return _evaluate(f, self.jets)
+
+        xi_, tau_, phi_ = (_along(f, n, self.jets) for f in field)
+        free = torch.stack(
+            [phi_[m] - sum(math.comb(m, l) * xi_[m - l] * u_[l + 1] for l in range(m + 1)) for m in range(n + 1)]
+        )
+        # D_x^m (tau m_k) - tau D_x^m m_k
+        through = torch.stack(
+            [
+                sum((math.comb(m, l) * tau_[m - l] * D[:, l] for l in range(m)), torch.zeros_like(D[:, 0]))
+                for m in range(n + 1)
+            ],
+            1,
+        )
+        constant = e(sympy.diff(phi, t)) - e(sympy.diff(xi, t)) * u_[1]
+        factor = e(sympy.diff(xi, u)) * u_[1] + e(sympy.diff(tau, t)) - e(sympy.diff(phi, u))
+        linear = factor * D[:, 0] + xi_[0] * D[:, 1] + tau_[0] * self.explicit[1] + torch.einsum("imn,mn->in", S, free)
+        quadratic = torch.einsum("imn,kmn->ikn", S, through)
+        quadratic = quadratic - e(sympy.diff(tau, u)) * D[:, None, 0] * D[None, :, 0]
+        return Polynomial(constant, linear, (quadratic + quadratic.transpose(0, 1)) / 2)
+
+    def size(self, theta: Tensor, field: Sequence[sympy.Expr]) -> float:
+        """W: the RMS of the terms of R at a law."""
+        n, u_ = self.order, self.jets.u
+        rate = -torch.einsum("i,ijn->jn", theta, self.rates)
+        S = torch.einsum("i,imn->mn", theta, self.sensitivities)
+        # with respect to xi, tau and phi itself: dK/dx and dK/dt at fixed jet, and dK/du; then to their derivatives
+        K_x, K_t = torch.einsum("i,cin->cn", theta, self.explicit)
+        squares = torch.zeros_like(self.jets.x)
+        for b, (f, own, derivatives) in enumerate(zip(field, (K_x, K_t, S[0]), (u_[1:], rate, None), strict=True)):
+            along = _along(f, n, self.jets)
+            squares = squares + (own * along[0]) ** 2
+            for j in range(1, n + 1):
+                if derivatives is None:
+                    C = S[j]
+                else:
+                    C = sum((math.comb(m, j) * S[m] * derivatives[m - j] for m in range(j, n + 1)), 0 * S[j])
+                squares = squares + (C * along[j]) ** 2
+            f_t = _evaluate(sympy.diff(f, t), self.jets) + _evaluate(sympy.diff(f, u), self.jets) * rate[0]
+            squares = squares + ((-u_[1], -rate[0], torch.ones_like(u_[0]))[b] * f_t) ** 2
+        return float(squares.mean().sqrt())
+
+
+def _evaluate(expression: sympy.Expr, jets: Jets) -> Tensor:
+    at = {x: jets.x, t: jets.t} | {derivative_symbol(m): value for m, value in enumerate(jets.u)}
+    return torch.zeros_like(jets.x) + expressions.evaluate(sympy.sympify(expression, strict=True), at, _FUNCTIONS)
+
+
+def _along(f: sympy.Expr, order: int, jets: Jets) -> Tensor:
+    """``D_x^j f`` at points, j = 0 ... order."""
+    values = []
+    for _ in range(order + 1):
+        values.append(_evaluate(f, jets))
+        f = total_derivative_x(f)
+    return torch.stack(values)
+
+
+def jet_order(terms: Sequence[sympy.Expr]) -> int:
+    """The highest x-derivative of u that `prolong` needs: twice the terms' order."""
+    return 2 * max(1, *(_order(m) for m in terms))
+
+
+def _order(term: sympy.Expr) -> int:
+    return max((derivative_order(s) or 0 for s in term.free_symbols), default=0)
+
+
+def prolong(terms: Sequence[sympy.Expr], jets: Jets) -> Prolonged:
+    """The terms and their derivatives at points with derivatives of u up to `jet_order`."""
+    n = max(1, *(_order(m) for m in terms))
+    rates, sensitivities, explicit = [], [], []
+    for term in terms:
+        sensitivities.append(
+            torch.stack([_evaluate(sympy.diff(term, derivative_symbol(m)), jets) for m in range(n + 1)])
+        )
+        explicit.append(torch.stack([_evaluate(sympy.diff(term, variable), jets) for variable in (x, t)]))
+        rates.append(_along(term, n, jets))
+    return Prolonged(jets, torch.stack(rates), torch.stack(sensitivities), torch.stack(explicit, 1))
+
+
+def smooth_jets(data: Trajectories, order: int, noise: float, count: int = POINTS, seed: int = 0) -> Jets:
+    """Derivatives of u at random points of the grid, the modes lost in the noise left out.
+
+    Args:
+        data: trajectories.
+        order: the highest x-derivative.
+        noise: standard deviation of the noise of u.
+        count: number of points.
+        seed: of the draw.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    which = torch.linspace(0, len(data) - 1, min(len(data), 32)).round().long()
+    parts = []
+    for part, s in zip(torch.arange(count).tensor_split(len(which)), which, strict=True):
+        i = torch.randint(len(data.t), (len(part),), generator=generator)
+        j = torch.randint(len(data.x), (len(part),), generator=generator)
+        derivatives = smooth_derivatives(data, data.u[s], order, noise)
+        parts.append((data.x[j], data.t[i], derivatives[:, i, j]))
+    return Jets(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]), torch.cat([p[2] for p in parts], 1))
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the data certify of one generator.
+
+    Attributes:
+        generator: its closed form.
+        delta: the true defect is at most this, with the probability of the `Certificates`; ``None`` where nothing can
+            be certified.
+        defect: at the estimated law, ``None`` where there is none.
+        sentence: the statement in words.
+    """
+
+    generator: dict[str, str]
+    delta: float | None
+    defect: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Simultaneous statements about generators: all bounds hold at once with probability ``1 - alpha``.
+
+    Attributes:
+        certificates: one for each generator, in order.
+        alpha: probability of error, for all together.
+        law: the regression behind them, ``None`` where it failed.
+        reason: why nothing can be certified, or an empty text.
+    """
+
+    certificates: tuple[Certificate, ...]
+    alpha: float
+    law: Coefficients | None
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "alpha": self.alpha,
+            "reason": self.reason,
+            "certificates": [
+                {"generator": c.generator, "delta": c.delta, "defect": c.defect, "sentence": c.sentence}
+                for c in self.certificates
+            ],
+            "law": self.law.to_dict() if self.law else None,
+        }
+
+    def __str__(self) -> str:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("generator")
+        table.add_column("defect", justify="right")
+        table.add_column("at most", justify="right")
+        for c in self.certificates:
+            numbers = ["-" if v is None else f"{v:.1e}" for v in (c.defect, c.delta)]
+            table.add_row(format_generator(c.generator), *numbers)
+        text = io.StringIO()
+        Console(file=text, width=110, color_system=None).print(table)
+        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+        closing = self.reason or f"All bounds hold at once with probability {1 - self.alpha:g}."
+        return "\n".join([*lines, "", closing])
+
+
+@one_thread()
+def certify(
+    data: Trajectories,
+    generators: Sequence[Mapping[str, str | sympy.Expr]],
+    alpha: float = 0.05,
+    *,
+    seed: int = 0,
+) -> Certificates:
+    """Bounds on the true defects of generators that hold at once with probability ``1 - alpha``.
+
+    Args:
+        data: trajectories, with noise; their equation proposes the dictionary.
+        generators: closed forms ``{"dx": xi, "dt": tau, "du": phi}``, text or expressions in x, t, u.
+        alpha: probability of error.
+        seed: of the points at which the condition is asked.
+
+    Raises:
+        UserError: a generator that cannot be read, or is zero on the data.
+        ValueError: `alpha` is no probability.
+
+    >>> from symflow import pde
+    >>> data = pde.generate("kdv", samples=4, seed=0, steps=60, keep=60, end=20.0, resolution=128)
+    >>> found = certify(data, [{"dx": "t", "dt": "0", "du": "1"}, {"dx": "0", "dt": "0", "du": "u"}])
+    >>> found.certificates[0].delta < 1e-3, found.certificates[1].delta is None or found.certificates[1].delta > 0.01
+    (True, True)
+    """
+    check_alpha(alpha)
+    fields = [_closed_form(g) for g in generators]
+    texts = [{key: str(f) for key, f in zip(COMPONENTS, form, strict=True)} for form in fields]
+    terms = dictionary(data.equation)
+    try:
+        fit = effective_coefficients(data, terms, alpha)
+        radius = ellipsoid_radius(len(fit.terms), fit.degrees, alpha)
+    except UserError as error:
+        return _nothing(texts, alpha, None, str(error))
+    lost = [str(m) for m in fit.collinear if m in law(data.equation)]
+    if lost:
+        return _nothing(
+            texts, alpha, fit, f"on these data {' and '.join(lost)} cannot be told from the other terms, or from noise"
+        )
+    if fit.misfit > MISFIT and fit.residual > UNEXPLAINED:
+        return _nothing(
+            texts,
+            alpha,
+            fit,
+            f"no law u_t + a combination of {', '.join(map(str, fit.terms))} = 0 fits the data: its weak residual is "
+            f"{fit.residual:.1g} of its terms, {fit.misfit:.1f} times the noise",
+        )
+    own = law(data.equation)
+    claimed = torch.tensor([own.get(m, 0.0) for m in fit.terms], dtype=torch.float64)
+    order = jet_order(fit.terms)
+    points = [prolong(fit.terms, smooth_jets(data, order, n * fit.noise, seed=seed)) for n in SMOOTHINGS]
+    root = _root(fit.covariance)
+    found = []
+    for field, text in zip(fields, texts, strict=True):
+        conditions = [relative_condition(p, claimed, field) for p in points]
+        bounds = [bound(c, fit.theta, radius * root, fit.doubt) for c in conditions]
+        delta = max(bounds) + (max(bounds) - min(bounds))
+        defect = float(conditions[0](fit.theta).norm())
+        found.append(Certificate(text, *_judged(text, delta, defect, alpha, fit)))
+    return Certificates(tuple(found), alpha, fit, "")
+
+
+def relative_condition(prolonged: Prolonged, theta: Tensor, field: Sequence[sympy.Expr]) -> Polynomial:
+    """The condition divided so that its norm over the points is the defect; theta are the claimed coefficients.
+
+    Raises:
+        UserError: the field is zero or not finite on the points, or has terms only at other laws than the claimed.
+    """
+    text = f"({', '.join(map(str, field))}) for dx, dt, du"
+    parts = torch.stack([_evaluate(f, prolonged.jets) for f in field])
+    if not bool(parts.isfinite().all()) or not bool(parts.any()):
+        raise UserError(f"a generator must be finite and not zero on the data, got {text}")
+    condition, size = prolonged.polynomial(field), prolonged.size(theta, field)
+    # what is 0 by cancellation: xi D_x m and (dm/du_m) xi u_(m+1) in the condition of a translation
+    smallest = 1e-12 * float(prolonged.rates.abs().max() * parts.abs().max())
+    if size <= smallest:
+        parts_of_R = (condition.constant, condition.linear, condition.quadratic)
+        if max(float(part.abs().max()) for part in parts_of_R) > smallest:
+            raise UserError(f"the equation has no term that {text} could violate, but laws near it do")
+        size = math.inf
+    return condition / (size * math.sqrt(len(prolonged.jets)))
+
+
+def bound(relative: Polynomial, theta: Tensor, root: Tensor, doubt: Tensor) -> float:
+    """The largest norm of a polynomial over ``theta + root z + s doubt``, ``|z| <= 1``, ``|s_d| <= 1``, from above.
+
+    Args:
+        relative: in J terms.
+        theta: ``[J]``.
+        root: ``[J, J]``, the radius of the ellipsoid in it.
+        doubt: ``[D, J]``.
+    """
+    slope = relative.derivative(theta)
+    pairs = torch.einsum("ikn,ia,kb->abn", relative.quadratic, root, root)
+    mixed = torch.einsum("ikn,ia,dk->dan", relative.quadratic, root, doubt)
+    both = torch.einsum("ikn,ci,dk->cdn", relative.quadratic, doubt, doubt)
+    norms = [
+        relative(theta).norm(),
+        torch.linalg.matrix_norm(root.T @ slope, 2),
+        (doubt @ slope).norm(dim=-1).sum(),
+        torch.linalg.matrix_norm(pairs.flatten(0, 1), 2),
+        2 * torch.linalg.matrix_norm(mixed, 2).sum(),
+        both.norm(dim=-1).sum(),
+    ]
+    return float(torch.stack(norms).sum())
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """L with ``L L^T`` the covariance, also when it is nearly singular."""
+    scale = covariance.diagonal().clamp_min(1e-300).sqrt()
+    values, vectors = torch.linalg.eigh(covariance / scale / scale[:, None])
+    return scale[:, None] * vectors * values.clamp_min(0).sqrt()
+
+
+def _judged(
+    text: dict[str, str], delta: float, defect: float, alpha: float, fit: Coefficients
+) -> tuple[float | None, float, str]:
+    name = format_generator(text)
+    if not delta <= MEANINGLESS:
+        sentence = (
+            f"{name}: nothing can be certified, for the data only bound the defect by {delta:.2g}, "
+            f"and above {MEANINGLESS} a bound means nothing"
+        )
+        return None, defect, sentence
+    sentence = f"{name}: the true defect is at most {delta:.2g} with probability {1 - alpha:g}"
+    if fit.collinear:
+        sentence += f", if the law has no {' or '.join(map(str, fit.collinear))}, which these data cannot tell"
+    return delta, defect, sentence
+
+
+def _nothing(texts: list[dict[str, str]], alpha: float, fit: Coefficients | None, reason: str) -> Certificates:
+    found = tuple(
+        Certificate(text, None, None, f"{format_generator(text)}: nothing can be certified: {reason}") for text in texts
+    )
+    return Certificates(found, alpha, fit, f"Nothing can be certified: {reason}.")
+
+
+def _closed_form(generator: Mapping[str, str | sympy.Expr]) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr]:
+    symbols = {"x": x, "t": t, "u": u}
+    if not isinstance(generator, Mapping) or not set(generator) <= set(COMPONENTS):
+        raise UserError(f"a generator must be a mapping of dx, dt and du to formulas, got {generator!r}")
+    parts = []
+    for key in COMPONENTS:
+        value = generator.get(key, "0")
+        value = expressions.parse(value, symbols) if isinstance(value, str) else _number(value, key)
+        if value.free_symbols - {x, t, u}:
+            raise UserError(f"a generator's {key} must be a formula in x, t and u, got {value}")
+        parts.append(value)
+    return parts[0], parts[1], parts[2]
+
+
+def _number(value: object, key: str) -> sympy.Expr:
+    """A sympy object or a number; strictly, so that nothing is ever parsed by sympy's own parser, which executes."""
+    try:
+        return sympy.sympify(value, strict=True)
+    except sympy.SympifyError:
+        raise UserError(f"a generator's {key} must be a formula in x, t and u, got {value!r}") from None

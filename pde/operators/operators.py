@@ -1,0 +1,392 @@
+"""Neural operators on trajectories: the two tasks, windows with random starts, training, errors."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from symflow.errors import UserError
+from symflow.learning import CHECKPOINT_SECONDS, digest, restore_training, save_training, schedule
+
+from ..augmentation import windows
+from ..equations import Equation, variable
+
+Record = dict[str, float]
+Progress = Callable[[int, Record], None]
+"""Called after every hundred steps with how many were taken and what was recorded."""
+
+CHUNK = 100  # steps of one record, one seed of the draws, and at least one checkpoint
+
+
+@dataclass(frozen=True)
+class Task:
+    """From consecutive rows of u to later ones: ``u[r], ..., u[r + inputs - 1]`` to ``u[r + o]`` for o in ``outputs``.
+
+    Attributes:
+        inputs: rows that the operator sees.
+        outputs: offsets of the rows that it predicts from the first one that it sees.
+        moving: whether r is any row, as for equations that do not depend on t, or the first one.
+
+    >>> Task.of(Equation("u_t + u*u_x + u_xxx = 0")).outputs[0], Task.of(Equation("u_t = exp(-t)*u_xx")).outputs
+    (20, (89,))
+    """
+
+    inputs: int
+    outputs: tuple[int, ...]
+    moving: bool
+
+    @staticmethod
+    def of(equation: Equation) -> Task:
+        """The paper's task for an equation: the next 20 rows from 20; or, where time matters, the state 70 rows on."""
+        autonomous = not any(F.has(variable("t")) for F in equation.residuals)
+        return Task(20, tuple(range(20, 40)), True) if autonomous else Task(20, (89,), False)
+
+    @property
+    def length(self) -> int:
+        """Rows from the first input to the last output, both included."""
+        return max(self.outputs) + 1
+
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """Offsets of the inputs and of the outputs."""
+        return torch.arange(self.inputs), torch.tensor(self.outputs)
+
+    def starts(self, valid: Tensor) -> Tensor:
+        """Where a window of valid rows may begin, ``[..., T] -> [..., T]``, both boolean."""
+        long_enough = self.length <= valid.shape[-1]
+        allowed = windows(valid, self.length) if long_enough else torch.zeros_like(valid)
+        if not self.moving:
+            allowed[..., 1:] = False
+        return allowed
+
+    def tested(self, rows: int) -> range:
+        """The starts at which an operator is tested: one window after the other."""
+        return range(0, rows - self.length + 1, self.inputs) if self.moving else range(1)
+
+
+class Operator(nn.Module):
+    """A Fourier neural operator (Li et al., 2021; that of the neuraloperator package) from rows of u to rows of u.
+
+    ``scale * FNO(u / scale)``, without a positional channel: it commutes with translations in x.
+
+    Args:
+        task: decides the channels.
+        scale: of u, for example its standard deviation in the training data.
+        width: channels of the hidden layers.
+        modes: Fourier modes that a layer keeps, the mean included.
+        layers: how many.
+        seed: of the initial parameters.
+
+    Raises:
+        UserError: neuraloperator is not installed.
+
+    >>> task = Task(20, tuple(range(20, 40)), True)
+    >>> Operator(task, scale=0.5, width=8, modes=6, layers=2)(torch.zeros(3, 20, 64)).shape
+    torch.Size([3, 20, 64])
+    """
+
+    scale: Tensor
+
+    def __init__(
+        self, task: Task, scale: float, width: int = 32, modes: int = 24, layers: int = 4, seed: int = 0
+    ) -> None:
+        super().__init__()
+        try:
+            from neuralop.models import FNO
+        except ImportError as error:
+            raise UserError(
+                f"neural operators need the package neuraloperator, got {error}; `pip install symflow[operator]`"
+            ) from None
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            self.network = FNO(
+                n_modes=(2 * (modes - 1),),
+                in_channels=task.inputs,
+                out_channels=len(task.outputs),
+                hidden_channels=width,
+                n_layers=layers,
+                positional_embedding=None,
+            )
+        for convolution in self.network.fno_blocks.convs:  # Fourier transforms have no bfloat16
+            convolution.forward = _in_single_precision(convolution.forward)
+        self.register_buffer("scale", torch.tensor(float(scale)))
+
+    def forward(self, u: Tensor) -> Tensor:
+        """``[B, inputs, X]`` to ``[B, outputs, X]``, physical."""
+        return self.network(u / self.scale) * self.scale
+
+
+def _in_single_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def cast(u: Tensor, *arguments: Any, **options: Any) -> Tensor:
+        with torch.autocast(u.device.type, enabled=False):
+            return forward(u.float(), *arguments, **options)
+
+    return cast
+
+
+# ---------------------------------------------------------------- what is trained on
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Trajectories from which windows are drawn: some copies of every source.
+
+    Attributes:
+        u: ``[S, C, T, X]``, physical.
+        starts: rows where a window may begin, ``[S, C, T]``, boolean; at least one of every copy.
+    """
+
+    u: Tensor
+    starts: Tensor
+
+    @staticmethod
+    def of(u: Tensor, task: Task, every: int = 1) -> Pool:
+        """Trajectories ``[S, T, X]`` as they are; windows begin at multiples of `every` rows.
+
+        Raises:
+            UserError: they have fewer rows than the task needs.
+        """
+        S, T, _ = u.shape
+        if task.length > T:
+            raise UserError(f"the task needs trajectories of at least {task.length} times, got {T}")
+        starts = task.starts(torch.ones(S, T, dtype=torch.bool))
+        starts &= torch.arange(T) % every == 0
+        return Pool(u[:, None], starts[:, None])
+
+    def to(self, device: torch.device) -> Pool:
+        """The same on a device, in single precision."""
+        return Pool(self.u.to(device, torch.float32), self.starts.to(device))
+
+    def draw(self, sources: Tensor, task: Task, chance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One window of each of some sources: inputs, outputs, and the rows where they begin.
+
+        Args:
+            sources: ``[B]``.
+            task: which rows.
+            chance: ``[2, B]`` in [0, 1): the copy and the start are that share of all; so pools with different copies
+                draw alike from the same numbers.
+        """
+        device = self.u.device
+        sources, chance = sources.to(device), chance.to(device)
+        copy = (chance[0] * self.u.shape[1]).long()
+        allowed = self.starts[sources, copy]
+        count = allowed.sum(-1)
+        which = (chance[1] * count).long()
+        start = (allowed.cumsum(-1) > which[:, None]).int().argmax(-1)
+        inputs, outputs = (
+            self.u[sources[:, None], copy[:, None], start[:, None] + rows.to(device)] for rows in task.rows()
+        )
+        return inputs, outputs, start
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """Equivariance as a loss: the operator's derivative along a symmetry must be the symmetry's action on its output.
+
+    ``weight * |J_G(u) Q - Q'| / |Q'|`` with ``Q = phi - xi u_x - tau u_t`` the characteristic of a random element of
+    the span on the input rows and ``Q'`` on the output rows.
+
+    Attributes:
+        tangents: characteristics of a basis on the trajectories, ``[S, K, T, X]``.
+        weight: beside the error itself.
+    """
+
+    tangents: Tensor
+    weight: float
+
+    def to(self, device: torch.device) -> Penalty:
+        """The same on a device, in single precision."""
+        return Penalty(self.tangents.to(device, torch.float32), self.weight)
+
+    def draw(self, sources: Tensor, starts: Tensor, task: Task, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Characteristics on the rows of windows, for one direction ``[K]`` of the span per window."""
+        device = self.tangents.device
+        sources = sources.to(device)[:, None]
+        directions = directions.to(device)
+        inputs, outputs = (
+            torch.einsum(
+                "bk,brkx->brx", directions, self.tangents.transpose(1, 2)[sources, starts[:, None] + rows.to(device)]
+            )
+            for rows in task.rows()
+        )
+        return inputs, outputs
+
+
+def _sources(step: int, batch: int, count: int, seed: int) -> Tensor:
+    """Which trajectories a step sees: consecutive parts of one random permutation after another."""
+    places = range(step * batch, (step + 1) * batch)
+    return torch.tensor([_permutation(count, seed, p // count)[p % count] for p in places])
+
+
+@lru_cache(maxsize=64)
+def _permutation(count: int, seed: int, epoch: int) -> list[int]:
+    return torch.randperm(count, generator=_generator(seed, 2 * epoch)).tolist()
+
+
+def _generator(seed: int, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
+
+
+# ---------------------------------------------------------------- training
+
+
+def relative_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """``|predicted - target| / |target|`` of every window ``[B, rows, X]``, ``[B]``."""
+    return (predicted.float() - target).flatten(1).norm(dim=1) / target.flatten(1).norm(dim=1).clamp_min(1e-12)
+
+
+def train(
+    operator: nn.Module,
+    pool: Pool,
+    task: Task,
+    *,
+    steps: int,
+    seed: int,
+    batch: int = 16,
+    rate: float = 3e-3,
+    decay: float = 1e-4,
+    penalty: Penalty | None = None,
+    bfloat16: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Trains an operator in place, on the device its parameters are on, by AdamW on the relative error of windows.
+
+    The learning rate rises linearly in the first fifth of the steps and falls linearly to 0 in the others. Which
+    sources a step sees, which share of their copies and starts, depends on the seed alone: pools with the same sources
+    are compared in pairs. With a ``checkpoint`` training continues where that file stopped and ends with the same bits.
+
+    Under ``torchrun``, within `symflow.learning.distributed`, each batch is shared out among the workers and gradients
+    are averaged; worker 0 writes the checkpoint.
+
+    Args:
+        operator: ``[B, inputs, X] -> [B, outputs, X]``.
+        pool: what windows are drawn from.
+        task: which rows.
+        steps: of the optimiser.
+        seed: of the draws.
+        batch: windows in a step, those of all workers together.
+        rate: the highest learning rate.
+        decay: of weights, times the rate, in every step.
+        penalty: another loss, on the sources as they are: the pool must hold one copy.
+        bfloat16: compute pointwise layers in bfloat16 (autocast), Fourier layers in single precision; for GPUs.
+        checkpoint: path of the file to continue from.
+        progress: called after every `CHUNK` steps.
+
+    Returns:
+        For every `CHUNK` steps ``"step"``, ``"loss"`` and ``"seconds"``.
+
+    Raises:
+        ValueError: a number is below 1, or a penalty comes with copies.
+        UserError: the loss is not finite, or the checkpoint belongs to another training.
+    """
+    if steps < 1 or batch < 1:
+        raise ValueError(f"`steps` and `batch` must be at least 1, got {steps} and {batch}")
+    if penalty is not None and pool.u.shape[1] != 1:
+        raise ValueError(f"`pool` must hold one copy beside a penalty, got {pool.u.shape[1]}")
+    device = next(operator.parameters()).device
+    rank, workers = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    pool = pool.to(device)
+    penalty = None if penalty is None else penalty.to(device)
+    optimizer = torch.optim.AdamW(operator.parameters(), lr=rate, weight_decay=decay)
+    asked = {
+        "steps": steps,
+        "seed": seed,
+        "batch": batch,
+        "rate": rate,
+        "decay": decay,
+        "bfloat16": bfloat16,
+        "workers": workers,
+        "task": [task.inputs, *task.outputs, task.moving],
+        "pool": digest(pool.u, pool.starts),
+        "penalty": None if penalty is None else [digest(penalty.tangents), penalty.weight],
+    }
+    history: list[Record] = [] if checkpoint is None else restore_training(checkpoint, operator, optimizer, asked)
+    saved = time.perf_counter()
+    model: nn.Module = nn.parallel.DistributedDataParallel(operator) if workers > 1 else operator
+    operator.train()
+    for begin in range(CHUNK * len(history), steps, CHUNK):
+        begun = time.perf_counter()
+        chances = _generator(seed, 2 * begin + 1)
+        total = torch.zeros((), device=device)
+        count = min(CHUNK, steps - begin)
+        for step in range(begin, begin + count):
+            chance = torch.rand(2, batch, generator=chances)
+            direction = torch.randn(batch, 1 if penalty is None else penalty.tangents.shape[1], generator=chances)
+            mine = slice(rank, None, workers)
+            sources = _sources(step, batch, len(pool.u), seed)[mine]
+            inputs, outputs, starts = pool.draw(sources, task, chance[:, mine])
+            for group in optimizer.param_groups:
+                group["lr"] = rate * schedule((step + 1) / steps)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+                if penalty is None:
+                    loss = relative_error(model(inputs), outputs).mean()
+                else:
+                    tangent, moved = penalty.draw(sources, starts, task, direction[mine])
+                    predicted, derivative = torch.func.jvp(model, (inputs,), (tangent,))[:2]
+                    loss = relative_error(predicted, outputs).mean()
+                    loss = loss + penalty.weight * relative_error(derivative, moved).mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        if workers > 1:
+            dist.all_reduce(total)
+        value = float(total) / count / workers
+        if not math.isfinite(value):
+            raise UserError(f"training diverged: the loss must stay finite, got {value} at step {begin + count}")
+        record = {"step": begin + count, "loss": value, "seconds": time.perf_counter() - begun}
+        history.append(record)
+        due = begin + count == steps or time.perf_counter() - saved >= CHECKPOINT_SECONDS
+        if checkpoint is not None and rank == 0 and due:
+            save_training(checkpoint, operator, optimizer, {"asked": asked, "history": history})
+            saved = time.perf_counter()
+        if progress is not None and rank == 0:
+            progress(begin + count, record)
+    operator.eval()
+    return history
+
+
+@torch.no_grad()
+def errors(operator: nn.Module, u: Tensor, task: Task) -> Tensor:
+    """The normalised mean square error of each trajectory: ``mean over windows of |predicted - u|^2 / |u|^2``, ``[S]``.
+
+    Every window begins with true values; windows follow one another (`Task.tested`).
+
+    Args:
+        operator: left in evaluation mode.
+        u: ``[S, T, X]``, physical.
+        task: which rows.
+    """
+    operator.eval()
+    device = next(operator.parameters()).device
+    inputs, outputs = task.rows()
+    windows = []
+    for start in task.tested(u.shape[1]):
+        seen, target = (u[:, start + rows].to(device, torch.float32) for rows in (inputs, outputs))
+        predicted = torch.cat([operator(part) for part in seen.split(64)])
+        windows.append(relative_error(predicted, target))
+    return torch.stack(windows).square().mean(0).double().cpu()
+
+
+def bootstrap(values: Sequence[float] | Tensor, confidence: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """An interval for the mean over trajectories: quantiles of means of 2,000 samples drawn with replacement.
+
+    >>> low, high = bootstrap([1.0, 2.0, 3.0, 4.0])
+    >>> low < 2.5 < high
+    True
+    """
+    values = torch.as_tensor(values, dtype=torch.float64)
+    drawn = torch.randint(len(values), (2_000, len(values)), generator=torch.Generator().manual_seed(seed))
+    means = values[drawn].mean(1)
+    tails = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=torch.float64)
+    low, high = means.quantile(tails).tolist()
+    return low, high

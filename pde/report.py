@@ -1,0 +1,336 @@
+"""The page a person reads after a discovery: one self-contained HTML file, and its figures as PNGs."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sympy
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+import symflow
+from symflow.errors import UserError
+from symflow.formulas import expressions, notation
+from symflow.report import Picture, figures, save_picture, write_page
+from symflow.runs import CONFIG, METRICS, RESULT, load_tensors, read_json
+
+from .discovery import Generator, Result, load_result
+from .symmetries import determining_equations
+
+EVIDENCE = "evidence.safetensors"
+STAGE = "network"  # of the metrics that hold relative violations
+LONGEST_TITLE = 40  # characters of a formula above a figure
+MOST_STEPS = 400  # points of a learning curve
+
+Evidence = dict[str, np.ndarray]
+
+
+def write_report(run: str | Path) -> Path:
+    """Writes the page and figures of a run directory of equations (`symflow.report.write_report`).
+
+    What the run does not hold is left out, and the page says so: the network, the evidence of `discovery.collect`, the
+    metrics.
+    """
+    run = Path(run)
+    result = load_result(run / RESULT)
+    config = read_json(run / CONFIG) if (run / CONFIG).exists() else {}
+    page = _Page(run, result, _evidence(run, result), config if isinstance(config, dict) else {})
+    with figures.style():
+        content = page.content()
+    return write_page(run, "symflow.pde", content)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One generator on the page; its name is that of its place, not one read from a file."""
+
+    name: str
+    generator: Generator
+    formula: Markup
+    meaning: notation.Meaning | None
+    flow: list[Markup]
+    characteristic: Markup
+    multiplier: Markup | None
+    length: float | None
+    difference: float | None
+    pictures: dict[str, Picture]
+
+
+@dataclass(frozen=True)
+class _Page:
+    run: Path
+    result: Result
+    evidence: Evidence
+    config: dict[str, Any]
+
+    def content(self) -> dict[str, Any]:
+        result = self.result
+        components = result.symbolic_field.components if result.generators else []
+        neural = result.neural
+        return {
+            "result": result,
+            "neural": neural,
+            "version": symflow.__version__,
+            "subject": "data" if result.samples else "equation",
+            "equation": self.equation(),
+            "count": result.rank,
+            "proven": sum(g.verified for g in result.generators),
+            "valid": sum(g.valid for g in result.generators),
+            "sections": [self.section(k, c) for k, c in enumerate(components)],
+            "spectra": self.spectra(),
+            "angles": self.angles(),
+            "learning": self.learning(),
+            "brackets": self.brackets(),
+            "names": self.result.coordinates.names,
+            "superposition": self.superposition(),
+            "named": self.named(),
+            "left": self.left(),
+            "shape": self.evidence["shape"].astype(int).tolist() if "shape" in self.evidence else None,
+            "grid": bool(self.evidence),
+            "commands": self.commands(),
+            "identity": self.config.get("identity"),
+            "degrees": math.degrees,
+        }
+
+    # ------------------------------------------------------------------ formulas
+
+    def equation(self) -> Markup:
+        """``u_t = -K`` where it is that, else ``F = 0``, one after the other."""
+        equation = self.result.equation
+        if equation.evolutionary:
+            return notation.formula(sympy.Symbol("u_t"), "=", -equation.K)
+        return Markup(", ").join(notation.formula(F, "=", sympy.Integer(0)) for F in equation.residuals)
+
+    def superposition(self) -> dict[str, Any] | None:
+        """The family of symmetries made of solutions, as formulas."""
+        s = self.result.superposition
+        if s is None:
+            return None
+        names = ["f", "g"][: len(s["condition"])]
+        symbols = {n: sympy.Symbol(n, real=True) for n in self.result.coordinates.names}
+        factor = expressions.parse(s["factor"], symbols)
+        unknowns = self.result.equation.space.dependent
+        field = [sympy.Symbol(n) * factor for n in names]
+        return {
+            "field": notation.formula(*notation.combination(field, [sympy.Symbol(f"∂_{u}") for u in unknowns])),
+            "functions": " and ".join(names),
+            "condition": s["condition"],
+        }
+
+    def named(self) -> list[tuple[str, Markup]]:
+        """Generators that are proven for any value of the parameters, with these by name."""
+        names = self.result.coordinates.names
+        symbols = {n: sympy.Symbol(n, real=True) for n in [*names, *self.result.equation.parameters]}
+        return [
+            (
+                str(k + 1),
+                notation.generator([expressions.parse(g.named.get(f"d{n}", "0"), symbols) for n in names], names),
+            )
+            for k, g in enumerate(self.result.generators)
+            if g.named != g.closed_form
+        ]
+
+    def left(self) -> list[Markup]:
+        """What the determining condition leaves of ``u^2 d/du``, the field in every control."""
+        form = dict.fromkeys((f"d{n}" for n in self.result.coordinates.names), sympy.Integer(0))
+        form["du"] = sympy.Symbol("u", real=True) ** 2
+        equations = determining_equations(self.result.equation, form)
+        return [notation.formula(e) for e in equations if sympy.simplify(e) != 0][:4]
+
+    def brackets(self) -> list[list[Markup]] | None:
+        """The table of ``[V_i, V_j]``."""
+        constants = self.result.structure_constants
+        if constants is None:
+            return None
+        names = [sympy.Symbol(f"V_{k + 1}") for k in range(len(constants))]
+        return [
+            [notation.formula(*notation.combination([_exact(c) for c in row], names)) for row in rows]
+            for rows in constants
+        ]
+
+    def commands(self) -> list[str]:
+        """What to type for the same result, as far as the run's configuration tells."""
+        c = self.config
+        if c.get("command") != "discover":
+            return []
+        words = ["symflow", "discover", *([c["data"]] if isinstance(c.get("data"), str) else [])]
+        words += ["--out", self.run.name]
+        for name, value in c.items():
+            if name not in ("command", "data", "identity") and isinstance(value, str | int | float):
+                words += [f"--{name}", str(value)]
+        if isinstance(given := c.get("parameters"), list) and given:
+            words += ["--parameters", *map(str, given)]
+        return [shlex.join(words)]
+
+    # ------------------------------------------------------------------ figures
+
+    def picture(self, name: str, figure: Figure, alt: str) -> Picture:
+        """Writes a figure and returns it for the page."""
+        return save_picture(self.run, name, figure, alt)
+
+    def spectra(self) -> Picture:
+        s = self.result.nullspace
+        panels = [("search over formulas (null space)", s.values, s.rank, s.resolution)]
+        if self.result.neural is not None:
+            n = self.result.neural.spectrum
+            panels.append(("learned by the network", n.values, n.rank, n.resolution))
+        counts = " and ".join(str(rank) for _, _, rank, _ in panels)
+        alt = f"Relative violations on a logarithmic axis; {counts} of them lie below the gap."
+        return self.picture("gap", figures.spectra(panels), alt)
+
+    def angle_sets(self) -> dict[str, list[float]]:
+        """Principal angles by what is compared."""
+        neural = self.result.neural
+        sets = {
+            "formulas\nagainst the known algebra": self.result.truth or [],
+            "network\nagainst the known algebra": neural.principal_angles if neural else [],
+            "network\nagainst the formulas": neural.agreement if neural else [],
+        }
+        return {name: values for name, values in sets.items() if values}
+
+    def angles(self) -> Picture | None:
+        sets = self.angle_sets()
+        if not sets:
+            return None
+        alt = "Principal angles on a logarithmic axis. " + " ".join(
+            f"{name.replace(chr(10), ' ')}: at most {notation.number(max(values))} radians."
+            for name, values in sets.items()
+        )
+        return self.picture("angles", figures.angles(sets), alt)
+
+    def learning(self) -> Picture | None:
+        records = [r for r in _metrics(self.run / METRICS) if r.get("stage") == STAGE]
+        names = (
+            [f"violation{k + 1}" for k in range(sum(key.startswith("violation") for key in records[0]))]
+            if records
+            else []
+        )
+        rows = [(r["step"], *(r[n] for n in names)) for r in records if all(n in r for n in ("step", *names))]
+        if not names or not rows:
+            return None
+        table = np.array(rows[:: max(1, len(rows) // MOST_STEPS)], dtype=float)
+        if not np.isfinite(table).all():
+            return None
+        rank = self.result.neural.spectrum.rank if self.result.neural is not None else 0
+        figure = figures.learning([int(s) for s in table[:, 0]], table[:, 1:], rank)
+        alt = f"Relative violations of {len(names)} learned vector fields over the steps of learning."
+        return self.picture("learning", figure, alt)
+
+    def section(self, k: int, components: Sequence[sympy.Expr]) -> Section:
+        g, e = self.result.generators[k], self.evidence
+        names = self.result.coordinates.names
+        meaning = notation.meaning(components, names)
+        name = f"V{k + 1}"
+        title = notation.mathtext(components, names) if len(g.formula) <= LONGEST_TITLE else f"$V_{{{k + 1}}}$"
+        space = self.result.equation.space
+        p = len(space.independent)
+        characteristics = [
+            notation.formula(
+                *notation.combination(
+                    [phi, *(-xi for xi in components[:p])],
+                    [sympy.Integer(1), *(sympy.Symbol(f"{u}_{i}") for i in space.independent)],
+                )
+            )
+            for u, phi in zip(space.dependent, components[p:], strict=True)
+        ]
+        flow = []
+        if meaning is not None and meaning.flow is not None:
+            symbols = [sympy.Symbol(name, real=True) for name in names]
+            flow = [notation.assignment(s, end) for s, end in zip(symbols, meaning.flow, strict=True) if s != end]
+        return Section(
+            name=name,
+            generator=g,
+            formula=notation.generator(components, names),
+            meaning=meaning,
+            flow=flow,
+            length=float(e["length"][k]) if "length" in e else None,
+            pictures=self.pictures(k, name, title),
+            difference=float(e["learned.difference"][k]) if "learned.difference" in e else None,
+            characteristic=Markup(", ").join(characteristics),
+            multiplier=self.multiplier(g),
+        )
+
+    def multiplier(self, g: Generator) -> Markup | None:
+        """lambda in ``pr V(F) = lambda F``."""
+        if g.multiplier is None:
+            return None
+        space = self.result.equation.space
+        names = {s.name: s for F in self.result.equation.residuals for s in F.free_symbols} | {
+            s.name: s for s in space.variables
+        }
+        names |= {s.name: s for a in range(len(space.dependent)) for m in space.units for s in [space.symbol(a, m)]}
+        try:
+            return notation.formula(expressions.parse(g.multiplier, names))
+        except UserError:
+            return None
+
+    def pictures(self, k: int, name: str, title: str) -> dict[str, Picture]:
+        e, g = self.evidence, self.result.generators[k]
+        found = {}
+        if "moved" in e:
+            moved = [(f"after {title}", e["moved"][k])]
+            if "learned.moved" in e:
+                moved.append(("after the learned field", e["learned.moved"][k]))
+            figure = figures.trajectory((e["x"], e["t"], e["u"]), moved, self.result.coordinates.periods[0])
+            alt = f"A trajectory in space-time before and after the flow along {g.formula}."
+            found["flow"] = self.picture(f"{name}-flow", figure, alt)
+        if "residual.after" in e:
+            maps = [
+                ("before", e["residual.before"]),
+                (f"after {title}", e["residual.after"][k]),
+                ("after the control", e["residual.control"][k]),
+            ]
+            alt = (
+                f"Relative residual of the equation in space-time: {notation.number(g.score)} after {g.formula}, "
+                f"{notation.number(g.control)} after its control."
+            )
+            found["residual"] = self.picture(f"{name}-residual", figures.residuals((e["x"], e["t"]), maps), alt)
+        if "field" in e:
+            fields = [(title, e["field"][k])]
+            if "learned.field" in e:
+                fields.append(("learned by the network", e["learned.field"][k]))
+            alt = f"The vector field {g.formula}: arrows for the change of x and t, colour for the change of u."
+            found["field"] = self.picture(f"{name}-field", figures.vectors((e["x"], e["t"]), fields), alt)
+        return found
+
+
+def _exact(value: float) -> sympy.Rational:
+    return sympy.Rational(value).limit_denominator(1_000)
+
+
+def _evidence(run: Path, result: Result) -> Evidence:
+    """The arrays of `pde.evidence.collect`; empty when there are none or they belong to another result."""
+    saved = load_tensors(run / EVIDENCE)
+    if saved is None:
+        return {}
+    evidence = {name: value.numpy() for name, value in saved[0].items()}
+    try:
+        grid = (len(evidence["t"]), len(evidence["x"]))
+    except (KeyError, TypeError):
+        return {}
+    K = len(result.generators)
+    shapes: dict[str, tuple[int, ...]] = {"u": grid, "shape": (3,), "length": (K,), "learned.difference": (K,)}
+    shapes |= dict.fromkeys(("field", "learned.field", "moved", "learned.moved"), (K, *grid, 3))
+    shapes |= {"residual.before": grid, "residual.after": (K, *grid), "residual.control": (K, *grid)}
+    fits = all(value.shape == shapes.get(name, value.shape) for name, value in evidence.items())
+    return evidence if fits and "u" in evidence else {}
+
+
+def _metrics(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of the metrics."""
+    records = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        if isinstance(record, dict):
+            records.append(record)
+    return records

@@ -1,0 +1,157 @@
+"""Steps of the search for symmetries: the null space of the determining condition over the library of one degree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import sympy
+import torch
+from torch import Tensor
+
+from symflow.errors import UserError
+
+from ..equations import Equation, Manifold
+from . import prolongation
+from .library import Library, Rate, own_functions, polynomial_library, rates
+from .nullspace import Condition, condition, echelon, gap_rank
+
+RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
+LARGEST = 4_000  # unknowns: a gigabyte or two
+RATE_POINTS = 1_000
+SPARE = 1.5  # equations per unknown
+
+
+@dataclass(frozen=True)
+class Step:
+    """The null space over the library of one degree.
+
+    Attributes:
+        library: its functions.
+        condition: the determining condition over them.
+        values: its singular values, ascending.
+        rank: of the null space.
+        late: what is left to superposed solutions, ``[d, functions]``, where these are in the null space too.
+        finite: its dimension without superposed solutions.
+    """
+
+    library: Library
+    condition: Condition
+    values: Tensor
+    rank: int
+    late: Tensor | None
+    finite: int
+
+    @property
+    def rows(self) -> list[Tensor]:
+        """The coefficients ``[d, functions]`` of a basis of the finite part."""
+        return echelon(self.condition, self.rank, self.late) if self.rank else []
+
+
+@dataclass(frozen=True)
+class Search:
+    """Steps of one equation, on jets of one seed.
+
+    Attributes:
+        equation: any.
+        without: coordinates that generators must not depend on.
+        seed: of the jets.
+    """
+
+    equation: Equation
+    without: tuple[str, ...]
+    seed: int
+
+    @property
+    def manifold(self) -> Manifold:
+        """Where the jets of the equation lie."""
+        return Manifold(self.equation)
+
+    @property
+    def components(self) -> list[str]:
+        """The names of a generator's components."""
+        return ["d" + name for name in self.equation.space.names]
+
+    def unknowns(self, special: Sequence[sympy.Expr], degree: int) -> int:
+        """How many coefficients the library of a degree has."""
+        return len(self.components) * len(polynomial_library(self.equation, degree, special, self.without))
+
+    def exists(self, function: sympy.Expr) -> bool:
+        """Whether a function of the coordinates has values where jets are drawn: roots need not."""
+        variables = self.equation.space.variables
+        points = self.manifold.sample(64, self.seed).points
+        return bool(torch.isfinite(Library(variables, ((0,) * len(variables),), (function,))(points)).all())
+
+    def own(self) -> list[sympy.Expr]:
+        """`own_functions` that exist."""
+        return [f for f in own_functions(self.equation) if self.exists(f)]
+
+    def rates(self, linear: bool) -> list[Rate]:
+        """Of every coordinate in which the equation, linear or not, allows translation or scaling."""
+        equation, manifold = self.equation, self.manifold
+        sample, scale = manifold.sample(RATE_POINTS, self.seed), manifold.coordinates.scale
+        found = []
+        for z in equation.space.variables:
+            if z.name in self.without:
+                continue
+            for scaling in (False, True):
+                form = dict.fromkeys(self.components, sympy.Integer(0)) | {
+                    f"d{z.name}": z if scaling else sympy.Integer(1)
+                }
+                if prolongation.is_symmetry(equation, form):
+                    solutions = linear and z.name in equation.space.independent
+                    found += rates(equation, sample, z, scale, scaling, solutions)
+        return found
+
+    def homogeneous(self, factor: sympy.Expr) -> bool:
+        """Whether ``w h(u) d/du`` with ``dw/du = 1/h`` is a symmetry: w, which solves a linear equation, may be scaled.
+
+        The algebra is then graded by the degree in w. Solutions are of degree -1, the finite part is of degree 0, so
+        they can be looked for one without the other.
+        """
+        equation = self.equation
+        form = dict.fromkeys(self.components, sympy.Integer(0))
+        for z in equation.space.variables[len(equation.space.independent) :]:
+            w = z if factor == 1 else sympy.integrate(1 / factor, z)
+            form["d" + z.name] = sympy.simplify(w * factor)
+        return prolongation.is_symmetry(equation, form)
+
+    def step(self, special: Sequence[sympy.Expr], degree: int, factor: sympy.Expr | None) -> Step:
+        """The null space over polynomials of a degree, times special functions.
+
+        Args:
+            special: functions by which polynomials are multiplied.
+            degree: of the polynomials.
+            factor: h of superposed solutions ``f h(u) d/du``, which do not count as finite; ``None`` without them.
+
+        Raises:
+            UserError: the library of that degree is too large.
+        """
+        equation, manifold = self.equation, self.manifold
+        library = polynomial_library(equation, degree, special, self.without)
+        d = len(self.components)
+        if d * len(library) > LARGEST:
+            raise UserError(
+                f"`degree` must make a library of at most {LARGEST} unknowns, got {d * len(library)} for {degree}"
+            )
+        count = int(SPARE * d * len(library) / len(equation.residuals)) + 100
+        reduced = condition(equation, manifold.sample(count, self.seed), library, manifold.coordinates)
+        values = reduced.null_space().values
+        rank = gap_rank(values, RESOLUTION, CEILING)
+        if factor is None:
+            return Step(library, reduced, values, rank, None, rank)
+        unknowns = set(equation.space.variables[len(equation.space.independent) :])
+        free = torch.tensor([not (f / factor).free_symbols & unknowns for f in library.functions])
+        late = torch.zeros(d, len(library), dtype=torch.bool)
+        late[len(equation.space.independent) :] = free
+        if self.homogeneous(factor):
+            reduced = replace(reduced, columns=reduced.columns & ~late)
+            values = reduced.null_space().values
+            rank = gap_rank(values, RESOLUTION, CEILING)
+            return Step(library, reduced, values, rank, None, rank)
+        superposed = (
+            gap_rank(reduced.null_space(late).values, RESOLUTION, CEILING)
+            if bool((late & reduced.columns).any())
+            else 0
+        )
+        return Step(library, reduced, values, rank, late, rank - superposed)

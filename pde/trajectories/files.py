@@ -1,0 +1,457 @@
+"""Trajectories on disk: HDF5 of our own, and the layouts that others use.
+
+A file is untrusted input. Nothing in it is executed or unpickled, links that lead out of it are not followed, and the
+sizes that it declares are compared with the size that it has before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from symflow.errors import UserError
+from symflow.runs import processes, replacing
+
+from ..equations import ENTRIES, Equation, entry, lookup
+from . import _matlab
+from .data import Trajectories, _float64
+
+FORMAT = "symflow trajectories 1"
+AUGMENTATION = "augmentation"  # among the settings of a file that `augment_file` wrote
+SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
+MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
+LONGEST_TEXT = 1 << 16
+_ROUNDING = 8.0  # coordinates this many units of their rounding off a uniform grid are uniform
+
+_ZIP = b"PK\x03\x04"
+
+
+@dataclass
+class _Raw:
+    """What a file holds, before it is made into trajectories."""
+
+    u: NDArray  # [S, T, X], [T, X] or [X, T]
+    x: NDArray
+    t: NDArray
+    about: dict[str, Any] = field(default_factory=dict)  # equation, parameters, name, seed, settings, version
+    space_first: bool = False  # for a square [X, T]
+
+
+# ---------------------------------------------------------------- writing
+
+
+def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write trajectories to an HDF5 file that h5py and xarray read.
+
+    ``u [sample, time, x]`` with dimension scales ``sample``, ``t``, ``x``; the attributes of the file are ``equation``,
+    ``parameters`` (JSON), ``name``, ``seed``, ``settings`` (JSON), ``version`` and ``format``. The file is written
+    beside its place and moved there when it is complete, so that a kill or a full disk leaves what was there before.
+
+    Args:
+        data: what to write.
+        path: of the file; its folder must exist.
+        overwrite: replace a file that is there.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: there is a file already, there is no such folder, or the disk is full.
+
+    >>> import tempfile
+    >>> from symflow.pde.trajectories import generate
+    >>> data = generate("ckdv", samples=2, seed=0, steps=20, keep=10, end=2.0)
+    >>> path = save(data, Path(tempfile.mkdtemp()) / "ckdv.h5")
+    >>> bool((load(path).u == data.u).all())
+    True
+    """
+    path = Path(path)
+    if path.is_dir() or not path.parent.is_dir():
+        raise UserError(f"`path` must be a file in a folder that exists, got {str(path)!r}")
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} exists; choose another name or ask for it to be overwritten")
+    try:
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+            _write(data, file)
+    except (OSError, RuntimeError) as error:  # HDF5 raises either when a write fails
+        raise UserError(f"cannot write {path}: {reason(error)}; nothing was changed there") from None
+    return path
+
+
+def _write(data: Trajectories, file: h5py.File) -> None:
+    lay_out(file, data, len(data), file.create_dataset("u", data=data.u.numpy()))
+
+
+def lay_out(file: h5py.File, data: Trajectories, samples: int, u: h5py.Dataset) -> None:
+    """What `save` writes of data, beside the ``u`` of so many trajectories itself."""
+    coordinates = {
+        "sample": (np.arange(samples), "trajectory"),
+        "t": (data.t.numpy(), "time"),
+        "x": (data.x.numpy(), "position, one period without its right end"),
+    }
+    u.attrs["long_name"], u.attrs["units"] = "solution", "1"
+    for axis, (name, (values, meaning)) in enumerate(coordinates.items()):
+        file[name] = values
+        file[name].make_scale(name)
+        file[name].attrs["long_name"], file[name].attrs["units"] = meaning, "1"
+        u.dims[axis].attach_scale(file[name])
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "equation": data.equation.text,
+        "parameters": json.dumps(data.equation.parameters),
+        "settings": json.dumps(dict(data.settings)),
+        "version": data.version,
+    }
+    if data.name is not None:
+        about["name"] = data.name
+    if data.seed is not None:
+        about["seed"] = data.seed
+    file.attrs.update(about)
+
+
+def reason(error: BaseException) -> str:
+    code = getattr(error, "errno", None)
+    if code is None:  # HDF5 puts it into the text
+        found = re.search(r"errno = (\d+)", str(error))
+        code = int(found[1]) if found else None
+    return os.strerror(code).lower() if code else (str(error).splitlines() or ["unknown"])[0].lower()
+
+
+# ---------------------------------------------------------------- reading
+
+
+class UnknownEquation(UserError):
+    """Data that do not say which equation they solve."""
+
+
+def load(
+    path: str | os.PathLike[str] | None = None,
+    equation: str | Equation | None = None,
+    *,
+    u: Any = None,
+    x: Any = None,
+    t: Any = None,
+    samples: int | None = None,
+    group: str | None = None,
+    check: bool = True,
+) -> Trajectories:
+    """Trajectories from a file or from arrays, checked against their equation.
+
+    Either ``load(path)`` or ``load(u=u, x=x, t=t, equation="kdv")``. The layout of a file is found from what is in it:
+
+    - HDF5 of `save`, or any with ``u``, ``x`` and ``t``;
+    - npz with ``u``, ``x`` and ``t``;
+    - MATLAB files of Chebfun's ``spin``: ``usol`` or ``u``, ``x``, ``t``;
+    - PDEBench: HDF5 with ``tensor``, ``x-coordinate``, ``t-coordinate``;
+    - LPSDA: HDF5 with the groups ``train``, ``valid``, ``test``, each with ``pde_NT-NX``, ``x``, ``t``.
+
+    Convention: u is ``[samples, T, X]``, or ``[T, X]`` or ``[X, T]`` for one trajectory, told apart by the lengths of x
+    and t (a square one from MATLAB is ``[X, T]``, another ``[T, X]``). x covers one period without its right end; a
+    last column that repeats the first is dropped. Coordinates in single precision are put back on the uniform grid
+    that they were rounded from.
+
+    Args:
+        path: of the file.
+        equation: a name of the catalogue, a formula or an `Equation`; needed where the file does not say it, and used
+            instead of the file's own where both are given.
+        u, x, t: arrays instead of a file.
+        samples: how many trajectories to read, from the first; all by default.
+        group: of an LPSDA file; by default its only group, or ``train``.
+        check: refuse data that certainly do not solve their equation; `audit_data` says what is wrong with such data.
+            Files of `symflow augment` are not checked so: they hold the residual of every trajectory.
+
+    Raises:
+        UnknownEquation: neither the file nor the caller names the equation; `identify` fits one.
+        UserError: the file is missing, truncated, of an unknown layout, too large for the memory or not what it
+            declares; values are not finite, coordinates do not fit; or the data certainly do not solve the equation
+            (`Trajectories.check_equation`). The sentence says which.
+
+    >>> import numpy as np
+    >>> x, t = np.arange(64) * (2 * np.pi / 64), np.linspace(0.0, 1.0, 20)
+    >>> u = np.sin(x - t[:, None])  # solves u_t + u_x = 0
+    >>> len(load(u=u, x=x, t=t, equation="u_t + u_x = 0"))
+    1
+    """
+    if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
+        raise UserError(f"`samples` must be an integer of at least 1, got {samples!r}")
+    if path is None:
+        missing = [name for name, value in (("u", u), ("x", x), ("t", t)) if value is None]
+        if missing:
+            raise UserError(f"`load` needs a path, or u, x and t; `{missing[0]}` is missing")
+        raw = _Raw(_array(u, "u"), _array(x, "x"), _array(t, "t"))
+        return _trajectories(raw, equation, samples, "arrays", check)
+    if not (u is None and x is None and t is None):
+        raise UserError("`load` takes a path or arrays, got both")
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no file {str(path)!r}")
+    try:
+        return _trajectories(_read(path, samples, group), equation, samples, path.name, check)
+    except UserError as error:
+        raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def _read(path: Path, samples: int | None, group: str | None) -> _Raw:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(128)
+        if h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file5:
+                return _from_hdf5(file5, samples, group)
+        if start.startswith(_ZIP):
+            return _from_npz(path)
+        if start.startswith(_matlab.START):
+            return _from_matlab(path)
+    except UserError:
+        raise
+    except MemoryError:
+        raise UserError(f"{path} does not fit into the memory; give `samples`") from None
+    except Exception as error:  # a damaged file can make its reader raise anything
+        raise UserError(f"{path} is truncated or damaged ({reason(error)})") from None
+    kind = "is empty" if not start else "is no HDF5, npz or MATLAB 5 file"
+    raise UserError(f"{path} {kind}")
+
+
+@np.errstate(over="ignore", invalid="ignore")  # long doubles beyond float64 become infinite and are refused as such
+def _trajectories(
+    raw: _Raw, equation: str | Equation | None, samples: int | None, origin: str, check: bool
+) -> Trajectories:
+    about = raw.about
+    if equation is None:
+        equation = _own_equation(about)
+    equation = _as_equation(equation)
+    x, t = _coordinate(raw.x, "x"), _coordinate(raw.t, "t")
+    u = raw.u
+    if u.ndim == 2:
+        turned = u.shape == (x.size, t.size) and (x.size != t.size or raw.space_first)
+        u = (u.T if turned else u)[None]
+    u = u if samples is None else u[:samples]
+    if u.ndim == 3 and u.shape[2] == x.size and _closed(u):
+        u, x = u[..., :-1], x[:-1]
+    found = lookup(equation)
+    own = about.get("format") == FORMAT
+    data = Trajectories(
+        equation=equation,
+        x=_float64(x, "x"),
+        t=_float64(t, "t"),
+        u=_float64(u, "u"),
+        name=found[0] if found else None,
+        seed=about.get("seed") if own else None,
+        settings=about.get("settings", {}) if own else {"origin": origin},
+        **({"version": about["version"]} if own and "version" in about else {}),
+    )
+    if check and AUGMENTATION not in data.settings:  # rows that are not valid solve nothing
+        data.check_equation()
+    return data
+
+
+def _as_equation(equation: str | Equation) -> Equation:
+    if isinstance(equation, Equation):
+        return equation
+    if not isinstance(equation, str):
+        raise UserError(f"`equation` must be a name, a formula or an Equation, got {type(equation).__name__}")
+    return Equation(equation) if "=" in equation else entry(equation).equation
+
+
+def _own_equation(about: Mapping[str, Any]) -> Equation:
+    text, parameters = about.get("equation"), about.get("parameters", {})
+    if not isinstance(text, str):
+        raise UnknownEquation(
+            f"the data do not name their equation; give `equation`, for example {next(iter(ENTRIES))!r}"
+        )
+    if not isinstance(parameters, dict) or not all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in parameters.values()
+    ):
+        raise UserError("the attribute `parameters` must be a JSON object of numbers")
+    if "text" in parameters or "self" in parameters:
+        raise UserError("the attribute `parameters` has a name that cannot be a parameter")
+    return _as_equation(text) if not parameters else Equation(text, **parameters)
+
+
+def _array(value: Any, name: str) -> NDArray:
+    value = value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
+    if value.dtype.kind not in "fiu":
+        raise UserError(f"`{name}` must be an array of real numbers, got {value.dtype}")
+    return value
+
+
+def _coordinate(values: NDArray, name: str) -> NDArray:
+    """One axis: flat, and exactly uniform where it is uniform up to the rounding of its type."""
+    if values.ndim == 2 and 1 not in values.shape:  # LPSDA: one row per trajectory
+        if not np.allclose(values, values[0], rtol=0, atol=1e-9 * np.abs(values).max(initial=0.0)):
+            raise UserError(f"`{name}` must be the same for every trajectory; their grids differ")
+        values = values[0]
+    if values.ndim > 2 or max(values.shape, default=1) != values.size:
+        raise UserError(f"`{name}` must be one axis, got shape {list(values.shape)}")
+    flat = values.reshape(-1).astype(np.float64)
+    if values.dtype.kind == "f" and values.dtype.itemsize < 8 and flat.size > 1:
+        even = np.linspace(flat[0], flat[-1], flat.size)
+        if np.abs(flat - even).max() <= _ROUNDING * float(np.finfo(values.dtype).eps) * np.abs(flat).max():
+            return even
+    return flat
+
+
+def _closed(u: NDArray) -> bool:
+    """Whether the last column repeats the first, as a grid does that includes both ends of the period."""
+    first, second, last = (np.asarray(u[..., i], np.float64) for i in (0, 1, -1)) if u.shape[-1] > 2 else [0.0] * 3
+    scale = float(np.max(np.abs(u), initial=0.0))
+    repeats = _ROUNDING * (float(np.finfo(u.dtype).eps) if u.dtype.kind == "f" else 0.0) * scale
+    return bool(np.max(np.abs(last - first)) <= repeats < np.max(np.abs(second - first)) * 1e-2)
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def _affordable(
+    name: str, shape: tuple[int, ...], itemsize: int, stored: int, wanted: tuple[int, ...] | None = None
+) -> None:
+    """Refuse an array that `stored` bytes cannot hold, or of which the memory cannot hold the part that is wanted."""
+    numbers = math.prod(shape)
+    if numbers * itemsize > MOST_COMPRESSED * max(stored, 1):
+        raise UserError(
+            f"`{name}` declares the shape {list(shape)}, {numbers * itemsize:,} bytes, but only {stored:,} are stored"
+        )
+    shape = shape if wanted is None else wanted
+    numbers = math.prod(shape)
+    if 8 * numbers > SHARE_OF_MEMORY * processes.memory():
+        raise UserError(
+            f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of "
+            "the memory; give `samples` to read fewer trajectories"
+        )
+
+
+# ---------------------------------------------------------------- HDF5
+
+
+def _from_hdf5(file: h5py.File, samples: int | None, group: str | None) -> _Raw:
+    if "tensor" in file:  # PDEBench
+        u = _numbers(file, "tensor", samples)
+        t = _numbers(file, "t-coordinate")
+        if u.ndim == 4 and u.shape[3] == 1:
+            u = u[..., 0]
+        if u.ndim == 3 and t.ndim == 1 and t.size == u.shape[1] + 1:
+            t = t[:-1]  # the file also has the end of the last step
+        return _Raw(u, _numbers(file, "x-coordinate"), t, _about(file))
+    if "usol" in file:  # MATLAB 7.3, whose axes are reversed
+        return _Raw(_numbers(file, "usol"), _numbers(file, "x"), _numbers(file, "t"))
+    if "u" in file:
+        return _Raw(_numbers(file, "u", samples), _numbers(file, "x"), _numbers(file, "t"), _about(file))
+    groups = [name for name in ("train", "valid", "test") if _inner(file, name, h5py.Group)]
+    if groups:  # LPSDA
+        chosen = group or ("train" if "train" in groups else groups[0])
+        if chosen not in groups:
+            raise UserError(f"`group` must be one of {', '.join(groups)}, got {chosen!r}")
+        inside = file[chosen]
+        names = [name for name in inside if re.fullmatch(r"pde_\d+-\d+", name)]
+        if len(names) != 1:
+            raise UserError(f"the group {chosen!r} must hold one data set pde_NT-NX, got {len(names)}")
+        return _Raw(
+            _numbers(inside, names[0], samples),
+            _numbers(inside, "x", samples),
+            _numbers(inside, "t", samples),
+        )
+    held = ", ".join(sorted(file)[:8]) or "nothing"
+    raise UserError(
+        f"the layout is unknown: expected u, x, t, or PDEBench's tensor, or LPSDA's train, valid, test; found {held}"
+    )
+
+
+def _inner(parent: h5py.Group, name: str, kind: type) -> bool:
+    """Whether a name is an object of a kind inside the file itself."""
+    return isinstance(parent.get(name, getlink=True), h5py.HardLink) and isinstance(parent.get(name), kind)
+
+
+def _numbers(parent: h5py.Group, name: str, samples: int | None = None) -> NDArray:
+    if name not in parent.keys():  # noqa: SIM118 - `in parent` would follow a link
+        raise UserError(f"`{name}` is missing in the file")
+    if not _inner(parent, name, h5py.Dataset):
+        raise UserError(f"`{name}` must be a data set inside the file, got a link or a group")
+    dataset = parent[name]
+    if dataset.external or dataset.is_virtual:
+        raise UserError(f"`{name}` must be stored in the file itself, got one that is stored in other files")
+    if dataset.dtype.kind not in "fiu" or dataset.shape is None:
+        raise UserError(f"`{name}` must be an array of real numbers, got {dataset.dtype}")
+    shape = dataset.shape
+    few = samples is not None and dataset.ndim >= 2 and samples < shape[0]
+    wanted = (samples, *shape[1:]) if few else shape
+    _affordable(name, shape, dataset.dtype.itemsize, dataset.id.get_storage_size(), wanted)
+    return dataset[:samples] if few else dataset[()]
+
+
+def _about(file: h5py.File) -> dict[str, Any]:
+    """The attributes that `save` writes, as far as they are there and of their kind."""
+    about: dict[str, Any] = {}
+    for name in ("format", "equation", "version", "parameters", "settings"):
+        if name in file.attrs:
+            if file.attrs.get_id(name).get_storage_size() > LONGEST_TEXT:
+                raise UserError(f"the attribute `{name}` is longer than {LONGEST_TEXT} bytes")
+            value = file.attrs[name]
+            value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+            if isinstance(value, str) and len(value) <= LONGEST_TEXT:
+                about[name] = value
+    for name in ("parameters", "settings"):
+        if name in about:
+            try:
+                about[name] = json.loads(about[name])
+            except (ValueError, RecursionError):
+                raise UserError(f"the attribute `{name}` must be JSON, got {about[name][:40]!r}") from None
+            if not isinstance(about[name], dict):
+                raise UserError(f"the attribute `{name}` must be a JSON object, got {type(about[name]).__name__}")
+    seed = file.attrs.get("seed")
+    if isinstance(seed, int | np.integer):
+        about["seed"] = int(seed)
+    return about
+
+
+# ---------------------------------------------------------------- npz and MATLAB
+
+
+def _from_npz(path: Path) -> _Raw:
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in ("u", "x", "t"):
+            found[name] = _npz_member(archive, name)
+        about = {}
+        if "equation.npy" in archive.namelist():
+            text = _npz_member(archive, "equation", "U")
+            about = {"equation": str(text[()])} if text.ndim == 0 else {}
+    return _Raw(found["u"], found["x"], found["t"], about)
+
+
+def _npz_member(archive: zipfile.ZipFile, name: str, kinds: str = "fiu") -> NDArray:
+    try:
+        info = archive.getinfo(f"{name}.npy")
+    except KeyError:
+        raise UserError(f"`{name}` is missing in the file") from None
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+    if dtype.kind not in kinds or dtype.hasobject:
+        raise UserError(f"`{name}` must be an array of real numbers, got {dtype}")
+    size = math.prod(shape) * dtype.itemsize
+    if size > info.file_size:
+        raise UserError(f"`{name}` declares {size:,} bytes, but only {info.file_size:,} are stored")
+    _affordable(name, shape, dtype.itemsize, info.compress_size)
+    with archive.open(info) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _from_matlab(path: Path) -> _Raw:
+    found = _matlab.arrays(path.read_bytes(), ("usol", "u", "x", "t"), int(SHARE_OF_MEMORY * processes.memory()))
+    chosen = "usol" if "usol" in found else "u"
+    for name in (chosen, "x", "t"):
+        if name not in found:
+            raise UserError(f"`{name}` is missing in the file")
+    return _Raw(found[chosen], found["x"], found["t"], space_first=True)

@@ -1,0 +1,3 @@
+"""Formulas as data: the parser, and how they are written for people."""
+
+from .notation import format_generator as format_generator

@@ -1,0 +1,126 @@
+"""Closed forms do not depend on the basis of the span; structure constants obey the laws of an algebra."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import sympy
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symflow.algebra import readout
+from symflow.algebra.readout import combination, exact_bracket, rational, simplest, sparse_basis, structure_constants
+from symflow.formulas import expressions
+
+x, y, z = sympy.symbols("x y z", real=True)
+
+
+def forms(*texts: tuple[str, str, str]) -> list[dict[str, sympy.Expr]]:
+    names = {"x": x, "y": y, "z": z}
+    keys = ("dx", "dy", "dz")
+    return [{k: expressions.parse(f, names) for k, f in zip(keys, row, strict=True)} for row in texts]
+
+
+ROTATIONS = forms(("0", "-z", "y"), ("z", "0", "-x"), ("-y", "x", "0"))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_basis_does_not_depend_on_how_the_span_is_given(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.tensor([[1, 0, 3, 0, -2], [0, 1, 0.5, 0, 0], [0, 0, 0, 1, 7]], dtype=torch.float64)
+    mixing = torch.randn(3, 3, generator=generator, dtype=torch.float64)
+    if torch.linalg.cond(mixing) > 1e4:
+        return
+    noise = 1e-13 * torch.randn(3, 5, generator=generator, dtype=torch.float64)
+    size = torch.tensor([1.0, 10.0, 0.1, 1.0, 3.0], dtype=torch.float64)
+    torch.testing.assert_close(sparse_basis(mixing @ (rows + noise), size), rows, rtol=1e-6, atol=1e-6)
+
+
+@given(st.integers(-1000, 1000), st.integers(1, 300), st.floats(-1e-10, 1e-10))
+def test_rational_finds_the_fraction_that_was_meant(p: int, q: int, error: float) -> None:
+    assert rational(p / q * (1 + error)) == sympy.Rational(p, q)
+
+
+def test_rational_refuses_what_is_none() -> None:
+    assert rational(2**0.5) is None
+
+
+def test_combination_has_integer_coefficients() -> None:
+    rows = torch.tensor([[0.0, 1.0], [0.0, 0.0], [0.02, 0.0]], dtype=torch.float64)
+    form = combination(rows, [sympy.Integer(1), sympy.exp(x)], ("dx", "dy", "dz"))
+    assert form == {"dx": 50 * sympy.exp(x), "dy": 0, "dz": 1}
+
+
+def test_combination_keeps_numbers_that_are_not_rational() -> None:
+    form = combination(torch.tensor([[1.0], [2**0.5]]), [x], ("dx", "dy"))
+    assert float(form["dy"].coeff(x)) == pytest.approx(2**0.5, rel=1e-6)
+
+
+def test_rotations_have_the_constants_of_so3() -> None:
+    constants = structure_constants(ROTATIONS)
+    assert constants is not None
+    for i, j, k in itertools.product(range(3), repeat=3):
+        assert constants[i][j][k] == -sympy.LeviCivita(i, j, k)  # vector fields: the opposite of the matrices
+
+
+@pytest.mark.parametrize(
+    "algebra",
+    [
+        ROTATIONS,
+        forms(("1", "0", "0"), ("x", "0", "0"), ("x**2", "0", "0")),
+        forms(("exp(y)", "1", "0"), ("x", "0", "0")),
+    ],
+)
+def test_jacobi_identity_and_antisymmetry(algebra: list[dict[str, sympy.Expr]]) -> None:
+    c = structure_constants(algebra)
+    if c is None:
+        # not closed: the bracket of the last two is indeed outside the span
+        bracket = exact_bracket(algebra[0], algebra[1])
+        assert any(sympy.simplify(f) != 0 for f in bracket.values())
+        return
+    n = range(len(algebra))
+    for i, j, k in itertools.product(n, repeat=3):
+        assert c[i][j][k] == -c[j][i][k]
+        for m in n:
+            assert sum(c[i][j][l] * c[l][k][m] + c[j][k][l] * c[l][i][m] + c[k][i][l] * c[l][j][m] for l in n) == 0
+
+
+def test_a_span_that_is_not_closed_has_no_constants() -> None:
+    assert structure_constants(forms(("0", "x", "0"), ("0", "0", "y"))) is None
+
+
+def test_exact_bracket_of_a_scaling_and_a_translation() -> None:
+    (scaling, translation) = forms(("x", "2*y", "0"), ("0", "1", "0"))
+    assert exact_bracket(translation, scaling) == {"dx": 0, "dy": 2, "dz": 0}
+
+
+def test_simplest_prefers_what_is_shorter_to_read() -> None:
+    assert str(simplest(x**2 / sympy.sqrt(x**2 + 1) + 1 / sympy.sqrt(x**2 + 1))) == "sqrt(x**2 + 1)"
+
+
+def test_what_is_hardly_independent_still_has_a_basis_of_numbers() -> None:
+    """A leading entry may be far smaller than what it leads to."""
+    vectors = torch.tensor([[1.0, 0.0, 1e9], [0.0, 1.0, 1e9]], dtype=torch.float64)
+    basis = sparse_basis(vectors, torch.ones(3))
+    assert torch.isfinite(basis).all()
+
+
+def test_awkward_exponents_are_not_multiplied_out() -> None:
+    """2.718281828 is 679570457/250000000: as a power of exp(t/250000000) it would fill the memory."""
+    t = sympy.Symbol("t", real=True)
+    fast = sympy.exp(sympy.Rational("2.718281828") * t)
+    short, values = readout.short_exponents(fast + fast.diff(t))
+    assert len(values) == 1
+    assert short.subs(values) == fast + fast.diff(t)
+    assert simplest(fast * fast.diff(t)) == fast * fast.diff(t)
+
+
+def test_numbers_in_units_of_the_equation_are_exact() -> None:
+    t = sympy.Symbol("t", real=True)
+    unit = sympy.Rational("3.14159265")
+    row = torch.tensor([[1.5 * 3.14159265], [1.0]], dtype=torch.float64)
+    form = combination(row, [t], ["dx", "dt"], [unit])
+    assert form == {"dx": 3 * unit * t, "dt": 2 * t}

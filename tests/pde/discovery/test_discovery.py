@@ -1,0 +1,272 @@
+"""The main job on data, its laws, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from symflow import NeuralField, SymbolicField, UserError, flow, pde, principal_angles
+from symflow.runs.runs import Run, read_json
+
+
+@lru_cache
+def data(name: str, samples: int = 4) -> pde.Trajectories:
+    return pde.generate(name, samples, seed=0)
+
+
+@lru_cache
+def ckdv() -> pde.Result:
+    return pde.discover(data("ckdv"), domain="plane", steps=60)
+
+
+def test_the_whole_answer_on_ckdv() -> None:
+    result = ckdv()
+    assert result.rank == 4
+    assert result.name == "ckdv"
+    assert all(g.valid and g.verified for g in result.generators)
+    for g in result.generators:
+        assert g.control > 1e6 * g.score
+        assert g.infinitesimal < 1e-12
+    assert result.truth is not None
+    assert max(result.truth) < 1e-6
+    assert result.neural is not None
+    assert result.neural.spectrum.rank == 4
+    assert max(result.neural.principal_angles) < 1e-2
+    assert max(result.neural.agreement) < 1e-2
+    assert max(result.neural.scores) < 1e-2
+    assert result.samples == 4
+    assert result.residual is not None
+    assert result.residual < 1e-4
+    text = str(result)
+    assert "4 symmetries on the plane" in text
+    assert "2*sqrt(t + 1) dx + 1/sqrt(t + 1) du" in text
+
+
+def test_structure_constants_are_those_of_the_brackets() -> None:
+    result = ckdv()
+    field = result.symbolic_field
+    points = torch.rand(20, 3, dtype=torch.float64)
+    from symflow import bracket
+
+    brackets = bracket(field, field, points)
+    constants = torch.tensor(result.structure_constants, dtype=torch.float64)
+    torch.testing.assert_close(brackets, torch.einsum("ijk,nkd->nijd", constants, field(points)), rtol=1e-9, atol=1e-9)
+
+
+def test_the_learned_span_flows_like_the_closed_forms() -> None:
+    """The learned field that lies closest to the boost moves points as the boost does."""
+    result = ckdv()
+    assert result.neural is not None
+    learned = result.neural.field
+    assert isinstance(learned, NeuralField)
+    exact = SymbolicField(result.coordinates, [{"dx": "2*sqrt(t + 1)", "du": "1/sqrt(t + 1)"}])
+    points = pde.scores.points_of(data("ckdv").jets(500, 0, seed=7), result.coordinates)
+    values, target = learned(points).detach(), exact(points)[:, 0]
+    weights = torch.linalg.lstsq(values.transpose(1, 2).flatten(0, 1), target.flatten()[:, None]).solution.T * 0.01
+    moved = flow(learned, points[None], weights)
+    expected = flow(exact, points[None], torch.tensor([[0.01]], dtype=torch.float64))
+    assert (moved - expected).norm() < 1e-2 * (expected - points).norm()
+
+
+def test_the_periodic_part_is_a_part(tmp_path: Path) -> None:
+    periodic = pde.discover(data("ckdv"), steps=0)
+    assert periodic.rank == 2
+    points = torch.rand(100, 3, dtype=torch.float64)
+    assert principal_angles(periodic.symbolic_field, ckdv().symbolic_field, points).max() < 1e-6
+    assert periodic.coordinates.periods == (128.0, None, None)
+
+
+def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
+    result = ckdv()
+    result.save(tmp_path / "result.json")
+    again = pde.load_result(tmp_path / "result.json")
+    assert again == replace(result, seconds={})
+    assert str(again) == str(result)
+    assert read_json(tmp_path / "result.json")["schema"] == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"schema": 1},
+        {"generators": [{}]},
+        {"generators": 3},
+        {"equation": {"text": "u_t", "parameters": {}, "name": None}},
+        {"coordinates": {"names": []}},
+        {"domain": "sphere"},
+        {"rank": "three"},
+        {"truth": None},
+    ],
+)
+def test_a_damaged_result_is_a_sentence(tmp_path: Path, damage: dict) -> None:
+    from symflow.runs.runs import write_json
+
+    write_json(tmp_path / "result.json", ckdv().to_dict() | damage)
+    with pytest.raises(UserError):
+        pde.load_result(tmp_path / "result.json")
+
+
+def test_discovery_repeats_itself_bit_for_bit_with_any_number_of_threads() -> None:
+    threads = torch.get_num_threads()
+    try:
+        results = []
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(pde.discover(data("ckdv"), steps=3))
+        assert results[0] == results[1]
+    finally:
+        torch.set_num_threads(threads)
+    other = pde.discover(data("ckdv"), steps=3, seed=1)
+    assert other.neural is not None
+    assert results[0].neural is not None
+    assert other.neural.spectrum.values != results[0].neural.spectrum.values
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"domain": "torus"}, "`domain` must be periodic or plane"),
+        ({"generators": 33}, "`generators` must be an integer from 1 to 32, got 33"),
+        ({"steps": -1}, "`steps` must be an integer from 0"),
+        ({"degree": 2.0}, "`degree` must be an integer from 0 to 6"),
+        ({"score": "wild"}, "`score` must be infinitesimal or local"),
+        ({"seed": -1}, "`seed`"),
+    ],
+)
+def test_bad_arguments_are_sentences(arguments: dict, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        pde.discover(data("ckdv"), **arguments)
+
+
+def test_bad_data_are_sentences() -> None:
+    good = data("ckdv")
+    with pytest.raises(UserError, match="at least 16 profiles"):
+        pde.discover(replace(good[0], t=good.t[:3], u=good.u[:1, :3]))
+    with pytest.raises(UserError, match="must vary"):
+        pde.discover(replace(good, u=torch.ones_like(good.u)))
+    with pytest.raises(UserError, match="must be finite"):
+        replace(good, u=good.u / 0)
+    with pytest.raises(UserError, match="do not solve"):
+        pde.discover(replace(good, equation=pde.CATALOGUE["ks"].equation))
+    with pytest.raises(UserError, match="unknown equation 'kvd'"):
+        pde.discover("kvd")
+    with pytest.raises(UserError, match="must be trajectories, an equation or its name, got list"):
+        pde.discover([1, 2])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="needs trajectories"):
+        pde.discover("kdv", score="local", steps=1)
+
+
+def test_random_jets_are_reproducible_and_on_the_manifold() -> None:
+    from symflow.pde.equations.manifold import Manifold
+
+    equation = pde.Equation("u_tt - u_xx + sin(u) = 0")
+    a, b = Manifold(equation).sample(50, seed=4), Manifold(equation).sample(50, seed=4)
+    assert all(torch.equal(a.values[s], b.values[s]) for s in a.values)
+    ((residual, squares),) = equation.terms(a.values)
+    assert (residual.abs() < 1e-14 * (1 + squares.sqrt())).all()
+    normalised = Manifold(equation).coordinates.to_normalised(a.points)
+    assert ((normalised >= 0) & (normalised <= 1)).all()
+
+
+def test_one_long_trajectory_is_enough_for_the_null_space() -> None:
+    result = pde.discover(data("kdv", 1), domain="plane", steps=0)
+    assert result.rank == 4
+    assert all(g.verified for g in result.generators)
+
+
+def test_the_papers_route_runs(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", {})
+    whole = data("ckdv")
+    short = replace(whole, t=whole.t[::7], u=whole.u[:, ::7])  # patches of 20 x 20
+    result = pde.discover(short, score="local", generators=2, steps=2, run=run)
+    assert result.rank == 2  # of the null space, which does not depend on the route
+    assert result.neural is not None
+    assert len(result.neural.spectrum.values) == 2
+    assert result.neural.spectrum.resolution > 0
+    assert all(math.isfinite(v) for v in result.neural.spectrum.values)
+    assert (run.path / "metrics.jsonl").read_text().count("\n") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "plane", "periodic"), [("kdv", 4, 3), ("ks", 3, 3), ("burgers", 5, 3), ("nkdv", 4, 3)]
+)
+def test_the_other_equations_on_data(name: str, plane: int, periodic: int) -> None:
+    for domain, rank in (("plane", plane), ("periodic", periodic)):
+        result = pde.discover(data(name), domain=domain, steps=60)  # type: ignore[arg-type]
+        assert result.rank == rank
+        assert all(g.valid and g.verified and g.control > 1e3 * g.score for g in result.generators)
+        assert result.truth is not None
+        assert max(result.truth) < 1e-6
+        assert result.neural is not None
+        assert result.neural.spectrum.rank == rank
+        assert max(result.neural.principal_angles) < 1e-2
+
+
+def test_three_levels_are_told_apart() -> None:
+    result = pde.discover(data("ckdv"), steps=0)
+    levels = result.levels
+    assert (levels.equation, levels.domain, result.rank) == (4, 2, 2)
+    assert levels.stable
+    assert levels.lost == [g.formula for g in ckdv().generators if "x" in g.formula.replace("dx", "")]
+    assert levels.data is not None
+    assert levels.data.spectrum.rank == 2
+    assert max(levels.data.angles) < 1e-6
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-2])
+def test_noise_does_not_hide_what_the_data_visit(noise: float) -> None:
+    """Off solutions a symmetry is an identity: with u_t from noisy data the same generators are found."""
+    clean = data("ckdv")
+    generator = torch.Generator().manual_seed(1)
+    shift = noise * clean.u.std() * torch.randn(clean.u.shape, generator=generator, dtype=torch.float64)
+    result = pde.discover(replace(clean, u=clean.u + shift), domain="plane", steps=0)
+    assert result.levels.data is not None
+    assert result.levels.data.spectrum.rank == 4
+    assert max(result.levels.data.angles) < 1e-2
+
+
+def test_a_system_in_full() -> None:
+    """The cubic Schroedinger equation, psi = u + i v: dimension 5 (Gagnon and Winternitz, J. Phys. A 21, 1988)."""
+    text = "u_t + v_xx + (u**2 + v**2)*v = 0; v_t - u_xx - (u**2 + v**2)*u = 0"
+    result = pde.discover(text, domain="plane", steps=60)
+    assert result.rank == 5
+    assert all(g.verified and g.valid and g.control > 1e3 * g.score for g in result.generators)
+    assert result.coordinates.names == ("x", "t", "u", "v")
+    assert result.neural is not None
+    assert result.neural.spectrum.rank == 5
+    assert max(result.neural.agreement) < 1e-2
+    assert result.algebra is not None
+    assert result.algebra["solvable"]
+    assert {"dv": "-u", "du": "v", "dx": "0", "dt": "0"} in [g.closed_form for g in result.generators]
+
+
+def test_proofs_are_made_again_from_the_text(tmp_path: Path) -> None:
+    result = pde.discover(pde.Equation("u_t = nu*u_xx", nu=0.3), domain="plane", steps=0)
+    result.save(tmp_path / "result.json")
+    again = pde.load_result(tmp_path / "result.json")
+    assert again == result
+    assert again.verify() == [True] * 6
+    boost = next(g for g in result.generators if "u*x" in g.closed_form["du"] and g.closed_form["dt"] == "0")
+    assert boost.named == {"dx": "2*nu*t", "dt": "0", "du": "-u*x"}
+    wrong = [replace(g, closed_form=g.closed_form | {"du": "u**2"}) for g in result.generators]
+    assert replace(again, generators=wrong).verify() == [False] * 6
+    wrong = [replace(g, named=g.named | {"du": "nu*u**2"}) for g in result.generators]
+    assert replace(again, generators=wrong).verify() == [False] * 6
+
+
+@pytest.mark.parametrize(
+    ("text", "identity"),
+    [("u_t + u*u_x + u_xxx = 0", "-5"), ("u_tt - u_xx + sin(u) = 0", "0"), ("u_t = u_xx", None)],
+)
+def test_multipliers_make_identities(text: str, identity: str | None) -> None:
+    """pr V(F) = lambda F on all of jet space; for the scaling of KdV, lambda = -5: F has the weight u_t has."""
+    result = pde.discover(text, domain="plane", steps=0)
+    assert all(g.multiplier is not None for g in result.generators)
+    if identity is not None:
+        assert result.generators[-1].multiplier == identity

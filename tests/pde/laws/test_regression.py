@@ -1,0 +1,200 @@
+"""Weak regression: integration by parts, quadrature, and coefficients of exact solutions and of data, under noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sympy
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from symflow.errors import UserError
+from symflow.pde import Equation, Trajectories, generate
+from symflow.pde.equations.equation import derivative_symbol, t, total_derivative_x, u, x
+from symflow.pde.laws.regression import (
+    Widths,
+    bump,
+    by_parts,
+    effective_coefficients,
+    ellipsoid_radius,
+    largest_t,
+    law,
+    quadrature_weights,
+    weak_rows,
+)
+
+u_x, u_xx, u_xxx = (derivative_symbol(m) for m in (1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def kdv() -> Trajectories:
+    return generate("kdv", 12, 0, resolution=256, keep=60)
+
+
+def noisy(data: Trajectories, level: float, seed: int = 0) -> Trajectories:
+    random = torch.Generator().manual_seed(seed)
+    noise = torch.randn(data.u.shape, dtype=torch.float64, generator=random)
+    return replace(data, u=data.u + level * data.u.std() * noise)
+
+
+# ---------------------------------------------------------------- by parts
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [u * u_x, u_xxx, u * u_xx, u**2 * u_xxx, u_x * u_xx, sympy.exp(t / 50) * u * u_x, x * u_x, sympy.sin(u) * u_x, u**3]
+    + [u * u_xxx + 2 * u_x * u_xx, u_xx**2, x**2 * u * u_xx],
+)
+def test_parts_sum_to_the_expression(expression):
+    total = sympy.S.Zero
+    for k, f in by_parts(expression):
+        for _ in range(k):
+            f = total_derivative_x(f)
+        total += f
+    assert sympy.expand(total - expression) == 0
+
+
+def test_total_derivatives_leave_no_derivative():
+    for expression, k in ((u * u_x, 1), (u_xxx, 3), (u_x * u_xx + u * u_xxx, None), (sympy.sin(u) * u_x, 1)):
+        parts = by_parts(expression)
+        if k is not None:
+            assert [p for p, _ in parts] == [k]
+    assert by_parts(u * u_x) == ((1, u**2 / 2),)
+    assert by_parts(u_x**2) == ((0, u_x**2),)  # no total derivative
+
+
+def test_the_law_of_an_equation():
+    assert law(Equation("2*u_t + 6*u*u_x = nu*u_xx", nu=0.25)) == {u * u_x: 3.0, u_xx: -0.125}
+
+
+# ---------------------------------------------------------------- quadrature
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0.3, 1.0), min_size=8, max_size=30))
+def test_quadrature_is_exact_for_polynomials(steps):
+    times = torch.tensor(np.concatenate([[0.0], np.cumsum(steps)]) / sum(steps))
+    for power in range(8):
+        assert float(quadrature_weights(times) @ times**power) == pytest.approx(1 / (power + 1), rel=1e-6)
+
+
+def test_uniform_times_have_the_trapezoidal_rule():
+    weights = quadrature_weights(torch.linspace(0, 3, 31, dtype=torch.float64))
+    torch.testing.assert_close(weights[8:-8], torch.full((15,), 0.1, dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+def test_bumps_integrate_by_parts():
+    s = torch.linspace(-1, 1, 2001, dtype=torch.float64)
+    h = float(s[1] - s[0])
+    f = torch.exp(s) * torch.sin(3 * s)
+    derivative = torch.exp(s) * (torch.sin(3 * s) + 3 * torch.cos(3 * s))
+    assert float((bump(s) * derivative).sum() * h) == pytest.approx(-float((bump(s, 1) * f).sum() * h), rel=1e-9)
+
+
+# ---------------------------------------------------------------- coefficients
+
+
+@pytest.mark.parametrize("nonuniform", [False, True])
+def test_an_exact_solution_has_its_own_coefficients(nonuniform):
+    """``u = sum a_k exp(-k^2 t/10) sin(k (x - 2 t))`` solves u_t + 2 u_x = u_xx/10, on any times."""
+    place = torch.arange(64, dtype=torch.float64) * (2 * math.pi / 64)
+    times = torch.linspace(0, 1, 80, dtype=torch.float64)
+    if nonuniform:
+        times = torch.expm1(times) / math.e
+    random = torch.Generator().manual_seed(0)
+    amplitude = torch.rand(8, 3, 1, 1, dtype=torch.float64, generator=random) + 0.5
+    shift = torch.rand(8, 3, 1, 1, dtype=torch.float64, generator=random) * 6
+    k = torch.arange(1, 4, dtype=torch.float64)[:, None, None]
+    waves = amplitude * torch.exp(-(k**2) * times[:, None] / 10) * torch.sin(k * (place - 2 * times[:, None]) + shift)
+    data = Trajectories(Equation("u_t + 2*u_x = u_xx/10"), place, times, waves.sum(1))
+    fit = effective_coefficients(data)
+    found = dict(zip(map(str, fit.terms), fit.theta.tolist(), strict=True))
+    assert found["u_x"] == pytest.approx(2, rel=1e-6)
+    assert found["u_xx"] == pytest.approx(-0.1, rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "error"), [("kdv", 1e-5), ("ks", 1e-5), ("nkdv", 2e-3), ("ckdv", 1e-4)])
+def test_data_have_the_coefficients_of_their_equation(name, error):
+    data = generate(name, 8, 0, resolution=256, keep=60)
+    fit = effective_coefficients(data)
+    truth = law(data.equation)
+    assert fit.terms == tuple(truth)
+    for value, low, high, true in zip(fit.theta, fit.lower, fit.upper, truth.values(), strict=True):
+        assert float(value) == pytest.approx(true, rel=error)
+        assert low <= true <= high
+
+
+def test_instruments_remove_the_bias_of_noise(kdv):
+    """At 3 % noise and narrow test functions plain least squares is about ten errors too small."""
+    data = noisy(kdv, 0.03)
+    widths = Widths(8, 8)
+    fit = effective_coefficients(data, widths=widths)
+    rows = weak_rows(data, fit.terms, widths).values.flatten(0, 2)
+    plain = -torch.linalg.lstsq(rows[:, 1:], rows[:, :1]).solution[:, 0]
+    assert bool((plain < 1 - 6 * fit.error).all())
+    assert bool(((fit.theta - 1).abs() < 4 * fit.error).all())
+    assert fit.noise == pytest.approx(0.03 * float(kdv.u.std()), rel=0.02)
+    assert fit.misfit == pytest.approx(1, abs=0.1)
+
+
+def test_the_mean_shift_of_noise_is_removed(kdv):
+    """u^2 without a derivative is shifted by the variance of the noise; KdV has none of it."""
+    fit = effective_coefficients(noisy(kdv, 0.1), [u * u_x, u_xxx, u**2])
+    assert float(fit.lower[2]) <= 0 <= float(fit.upper[2])
+
+
+def test_coverage_at_one_percent(kdv):
+    """12 replicates: more than 4 misses of intervals of 95 % have a probability below 1e-3."""
+    misses = 0
+    for seed in range(12):
+        fit = effective_coefficients(noisy(kdv, 0.01, seed))
+        misses += bool(((fit.lower > 1) | (fit.upper < 1)).any())
+    assert misses <= 4
+
+
+def test_smaller_intervals_for_larger_alpha_and_one_at_a_time(kdv):
+    data = noisy(kdv, 0.01)
+    widths = Widths(27, 12)
+    wide, narrow = (effective_coefficients(data, alpha=a, widths=widths) for a in (0.01, 0.2))
+    single = effective_coefficients(data, alpha=0.01, simultaneous=False, widths=widths)
+    assert bool((wide.upper - wide.lower > narrow.upper - narrow.lower).all())
+    assert bool((wide.upper - wide.lower > single.upper - single.lower).all())
+
+
+def test_a_collinear_term_is_left_out_and_named():
+    """On one travelling wave u_t = -c u_x, and u_xxx cannot be told from u_x for a single mode."""
+    place = torch.arange(64, dtype=torch.float64) * (2 * math.pi / 64)
+    times = torch.linspace(0, 4, 60, dtype=torch.float64)
+    u_ = torch.stack([a * torch.sin(place - 2 * times[:, None] + a) for a in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)])
+    data = Trajectories(Equation("u_t + u_x - u_xxx = 0"), place, times, u_)
+    fit = effective_coefficients(data)
+    assert fit.terms == (u_x,)
+    assert fit.collinear == (u_xxx,)
+    assert float(fit.theta[0]) == pytest.approx(2, rel=1e-3)
+    assert float(fit.lower[0]) <= 2 <= float(fit.upper[0])
+
+
+def test_quantiles_are_those_of_the_distributions():
+    one = torch.eye(1, dtype=torch.float64)
+    assert largest_t(one, 20, 0.05) == pytest.approx(stats.t.ppf(0.975, 20), rel=0.01)
+    three = largest_t(torch.eye(3, dtype=torch.float64), 30, 0.05)
+    # independent given the common scale: between one t and Bonferroni
+    assert stats.t.ppf(0.975, 30) < three < stats.t.ppf(1 - 0.05 / 6, 30)
+    hotelling = math.sqrt(4 * 30 / 27 * stats.f.ppf(0.95, 4, 27))
+    assert ellipsoid_radius(4, 30, 0.05) == pytest.approx(hotelling, rel=0.01)
+
+
+def test_mistakes_are_sentences(kdv):
+    with pytest.raises(ValueError, match="`alpha` must be a probability"):
+        effective_coefficients(kdv, alpha=2.0)
+    with pytest.raises(UserError, match="coefficients need at least 13 times"):
+        effective_coefficients(replace(kdv, t=kdv.t[:5], u=kdv.u[:, :5]))
+    with pytest.raises(UserError, match="`terms` must hold at least one"):
+        effective_coefficients(kdv, [])
+    with pytest.raises(UserError, match="independent blocks"):
+        effective_coefficients(replace(kdv[0], x=kdv.x[:32], u=kdv.u[:1, :20, :32], t=kdv.t[:20]))

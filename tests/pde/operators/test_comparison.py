@@ -1,0 +1,187 @@
+"""Comparisons of neural operators: arms, pairing, resumption, what is said of mistakes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from symflow import SymbolicField, pde
+from symflow.errors import UserError
+from symflow.pde.operators.comparison import (
+    Arm,
+    OperatorComparison,
+    boosted,
+    compare_operators,
+    exact_field,
+    moved_copies,
+)
+from symflow.pde.operators.operators import Task
+
+SMALL: dict[str, Any] = {
+    "trajectories": 2,
+    "seeds": 2,
+    "points": 64,
+    "width": 4,
+    "modes": 4,
+    "layers": 1,
+    "steps": 5,
+    "batch": 2,
+    "copies": 2,
+    "strengths": (0.1,),
+    "validation": 1,
+    "test": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def data() -> pde.Trajectories:
+    return pde.generate("kdv", samples=7, seed=1, end=40.0, steps=100, keep=60, resolution=128)
+
+
+def comparison(**errors: tuple[float, ...]) -> OperatorComparison:
+    arms = tuple(Arm(name, errors=e) for name, e in errors.items())
+    return OperatorComparison("", 16, 128, (20, 20), 64, 32, 24, 4, 100, 16, arms=arms)
+
+
+def test_changes_are_geometric_means_of_pairs_with_students_interval() -> None:
+    found = comparison(none=(1.0, 2.0, 4.0), exact=(0.5, 1.0, 2.0), learned=(0.5, 0.5, 2.0))
+    assert found.change("exact", "none") == pytest.approx((-0.5, -0.5, -0.5))
+    mean, low, high = found.change("learned", "none")
+    logs = torch.tensor([0.5, 0.25, 0.5], dtype=torch.float64).log()
+    half = 4.302652730 * float(logs.std()) / math.sqrt(3)
+    assert (mean, low, high) == pytest.approx([math.expm1(float(logs.mean()) + s) for s in (0, -half, half)])
+    assert f"{100 * mean:+.0f} % ({100 * low:+.0f} to {100 * high:+.0f})" in str(found)
+
+
+def test_one_seed_has_no_interval() -> None:
+    found = comparison(none=(1.0,), exact=(0.5,))
+    assert "-50 %" in str(found)
+    mean, *_, high = found.to_dict()["arms"][1]["changes"]["none"]
+    assert (mean, high) == (pytest.approx(-0.5), None)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_the_exact_generators_keep_the_period() -> None:
+    data = pde.generate("nkdv", samples=1, seed=0, steps=100, keep=60, end=40.0, resolution=128)
+    forms = [[str(c) for c in row] for row in exact_field(data).components]
+    assert sorted(forms) == sorted([["1", "0", "0"], ["0", "exp(-t/50)", "0"], ["50*exp(t/50)", "0", "1"]])
+
+
+def test_shifted_data_solve_the_equation_and_are_shifted(data: pde.Trajectories) -> None:
+    moved = boosted(data)
+    assert moved is not None
+    means = (moved - data.u).mean((1, 2))
+    assert torch.allclose(means, torch.tensor([0.5, -0.5] * 3 + [0.5], dtype=torch.float64), atol=1e-9)
+    k = torch.arange(len(data.x) // 2 + 1, dtype=torch.float64) * (2 * torch.pi / data.length)
+    sign = torch.tensor([1.0, -1.0] * 3 + [1.0], dtype=torch.float64)[:, None, None]
+    exact = torch.fft.irfft(torch.fft.rfft(data.u) * torch.exp(-0.5j * sign * k * data.t[:, None])) + 0.5 * sign
+    assert torch.allclose(moved, exact, atol=1e-9)
+
+
+def test_every_copy_has_a_window_of_a_solution(data: pde.Trajectories) -> None:
+    torch.manual_seed(0)
+    task = Task.of(data.equation)
+    pool = moved_copies(data, exact_field(data), 0.2, copies=3, task=task)
+    assert pool.u.shape == (7, 3, 60, 128)
+    assert pool.starts.any(-1).all()
+    assert not torch.allclose(pool.u[:, 0], pool.u[:, 1])
+    # between neighbouring rows of a window u moves as the equation says, as far as differences show it
+    s, c, r = pool.starts.nonzero()[0].tolist()
+    window = pool.u[s, c, r : r + task.length].double()
+    moved = pde.Trajectories(data.equation, data.x, data.t[: task.length], window[None])
+    assert moved.residual() < 2 * data[s].residual() + 1e-4
+
+
+def test_a_comparison_resumes_and_does_not_depend_on_processes(data: pde.Trajectories, tmp_path: Path) -> None:
+    arms = ("none", "exact", "wrong")
+    whole = compare_operators(data, arms=arms, **SMALL)
+    part = compare_operators(data, tmp_path / "run", arms=arms[:2], **SMALL)
+    told: list[tuple[str, int, int]] = []
+    rest = compare_operators(
+        data, tmp_path / "run", arms=arms, resume=True, progress=lambda *how: told.append(how), **SMALL
+    )
+    assert told == [("wrong 0.1, seed 0", 5, 6), ("wrong 0.1, seed 1", 6, 6)]
+    assert rest == whole
+    assert part.arms == whole.arms[:2]
+    content = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert [arm["name"] for arm in content["arms"]] == list(arms)
+    assert not list((tmp_path / "run").glob("*seed-*.safetensors"))
+
+
+@pytest.mark.slow
+def test_two_processes_find_what_one_finds(data: pde.Trajectories) -> None:
+    one = compare_operators(data, arms=("none", "learned", "penalty"), **SMALL)
+    two = compare_operators(data, arms=("none", "learned", "penalty"), workers=2, **SMALL)
+    assert one == two
+    learned = one.arms[1]
+    assert max(learned.angles) < 1e-2  # found in two trajectories
+    assert one.arms[2].angles == learned.angles
+
+
+WORKER = """
+import json, sys, torch
+sys.path.insert(0, sys.argv[1])
+from test_operator_comparison import SMALL
+from symflow import pde
+
+data = pde.load(sys.argv[2])
+found = pde.compare_operators(data, sys.argv[3], arms=("none", "exact"), **(SMALL | {"steps": 120}))
+print(json.dumps([arm.errors for arm in found.arms]))
+"""
+
+
+@pytest.mark.slow
+def test_two_workers_share_every_batch(data: pde.Trajectories, tmp_path: Path) -> None:
+    """Two gloo processes under torchrun, each with half of every batch, against one process."""
+    script, file = tmp_path / "worker.py", tmp_path / "data.h5"
+    script.write_text(WORKER)
+    pde.save(data, file)
+    errors = []
+    for name, launcher in (("one", []), ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"])):
+        command = [sys.executable, *launcher, str(script), str(Path(__file__).parent), str(file), str(tmp_path / name)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        answer = subprocess.run(command, check=True, env=environment, timeout=300, capture_output=True, text=True)
+        errors.append([json.loads(line) for line in answer.stdout.splitlines() if line.startswith("[[")])
+    (one,), (first, second) = errors
+    assert first == second
+    assert torch.allclose(torch.tensor(one), torch.tensor(first), rtol=1e-3)
+
+
+def test_arms_that_move_nothing_start_alike(data: pde.Trajectories) -> None:
+    """With a strength of nearly 0 the exact arm trains on the data themselves."""
+    found = compare_operators(data, arms=("none", "exact"), **(SMALL | {"strengths": (1e-9,)}))
+    for plain, moved in zip(found.arms[0].errors, found.arms[1].errors, strict=True):
+        assert moved == pytest.approx(plain, rel=1e-3)
+
+
+def test_the_strength_is_the_one_of_least_error_on_validation(data: pde.Trajectories) -> None:
+    found = compare_operators(data, arms=("none", "exact"), **(SMALL | {"strengths": (0.01, 0.3)}))
+    best = min(found.validation, key=lambda pair: pair[1])[0]
+    assert found.arms[1].strength == best
+    assert [strength for strength, _ in found.validation] == [0.01, 0.3]
+
+
+def test_mistakes_are_sentences(data: pde.Trajectories, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"`arms` must be some of none, fixed, exact, .*, got best"):
+        compare_operators(data, arms=("best",), **SMALL)
+    with pytest.raises(UserError, match=r"at least 15 trajectories .*, got 7"):
+        compare_operators(data, **(SMALL | {"trajectories": 6}))
+    with pytest.raises(UserError, match="`points` must be at least 8 and divide the 128 points"):
+        compare_operators(data, **(SMALL | {"points": 50}))
+    for name, value in (("strengths", (0.0,)), ("rate", -1.0), ("steps", 0), ("modes", 1), ("copies", 0)):
+        with pytest.raises(UserError, match=f"`{name}` must be"):
+            compare_operators(data, **(SMALL | {name: value}))
+    field = SymbolicField(exact_field(data).coordinates, [{"du": "u"}])
+    compare_operators(data, tmp_path / "run", arms=("none",), **SMALL)
+    with pytest.raises(UserError, match="cannot be resumed: it was begun with field = None"):
+        compare_operators(data, tmp_path / "run", arms=("none",), field=field, resume=True, **SMALL)
+    with pytest.raises(UserError, match="holds a run already"):
+        compare_operators(data, tmp_path / "run", arms=("none",), **SMALL)

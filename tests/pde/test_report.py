@@ -1,0 +1,259 @@
+"""The report: whole, self-contained, sensible whatever the run lacks, and safe whatever its files say."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from symflow import SymbolicField, UserError, pde
+from symflow.pde.discovery.evidence import collect
+from symflow.pde.discovery.result import NeuralSpan, Spectrum
+from symflow.pde.report import write_report
+from symflow.runs.runs import Run
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """What a page holds, and whether its elements are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"left open: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def data():
+    x = torch.arange(64, dtype=torch.float64) / 6.4
+    t = torch.linspace(1.0, 2.0, 6, dtype=torch.float64)
+    phase = torch.arange(18, dtype=torch.float64).view(3, 6, 1)
+    u = 0.3 * torch.sin(2 * torch.pi * x / 10 + phase) + 0.2 * torch.cos(4 * torch.pi * x / 10 - phase**2)
+    return pde.Trajectories(pde.Equation("u_t + u*u_x + u_xxx = 0"), x, t, u)
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    """KdV with the period of the data, with a network that has learned the span exactly."""
+    found = pde.discover(data, steps=0)
+    field = SymbolicField(found.coordinates, [{"dx": "1"}, {"dx": "1", "dt": "1"}, {"dx": "t + 1", "du": "1"}])
+    spectrum = Spectrum([1e-7, 1e-7, 4e-7, 7e-3, 8e-3, 9e-3], 3, 1e-5)
+    return replace(found, neural=NeuralSpan(spectrum, [1e-7] * 3, [1e-9, 1e-8, 1e-6], [1e-9, 1e-8, 1e-6], field=field))
+
+
+CONFIG = {"command": "discover", "data": "my data.h5", "equation": None, "domain": "periodic", "seed": 0}
+
+
+def make(path, result, evidence=None, config=CONFIG, steps=5):
+    """A run directory as the command line leaves it."""
+    run = Run(path, config)
+    for step in range(steps):
+        run.log({"stage": "network", "step": step, "loss": -1.0, "violation1": 1e-3 / (step + 1), "violation2": 1e-2})
+    result.save(run.path / "result.json")
+    if evidence is not None:
+        run.save_tensors("evidence", evidence, {"rank": result.rank})
+    return run.path
+
+
+def read(path) -> Page:
+    return Page((path / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def run(data, result, tmp_path_factory):
+    path = make(tmp_path_factory.mktemp("report") / "run", result, collect(data, result))
+    assert write_report(path) == path / "report.html"
+    return path
+
+
+def test_the_page_answers_first(run):
+    page = read(run)
+    headline = page.text[page.text.index("This data has") :]
+    assert headline.startswith("This data has 3 continuous symmetries.")
+    for words in ("All 3 are proven", "The two counts agree", "Galilean boost", "The other brackets vanish"):
+        assert words in page.text
+
+
+def test_the_page_is_self_contained(run):
+    page = read(run)
+    assert not page.all("script")
+    assert not page.all("link")
+    assert "http:" not in (run / "report.html").read_text()
+    assert all(a["href"].startswith("#") for a in page.all("a"))
+    identities = {a["id"] for _, a in page.elements if "id" in a}
+    assert {a["href"][1:] for a in page.all("a")} <= identities
+    for image in page.all("img"):
+        assert image["alt"]
+        assert image["src"].startswith("data:image/png;base64,")
+
+
+def test_the_pictures_are_files_too(run):
+    inlined = {base64.b64decode(image["src"].partition(",")[2]) for image in read(run).all("img")}
+    files = {p.name: p.read_bytes() for p in (run / "figures").iterdir()}
+    assert set(files.values()) == inlined
+    assert all(content.startswith(b"\x89PNG") for content in files.values())
+    kinds = {f"V{k}-{kind}.png" for k in (1, 2, 3) for kind in ("flow", "residual", "field")}
+    assert set(files) == kinds | {"gap.png", "angles.png", "learning.png"}
+
+
+def test_the_same_run_gives_the_same_bytes(run):
+    before = {p: p.read_bytes() for p in sorted(run.rglob("*")) if p.is_file()}
+    write_report(run)
+    assert {p: p.read_bytes() for p in sorted(run.rglob("*")) if p.is_file()} == before
+
+
+def test_numbers_are_not_written_for_machines(run):
+    assert not re.search(r"\d[eE]-\d", read(run).text)
+
+
+def test_the_command_is_one_for_a_shell(run):
+    assert "symflow discover 'my data.h5' --out run --domain periodic --seed 0" in read(run).text
+
+
+def without(**changes):
+    return lambda r: replace(r, **changes)
+
+
+def unproven(r):
+    first = replace(r.generators[0], verified=False, valid=False, score=0.3)
+    return replace(r, generators=[first, *r.generators[1:]])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without(neural=None), "was left out of this run"),
+        (without(truth=None), "No algebra is on record"),
+        (without(structure_constants=None), "no structure constants are given"),
+        (without(residual=None), "there are too few times"),
+        (without(seconds={}), "What was studied"),
+        (unproven, "Only 2 of 3 are proven"),
+        (
+            lambda r: replace(r, neural=replace(r.neural, spectrum=replace(r.neural.spectrum, rank=4))),
+            "The two counts differ. The network found more",
+        ),
+        (
+            lambda r: replace(r, neural=replace(r.neural, spectrum=replace(r.neural.spectrum, rank=1))),
+            "The two counts differ. The network found fewer",
+        ),
+        (without(nullspace=Spectrum([0.0, 0.0, 0.0], 3, 1e-12)), "This data has 3"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_said(result, tmp_path, change, words):
+    changed = change(result)
+    path = make(tmp_path / "run", changed)  # without evidence, which takes most of the time
+    write_report(path)
+    assert words in read(path).text
+
+
+def test_no_symmetry(data, result, tmp_path):
+    neural = replace(result.neural, spectrum=Spectrum([1e-2, 2e-2], 0, 1e-5), scores=[], principal_angles=[1.5])
+    none = replace(
+        result,
+        rank=0,
+        generators=[],
+        structure_constants=None,
+        nullspace=Spectrum([1e-2, 0.1], 0, 1e-12),
+        truth=[1.5707963],
+        neural=replace(neural, agreement=[], field=None),
+    )
+    path = make(tmp_path / "run", none, collect(data, none))
+    write_report(path)
+    assert "No continuous symmetry was found in this data." in read(path).text
+    assert {p.name for p in (path / "figures").iterdir()} == {"gap.png", "angles.png", "learning.png"}
+
+
+def test_an_equation_alone(tmp_path):
+    found = pde.discover("u_t = u_xx + u_x**2", domain="plane", steps=0)
+    path = make(tmp_path / "run", found, collect(None, found))
+    write_report(path)
+    page = read(path)
+    assert "This equation has 6 continuous symmetries." in page.text
+    assert "there is no trajectory to move" in page.text
+    assert len(list((path / "figures").glob("V*-field.png"))) == 6
+
+
+def test_a_bare_result_is_enough(result, tmp_path):
+    result.save(tmp_path / "result.json")
+    write_report(tmp_path)
+    page = read(tmp_path)
+    assert "The run holds no evidence file" in page.text
+    assert "does not say how it was started" in page.text
+
+
+def test_evidence_of_another_result_is_left_out(data, result, tmp_path):
+    path = make(tmp_path / "run", result, collect(data, replace(result, generators=result.generators[:2])))
+    write_report(path)
+    assert "The run holds no evidence file that belongs to this result" in read(path).text
+
+
+def test_a_line_of_metrics_that_a_kill_cut_short_is_left_out(result, tmp_path):
+    path = make(tmp_path / "run", result)
+    with open(path / "metrics.jsonl", "a") as file:
+        file.write('{"stage": "network", "st')
+    write_report(path)
+    assert (path / "figures" / "learning.png").exists()
+
+
+def test_flows_that_leave_every_domain_are_drawn(data, result, tmp_path):
+    evidence = collect(data, result)
+    evidence["moved"][0, 2:4, 10:20] = torch.nan
+    evidence["residual.control"][:] = torch.inf
+    evidence["learned.field"][1, 0] = torch.nan
+    evidence["moved"][2] = torch.nan
+    write_report(make(tmp_path / "run", result, evidence))
+
+
+def test_hostile_strings_stay_text(result, tmp_path):
+    attack = "<script>alert(1)</script>"
+    path = make(tmp_path / "run", result, config={**CONFIG, "data": attack, "identity": attack})
+    d = json.loads((path / "result.json").read_text())
+    d["equation"]["name"] = attack
+    d["generators"][0]["name"] = "../../" + attack
+    (path / "result.json").write_text(json.dumps(d))
+    write_report(path)
+    page = read(path)
+    assert not page.all("script")
+    assert page.text.count(attack) >= 3
+    assert {p.name for p in tmp_path.iterdir()} == {"run"}
+
+
+def test_no_result_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="there is no file"):
+        write_report(tmp_path)
+
+
+def test_damaged_evidence_is_one_sentence(result, tmp_path):
+    path = make(tmp_path / "run", result)
+    (path / "evidence.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(UserError, match="must be a checkpoint"):
+        write_report(path)

@@ -1,0 +1,334 @@
+"""Classifiers trained with one augmentation or another, compared on the same images, starts and orders.
+
+The protocol: every arm trains the same network from the same initial parameters, on the same part of the training
+images, in the same order, for the same number of steps; seeds change all of these together, so arms are compared in
+pairs. Strengths are chosen on a validation part of the training images. The test images are used once, after the last
+step, as they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from statistics import fmean
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from symflow.errors import UserError
+from symflow.learning import Ledger, choose_strength, digest, distributed, mean_interval
+
+from ..augmentation import CropFlip, GeneratorAugment, affine_field
+from ..data import Images, Statistics, load, split
+from ..features import ImageNetwork, ResNet18, SmallResNet
+from .classifiers import accuracy, train
+
+NETWORKS: Mapping[str, type[ImageNetwork]] = {"small": SmallResNet, "resnet18": ResNet18}
+SHIFTS, STRENGTHS = (2.0, 4.0, 6.0), (0.1, 0.2, 0.3)
+"""Among which strengths are chosen: pixels for crops, root mean square displacements for generators."""
+
+_OWN = ("crop", "affine")
+_VALIDATION = 0.2  # of the training images, where a strength is chosen
+_DECIDING = 3_000  # images that choose a strength together, so that accuracies are known to a point
+
+Augment = Callable[[float], nn.Module]
+"""From a strength to what changes a batch of images."""
+
+Progress = Callable[[str, int, int], None]
+"""Called after every epoch with what is trained, the epoch, from 1, and their number."""
+
+
+# ---------------------------------------------------------------- what comes out
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What was measured with one augmentation.
+
+    ``accuracies`` are those on the test images, one per seed from 0; ``validation`` has, where a strength was chosen,
+    pairs of a candidate and its mean accuracy on the validation parts.
+    """
+
+    name: str
+    strength: float | None = None
+    validation: tuple[tuple[float, float], ...] = ()
+    accuracies: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Accuracies of a classifier, arm by arm, with intervals over seeds.
+
+    ``str`` gives a table, `to_dict` the same for a program.
+    """
+
+    images: str
+    training: int
+    test: int
+    network: str
+    epochs: int
+    batch: int
+    arms: tuple[Arm, ...] = ()
+
+    def interval(self, arm: str, against: str | None = None) -> tuple[float, float]:
+        """The mean over seeds and half the width of its 95 % interval, by Student's t.
+
+        Args:
+            arm: of the comparison.
+            against: another; the differences to it are taken seed by seed.
+        """
+        values = self._arm(arm).accuracies
+        if against is not None:
+            values = tuple(a - b for a, b in zip(values, self._arm(against).accuracies, strict=False))
+        return mean_interval(values)
+
+    def _arm(self, name: str) -> Arm:
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values. An interval is a mean and half a width; a width is null for one seed."""
+        content = asdict(self)
+        for entry, arm in zip(content["arms"], self.arms, strict=True):
+            entry["mean"], entry["half_width"] = map(_finite, self.interval(arm.name))
+            entry["gains"] = {
+                other.name: [_finite(v) for v in self.interval(arm.name, other.name)]
+                for other in self.arms
+                if other.name != arm.name
+            }
+        return content
+
+    def __str__(self) -> str:
+        first = self.arms[0].name if self.arms else ""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("augmentation")
+        for column in ("strength", "seeds", "accuracy, %", f"over {first}, points"):
+            table.add_column(column, justify="right")
+        for arm in self.arms:
+            cells = [_interval(*self.interval(arm.name)), "" if arm.name == first else _signed(self, arm.name, first)]
+            table.add_row(arm.name, _strength(arm), str(len(arm.accuracies)), *cells)
+        text = io.StringIO()
+        Console(file=text, width=110, color_system=None).print(table)
+        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+        headline = (
+            f"{self.images}: {self.network} trained on {self.training:,} images for {self.epochs} epochs, tested on "
+            f"{self.test:,}"
+        )
+        note = "Intervals: 95 %, Student's t over seeds, differences seed by seed."
+        return "\n".join([headline, "", *lines, "", note])
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _interval(mean: float, half: float) -> str:
+    return "" if math.isnan(mean) else f"{100 * mean:.2f}" + (f" ± {100 * half:.2f}" if math.isfinite(half) else "")
+
+
+def _signed(comparison: Comparison, arm: str, against: str) -> str:
+    mean, half = comparison.interval(arm, against)
+    return ("+" if mean > 0 else "") + _interval(mean, half)
+
+
+def _strength(arm: Arm) -> str:
+    if arm.strength is None:
+        return ""
+    return f"{arm.strength:g} px" if arm.name.startswith("crop") else f"{arm.strength:g}"
+
+
+# ---------------------------------------------------------------- the trainings
+
+
+def compare(
+    images: str | os.PathLike[str] | tuple[Images, Images],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    arms: Sequence[str] = ("none", "crop+flip", "affine"),
+    fraction: float = 0.1,
+    seeds: int = 3,
+    augments: Mapping[str, Augment] = MappingProxyType({}),
+    network: str = "small",
+    epochs: int | None = None,
+    batch: int = 64,
+    strengths: Sequence[float] = STRENGTHS,
+    shifts: Sequence[float] = SHIFTS,
+    resume: bool = False,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Trains a classifier with every augmentation and every seed, and compares them on the test images.
+
+    For each seed a part of the training images is drawn, with the same share of every class; seed, part, initial
+    parameters and order are the same for all arms. Where an arm has several candidates for its strength, each trains on
+    four fifths of the part of a seed and is tested on the last fifth, from seed 0 on until 3,000 images took part or
+    the seeds end; the one that is best in the mean, the smaller of two equal ones, is used for all seeds. The test
+    images are used as they are, once per training.
+
+    With ``out`` everything finished is kept there, and every epoch of what is not. A run that is resumed continues
+    within the training that was interrupted, and may be given other arms and more seeds.
+
+    Under ``torchrun`` the workers share every batch.
+
+    Args:
+        images: a folder that `load` reads, or training and test images.
+        out: a run directory; ``result.json`` in it is the comparison so far.
+        arms: "none"; "flip", which mirrors with probability 1/2; "crop", which shifts by up to the strength in pixels;
+            "affine", along the affine generators (`GeneratorAugment`); and those of ``augments``. But for "none", each
+            can be with flips, as "crop+flip", and at a strength that is given instead of chosen, as "crop+flip=4". The
+            first one is what gains refer to.
+        fraction: of the training images, above 0, at most 1.
+        seeds: how many, from 0.
+        augments: further arms by name, for example `learned_arms`: from a strength to what changes normalised images.
+        network: "small" or "resnet18".
+        epochs: by default ``10 / sqrt(fraction)``.
+        batch: images in a step.
+        strengths: candidates for generators.
+        shifts: candidates for crops, whole numbers of pixels.
+        resume: continue the run in ``out``.
+        replace: remove an earlier run there first.
+        progress: called after every epoch.
+
+    Raises:
+        UserError: the images cannot be read; a number is out of its range; an arm or a network is unknown;
+            or ``out`` cannot be used, as for `symflow.runs.Run`.
+    """
+    augments = {"crop": _crop, "affine": partial(GeneratorAugment, affine_field()), **augments}
+    candidates = _candidates(arms, tuple(augments), strengths, shifts)
+    if network not in NETWORKS:
+        raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
+    if not 0.0 < fraction <= 1.0:
+        raise UserError(f"`fraction` must be above 0 and at most 1, got {fraction}")
+    _check_sizes(seeds=seeds, batch=batch, epochs=1 if epochs is None else epochs)
+    training, test = images if isinstance(images, tuple) else load(images)
+    epochs = round(10 / math.sqrt(fraction)) if epochs is None else epochs
+    parts = [split(training, fraction, seed)[0] if fraction < 1 else training for seed in range(seeds)]
+    comparison = Comparison(training.name, len(parts[0]), len(test), network, epochs, batch)
+    config = {
+        "command": "train-classifier",
+        "images": digest(training.pixels, training.labels, test.pixels, test.labels),
+        "fraction": fraction,
+        "network": network,
+        "epochs": epochs,
+        "batch": batch,
+    }
+    with distributed() as device:
+        ledger = Ledger(out, config, resume, replace)
+        trainings = _Trainings(network, epochs, batch, augments, device, ledger, progress)
+        measured: dict[str, Arm] = {}
+        folds = [split(part, _VALIDATION, seed) for seed, part in enumerate(parts)]
+        folds = folds[: math.ceil(_DECIDING / len(folds[0][0]))]
+
+        def validated(arm: str, strength: float) -> float:
+            return fmean(
+                trainings.accuracy(arm, strength, seed, learn, check, f"validation {seed}")
+                for seed, (check, learn) in enumerate(folds)
+            )
+
+        for arm, several in candidates.items():
+            if len(several) > 1:
+                measured[arm] = Arm(arm, *choose_strength(partial(validated, arm), several))
+            else:
+                measured[arm] = Arm(arm, next(iter(several), None))
+        for seed, part in enumerate(parts):
+            for arm, so_far in measured.items():
+                score = trainings.accuracy(arm, so_far.strength, seed, part, test, f"seed {seed}")
+                measured[arm] = dataclasses.replace(so_far, accuracies=(*so_far.accuracies, score))
+                comparison = dataclasses.replace(comparison, arms=tuple(measured.values()))
+                ledger.publish(comparison.to_dict())
+    return comparison
+
+
+@dataclass(frozen=True)
+class _Trainings:
+    """What all trainings of a comparison share, and the ledger that remembers them."""
+
+    network: str
+    epochs: int
+    batch: int
+    augments: Mapping[str, Augment]  # by arms without their flips
+    device: torch.device
+    ledger: Ledger
+    progress: Progress | None
+
+    def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
+        """Of a network that has learned on some images, on others; taken from the ledger when it is there."""
+        augment = None if strength is None else self.augments[arm.removesuffix("+flip")](strength)
+        name = f"{arm}, {use}" if strength is None else f"{arm} {strength:g}, {use}"
+        key = name
+        if augment is not None and not arm.startswith(_OWN):  # the same name may stand for others another time
+            key = f"{name} {digest(*augment.state_dict().values())}"
+        if key not in self.ledger.finished:
+            network = NETWORKS[self.network](len(learn.classes), learn.pixels.shape[1], seed=seed).to(self.device)
+            statistics = Statistics.of(learn)
+            train(
+                network,
+                learn,
+                epochs=self.epochs,
+                seed=seed,
+                augment=None if augment is None else augment.to(self.device),
+                statistics=statistics,
+                flip=arm.endswith("flip"),
+                batch=self.batch,
+                checkpoint=self.ledger.checkpoint(key),
+                progress=lambda epoch, _: self.progress(name, epoch, self.epochs) if self.progress else None,
+            )
+            self.ledger.note(key, accuracy=accuracy(network, check, statistics))
+        return self.ledger.finished[key]["accuracy"]
+
+
+def _crop(shift: float) -> nn.Module:
+    return CropFlip(int(shift), flip=False)  # mirror images are the batches' own
+
+
+def _candidates(
+    arms: Sequence[str], augments: Sequence[str], strengths: Sequence[float], shifts: Sequence[float]
+) -> dict[str, tuple[float, ...]]:
+    """The strengths to choose from, by arm; one where it is given."""
+    for name, values in (("strengths", strengths), ("shifts", shifts)):
+        _check_strengths(f"`{name}`", values, whole=name == "shifts")
+    known = ("none", "flip", *(name + flip for name in augments for flip in ("", "+flip")))
+    candidates: dict[str, tuple[float, ...]] = {}
+    for arm in arms:
+        name, equals, given = arm.partition("=")
+        fixed, whole = name in ("none", "flip"), name.startswith("crop")
+        if name.startswith("learned") and name not in known:
+            raise UserError(f"the arm {name!r} needs generators that were discovered, got none")
+        if name not in known or name in candidates or (fixed and equals):
+            raise UserError(
+                f"`arms` must be some of {', '.join(known)}, each once, where there is a strength with it "
+                f'as in "crop=4" or without, got {", ".join(arms)}'
+            )
+        if equals:
+            try:
+                candidates[name] = (float(given),)
+            except ValueError:
+                raise UserError(f"the strength of {name!r} in `arms` must be a number, got {given!r}") from None
+            _check_strengths(f"the strength of {name!r} in `arms`", candidates[name], whole)
+        else:
+            candidates[name] = () if fixed else tuple(shifts if whole else strengths)
+    if not candidates:
+        raise UserError(f"`arms` must be some of {', '.join(known)}, got none")
+    return candidates
+
+
+def _check_strengths(name: str, values: Sequence[float], whole: bool) -> None:
+    if not values or not all(math.isfinite(s) and s > 0 for s in values):
+        raise UserError(f"{name} must be positive, got {list(values)}")
+    if whole and any(value != int(value) for value in values):
+        raise UserError(f"{name} must be whole numbers of pixels, got {list(values)}")
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, value in sizes.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UserError(f"`{name}` must be an integer of at least 1, got {value!r}")

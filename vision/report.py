@@ -1,0 +1,171 @@
+"""The page a person reads after a discovery in images: one self-contained HTML file, and its figures as PNGs."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+from markupsafe import Markup
+
+import symflow
+from symflow.formulas import notation
+from symflow.report import Picture, save_picture, write_page
+from symflow.report.figures import style
+from symflow.runs import CONFIG, RESULT, load_tensors, read_json
+
+from . import figures
+from .discovery import AFFINE_RANK, ImageResult, load_image_result
+from .search import AFFINE, pixel_centres
+
+EVIDENCE = "evidence.safetensors"
+AFFINE_NAMES = ("1 ∂x", "1 ∂y", "x ∂x", "y ∂y", "y ∂x", "x ∂y")
+
+
+def write_report(run: str | Path) -> Path:
+    """Writes the page and figures of a run directory on images (`symflow.report.write_report`).
+
+    What the run does not hold is left out: the fields, the evidence of `discovery.collect`.
+    """
+    run = Path(run)
+    result = load_image_result(run / RESULT)
+    config = read_json(run / CONFIG) if (run / CONFIG).exists() else {}
+    page = _Page(run, result, config if isinstance(config, dict) else {})
+    with style():
+        content = page.content()
+    return write_page(run, "symflow.vision", content)
+
+
+@dataclass(frozen=True)
+class _Page:
+    run: Path
+    result: ImageResult
+    config: dict[str, Any]
+
+    def content(self) -> dict[str, Any]:
+        result = self.result
+        named = [g.motion for g in result.generators if g.motion is not None]
+        return {
+            "result": result,
+            "version": symflow.__version__,
+            "count": len(result.generators),
+            "named": named,
+            "six": AFFINE_RANK,
+            "rows": [{"g": g, "formula": self.formula(k)} for k, g in enumerate(result.generators)],
+            "spans": {"found": result.found, **result.controls},
+            "valid": sum(g.valid for g in result.generators),
+            "fields": self.fields(),
+            "moved": self.moved(),
+            "coloured": self.coloured(),
+            "products": self.products(),
+            "controls": self.controls(),
+            "brackets": self.brackets(),
+            "commands": self.commands(),
+            "degrees": math.degrees,
+        }
+
+    def formula(self, k: int) -> Markup:
+        """The closed form of a generator as MathML; empty without one."""
+        forms = [i for i, g in enumerate(self.result.generators) if g.closed_form is not None]
+        if k not in forms:
+            return Markup("")
+        dx, dy = self.result.symbolic_field.components[forms.index(k)]
+        return notation.formula(*notation.combination([dx, dy], [sympy.Symbol(f"∂_{name}") for name in "xy"]))
+
+    def brackets(self) -> list[list[str]]:
+        """The table of ``[V_i, V_j]`` of the first six, coefficients below a tenth of the largest left out."""
+        constants = np.array(self.result.structure_constants)
+        least = 0.25 * np.abs(constants).max(initial=0.0)
+        table: list[list[str]] = []
+        for row in constants:
+            table.append([])
+            for entry in row:
+                terms = [
+                    f"{'−' if c < 0 else '+'} {abs(c):.1f} V{k + 1}" for k, c in enumerate(entry) if abs(c) > least
+                ]
+                table[-1].append(" ".join(terms).removeprefix("+ ") or "0")
+        return table
+
+    def commands(self) -> list[str]:
+        """What to type for the same result, as far as the run's configuration tells."""
+        c = self.config
+        if c.get("command") != "discover-images" or not isinstance(c.get("data"), str):
+            return []
+        words = ["symflow", "discover-images", c["data"], "--out", self.run.name]
+        for name, value in c.items():
+            if isinstance(value, bool):
+                words += [f"--{name}" if value else f"--no-{name}"]
+            elif name not in ("command", "data", "identity") and isinstance(value, str | int | float):
+                words += [f"--{name}", str(value)]
+        return [shlex.join(words)]
+
+    # ------------------------------------------------------------------ figures
+
+    def values(self) -> np.ndarray | None:
+        """The fields ``[K, H, W, 2]``."""
+        if self.result.field is None:
+            return None
+        return self.result.field.values.detach().permute(0, 2, 1, 3).numpy()
+
+    def fields(self) -> Picture | None:
+        values = self.values()
+        if values is None:
+            return None
+        titles = [f"$V_{{{k + 1}}}$  {g.motion or ''}\nλ = {g.value:.2f}" for k, g in enumerate(self.result.generators)]
+        alt = "Vector fields as arrows, from cheap to dear: " + ", ".join(
+            g.motion or "no common name" for g in self.result.generators
+        )
+        return save_picture(self.run, "fields", figures.vector_fields(values, titles), alt + ".")
+
+    def moved(self) -> Picture | None:
+        labels = [f"$V_{{{k + 1}}}$ {g.motion or ''}" for k, g in enumerate(self.result.generators)]
+        return self.picture("moved", "lengths", labels, "An image moved along every generator, by several lengths.")
+
+    def coloured(self) -> Picture | None:
+        generators = [] if self.result.colours is None else self.result.colours.generators
+        labels = [f"$C_{{{k + 1}}}$ {g.change or ''}" for k, g in enumerate(generators)]
+        return self.picture("coloured", "changes", labels, "An image changed in colour, by several amounts.")
+
+    def picture(self, name: str, lengths_name: str, labels: list[str], alt: str) -> Picture | None:
+        """Rows of images ``[K, S, C, H, W]`` at S lengths, when the run holds what fits the result."""
+        saved = load_tensors(self.run / EVIDENCE)
+        evidence = {} if saved is None else saved[0]
+        images, lengths = evidence.get(name), evidence.get(lengths_name)
+        if images is None or lengths is None or lengths.dim() != 1 or not labels:
+            return None
+        expected = (len(labels), len(lengths), *self.result.setting.shape)
+        if tuple(images.shape) != expected or images.shape[2] not in (1, 3) or not torch.isfinite(images).all():
+            return None
+        figure = figures.image_rows(images.float().numpy(), lengths.tolist(), labels)
+        return save_picture(self.run, name, figure, alt)
+
+    def products(self) -> Picture | None:
+        values, omega = self.values(), self.result.omega
+        if values is None or omega is None:
+            return None
+        weight = omega.double()
+        fields = torch.from_numpy(values).double()
+        affine = AFFINE(pixel_centres(*weight.shape)).movedim(2, 0)  # [6, H, W, 2]
+        fields, affine = (
+            v / torch.einsum("khwd,khwd,hw->k", v, v, weight).sqrt()[:, None, None, None] for v in (fields, affine)
+        )
+        own, with_affine = (torch.einsum("ahwd,bhwd,hw->ab", fields, v, weight).numpy() for v in (fields, affine))
+        figure = figures.products(own, with_affine, [n.replace(" ∂", "∂") for n in AFFINE_NAMES], weight.numpy())
+        alt = (
+            "Inner products of the generators with each other and with the affine fields, and the weight of the pixels."
+        )
+        return save_picture(self.run, "products", figure, alt)
+
+    def controls(self) -> Picture:
+        spans = {"found": self.result.found, **self.result.controls}
+        affine = {name: span.affineness for name, span in spans.items()}
+        ratios = {name: s.values for name, s in spans.items() if s.values and name != "smoothness only"}
+        figure = figures.beside_controls([("affine-ness", affine), ("λ", ratios)], AFFINE_RANK)
+        return save_picture(
+            self.run, "controls", figure, "Affine-ness and lambda of the generators and of the controls."
+        )

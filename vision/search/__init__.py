@@ -1,0 +1,29 @@
+"""The search for vector fields on the pixel plane, and for changes of colour."""
+
+from .colours import CHANGES as CHANGES
+from .colours import ColourBasis as ColourBasis
+from .colours import change as change
+from .colours import colour_generators as colour_generators
+from .form import Forms as Forms
+from .form import Spectrum as Spectrum
+from .form import out_of_step as out_of_step
+from .form import responses as responses
+from .form import sensitivities as sensitivities
+from .form import smoothest as smoothest
+from .form import solve as solve
+from .form import widest_gap as widest_gap
+from .motions import MOTIONS as MOTIONS
+from .plane import AFFINE as AFFINE
+from .plane import AFFINE_FORMS as AFFINE_FORMS
+from .plane import PLANE as PLANE
+from .plane import Basis as Basis
+from .plane import affineness as affineness
+from .plane import grid_field as grid_field
+from .plane import pixel_centres as pixel_centres
+from .plane import uniform as uniform
+from .scores import ColourAngle as ColourAngle
+from .scores import FeatureAngle as FeatureAngle
+from .scores import FeatureDerivative as FeatureDerivative
+from .scores import angles as angles
+from .slots import Slots as Slots
+from .slots import slot_field as slot_field
