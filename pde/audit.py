@@ -33,9 +33,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from symflow._threads import one_thread
 from symflow.errors import UserError
 
-from ._threads import one_thread
 from .data import Trajectories
 from .regression import Coefficients, Rows, Widths, candidates, check_alpha, effective_coefficients, law, weak_rows
 

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from symflow import expressions, series
 from symflow._flow import flow, has_kernel
 from symflow._resample import resample
+from symflow._threads import one_thread
 from symflow.errors import UserError
 from symflow.fields import Field, Network, NeuralField, SymbolicField
 from symflow.grid import GridField, Table
@@ -254,6 +255,7 @@ def windows(valid: Tensor, length: int) -> Tensor:
     return nn.functional.pad(valid.unfold(-1, length, 1).all(-1), (0, length - 1), value=False)
 
 
+@one_thread()
 def residuals(data: Trajectories, values: Tensor, valid: Tensor) -> Tensor:
     """How far moved trajectories are from solving the equation: `Trajectories.residual` of each by itself, ``[B]``.
 
@@ -349,6 +351,7 @@ def _sample(data: Trajectories) -> Tensor:
 
 
 @torch.no_grad()
+@one_thread()
 def _whitener(field: Field, sample: Tensor, period: float) -> Tensor:
     """``G^(-1/2)``, ``[K, K]``, float64, for a field that has the period.
 

@@ -53,9 +53,9 @@ from rich.table import Table
 from torch import Tensor
 
 from symflow import expressions
+from symflow._threads import one_thread
 from symflow.errors import UserError
 
-from ._threads import one_thread
 from .data import Jets, Trajectories
 from .equation import Equation, derivative_order, derivative_symbol, t, total_derivative_x, u, x
 from .regression import (

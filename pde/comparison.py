@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from symflow._threads import one_thread
 from symflow.comparison import Ledger, choose_strength, mean_interval
 from symflow.errors import UserError
 from symflow.fields import Field, SymbolicField
@@ -36,7 +37,6 @@ from symflow.runs import load_field, save_field
 from symflow.training import digest, distributed
 
 from ._processes import available
-from ._threads import one_thread
 from .augmentation import TrajectoryAugment, tabulated
 from .data import Trajectories
 from .discovery import data_coordinates, discover

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symflow._threads import one_thread
 from symflow.errors import UserError
 
 from . import _processes, solvers
@@ -190,6 +191,7 @@ class Trajectories:
         """``2 pi k / L`` of the modes of `_filtered`."""
         return torch.arange((len(self.x) + 1) // 2, dtype=torch.float64) * (2 * math.pi / self.length)
 
+    @one_thread()
     def jets(self, count: int, order: int, seed: int = 0) -> Jets:
         """x-derivatives of the data at random points.
 
@@ -261,6 +263,7 @@ class Trajectories:
                 f"(relative RMS; at most {MISLABELLED} for data of the equation)"
             )
 
+    @one_thread()
     def _residual(self, order: int) -> tuple[float, float]:
         """The relative RMS of ``u_t + K``, and the relative uncertainty of u_t and K."""
         balance = Balance(self, order)

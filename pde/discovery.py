@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from symflow import algebra as algebras
+from symflow._threads import one_thread
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 from symflow.fields import Field, NeuralField, SymbolicField
@@ -36,7 +37,6 @@ from symflow.series import total_degree
 from symflow.subspace import RESOLUTION, Subspace, solve, span_field
 
 from . import prolongation
-from ._threads import one_thread
 from .catalogue import entry, lookup
 from .certificates import certify
 from .data import Trajectories
@@ -456,8 +456,8 @@ def _slots(
     network = NeuralField(coordinates, generators, width=PAPER_WIDTH, seed=seed)
     patch = min(Slots.patch, len(data.t), len(data.x))
     learned(network, Slots(data.equation, coordinates, data, steps=steps, patch=patch, seed=seed))
-    score = LocalScore(data.equation, coordinates, data, seed=seed)
-    with torch.no_grad():
+    with one_thread(), torch.no_grad():
+        score = LocalScore(data.equation, coordinates, data, seed=seed)
         scores, order = score(network).double().sort()
     rank = int((scores <= NEAR * score.floor).sum())
     field = None

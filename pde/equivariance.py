@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from symflow._threads import one_thread
 from symflow.fields import Field
 
 from .data import Trajectories
 
 
+@one_thread()
 def characteristics(field: Field, data: Trajectories) -> Tensor:
     """The action of K generators on every solution: ``Q_k = phi_k - xi_k u_x - tau_k u_t``, ``[S, K, T, X]``.
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from symflow._flow import flow
 from symflow._jet_flow import jet_flow
+from symflow._threads import one_thread
 from symflow.fields import Field, SymbolicField
 from symflow.series import Series, total_degree
 
-from ._threads import one_thread
 from .data import Jets, Trajectories
 from .discovery import controls
 from .prolongation import complete

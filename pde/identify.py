@@ -23,9 +23,9 @@ import numpy as np
 import sympy
 import torch
 
+from symflow._threads import one_thread
 from symflow.errors import UserError
 
-from ._threads import one_thread
 from .data import Trajectories
 from .equation import Equation, derivative_symbol, u
 from .files import load

@@ -44,6 +44,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from symflow._flow import flow
+from symflow._threads import one_thread
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 from symflow.fields import Field
@@ -272,6 +273,7 @@ class LocalResidual:
     threshold: float  # of `log_mean`
 
     @staticmethod
+    @one_thread()
     def of(equation: Equation, coordinates: Coordinates, data: Trajectories) -> LocalResidual:
         """Measures the constants on at most 8 trajectories of the data.
 

@@ -49,9 +49,9 @@ import torch
 from torch import Tensor
 
 from symflow import expressions
+from symflow._threads import one_thread
 from symflow.errors import UserError
 
-from ._threads import one_thread
 from .data import Trajectories
 from .equation import Equation, derivative_order, derivative_symbol, t, total_derivative_x, u, x
 
@@ -553,6 +553,7 @@ def _covariance(replicates: Tensor) -> Tensor:
     return (n - 1) / n * deviation.T @ deviation
 
 
+@one_thread()
 def largest_t(covariance: Tensor, degrees: int, alpha: float) -> float:
     """The ``1 - alpha`` quantile of ``max_j |t_j|``, t variables with the correlation of a covariance.
 
@@ -560,9 +561,10 @@ def largest_t(covariance: Tensor, degrees: int, alpha: float) -> float:
     """
     scale = covariance.diagonal().clamp_min(1e-300).sqrt()
     values, vectors = torch.linalg.eigh(covariance / scale / scale[:, None])
-    root = (vectors * values.clamp_min(0).sqrt()).numpy()
+    root = vectors * values.clamp_min(0).sqrt()
     random = np.random.default_rng(0)
-    z = random.standard_normal((DRAWS, len(scale))) @ root.T
+    # by torch: the bits of a product of NumPy's may depend on its own number of threads
+    z = (torch.from_numpy(random.standard_normal((DRAWS, len(scale)))) @ root.T).numpy()
     return float(np.quantile(np.abs(z).max(1) / np.sqrt(random.chisquare(degrees, DRAWS) / degrees), 1 - alpha))
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from symflow._jet_flow import jet_flow
+from symflow._threads import one_thread
 from symflow.coordinates import Coordinates
 from symflow.fields import Field
 from symflow.series import Series, total_degree
@@ -48,6 +49,7 @@ def points_of(jets: Jets | JetSample, coordinates: Coordinates) -> Tensor:
     return coordinates.to_normalised(jets.points)
 
 
+@one_thread()
 def unit_weights(field: Field, points: Tensor) -> Tensor:
     """What makes each generator's root mean square over normalised points 1, ``[K]``; with its gradient."""
     return field(points).square().sum(-1).mean(0).rsqrt()
@@ -77,10 +79,12 @@ class InfinitesimalScore:
         return relative_coefficients(self.equation, self.sample, self.coordinates.scale)
 
     @cached_property
+    @one_thread()
     def floor(self) -> float:
         """The rounding unit times the size of the terms that cancel."""
         return float(torch.finfo(torch.float64).eps * self._relative.square().sum((1, 2)).mean().sqrt())
 
+    @one_thread()
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""
         lines = normalised(solution_lines(self.equation, self.sample), self.coordinates)
@@ -200,6 +204,7 @@ class JetScore:
         return normalised(Series(truncation, points), self.coordinates)
 
     @cached_property
+    @one_thread()
     def floor(self) -> float:
         """The score of the surface where it is, at least the rounding unit.
 
@@ -239,6 +244,7 @@ class JetScore:
         """What is added to the squared terms: a constant of the data, so that no point depends on those beside it."""
         return SOFTENING * self._terms(self.surface)[1].median(-1, keepdim=True).values
 
+    @one_thread()
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""
         weights = unit_weights(field, self.surface.coefficients[0]) * self.length

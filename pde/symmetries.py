@@ -14,12 +14,12 @@ import sympy
 from torch import Tensor
 
 from symflow import readout
+from symflow._threads import one_thread
 from symflow.algebra import complete
 from symflow.coordinates import Coordinates
 from symflow.readout import ClosedForm, structure_constants
 
 from . import prolongation
-from ._threads import one_thread
 from .equation import Equation
 from .library import own_units
 from .nullspace import Condition, complexity

@@ -33,12 +33,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from symflow._threads import one_thread
 from symflow.coordinates import Coordinates
 from symflow.errors import UserError
 from symflow.readout import ClosedForm
 
 from . import data_transform, prolongation
-from ._threads import one_thread
 from .data_transform import REFINEMENTS, Refined
 from .equation import Equation
 from .infinitesimal import (

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from symflow import geometry, rational
+from symflow._threads import one_thread
 from symflow.coordinates import Coordinates
 from symflow.fields import Field, Network
 from symflow.grid import GridField, Table
@@ -58,6 +59,7 @@ class Sample:
 Fields = Field | Sequence[Field]
 
 
+@one_thread()
 def sample(fields: Fields, points: Tensor) -> Sample:
     """The generators of one field or of several, in their order, and all their brackets.
 
@@ -226,6 +228,7 @@ class StructureConstants:
         return describe_measured(constants.numpy(), errors.numpy())
 
 
+@one_thread()
 def structure_constants(
     brackets: Sample, blocks: int = 20, uncertainty: float | Sequence[float] = 0.0
 ) -> StructureConstants:
@@ -403,6 +406,7 @@ class Proposals:
         )
 
 
+@one_thread()
 def propose(fields: Fields, points: Tensor, tolerance: float) -> Proposals:
     """New fields from the brackets that leave a span, orthonormalised against it under the measure of the points.
 
@@ -567,6 +571,7 @@ class Suspects:
         )
 
 
+@one_thread()
 def suspects(brackets: Sample, tolerance: float = 1e-8) -> Suspects:
     """The smallest sets of generators whose removal closes a span under brackets.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from symflow._threads import one_thread
 from symflow.fields import Field
 
 
+@one_thread()
 def span_basis(values: Tensor) -> Tensor:
     """An orthonormal basis of the span of K fields from their values, ``[N, K, d]`` to ``[N d, K]``.
 
@@ -22,6 +24,7 @@ def span_basis(values: Tensor) -> Tensor:
     return basis
 
 
+@one_thread()
 def subspace_angles(values_a: Tensor, values_b: Tensor) -> Tensor:
     """Principal angles between two spans of fields from their values ``[N, K, d]`` on the same points.
 
@@ -41,6 +44,7 @@ def subspace_angles(values_a: Tensor, values_b: Tensor) -> Tensor:
     return torch.where(sines < 0.5, torch.arcsin(sines), torch.arccos(cosines))
 
 
+@one_thread()
 def principal_angles(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
     """Principal angles between the spans of two fields under the uniform measure of the points.
 
