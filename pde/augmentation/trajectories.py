@@ -15,6 +15,7 @@ from symflow.errors import UserError
 from symflow.fields import Field, GridField, Network, NeuralField, Series, SymbolicField, Table, series
 from symflow.formulas import expressions
 from symflow.ops import LEAST_ROWS, flow, has_kernel, resample
+from symflow.runs import one_thread
 
 from ..trajectories import UNIFORM, Balance, Trajectories, filtered
 
@@ -258,6 +259,7 @@ def windows(valid: Tensor, length: int) -> Tensor:
     return nn.functional.pad(valid.unfold(-1, length, 1).all(-1), (0, length - 1), value=False)
 
 
+@one_thread()
 def residuals(data: Trajectories, values: Tensor, valid: Tensor) -> Tensor:
     """How far moved trajectories are from solving the equation: `Trajectories.residual` of each by itself, ``[B]``.
 
@@ -353,6 +355,7 @@ def _sample(data: Trajectories) -> Tensor:
 
 
 @torch.no_grad()
+@one_thread()
 def _whitener(field: Field, sample: Tensor, period: float) -> Tensor:
     """``G^(-1/2)``, ``[K, K]``, float64, for a field that has the period.
 
@@ -378,7 +381,9 @@ def _whitener(field: Field, sample: Tensor, period: float) -> Tensor:
     values, vectors = torch.linalg.eigh(gram)
     whitener = vectors / values.sqrt() @ vectors.T
     jump = torch.einsum("nkd,nld->kl", there - here, there - here) / len(here)
-    change = math.sqrt(max(float(torch.linalg.eigvalsh(whitener @ jump @ whitener)[-1]), 0.0))
+    change = math.inf  # a field may not exist one period on: exp(x) overflows there
+    if bool(jump.isfinite().all()):
+        change = math.sqrt(max(float(torch.linalg.eigvalsh(whitener @ jump @ whitener)[-1]), 0.0))
     if not change <= PERIODIC:
         raise UserError(
             f"`field` must have the period {period:g} of the data in x, got one that changes by {change:.1g} of its "

@@ -63,6 +63,7 @@ OVERLAP = 4  # centres per half-width
 CLUSTERS = 64  # with fewer trajectories, each is cut into blocks
 FEWEST_CLUSTERS = 6
 COLLINEAR = 1e-6  # square of the sine of the angle of a term to those before it
+SINGULAR = 1e-12  # eigenvalues of Gram matrices of columns of unit size up to it are rounding
 SIGNAL = 4.0  # a mode is kept while its mean power is so many times the noise's
 DRAWS = 100_000
 CORRECTIONS = 2  # terms of the correction of the mean of f(u): exact for polynomials of degree up to 5
@@ -137,6 +138,9 @@ def quadrature_weights(times: Tensor) -> Tensor:
 
     Each interval integrates Lagrange's polynomial through the 8 nearest times; inside uniform times this is the
     trapezoidal rule, which is what smooth functions that vanish at their ends want.
+
+    Raises:
+        UserError: some times cannot be told apart beside the distance of the others.
     """
     nodes = times.numpy()
     q = min(8, len(nodes))
@@ -146,7 +150,13 @@ def quadrature_weights(times: Tensor) -> Tensor:
         first = min(max(i + 1 - q // 2, 0), len(nodes) - q)
         half = (nodes[i + 1] - nodes[i]) / 2
         s = (nodes[first : first + q] - nodes[i] - half) / half
-        weights[first : first + q] += half * np.linalg.solve(np.vander(s, increasing=True).T, moments)
+        try:
+            weights[first : first + q] += half * np.linalg.solve(np.vander(s, increasing=True).T, moments)
+        except np.linalg.LinAlgError:  # beside -1e30 in place of a missing time the others are one
+            raise UserError(
+                "`t` must have times that are apart beside the distance of the others, "
+                f"got spacings from {np.diff(nodes).min():g} to {np.diff(nodes).max():g}"
+            ) from None
     return torch.from_numpy(weights)
 
 
@@ -176,6 +186,11 @@ class Rows:
     x: Tensor
     sigma: Tensor
     widths: Widths
+
+    def of(self, terms: Sequence[int]) -> Rows:
+        """With some of the terms only."""
+        columns = [0, *(j + 1 for j in terms)]
+        return replace(self, values=self.values[..., columns], noise=self.noise[..., columns])
 
     def residual(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """``y + Z theta`` and ``d + D theta``, ``[S, centres in t, centres in x]``."""
@@ -422,11 +437,7 @@ def effective_coefficients(
     rows = weak_rows(data, terms, widths)
     columns = independent_columns(rows)
     if len(columns) < len(terms):
-        rows = replace(
-            rows,
-            values=rows.values[..., [0, *(c + 1 for c in columns)]],
-            noise=rows.noise[..., [0, *(c + 1 for c in columns)]],
-        )
+        rows = rows.of(columns)
     collinear = tuple(m for c, m in enumerate(terms) if c not in columns)
     kept = tuple(terms[c] for c in columns)
     theta, replicates = jackknife(rows)
@@ -477,27 +488,31 @@ def candidates(data: Trajectories) -> list[Widths]:
 def choose_widths(data: Trajectories, terms: Sequence[sympy.Expr]) -> Widths:
     """The widths that give the shortest intervals, noise and doubt together, on a few trajectories.
 
-    Intervals are compared by the mean of their logarithms, so that the units of the coefficients do not count.
+    Intervals are compared by the mean of their logarithms, so that the units of the coefficients do not count. Terms
+    that are combinations of others have none, whatever rounding makes of them; widths that tell more terms apart come
+    first.
     """
     few = data[:: max(1, len(data) // SELECTION)]
-    fits: dict[Widths, tuple[Tensor, Tensor] | None] = {}
+    fits: dict[Widths, tuple[list[int], Tensor, Tensor] | None] = {}
 
-    def fit(widths: Widths) -> tuple[Tensor, Tensor] | None:
+    def fit(widths: Widths) -> tuple[list[int], Tensor, Tensor] | None:
         if widths not in fits:
             try:
-                fits[widths] = jackknife(weak_rows(few, terms, widths))
+                rows = weak_rows(few, terms, widths)
+                columns = independent_columns(rows)
+                fits[widths] = (columns, *jackknife(rows.of(columns)))
             except UserError:
                 fits[widths] = None
         return fits[widths]
 
-    best, least = None, math.inf
+    best, least = None, (0, math.inf)
     for widths in candidates(data):
         wide, in_x, in_t = fit(widths), *(fit(w) for w in widths.narrower())
-        if wide is None or in_x is None or in_t is None:
+        if wide is None or in_x is None or in_t is None or not wide[0] == in_x[0] == in_t[0]:
             continue
-        doubt = (wide[0] - in_x[0]).abs() + (wide[0] - in_t[0]).abs()
-        half = 2 * _covariance(wide[1]).diagonal().sqrt() + doubt
-        length = float((half / wide[0].abs().clamp_min(1e-12)).log().mean())
+        doubt = (wide[1] - in_x[1]).abs() + (wide[1] - in_t[1]).abs()
+        half = 2 * _covariance(wide[2]).diagonal().sqrt() + doubt
+        length = -len(wide[0]), float((half / wide[1].abs().clamp_min(1e-12)).log().mean())
         if length < least:
             best, least = widths, length
     return best or candidates(data)[len(candidates(data)) // 2]
@@ -538,13 +553,30 @@ def jackknife(rows: Rows) -> tuple[Tensor, Tensor]:
     total = grams.sum(0)
     scale = total.diagonal().abs().clamp_min(1e-300).sqrt()
     total, grams = total / scale / scale[:, None], grams / scale / scale[:, None]
-    if not bool(total.isfinite().all()) or float(torch.linalg.eigvalsh(total[1:, 1:])[0]) <= 0:
+    if not _definite(total[1:, 1:]):
         raise UserError("the data do not determine the coefficients: the noise is as large as what tells them apart")
     back = scale[0] / scale[1:]
     theta = -torch.linalg.solve(total[1:, 1:], total[1:, 0])
     without = total - grams
+    if not _definite(without[:, 1:, 1:]):
+        raise UserError(
+            f"the data do not determine the coefficients: one of the {len(grams)} blocks of trajectories alone tells "
+            "them apart, or the noise is as large as what the others do"
+        )
     replicates = -torch.linalg.solve(without[:, 1:, 1:], without[:, 1:, 0])
     return theta * back, replicates * back
+
+
+def _definite(grams: Tensor) -> bool:
+    """Whether all of the Gram matrices ``[..., K, K]`` are so by more than rounding, whatever the units.
+
+    A singular one comes out of the sums with an eigenvalue of either sign, or of 0, on which a solver stops.
+    """
+    size = grams.diagonal(dim1=-2, dim2=-1)
+    if not bool(grams.isfinite().all() and (size > 0).all()):
+        return False
+    unit = grams / size.sqrt()[..., None] / size.sqrt()[..., None, :]
+    return float(torch.linalg.eigvalsh(unit)[..., 0].min()) > SINGULAR
 
 
 def _covariance(replicates: Tensor) -> Tensor:
@@ -553,6 +585,7 @@ def _covariance(replicates: Tensor) -> Tensor:
     return (n - 1) / n * deviation.T @ deviation
 
 
+@one_thread()
 def largest_t(covariance: Tensor, degrees: int, alpha: float) -> float:
     """The ``1 - alpha`` quantile of ``max_j |t_j|``, t variables with the correlation of a covariance.
 
@@ -560,9 +593,10 @@ def largest_t(covariance: Tensor, degrees: int, alpha: float) -> float:
     """
     scale = covariance.diagonal().clamp_min(1e-300).sqrt()
     values, vectors = torch.linalg.eigh(covariance / scale / scale[:, None])
-    root = (vectors * values.clamp_min(0).sqrt()).numpy()
+    root = vectors * values.clamp_min(0).sqrt()
     random = np.random.default_rng(0)
-    z = random.standard_normal((DRAWS, len(scale))) @ root.T
+    # by torch: the bits of a product of NumPy's may depend on its own number of threads
+    z = (torch.from_numpy(random.standard_normal((DRAWS, len(scale)))) @ root.T).numpy()
     return float(np.quantile(np.abs(z).max(1) / np.sqrt(random.chisquare(degrees, DRAWS) / degrees), 1 - alpha))
 
 

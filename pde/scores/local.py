@@ -46,6 +46,7 @@ from torch.autograd.function import once_differentiable
 from symflow.errors import UserError
 from symflow.fields import Coordinates, Field
 from symflow.ops import flow
+from symflow.runs import one_thread
 
 from ..equations import Equation, derivative_order
 from ..symmetries import SOFTENING
@@ -271,6 +272,7 @@ class LocalResidual:
     threshold: float  # of `log_mean`
 
     @staticmethod
+    @one_thread()
     def of(equation: Equation, coordinates: Coordinates, data: Trajectories) -> LocalResidual:
         """Measures the constants on at most 8 trajectories of the data.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from symflow.fields import Coordinates, NeuralField
 from symflow.learning import lipschitz, orthonormality, sobolev
 from symflow.ops import flow
+from symflow.runs import one_thread
 
 from ..equations import Equation
 from ..trajectories import Trajectories
@@ -116,24 +117,31 @@ class Slots:
         patches, alpha, signs = self.draw(step, field.generators)
         patches = patches.to(dtype)
         sample = self.sample.to(dtype)
-        unit = unit_weights(field, sample)
 
         def values(points: Tensor) -> Tensor:
             return field(points) * unit[:, None]
 
         h, dt = self.residual.grid.spacing
         columns = len(self.data.x)
-        losses = {
-            "orthonormality": orthonormality(values(sample)),
-            "lipschitz": lipschitz(values(patches), (dt, h), (None, columns)),
-            "sobolev": sobolev(values(self.lines.to(dtype)), -3, self.line_spacing, LINE),
-        }
-        scores = self._scores(field, patches, alpha, signs.to(dtype) * unit)
-
-        loss = scores.sum() + 3 * losses["orthonormality"] + losses["lipschitz"]
-        if step >= 0.8 * self.steps:
-            loss = loss + losses["sobolev"]
-        loss.backward()
+        with one_thread():
+            unit = unit_weights(field, sample)
+            losses = {
+                "orthonormality": orthonormality(values(sample)),
+                "lipschitz": lipschitz(values(patches), (dt, h), (None, columns)),
+                "sobolev": sobolev(values(self.lines.to(dtype)), -3, self.line_spacing, LINE),
+            }
+        # The scores take most of the time, and nothing in them depends on the number of threads: kernels, and means of
+        # each patch. What does is kept out of their backward pass, the size of the generators through a leaf.
+        leaf = unit.detach().requires_grad_()
+        scores = self._scores(field, patches, alpha, signs.to(dtype) * leaf)
+        total = scores.sum()
+        total.backward()
+        with one_thread():
+            rest = 3 * losses["orthonormality"] + losses["lipschitz"]
+            if step >= 0.8 * self.steps:
+                rest = rest + losses["sobolev"]
+            loss = total.detach() + rest
+            torch.autograd.backward([rest, unit], [None, leaf.grad])
         record = {"loss": loss.item()} | {name: value.item() for name, value in losses.items()}
         return record | {f"score{k + 1}": score for k, score in enumerate(scores.tolist())}
 

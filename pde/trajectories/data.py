@@ -14,7 +14,7 @@ from torch import Tensor
 
 from symflow.errors import UserError
 from symflow.fields import Coordinates
-from symflow.runs import processes
+from symflow.runs import one_thread, processes
 
 from ..equations import Equation, Jets, entry, lookup
 from . import solvers
@@ -163,6 +163,7 @@ class Trajectories:
         """``2 pi k / L`` of the modes of `filtered`."""
         return torch.arange((len(self.x) + 1) // 2, dtype=torch.float64) * (2 * math.pi / self.length)
 
+    @one_thread()
     def jets(self, count: int, order: int, seed: int = 0) -> Jets:
         """x-derivatives of the data at random points.
 
@@ -234,6 +235,7 @@ class Trajectories:
                 f"(relative RMS; at most {MISLABELLED} for data of the equation)"
             )
 
+    @one_thread()
     def _residual(self, order: int) -> tuple[float, float]:
         """The relative RMS of ``u_t + K``, and the relative uncertainty of u_t and K."""
         balance = Balance(self, order)

@@ -21,8 +21,10 @@ from symflow.algebra import geometry, rational
 from symflow.algebra.liealgebra import Description, describe_measured, jacobiator
 from symflow.algebra.readout import ClosedForm, exact_bracket
 from symflow.fields import Coordinates, Field, GridField, Network, Table
+from symflow.runs import one_thread
 
 DEPENDENT = 1e-9  # relative distance to a span at which closed forms, evaluated in double precision, lie in it
+ALONE = 1e-12  # smallest share of a combination of generators outside a block of points that is no rounding
 MOST_REMOVALS = 20_000  # subsets that `suspects` tries
 
 
@@ -56,6 +58,7 @@ class Sample:
 Fields = Field | Sequence[Field]
 
 
+@one_thread()
 def sample(fields: Fields, points: Tensor) -> Sample:
     """The generators of one field or of several, in their order, and all their brackets.
 
@@ -224,6 +227,7 @@ class StructureConstants:
         return describe_measured(constants.numpy(), errors.numpy())
 
 
+@one_thread()
 def structure_constants(
     brackets: Sample, blocks: int = 20, uncertainty: float | Sequence[float] = 0.0
 ) -> StructureConstants:
@@ -247,7 +251,8 @@ def structure_constants(
         uncertainty: e_i, relative; one number for all or one per generator.
 
     Raises:
-        ValueError: the generators are linearly dependent on the points, or an argument does not fit.
+        ValueError: the generators are linearly dependent on the points, or on those outside one of the blocks, or an
+            argument does not fit.
 
     >>> from symflow import Coordinates, SymbolicField
     >>> plane = Coordinates(("x", "y"))
@@ -316,7 +321,8 @@ class _Fit:
     outside: Tensor  # [N d, K (K - 1) / 2], divided by sqrt(N)
 
 
-def _fit(brackets: Sample, blocks: int) -> _Fit:
+def _fit(brackets: Sample, blocks: int = 0) -> _Fit:
+    """Over the points; without blocks there are no replicates, and the errors are 0."""
     count, k, d = brackets.values.shape
     pairs = _pairs(k)
     sizes = brackets.sizes
@@ -335,19 +341,27 @@ def _fit(brackets: Sample, blocks: int) -> _Fit:
 
     replicates, rests = [], []
     total = outside.square().sum(0)
-    for rows in torch.arange(count * d).tensor_split([round(b * count / blocks) * d for b in range(1, blocks)]):
+    ends = [round(b * count / blocks) * d for b in range(1, blocks)]
+    for rows in torch.arange(count * d).tensor_split(ends) if blocks else ():
         own, theirs = w[rows], wanted[rows]
         # the normal equations of all points, less those of the block
         left = torch.eye(k, dtype=torch.float64) - own.T @ own
+        if not float(torch.linalg.eigvalsh(left)[0]) > ALONE:
+            raise ValueError(
+                f"the generators must be linearly independent on the points outside each of the {blocks} blocks, got a "
+                "set that depends on one of them; take more points, or more blocks"
+            )
         replicates.append(torch.linalg.solve(left, constants - own.T @ theirs))
         rests.append(((total - outside[rows].square().sum(0)) * count / (count - len(rows) / d)).clamp_min(0.0).sqrt())
-    deleted = torch.stack(rests)
-    rest_errors = ((deleted - deleted.mean(0)).square().sum(0) * (blocks - 1) / blocks).sqrt()
+    rest_errors = torch.zeros_like(total)
+    if blocks:
+        deleted = torch.stack(rests)
+        rest_errors = ((deleted - deleted.mean(0)).square().sum(0) * (blocks - 1) / blocks).sqrt()
     return _Fit(
         triangle=triangle,
         dual=torch.linalg.solve_triangular(triangle, torch.eye(k, dtype=torch.float64), upper=True),
         constants=_both(constants, k, -1.0).movedim(0, -1),
-        replicates=_both(torch.stack(replicates), k, -1.0).movedim(1, -1),
+        replicates=_both(torch.stack(replicates or [constants]), k, -1.0).movedim(1, -1),
         rest=_both(total.sqrt(), k, 1.0),
         rest_errors=_both(rest_errors, k, 1.0),
         outside=outside,
@@ -401,6 +415,7 @@ class Proposals:
         )
 
 
+@one_thread()
 def propose(fields: Fields, points: Tensor, tolerance: float) -> Proposals:
     """New fields from the brackets that leave a span, orthonormalised against it under the measure of the points.
 
@@ -423,7 +438,7 @@ def propose(fields: Fields, points: Tensor, tolerance: float) -> Proposals:
     if not tolerance > 0:
         raise ValueError(f"`tolerance` must be positive, got {tolerance}")
     brackets = sample(fields, points)
-    fit, k = _fit(brackets, 2), brackets.generators
+    fit, k = _fit(brackets), brackets.generators
     pairs = _pairs(k)
     units = torch.tensor([float(brackets.sizes[i] * brackets.sizes[j]) for i, j in pairs], dtype=torch.float64)
     _, strengths, mixtures = torch.linalg.svd(fit.outside / units, full_matrices=False)
@@ -565,6 +580,7 @@ class Suspects:
         )
 
 
+@one_thread()
 def suspects(brackets: Sample, tolerance: float = 1e-8) -> Suspects:
     """The smallest sets of generators whose removal closes a span under brackets.
 
@@ -586,7 +602,7 @@ def suspects(brackets: Sample, tolerance: float = 1e-8) -> Suspects:
     """
     if not tolerance > 0:
         raise ValueError(f"`tolerance` must be positive, got {tolerance}")
-    fit, k = _fit(brackets, 2), brackets.generators
+    fit, k = _fit(brackets), brackets.generators
     pairs, sizes = _pairs(k), brackets.sizes
     if not pairs:
         return Suspects((), (), 0)

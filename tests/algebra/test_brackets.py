@@ -447,3 +447,13 @@ def test_brackets_that_vanish_in_disguise_are_not_new():
     assert found == [boost, projective]
     assert not rejected
     assert not asked
+
+
+def test_generators_that_one_block_alone_tells_apart_are_refused() -> None:
+    """Without the first half of the points the second generator is the first: no replicate has its constants."""
+    line = Coordinates(("x", "y"))
+    points = torch.rand(40, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = sample(SymbolicField(line, [{"dx": "1"}, {"dx": "x"}]), torch.cat([points, points[:1].expand(40, 2)]))
+    with pytest.raises(ValueError, match="independent on the points outside each of the 2 blocks"):
+        structure_constants(found, blocks=2)
+    assert suspects(found).sentence == "the span is closed under brackets"

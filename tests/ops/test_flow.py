@@ -277,6 +277,7 @@ def test_periodic_shifts_change_no_bit(isa):
         assert torch.equal(end[..., 1:], ends[0][..., 1:])
 
 
+@pytest.mark.determinism
 def test_threads_change_no_bit(isa):
     field, points, weights = problem(B=3, N=1000, dtype=torch.float32)
     threads = torch.get_num_threads()

@@ -307,6 +307,7 @@ def test_an_image_does_not_know_its_company(isa, kind):
         assert torch.equal(flow_warp(field, images, own), expected)
 
 
+@pytest.mark.determinism
 @pytest.mark.parametrize("kind", FIELDS)
 def test_threads_change_no_bit(isa, kind):
     field, images, weights = problem(kind, (3, 4, 3, 37, 41), dtype=torch.float32)

@@ -263,6 +263,7 @@ def test_a_point_does_not_know_its_company(isa, grid, dtype):
             assert torch.equal(g, gradient[rows][:, chosen])
 
 
+@pytest.mark.determinism
 def test_threads_change_no_bit(isa):
     field, points, weights = problem(B=3, N=3000, dtype=torch.float32)
     threads = torch.get_num_threads()

@@ -429,6 +429,7 @@ def test_a_point_does_not_know_its_company(isa, dtype, truncation):
             assert torch.equal(g, gradient[:, rows][:, :, chosen])
 
 
+@pytest.mark.determinism
 @needs_kernels
 def test_threads_change_no_bit(isa):
     field, surface, weights = problem(B=3, N=101, dtype=torch.float32)

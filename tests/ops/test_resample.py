@@ -528,6 +528,7 @@ def test_a_trajectory_does_not_know_its_company(isa, name, dtype, rows, columns)
         assert torch.equal(some_gradients, gradients[chosen])
 
 
+@pytest.mark.determinism
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize(("rows", "columns"), [(61, 97), (64, 128)])
 def test_threads_change_no_bit(name, rows, columns):

@@ -257,6 +257,7 @@ def test_pixels_that_are_not_finite_stay_where_they_are(isa):
 # ---- bits -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.determinism
 @pytest.mark.parametrize("own", [False, True])
 def test_threads_change_no_bit(isa, own):
     images, grid = problem(64, 3, 9, 11, 3, 23, 17, own=own, dtype=torch.float32)

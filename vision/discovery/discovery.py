@@ -151,10 +151,13 @@ def discover_images(
         pixels = statistics.normalise(chosen.pixels)
     basis = Basis.polynomials(height, width, DEGREE)
     with stages("form"):
-        features = Whitened.of(model.features if labels else PatchFeatures.of(pixels, seed), pixels)
-        sensitivity = sensitivities(features, pixels, seed)
+        try:
+            features = Whitened.of(model.features if labels else PatchFeatures.of(pixels, seed), pixels)
+            sensitivity = sensitivities(features, pixels, seed)
+            weight = omega(sensitivity)
+        except ValueError as error:
+            raise UserError(f"`images` must vary from image to image and from place to place: {error}") from None
         forms = _forms(sensitivity, basis, locality, flip)
-        weight = omega(sensitivity)
         if flip:
             weight = (weight + weight.unflatten(0, (height, width)).flip(1).flatten()) / 2
         search = _Search(basis, weight, generators)

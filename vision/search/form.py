@@ -171,7 +171,7 @@ def solve(forms: Forms, energy: Tensor, gram: Tensor, mu: float, count: int) -> 
     free = orthonormaliser(gram)  # an orthonormal basis of what is orthogonal to the fields so far
     values, fields = [], []
     for _ in range(count):
-        inverse = torch.linalg.inv(torch.linalg.cholesky(free.T @ local @ free))
+        inverse = _whitener(free.T @ local @ free)
         quotients, vectors = torch.linalg.eigh(inverse @ (free.T @ cost @ free) @ inverse.T)
         lowest = inverse.T @ vectors[:, 0]
         field = free @ (lowest / lowest.norm())
@@ -181,6 +181,19 @@ def solve(forms: Forms, energy: Tensor, gram: Tensor, mu: float, count: int) -> 
         free = free @ rest[:, 1:]
     coefficients = torch.stack(fields, 1)
     return Spectrum(torch.stack(values), forms.quotients(coefficients), coefficients)
+
+
+def _whitener(matrix: Tensor) -> Tensor:
+    """W with ``W M W^T = 1``, for a matrix that is positive but for rounding.
+
+    Responses are in single precision. Images that vary in a few pixels have forms of low rank, whose other eigenvalues
+    are rounding of either sign, above the ridge: they count as the smallest that can be told from 0.
+    """
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if not failed:
+        return torch.linalg.inv(factor)
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors / values.clamp_min(torch.finfo(torch.float32).eps * values[-1]).sqrt()).T
 
 
 def smoothest(energy: Tensor, gram: Tensor, count: int) -> Spectrum:

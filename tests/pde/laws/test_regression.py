@@ -179,6 +179,49 @@ def test_a_collinear_term_is_left_out_and_named():
     assert float(fit.lower[0]) <= 2 <= float(fit.upper[0])
 
 
+SINGLE, PAIR = "u_t + u_x - u_xxx = 0", "u_t + u_x - u_xxx + u_xxxxx = 0"
+
+
+@pytest.mark.parametrize("equation", [SINGLE, PAIR, "u_t + u - u_xx + u_xxxx = 0", "u_t + u*u_x + u_x*u_xx + u_x = 0"])
+@pytest.mark.parametrize("modes", [(1,), (1, 2)])
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("same", [False, True])
+def test_collinear_terms_are_left_out_or_refused_in_a_sentence(equation, modes, size, same):
+    """n waves tell n linear terms apart; whether rounding makes the rest singular is left to nobody."""
+    place = torch.arange(64, dtype=torch.float64) * (2 * math.pi / 64)
+    times = torch.linspace(0, 4, 60, dtype=torch.float64)
+    waves = sum(torch.sin(k * (place - 2 * times[:, None])) / k for k in modes)
+    u_ = size * torch.stack([waves if same else a * waves for a in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)])
+    data = Trajectories(Equation(equation), place, times, u_)
+    try:
+        fit = effective_coefficients(data, widths=Widths(18, 12))
+    except UserError as error:
+        refused = str(error)
+    else:
+        refused = None
+    if refused is not None:
+        assert "the data do not determine" in refused
+        return
+    assert {*fit.terms, *fit.collinear} == set(law(data.equation))
+    assert bool(fit.theta.isfinite().all())
+
+
+def test_coefficients_that_one_trajectory_tells_apart_are_refused():
+    """Without it u_x and u_xxx are one: the jackknife has a replicate that is not determined."""
+    place = torch.arange(64, dtype=torch.float64) * (2 * math.pi / 64)
+    times = torch.linspace(0, 4, 60, dtype=torch.float64)
+    wave = torch.sin(place - 2 * times[:, None])
+    u_ = torch.stack([wave] * 70 + [wave + torch.sin(2 * (place - 5 * times[:, None]))])
+    with pytest.raises(UserError, match="one of the 71 blocks of trajectories alone"):
+        effective_coefficients(Trajectories(Equation("u_t + u_x - u_xxx = 0"), place, times, u_), widths=Widths(12, 8))
+
+
+def test_times_beside_a_fill_value_are_refused():
+    times = torch.cat([torch.tensor([-1e30], dtype=torch.float64), torch.linspace(0, 1, 20, dtype=torch.float64)])
+    with pytest.raises(UserError, match="`t` must have times that are apart"):
+        quadrature_weights(times)
+
+
 def test_quantiles_are_those_of_the_distributions():
     one = torch.eye(1, dtype=torch.float64)
     assert largest_t(one, 20, 0.05) == pytest.approx(stats.t.ppf(0.975, 20), rel=0.01)
