@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-isa test-threads lint format bench results operators clean
+.PHONY: help install demo test test-slow test-isa test-threads lint format rooms bench results operators clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,11 +69,15 @@ lint: install  ## formatting, style, types, and the one-way arrows between the p
 	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format --dry-run -Werror
 	.ci/as-installed mypy --cache-dir /dev/null
 	.ci/as-installed lint-imports pyproject.toml --no-cache --no-logo
+	.ci/as-installed python $(CURDIR)/docs/rooms.py --check
 
 format: install  ## put everything in the form that lint asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format -i
+
+rooms: install  ## draw docs/rooms.svg, the rooms of the house, from the imports of the code
+	.ci/as-installed python $(CURDIR)/docs/rooms.py
 
 bench: install  ## every benchmark, in its quick form
 	@mkdir -p runs/bench
