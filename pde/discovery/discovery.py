@@ -23,8 +23,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from symflow.algebra import ClosedForm, describe, structure_constants, subspace_angles
-from symflow.algebra import brackets as algebras
+from symflow.algebra import (
+    ClosedForm,
+    describe,
+    measured_structure_constants,
+    sample_brackets,
+    structure_constants,
+    subspace_angles,
+)
 from symflow.errors import UserError
 from symflow.fields import Coordinates, Field, NeuralField, SymbolicField, total_degree
 from symflow.formulas import format_generator
@@ -207,7 +213,7 @@ def discover(
             with stage("comparison"), one_thread(), torch.no_grad():
                 field = neural.field.double()
                 values = field(fresh)
-                brackets = algebras.structure_constants(algebras.sample(field, fresh))
+                brackets = measured_structure_constants(sample_brackets(field, fresh))
                 neural = replace(
                     neural,
                     closure=float(brackets.closure.max()),
@@ -273,7 +279,7 @@ def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
     def sample(count: int, seed: int, indices: Sequence[Index]) -> JetSample:
         indices = [*indices, (0, 0)]
         order = max(i + equation.order * j for i, j in indices)
-        return prolongation.complete(equation, data.jets(count, order, seed), indices)
+        return prolongation.complete_jets(equation, data.jets(count, order, seed), indices)
 
     return Source(
         equation=equation,

@@ -15,7 +15,7 @@ from torch import Tensor
 from symflow.fields import Coordinates
 
 from ..equations import JetSample
-from ..symmetries import Library, NullSpace, complete, condition, needed
+from ..symmetries import Library, NullSpace, complete_jets, condition, needed
 from ..trajectories import Trajectories, difference_weights
 
 ORDER = 8  # of the differences in time
@@ -42,7 +42,7 @@ def observed(data: Trajectories, library: Library, coordinates: Coordinates, cou
     inner = replace(quiet, t=data.t[inside], u=quiet.u[:, inside])
     wanted = max(i + equation.order * j for i, j in needed(equation))
     jets = inner.jets(count, wanted, seed)
-    solution = complete(equation, jets)
+    solution = complete_jets(equation, jets)
     off = dict(solution.values)
     rates = replace(inner, u=rate).jets(count, equation.order, seed)  # the same rows and places
     for m in range(equation.order + 1):
