@@ -1,6 +1,6 @@
 """Whether data solve the equation they claim: residual maps, outlying trajectories, effective coefficients.
 
-All of it is in weak form (`pde.regression`): no derivative of the data is taken and noise is measured beside the
+All of it is in weak form (`pde.laws.regression`): no derivative of the data is taken and noise is measured beside the
 residual, so that noise is not mistaken for a false label.
 
 **Residual.** ``r = y + Z theta`` at the claimed theta, for one test function, and d, the same with the checkerboard:
@@ -37,7 +37,9 @@ from symflow.errors import UserError
 from symflow.runs import one_thread
 
 from ..trajectories import Trajectories
-from .regression import Coefficients, Rows, Widths, candidates, check_alpha, effective_coefficients, law, weak_rows
+from .regression import Coefficients, candidates, check_alpha, effective_coefficients
+from .terms import law
+from .weak_form import Rows, Widths, weak_rows
 
 FLOOR = 1e-3  # of the terms: smaller residuals are those of grids and solvers
 THRESHOLD = 6.0  # deviations above the median, on a logarithmic scale

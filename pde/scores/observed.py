@@ -2,7 +2,7 @@
 
 There a symmetry satisfies ``pr V(F) = lambda F`` with a multiplier lambda, a function of the coordinates: an identity
 on all of jet space, which noise does not break. What it asks is whether the generators are those of the equation at the
-jets that the data visit; that the data solve the equation is another question (`pde.audit`).
+jets that the data visit; that the data solve the equation is another question (`pde.laws.audit`).
 """
 
 from __future__ import annotations

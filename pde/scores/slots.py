@@ -19,7 +19,8 @@ from symflow.ops import flow
 from ..equations import Equation
 from ..trajectories import Trajectories
 from .jets import unit_weights
-from .local import LocalResidual, cut, margin, random_corners
+from .local import LocalResidual, cut, random_corners
+from .stencils import margin
 
 LINE = 32  # points in x on which the Sobolev loss is taken
 SAMPLE = 4096  # points of the fixed measure under which generators have unit norm and are orthogonal
@@ -35,7 +36,8 @@ class Slots:
     up to alpha, which are successive flows of one another.
 
     Two differences from the official code: generators have unit norm and are orthogonal under a fixed sample of the
-    data, not under the points in the call; and the threshold is relative to the data's own residual (`pde.local`).
+    data, not under the points in the call; and the threshold is relative to the data's own residual
+    (`pde.scores.local`).
 
     Args:
         equation: that the data solve.

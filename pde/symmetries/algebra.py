@@ -19,9 +19,9 @@ from symflow.runs import one_thread
 
 from ..equations import Equation
 from . import prolongation
-from .library import own_units
 from .nullspace import Condition, complexity
 from .parameters import has_parameters, named_forms
+from .rates import own_units
 from .search import Search
 from .superposition import Superposition, factors, superposition
 
