@@ -16,7 +16,7 @@ from symflow.fields import Field, GridField, Network, NeuralField, Series, Symbo
 from symflow.formulas import expressions
 from symflow.ops import LEAST_ROWS, flow, has_kernel, resample
 
-from ..trajectories import UNIFORM, Balance, Trajectories, filtered
+from ..trajectories import UNIFORM, BothSides, Trajectories, filtered
 
 AXES = ("x", "t", "u")
 SAMPLE = 4096  # points of the fixed measure under which displacements have a size
@@ -272,14 +272,14 @@ def residuals(data: Trajectories, values: Tensor, valid: Tensor) -> Tensor:
     Raises:
         UserError: the data have fewer than 9 times.
     """
-    balance = Balance(data, ORDER)
+    sides = BothSides(data, ORDER)
     rows = valid.cpu().unfold(1, ORDER + 1, 1).all(-1)
     found = torch.full((len(values),), math.nan, dtype=torch.float64)
     for i, u in enumerate(values.detach().to("cpu", torch.float64)):
         u = u.where(valid[i, :, None].cpu(), 0.0)
         if bool(rows[i].any()):
-            u_t, K = balance.u_t(u)[rows[i]], balance.K(filtered(u[balance.inside]))[rows[i]]
-            round_off = balance.round_off(u)
+            u_t, K = sides.u_t(u)[rows[i]], sides.K(filtered(u[sides.inside]))[rows[i]]
+            round_off = sides.round_off(u)
             size = u_t.square().mean() + K.square().mean() + 2 * round_off * round_off
             found[i] = ((u_t + K).square().mean() / size).sqrt() if bool(size > 0) else 0.0
     return found

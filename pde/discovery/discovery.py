@@ -34,7 +34,7 @@ from symflow.algebra import (
 from symflow.errors import UserError
 from symflow.fields import Coordinates, Field, NeuralField, SymbolicField, total_degree
 from symflow.formulas import format_generator
-from symflow.learning import RESOLUTION, Objective, Subspace, learn, solve, span_field
+from symflow.learning import RESOLUTION, Objective, Subspace, eigenfields, learn, span_field
 from symflow.runs import Run, one_thread
 
 from ..equations import Equation, Index, JetSample, Manifold, entry, lookup, variable
@@ -430,7 +430,7 @@ def _span(objective: Subspace, coordinates: Coordinates, seed: int, learned: Lea
     network = NeuralField(coordinates, 1, width=WIDTH, head_width=FEATURES, seed=seed).double()
     with one_thread():
         learned(network, objective)
-        span = solve(network, objective.forms)
+        span = eigenfields(network, objective.forms)
     values = span.values[: 2 * objective.generators]
     rank = gap_rank(values, RESOLUTION, NEURAL_CEILING)
     field = span_field(network, span, rank) if rank else None

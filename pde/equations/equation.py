@@ -51,6 +51,11 @@ def derivative_order(symbol: sympy.Symbol) -> int | None:
     return len(match[1]) if match else None
 
 
+def highest_derivative(expression: sympy.Expr) -> int:
+    """The order of the highest x-derivative of u in an expression, 0 where there is none."""
+    return max((derivative_order(s) or 0 for s in expression.free_symbols), default=0)
+
+
 @dataclass(frozen=True)
 class Equation:
     """A differential equation, or a system of two, from its formula.

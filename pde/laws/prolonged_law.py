@@ -13,7 +13,7 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.formulas import expressions
 
-from ..equations import Jets, derivative_order, derivative_symbol, t, total_derivative_x, u, x
+from ..equations import Jets, derivative_symbol, highest_derivative, t, total_derivative_x, u, x
 from .weak_form import _FUNCTIONS
 
 COMPONENTS = ("dx", "dt", "du")
@@ -134,16 +134,12 @@ def _along(f: sympy.Expr, order: int, jets: Jets) -> Tensor:
 
 def jet_order(terms: Sequence[sympy.Expr]) -> int:
     """The highest x-derivative of u that `prolong` needs: twice the terms' order."""
-    return 2 * max(1, *(_order(m) for m in terms))
-
-
-def _order(term: sympy.Expr) -> int:
-    return max((derivative_order(s) or 0 for s in term.free_symbols), default=0)
+    return 2 * max(1, *(highest_derivative(m) for m in terms))
 
 
 def prolong(terms: Sequence[sympy.Expr], jets: Jets) -> Prolonged:
     """The terms and their derivatives at points with derivatives of u up to `jet_order`."""
-    n = max(1, *(_order(m) for m in terms))
+    n = max(1, *(highest_derivative(m) for m in terms))
     rates, sensitivities, explicit = [], [], []
     for term in terms:
         sensitivities.append(

@@ -49,9 +49,10 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.runs import one_thread
 
+from ..equations import highest_derivative
 from ..trajectories import Trajectories
 from .intervals import _covariance, jackknife, largest_t
-from .terms import _order, by_parts, law
+from .terms import by_parts, law
 from .weak_form import Rows, Widths, weak_rows
 
 LADDER_X = (12, 18, 27, 40)  # half-widths in grid steps, each 1.5 times the last
@@ -181,7 +182,7 @@ def effective_coefficients(
         doubt=doubt,
         degrees=degrees,
         collinear=collinear,
-        smoothed=tuple(m for m in kept if any(_order(f) for _, f in by_parts(m))),
+        smoothed=tuple(m for m in kept if any(highest_derivative(f) for _, f in by_parts(m))),
         noise=float(rows.sigma.square().mean().sqrt()),
         misfit=float((r.square().mean() / d.square().mean().clamp_min(1e-300)).sqrt()),
         residual=float((r.square().mean() / size.clamp_min(1e-300)).sqrt()),

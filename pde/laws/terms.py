@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import sympy
 
-from ..equations import Equation, derivative_order, derivative_symbol, total_derivative_x, u
+from ..equations import Equation, derivative_symbol, highest_derivative, total_derivative_x, u
 
 Grouped = tuple[tuple[int, sympy.Expr], ...]
 
@@ -21,7 +21,7 @@ def law(equation: Equation) -> dict[sympy.Expr, float]:
     for summand in sympy.Add.make_args(sympy.expand(equation.K)):
         number, monomial = summand.as_independent(*summand.free_symbols, as_Add=False)
         found[monomial] = found.get(monomial, 0.0) + float(number)
-    return dict(sorted(found.items(), key=lambda item: (_order(item[0]), str(item[0]))))
+    return dict(sorted(found.items(), key=lambda item: (highest_derivative(item[0]), str(item[0]))))
 
 
 @lru_cache(maxsize=1024)
@@ -41,7 +41,7 @@ def by_parts(expression: sympy.Expr) -> Grouped:
 
     def take(expression: sympy.Expr, k: int) -> None:
         for summand in sympy.Add.make_args(sympy.expand(expression)):
-            n = _order(summand)
+            n = highest_derivative(summand)
             top, below = derivative_symbol(n), derivative_symbol(n - 1) if n else u
             a = sympy.diff(summand, top) if n else sympy.S.Zero
             if n == 0 or a.has(top):
@@ -58,7 +58,3 @@ def by_parts(expression: sympy.Expr) -> Grouped:
 
     take(expression, 0)
     return tuple((k, f) for k, f in sorted(parts.items()) if f != 0)
-
-
-def _order(expression: sympy.Expr) -> int:
-    return max((derivative_order(s) or 0 for s in expression.free_symbols), default=0)

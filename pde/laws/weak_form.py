@@ -16,9 +16,9 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.formulas import expressions
 
-from ..equations import derivative_symbol, t, u, x
+from ..equations import derivative_symbol, highest_derivative, t, u, x
 from ..trajectories import Trajectories
-from .terms import _order, by_parts
+from .terms import by_parts
 
 POWER = 10  # p of the bump: at ten grid steps of half-width and more its sums are exact to 1e-4 and better
 OVERLAP = 4  # centres per half-width
@@ -135,7 +135,7 @@ def weak_rows(data: Trajectories, terms: Sequence[sympy.Expr], widths: Widths) -
     zero = torch.zeros((), dtype=torch.float64)
 
     values, noise, sigmas = [], [], []
-    needs = max((_order(f) for parts in grouped for _, f in parts), default=0)
+    needs = max((highest_derivative(f) for parts in grouped for _, f in parts), default=0)
     for v in data.u:
         seen = (in_time * colour_t) @ (v * colour_x) @ in_space[0].T
         sigma = float(seen.square().sum() / energy) ** 0.5
@@ -175,7 +175,7 @@ def bump(s: Tensor, derivative: int = 0) -> Tensor:
 def _values(f: sympy.Expr, data: Trajectories, v: Tensor, jet: Tensor, sigma: float) -> Tensor:
     """f on the grid ``[T, X]``, its mean corrected for the noise where it takes u itself."""
     at = {x: data.x.expand_as(v), t: data.t[:, None].expand_as(v)}
-    if _order(f) == 0:
+    if highest_derivative(f) == 0:
         at[u] = v
         value = torch.zeros_like(v)
         for n, curvature in enumerate(_curvatures(f)):

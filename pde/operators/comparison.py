@@ -23,7 +23,7 @@ import torch.distributed as dist
 
 from symflow.errors import UserError
 from symflow.fields import Field
-from symflow.learning import Ledger, choose_strength, digest, distributed
+from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed
 from symflow.runs import available
 
 from ..trajectories import Trajectories
@@ -34,8 +34,6 @@ from .outcome import Arm, OperatorComparison
 ARMS = ("none", "fixed", "exact", "learned", "wrong", "penalty")
 STRENGTHS = (0.1, 0.2, 0.3)
 """Among which the strength is chosen: the largest RMS displacement of a point, in normalised units."""
-Told = Callable[[str, int, int], None]
-"""Called when a training is finished, with what it was, how many are and how many there will be."""
 
 
 def compare_operators(
@@ -61,7 +59,7 @@ def compare_operators(
     workers: int | None = 1,
     resume: bool = False,
     replacing: bool = False,
-    progress: Told | None = None,
+    progress: JobReport | None = None,
 ) -> OperatorComparison:
     """Trains an operator with every arm and every seed, and compares their errors on the test trajectories.
 

@@ -24,7 +24,7 @@ from ..equations import Equation, derivative_order
 from ..symmetries import SOFTENING
 from ..trajectories import Trajectories
 from .jets import unit_weights
-from .stencils import Grid, derivatives, margin
+from .stencils import GridScales, derivatives, margin
 
 THRESHOLD = 0.025  # of the geometric mean of the untransformed |residual|; the paper's 1e-4 is that on KdV
 CHUNK_POINTS = 8192  # per differentiation: keeps the intermediate tensors near the cache and under 50 MB
@@ -62,7 +62,7 @@ class LocalResidual:
 
     equation: Equation
     coordinates: Coordinates
-    grid: Grid  # normalised
+    grid: GridScales  # normalised
     softening: float  # added to the squared terms: 1e-3 of their median
     threshold: float  # of `log_mean`
 
@@ -84,7 +84,7 @@ class LocalResidual:
         points = cut(some, coordinates, torch.tensor([[s, 0, 0] for s in range(len(some))]), len(data.t), len(data.x))
         u = points[..., 2]
         spacing = data.length / len(data.x), float(data.t[-1] - data.t[0]) / (len(data.t) - 1)
-        grid = Grid(
+        grid = GridScales(
             (spacing[0] / coordinates.scale[0], spacing[1] / coordinates.scale[1]),
             data.length / coordinates.scale[0],
             max(float(u.diff(dim=-1).square().mean() + u.diff(dim=-2).square().mean()), torch.finfo(u.dtype).tiny),

@@ -51,7 +51,7 @@ def margin(order: int) -> int:
 
 
 @dataclass(frozen=True)
-class Grid:
+class GridScales:
     """What the stencils know of the untransformed grid, in the units of the points."""
 
     spacing: tuple[float, float]  # in x and t
@@ -59,7 +59,7 @@ class Grid:
     variation: float  # mean square difference of u between neighbours in x and in t
 
 
-def derivatives(points: Tensor, orders: tuple[int, ...], grid: Grid) -> tuple[dict[int, Tensor], Tensor]:
+def derivatives(points: Tensor, orders: tuple[int, ...], grid: GridScales) -> tuple[dict[int, Tensor], Tensor]:
     """Derivatives of the surface through moved points, at the interior points of each patch.
 
     Args:
@@ -160,7 +160,7 @@ def _interpolant(
         for c0, c1 in zip(times0, times1, strict=True)
     ]
     right = [b if i == 0 else b - a for i, (a, b) in enumerate(zip(q0, q1, strict=True))]
-    p1 = _solve(matrix, right)
+    p1 = _eliminate(matrix, right)
     p0 = [torch.zeros_like(p1[0])]
     for i in range(1, count):
         row = q0[i]
@@ -188,7 +188,7 @@ def _multiplication(tau: list[Tensor], nodes: list[Tensor]) -> list[list[Tensor]
     return columns
 
 
-def _solve(columns: list[list[Tensor]], right: list[Tensor]) -> list[Tensor]:
+def _eliminate(columns: list[list[Tensor]], right: list[Tensor]) -> list[Tensor]:
     """Gaussian elimination without pivoting of one system per point; ``columns[j][i]`` is the entry in row i."""
     n = len(right)
     columns, right = [list(c) for c in columns], list(right)

@@ -66,7 +66,7 @@ class Library:
 
     def on_series(self, points: Series) -> Tensor:
         """Values on truncated polynomials of physical points, ``[C, N, d]`` to ``[C, N, functions]``."""
-        values = dict(zip(self.variables, columns(points), strict=True))
+        values = dict(zip(self.variables, series.columns(points), strict=True))
         zero = Series(points.truncation, torch.zeros_like(points.coefficients[..., 0]))
         special = [zero + expressions.evaluate(s, values, series.FUNCTIONS) for s in self.special]
         powers: dict[tuple[int, ...], list[Series]] = {(0,) * len(self.variables): special}
@@ -86,11 +86,6 @@ class Library:
     def __call__(self, points: Tensor) -> Tensor:
         """Values on physical points, ``[N, d]`` to ``[N, functions]``."""
         return self.on_series(Series(series.line(0), points[None]))[0]
-
-
-def columns(points: Series) -> list[Series]:
-    """The coordinates of points ``[C, N, d]``, one by one."""
-    return [Series(points.truncation, column) for column in points.coefficients.unbind(-1)]
 
 
 def polynomial_library(

@@ -1,7 +1,7 @@
 """Solutions on a grid: made by solvers, read from files, differentiated."""
 
 from .data import UNIFORM as UNIFORM
-from .data import Balance as Balance
+from .data import BothSides as BothSides
 from .data import Trajectories as Trajectories
 from .data import data_coordinates as data_coordinates
 from .derivatives import difference_weights as difference_weights

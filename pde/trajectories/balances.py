@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from ..equations import Equation, derivative_symbol, t, total_derivative_x, u, x
-from .splitting import _order
+from ..equations import Equation, derivative_symbol, highest_derivative, t, total_derivative_x, u, x
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def balances(equation: Equation) -> tuple[Balance, ...]:
 def _euler(density: sympy.Expr) -> sympy.Expr:
     """The Euler operator ``sum_m (-D_x)^m d/du_m``, which vanishes on total derivatives and only there."""
     result = sympy.Integer(0)
-    for m in range(_order(density) + 1):
+    for m in range(highest_derivative(density) + 1):
         term = sympy.diff(density, derivative_symbol(m))
         for _ in range(m):
             term = -total_derivative_x(term)

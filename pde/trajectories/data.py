@@ -233,15 +233,15 @@ class Trajectories:
 
     def _residual(self, order: int) -> tuple[float, float]:
         """The relative RMS of ``u_t + K``, and the relative uncertainty of u_t and K."""
-        balance = Balance(self, order)
+        sides = BothSides(self, order)
         smooth = torch.arange((len(self.x) + 1) // 2) < 2 * ((len(self.x) + 1) // 2) / 3
         sums = torch.zeros(5, dtype=torch.float64)
         for u in self.u[:: max(1, len(self) // 32)]:
-            u_t, v = balance.u_t(u), filtered(u[balance.inside])
-            K = balance.K(v)
-            parts = (u_t + K, u_t, K, u_t - balance.simple_u_t(u), K - balance.K(v * smooth))
+            u_t, v = sides.u_t(u), filtered(u[sides.inside])
+            K = sides.K(v)
+            parts = (u_t + K, u_t, K, u_t - sides.simple_u_t(u), K - sides.K(v * smooth))
             sums += torch.stack([part.square().mean() for part in parts])
-            round_off = balance.round_off(u)
+            round_off = sides.round_off(u)
             sums[1:3] += round_off * round_off
         if not bool(sums[1:3].all()):
             return 0.0, 0.0
@@ -251,7 +251,7 @@ class Trajectories:
         return math.sqrt(miss / (size_t + size_x)), math.sqrt(doubt_t / size_t + doubt_x / size_x)
 
 
-class Balance:
+class BothSides:
     """``u_t`` and ``K`` of values ``[T, X]`` on the grid of some data, at times that have enough on either side.
 
     u_t is by central differences of an even order, K by spectral x-derivatives; they cancel on solutions.

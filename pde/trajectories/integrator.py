@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from symflow.formulas import expressions
 
-from ..equations import derivative_order, derivative_symbol, t, x
-from .splitting import Splitting, _order
+from ..equations import derivative_order, derivative_symbol, highest_derivative, t, x
+from .splitting import Splitting
 
 Array = NDArray[np.float64]
-Spectrum = NDArray[np.complex128]
+ComplexArray = NDArray[np.complex128]
 STABILITY = 1.5  # h max|u| k_max: above 2, single trajectories become NaN or drift in energy
 PADDING = 2.5  # points per mode: what is aliased is below TAIL^1.5, for a spectrum that decays geometrically
 _FUNCTIONS: dict[str, Callable] = {"exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tanh": np.tanh}
@@ -71,7 +71,7 @@ def _even_fast_length(least: int) -> int:
 
 
 @dataclass(frozen=True)
-class Coefficients:
+class StepWeights:
     """The multipliers of one step of Krogstad's scheme, ``[modes]`` or ``[S, modes]``, for ``z = h L``."""
 
     whole: NDArray  # exp(z)
@@ -84,18 +84,18 @@ class Coefficients:
     middle: NDArray  # h (2 phi_2 - 4 phi_3)
     last: NDArray  # h (4 phi_3 - phi_2)
 
-    def __getitem__(self, rows: slice) -> Coefficients:
-        return Coefficients(*(getattr(self, f.name)[rows] for f in fields(self)))
+    def __getitem__(self, rows: slice) -> StepWeights:
+        return StepWeights(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
-def coefficients(z: Spectrum, h: float) -> Coefficients:
+def step_weights(z: ComplexArray, h: float) -> StepWeights:
     """The multipliers for ``z = h L``.
 
     Below ``|z| = 1`` the closed forms cancel; there they are means over a circle of radius 2 about z, which stays at
     least 1 away from the removable singularity.
     """
 
-    def closed(z: Spectrum) -> Spectrum:
+    def closed(z: ComplexArray) -> ComplexArray:
         half = np.expm1(z / 2) / (z / 2)
         one = np.expm1(z) / z
         two = (one - 1) / z
@@ -120,10 +120,10 @@ def coefficients(z: Spectrum, h: float) -> Coefficients:
     every = [np.exp(z), np.exp(z / 2), *(h * weights)]
     if not np.any(z.imag):
         every = [c.real.copy() for c in every]
-    return Coefficients(*every)
+    return StepWeights(*every)
 
 
-class _Grid:
+class SpectralGrid:
     """A splitting on a number of modes: wavenumbers, linear symbol, nonlinear term. Shared by the groups."""
 
     def __init__(self, splitting: Splitting, length: float, modes: int) -> None:
@@ -146,31 +146,31 @@ class _Grid:
         if len(splitting.fluxes) == 1 and not splitting.varying and splitting.autonomous:
             (flux,) = splitting.fluxes
             self.folded = float(flux.coefficient) / self.points * self.ik**flux.order
-        self._steps: dict[float, Coefficients] = {}
+        self._steps: dict[float, StepWeights] = {}
 
-    def coefficients(self, h: float) -> Coefficients:
+    def weights(self, h: float) -> StepWeights:
         if h not in self._steps:
-            c = coefficients(np.asarray(self.symbol * h, complex), h)
+            c = step_weights(np.asarray(self.symbol * h, complex), h)
             if self.folded is not None:
                 weights = [getattr(c, f.name) for f in fields(c)]
-                c = Coefficients(*weights[:2], *(w * self.folded for w in weights[2:]))
+                c = StepWeights(*weights[:2], *(w * self.folded for w in weights[2:]))
             if len(self._steps) > 64:
                 self._steps.clear()
             self._steps[h] = c
         return self._steps[h]
 
-    def room(self, rows: int) -> Spectrum:
+    def room(self, rows: int) -> ComplexArray:
         """A spectrum with the zeros that the inverse transform wants: the modes are ``[:, :modes]`` of it."""
         return np.zeros((rows, self.points // 2 + 1), complex)
 
-    def physical(self, padded: Spectrum, order: int = 0) -> Array:
+    def physical(self, padded: ComplexArray, order: int = 0) -> Array:
         """The order-th x-derivative on the grid, of a spectrum in a `room`."""
         if order:
             padded = padded.copy()
             padded[:, : self.modes] *= self.ik**order
         return np.fft.irfft(padded, self.points, norm="forward")
 
-    def nonlinear(self, padded: Spectrum, time: Array | None) -> Spectrum:
+    def nonlinear(self, padded: ComplexArray, time: Array | None) -> ComplexArray:
         """N in Fourier space of spectra in a `room`, without what is folded into the coefficients.
 
         ``time``: one per row, ``[S, 1]``; ``None`` where N does not depend on it.
@@ -178,7 +178,7 @@ class _Grid:
         values: dict[sympy.Symbol, Any] = {x: self.x}
         for m in self.orders:
             values[derivative_symbol(m)] = self.physical(padded, m)
-        total: Spectrum | None = None
+        total: ComplexArray | None = None
         for flux, evaluate in zip(self.splitting.fluxes, self.densities, strict=True):
             density = evaluate(values)
             if np.ndim(density) < 2:
@@ -195,12 +195,12 @@ class _Grid:
             total = spectrum if total is None else total + spectrum
         return np.zeros((padded.shape[0], self.modes), complex) if total is None else total
 
-    def sensitivities(self, v: Spectrum, time: float) -> Array:
+    def sensitivities(self, v: ComplexArray, time: float) -> Array:
         """``max |dN/du_m|`` over x, ``[S, orders]``, for the step."""
         padded = self.room(v.shape[0])
         padded[:, : self.modes] = v
         values = {x: self.x, t: time}
-        for m in range(max((_order(s) for s in self.splitting.sensitivities), default=0) + 1):
+        for m in range(max((highest_derivative(s) for s in self.splitting.sensitivities), default=0) + 1):
             values[derivative_symbol(m)] = self.physical(padded, m)
         out = np.empty((v.shape[0], len(self.explicit)))
         for m, evaluate in enumerate(self.explicit):
@@ -218,13 +218,15 @@ class _Grid:
             limit = np.where(damped < 1e-8, STABILITY / speed, -np.log1p(-damped) / self.damping)
         return np.where((damped >= 1.0) | (speed == 0.0), np.inf, limit).min(-1)
 
-    def advance(self, v: Spectrum, h: Sequence[float], steps: Sequence[int], times: Sequence[Array] | None) -> Spectrum:
+    def advance(
+        self, v: ComplexArray, h: Sequence[float], steps: Sequence[int], times: Sequence[Array] | None
+    ) -> ComplexArray:
         """ETDRK4: row i of ``v [S, modes]`` over ``steps[i]`` steps of ``h[i]``, the most steps first.
 
         ``times[i] [2 steps[i] + 1]`` are the physical times of the stages of row i.
         """
-        own = [self.coefficients(step) for step in h]
-        c = Coefficients(*(np.stack([getattr(one, f.name) for one in own]) for f in fields(Coefficients)))
+        own = [self.weights(step) for step in h]
+        c = StepWeights(*(np.stack([getattr(one, f.name) for one in own]) for f in fields(StepWeights)))
         clocks = np.zeros((2 * steps[0] + 1, v.shape[0], 1))
         for i, row in enumerate(times or ()):
             clocks[: row.size, i, 0] = row
@@ -236,7 +238,7 @@ class _Grid:
             begin = end
         return v
 
-    def _march(self, v: Spectrum, c: Coefficients, clocks: Array | None, steps: int) -> None:
+    def _march(self, v: ComplexArray, c: StepWeights, clocks: Array | None, steps: int) -> None:
         """Steps in place (Krogstad 2005, equation 51)."""
         N, padded = self.nonlinear, self.room(v.shape[0])
         argument = padded[:, : self.modes]  # of N

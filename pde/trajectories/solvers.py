@@ -22,7 +22,7 @@ from symflow.runs import processes
 
 from ..equations import Equation, t
 from .balances import balances
-from .integrator import Array, Spectrum, _Grid, _value
+from .integrator import Array, ComplexArray, SpectralGrid, _value
 from .splitting import split
 
 MOST_ROWS = 64  # trajectories solved side by side: enough to make calls of numpy cheap, few enough for the cache
@@ -54,7 +54,7 @@ class _Run:
                 f"{self.splitting.clock} must be positive and finite there"
             )
         self.decays = [d / d[0] for d in decays]
-        self._grids: dict[int, _Grid] = {}
+        self._grids: dict[int, SpectralGrid] = {}
         symbol = self.grid(MOST_MODES).symbol.real
         if symbol[-1] > 0 and symbol[-1] >= symbol.max():
             raise UserError(
@@ -62,9 +62,9 @@ class _Run:
                 "check the sign of the highest even x-derivative"
             )
 
-    def grid(self, modes: int) -> _Grid:
+    def grid(self, modes: int) -> SpectralGrid:
         if modes not in self._grids:
-            self._grids[modes] = _Grid(self.splitting, self.length, modes)
+            self._grids[modes] = SpectralGrid(self.splitting, self.length, modes)
         return self._grids[modes]
 
     @lru_cache(maxsize=256)  # noqa: B019 - lives and dies with the run
@@ -97,7 +97,7 @@ class _Row:
     """One trajectory on its way: spectrum, step, and what the next step is chosen by."""
 
     index: int
-    v: Spectrum  # [modes]
+    v: ComplexArray  # [modes]
     sensitivities: Array  # max |dN/du_m|
     moments: Array  # means of u and u^2 at the start
     accurate: float = math.inf  # the largest step that halving has found accurate
@@ -107,7 +107,7 @@ class _Row:
 class _Rows:
     """Trajectories solved side by side; each takes the steps and the grid that it needs, whoever its neighbours are."""
 
-    def __init__(self, run: _Run, v: Spectrum, first: int) -> None:
+    def __init__(self, run: _Run, v: ComplexArray, first: int) -> None:
         self.run = run
         grid = run.grid(v.shape[1])
         sensitivities, moments = grid.sensitivities(v, run.times[0]), _moments(v).T
@@ -142,12 +142,14 @@ class _Rows:
     def _due(row: _Row, j: int) -> bool:
         return j % CHECK_EVERY == 0 or row.accurate == math.inf
 
-    def _advance(self, grid: _Grid, rows: Sequence[_Row], j: int, span: float, steps: Sequence[int]) -> Spectrum:
+    def _advance(
+        self, grid: SpectralGrid, rows: Sequence[_Row], j: int, span: float, steps: Sequence[int]
+    ) -> ComplexArray:
         v = np.stack([row.v for row in rows])
         times = None if self.run.splitting.autonomous else [self.run.stage_times(j, n) for n in steps]
         return grid.advance(v, [span / n for n in steps], steps, times)
 
-    def _attempt(self, grid: _Grid, rows: list[_Row], j: int, span: float) -> list[_Row]:
+    def _attempt(self, grid: SpectralGrid, rows: list[_Row], j: int, span: float) -> list[_Row]:
         """One try for rows of one grid, the most steps first; those that have to try again come back."""
         run = self.run
         with np.errstate(all="ignore"):
@@ -219,7 +221,7 @@ def _by(items: Iterable[Any], key: Callable[[Any], int]) -> dict[int, list[Any]]
     return groups
 
 
-def _moments(v: Spectrum) -> Array:
+def _moments(v: ComplexArray) -> Array:
     """Means of u and u^2, ``[2, S]``."""
     return np.stack([v[:, 0].real, np.abs(v[:, 0]) ** 2 + 2 * (np.abs(v[:, 1:]) ** 2).sum(-1)])
 
@@ -229,7 +231,7 @@ def _tail(size: Array, modes: int) -> Array:
     return size[:, modes - modes // 8 :].max(-1) / np.maximum(size.max(-1), 1e-300)
 
 
-def spectrum(u: Array) -> Spectrum:
+def spectrum(u: Array) -> ComplexArray:
     """Fourier coefficients of rows on a uniform grid, ``u = Re sum_k (2 - [k = 0]) v_k exp(2 pi i k x/L)``."""
     v = np.fft.rfft(u, norm="forward")
     if u.shape[-1] % 2 == 0:

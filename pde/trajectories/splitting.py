@@ -18,7 +18,7 @@ import sympy
 
 from symflow.errors import UserError
 
-from ..equations import Equation, derivative_order, derivative_symbol, t, x
+from ..equations import Equation, derivative_order, derivative_symbol, highest_derivative, t, x
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def split(equation: Equation) -> Splitting:
     linear = {m: c for m, c in ((m, sympy.simplify(c)) for m, c in linear.items()) if c != 0}
     top = max(linear, default=0)
     for term in rest:
-        order = _order(term)
+        order = highest_derivative(term)
         if order > 1 and order >= top:
             raise UserError(
                 f"cannot solve {equation.text!r}: its highest x-derivative must stand alone with a coefficient "
@@ -98,13 +98,9 @@ def split(equation: Equation) -> Splitting:
             varying.append((m, ratio))
     fluxes = _merged([_flux(term / clock) for term in rest])
     explicit = sum((a * derivative_symbol(m) for m, a in varying), sum(rest, sympy.Integer(0)) / clock)
-    highest = _order(explicit)
+    highest = highest_derivative(explicit)
     sensitivities = tuple(sympy.expand(sympy.diff(explicit, derivative_symbol(m))) for m in range(highest + 1))
     return Splitting(clock, elapsed, tuple(stiff), tuple(sorted(varying, key=lambda v: v[0])), fluxes, sensitivities)
-
-
-def _order(expression: sympy.Expr) -> int:
-    return max((derivative_order(s) or 0 for s in expression.free_symbols), default=0)
 
 
 def _clock(coefficient: sympy.Expr) -> sympy.Expr:
@@ -121,7 +117,7 @@ def _flux(term: sympy.Expr) -> Flux:
     """``c(t) f(u_m) u_{m+1}`` is ``c(t) d/dx int f du_m``; any other term stays as it is."""
     others = [s for s in term.free_symbols if s != t]
     coefficient, density = sympy.powsimp(sympy.expand(term)).as_independent(*others, as_Add=False)
-    top = _order(density)
+    top = highest_derivative(density)
     if top > 0:
         high, low = derivative_symbol(top), derivative_symbol(top - 1)
         f = density / high

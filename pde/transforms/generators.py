@@ -12,9 +12,9 @@ from symflow.formulas import format_generator
 
 from ..symmetries import Symmetries, prolongation
 from .infinitesimal import (
-    Generator,
     Nearest,
     Velocity,
+    VelocityForm,
     closed_form,
     nearest,
 )
@@ -25,7 +25,7 @@ MOST_EQUATIONS = 4  # determining equations that are shown
 
 
 def _judge(
-    algebra: Symmetries, speed: Velocity, coordinates: Coordinates, known: Generator | None = None
+    algebra: Symmetries, speed: Velocity, coordinates: Coordinates, known: VelocityForm | None = None
 ) -> tuple[GeneratorAudit, list[str]]:
     """The generator of a velocity beside the symmetries, and what is to be said of it."""
     equation = algebra.equation
@@ -55,7 +55,7 @@ def _text(form: ClosedForm) -> dict[str, str]:
     return {name: str(f) for name, f in form.items()}
 
 
-def _said(audit: GeneratorAudit, found: Generator | None, near: Nearest | None) -> list[str]:
+def _said(audit: GeneratorAudit, found: VelocityForm | None, near: Nearest | None) -> list[str]:
     if found is None or audit.closed_form is None:
         said = ["The generator is no combination of polynomials and the equation's own functions."]
     else:

@@ -143,10 +143,6 @@ class NeuralField(nn.Module):
         return self.network.slot(k)
 
 
-def _columns(points: Series) -> list[Series]:
-    return [Series(points.truncation, column) for column in points.coefficients.unbind(-1)]
-
-
 def _affine(value: Series, weight: Tensor, bias: Tensor) -> Series:
     return Series(value.truncation, value.coefficients @ weight.T) + bias
 
@@ -175,7 +171,7 @@ def embed(points: Tensor, periods: tuple[float | None, ...]) -> Tensor:
 def embed_series(points: Series, periods: tuple[float | None, ...]) -> Series:
     """`embed` on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., e]``."""
     columns = []
-    for z, period in zip(_columns(points), periods, strict=True):
+    for z, period in zip(series.columns(points), periods, strict=True):
         if period is None:
             columns.append(z)
         else:

@@ -12,7 +12,6 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.fields import series
 from symflow.fields.coordinates import Coordinates
-from symflow.fields.neural import _columns
 from symflow.fields.series import Series
 from symflow.formulas import expressions
 
@@ -72,7 +71,7 @@ class SymbolicField:
         for generator in self.components:
             row = [
                 zero_component + expressions.evaluate(component, values, series.FUNCTIONS)
-                for zero_component, component in zip(_columns(zero), generator, strict=True)
+                for zero_component, component in zip(series.columns(zero), generator, strict=True)
             ]
             rows.append(torch.stack([component.coefficients for component in row], -1))
         return Series(truncation, torch.stack(rows, -2) / scale)

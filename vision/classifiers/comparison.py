@@ -26,7 +26,7 @@ from rich.table import Table
 from torch import nn
 
 from symflow.errors import UserError
-from symflow.learning import Ledger, choose_strength, digest, distributed, mean_interval
+from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed, mean_interval
 
 from ..augmentation import CropFlip, GeneratorAugment, affine_field
 from ..data import Images, Statistics, load, split
@@ -43,9 +43,6 @@ _DECIDING = 3_000  # images that choose a strength together, so that accuracies 
 
 Augment = Callable[[float], nn.Module]
 """From a strength to what changes a batch of images."""
-
-Progress = Callable[[str, int, int], None]
-"""Called after every epoch with what is trained, the epoch, from 1, and their number."""
 
 
 # ---------------------------------------------------------------- what comes out
@@ -164,7 +161,7 @@ def compare(
     shifts: Sequence[float] = SHIFTS,
     resume: bool = False,
     replace: bool = False,
-    progress: Progress | None = None,
+    progress: JobReport | None = None,
 ) -> Comparison:
     """Trains a classifier with every augmentation and every seed, and compares them on the test images.
 
@@ -258,7 +255,7 @@ class _Trainings:
     augments: Mapping[str, Augment]  # by arms without their flips
     device: torch.device
     ledger: Ledger
-    progress: Progress | None
+    progress: JobReport | None
 
     def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
         """Of a network that has learned on some images, on others; taken from the ledger when it is there."""

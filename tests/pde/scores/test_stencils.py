@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from symflow.pde.scores.stencils import Grid, derivatives, margin, windows
+from symflow.pde.scores.stencils import GridScales, derivatives, margin, windows
 
-UNIT = Grid((0.1, 0.2), None, 0.5)
+UNIT = GridScales((0.1, 0.2), None, 0.5)
 
 
 def scattered(T: int = 6, X: int = 12, seed: int = 0, jitter: float = 0.2) -> tuple[Tensor, Tensor]:

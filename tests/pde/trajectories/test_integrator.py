@@ -16,7 +16,7 @@ KDV = ENTRIES["kdv"].equation
 
 
 def test_the_order_is_four():
-    grid_ = integrator._Grid(splitting.split(KDV), 64.0, 64)
+    grid_ = integrator.SpectralGrid(splitting.split(KDV), 64.0, 64)
     v = np.pad(solvers.spectrum(random_waves(1, 0, 64, waves=4, wavenumbers=(1, 2))), ((0, 0), (0, 31)))
     fine = grid_.advance(v, [2.0 / 2048], [2048], None)
     steps = np.array([32, 64, 128, 256])
@@ -26,7 +26,7 @@ def test_the_order_is_four():
 
 
 def test_rows_with_different_steps_do_not_touch():
-    grid_ = integrator._Grid(splitting.split(KDV), 64.0, 64)
+    grid_ = integrator.SpectralGrid(splitting.split(KDV), 64.0, 64)
     v = np.pad(solvers.spectrum(random_waves(3, 1, 64, waves=4, wavenumbers=(1, 2))), ((0, 0), (0, 31)))
     steps = [12, 5, 2]
     together = grid_.advance(v, [0.5 / n for n in steps], steps, None)
@@ -46,7 +46,7 @@ def _phi(w):
 def test_coefficients(z):
     """Against 200 digits. ``Re z`` is kept below 2: the linear part of an equation does not grow by more in a step."""
     z = complex(min(z.real, 2.0), z.imag)
-    own = integrator.coefficients(np.array([z]), 0.5)
+    own = integrator.step_weights(np.array([z]), 0.5)
     with mpmath.workdps(200):  # enough for the cancellation in z**3 at the smallest z
         w = mpmath.mpc(z) if abs(z) > 1e-30 else mpmath.mpc(1e-30)
         half, one, two, three = (mpmath.expm1(w / 2) / (w / 2), *_phi(w))
@@ -66,7 +66,7 @@ def test_coefficients(z):
 
 
 def test_the_largest_step_is_where_the_criterion_says():
-    grid_ = integrator._Grid(splitting.split(ENTRIES["burgers"].equation), 2 * np.pi, 256)
+    grid_ = integrator.SpectralGrid(splitting.split(ENTRIES["burgers"].equation), 2 * np.pi, 256)
     a = np.array([[0.0, 3.0], [0.0, 30.0]])
     for h, row in zip(grid_.largest_step(a), a, strict=True):
         k = grid_.k[1:]

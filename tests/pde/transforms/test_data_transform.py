@@ -14,7 +14,7 @@ from symflow.pde.transforms.data_transform import (
     relative_residual,
     smoothing_weights,
 )
-from symflow.pde.transforms.user_function import Grid
+from symflow.pde.transforms.user_function import GriddedSolution
 from transformations import KDV
 
 
@@ -36,7 +36,7 @@ def test_residual_of_an_exact_solution() -> None:
     def value(expression: sympy.Expr, at: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         return torch.as_tensor(sympy.lambdify((x, t), expression, "numpy")(at.numpy(), time.numpy()))
 
-    fine = Grid(X, T, value(soliton, *torch.broadcast_tensors(X, T[:, None])))
+    fine = GriddedSolution(X, T, value(soliton, *torch.broadcast_tensors(X, T[:, None])))
     for r in REFINEMENTS:
         grid = coarsened(fine, REFINEMENTS[-1] // r)
         at, time, u, u_t = derivatives(grid, r, 3)
