@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.fields import Field, GridField, Network, NeuralField, Series, SymbolicField, Table, series
 from symflow.formulas import expressions
 from symflow.ops import LEAST_ROWS, flow, has_kernel, resample
@@ -188,8 +188,7 @@ class AugmentedTrajectories(Dataset):
 
     def __init__(self, data: Trajectories, augment: TrajectoryAugment, copies: int, seed: int = 0) -> None:
         for name, value, least in (("copies", copies, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}")
+            check_integer(name, value, least, error=ValueError)
         self.data, self.augment, self.copies, self.seed, self.epoch = data, augment, copies, seed, 0
 
     def set_epoch(self, epoch: int) -> None:

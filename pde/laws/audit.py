@@ -22,18 +22,17 @@ refused when it is outside its interval and further from the estimate than a tho
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from symflow.errors import UserError
+from symflow.formulas import plain
 from symflow.runs import one_thread
 
 from ..trajectories import Trajectories
@@ -147,11 +146,9 @@ class DataAudit:
                 continue
             interval = f"{c.lower:.6g} ... {c.upper:.6g}"
             table.add_row(c.term, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if c.refused else "no")
-        text = io.StringIO()
-        Console(file=text, width=110, color_system=None).print(table)
-        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+        lines = plain(table)
         head = f"{len(self.residual)} trajectories that claim {self.equation}: {self.verdict}"
-        return "\n".join([head, "", *lines, "", *self.sentences])
+        return "\n".join([head, "", lines, "", *self.sentences])
 
 
 @one_thread()

@@ -39,7 +39,6 @@ as far as it can be: weak residuals well above the noise are a misfit, and nothi
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,12 +46,11 @@ from typing import Any
 import sympy
 import torch
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from symflow.errors import UserError
-from symflow.formulas import expressions, format_generator
+from symflow.formulas import expressions, format_generator, plain
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets, derivative_symbol, t, u, x
@@ -155,11 +153,9 @@ class Certificates:
         for c in self.certificates:
             numbers = ["-" if v is None else f"{v:.1e}" for v in (c.defect, c.delta)]
             table.add_row(format_generator(c.generator), *numbers)
-        text = io.StringIO()
-        Console(file=text, width=110, color_system=None).print(table)
-        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+        lines = plain(table)
         closing = self.reason or f"All bounds hold at once with probability {1 - self.alpha:g}."
-        return "\n".join([*lines, "", closing])
+        return "\n".join([lines, "", closing])
 
 
 @one_thread()

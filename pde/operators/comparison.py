@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.fields import Field
 from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed
 from symflow.runs import available
@@ -231,9 +231,7 @@ def _check(
     if not arms or len(set(arms)) != len(arms) or not set(arms) <= set(ARMS):
         raise UserError(f"`arms` must be some of {', '.join(ARMS)}, each once, got {', '.join(arms) or 'none'}")
     for name, value in sizes.items():
-        least = 2 if name == "modes" else 1
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UserError(f"`{name}` must be an integer of at least {least}, got {value!r}")
+        check_integer(name, value, 2 if name == "modes" else 1)
     for name, values in (("strengths", strengths), ("rate", (rate,))):
         if not values or not all(math.isfinite(v) and v > 0 for v in values):
             raise UserError(f"`{name}` must be positive, got {', '.join(map(str, values)) or 'none'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import statistics as numbers
 from collections.abc import Sequence
@@ -10,9 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from symflow.formulas import plain
 from symflow.learning import mean_interval
 
 
@@ -99,9 +98,7 @@ class OperatorComparison:
                 f"{max(arm.angles):.0e}" if arm.angles else "",
                 _number(_geometric(arm.shifted)),
             )
-        text = io.StringIO()
-        Console(file=text, width=120, color_system=None).print(table)
-        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+        lines = plain(table, 120)
         headline = (
             f"{self.equation}: {self.rows[0]} times to {self.rows[1]} on {self.points} points, {self.trajectories} "
             f"trajectories, FNO of width {self.width}, {self.modes} modes, {self.layers} layers, {self.steps} steps"
@@ -110,7 +107,7 @@ class OperatorComparison:
             "Error: normalised mean square error on the test trajectories, geometric mean over seeds.\n"
             "Intervals: 95 %, Student's t on logarithms of ratios, seed by seed."
         )
-        return "\n".join([headline, "", *lines, "", note])
+        return "\n".join([headline, "", lines, "", note])
 
 
 def _geometric(values: Sequence[float]) -> float | None:

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from symflow.errors import check_positive
 from symflow.fields import Coordinates, NeuralField
 from symflow.learning import lipschitz, orthonormality, sobolev
 from symflow.ops import flow
@@ -71,9 +72,7 @@ class Slots:
         least, most = 2 * margin(self.equation.order) + 1, min(len(self.data.t), len(self.data.x))
         if not least <= self.patch <= most:
             raise ValueError(f"`patch` must be from {least} points to the {most} of the data, got {self.patch}")
-        for name in ("steps", "batch", "lengths"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}")
+        check_positive(steps=self.steps, batch=self.batch, lengths=self.lengths)
 
     @cached_property
     def residual(self) -> LocalResidual:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.fields import Coordinates
 
 from ..equations import Equation, Jets
@@ -151,7 +151,7 @@ class Trajectories:
 
     def derivatives(self, order: int) -> Tensor:
         """x-derivatives 0 ... order on the grid, ``[order + 1, S, T, X]``, spectral, round-off modes left out."""
-        _check_order(order)
+        check_integer("order", order, 0, HIGHEST_JET)
         v = filtered(self.u)
         ik = 1j * self._wavenumbers()
         return torch.stack([torch.fft.irfft(v * ik**m, len(self.x), norm="forward") for m in range(order + 1)])
@@ -179,9 +179,8 @@ class Trajectories:
         >>> data.jets(100, order=3, seed=1).u.shape
         torch.Size([4, 100])
         """
-        if not isinstance(count, int) or not 1 <= count <= MOST_JETS:
-            raise UserError(f"`count` must be an integer from 1 to {MOST_JETS}, got {count!r}")
-        _check_order(order)
+        check_integer("count", count, 1, MOST_JETS)
+        check_integer("order", order, 0, HIGHEST_JET)
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(self.u.shape[0] * self.u.shape[1], (count,), generator=generator)
         at = torch.rand(count, generator=generator, dtype=torch.float64) * self.length
@@ -288,11 +287,6 @@ class BothSides:
     def round_off(self, u: Tensor) -> float:
         """What rounding may leave of u_t."""
         return 100 * torch.finfo(torch.float64).eps * float(u.abs().max() * self.weights.abs().max())
-
-
-def _check_order(order: int) -> None:
-    if not isinstance(order, int) or not 0 <= order <= HIGHEST_JET:
-        raise UserError(f"`order` must be an integer from 0 to {HIGHEST_JET}, got {order!r}")
 
 
 def _float64(value: Any, name: str) -> Tensor:

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.runs import processes, replacing
 
 from ..equations import ENTRIES, Equation, entry, lookup
@@ -162,8 +162,8 @@ def load(
     >>> len(load(u=u, x=x, t=t, equation="u_t + u_x = 0"))
     1
     """
-    if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
-        raise UserError(f"`samples` must be an integer of at least 1, got {samples!r}")
+    if samples is not None:
+        check_integer("samples", samples, 1)
     if path is None:
         missing = [name for name, value in (("u", u), ("x", x), ("t", t)) if value is None]
         if missing:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.runs import processes
 
 from ..equations import Equation, entry, lookup
@@ -120,14 +120,14 @@ def generate(
     for key in ("length", "end", "tolerance"):
         chosen[key] = _number(key, chosen[key], 0.0)
     _number("amplitude", amplitude, 0.0)
-    _integer("samples", samples, 1)
-    _integer("seed", seed, 0)
+    check_integer("samples", samples, 1)
+    check_integer("seed", seed, 0)
     if workers is not None:
-        _integer("workers", workers, 1)
-    _integer("steps", chosen["steps"], 2)
-    _integer("waves", chosen["waves"], 1)
-    _integer("resolution", chosen["resolution"], 8, 2 * solvers.MOST_MODES)
-    _integer("keep", chosen["keep"], 1, chosen["steps"])
+        check_integer("workers", workers, 1)
+    check_integer("steps", chosen["steps"], 2)
+    check_integer("waves", chosen["waves"], 1)
+    check_integer("resolution", chosen["resolution"], 8, 2 * solvers.MOST_MODES)
+    check_integer("keep", chosen["keep"], 1, chosen["steps"])
     if not chosen["wavenumbers"] or not 0 <= min(chosen["wavenumbers"]) <= max(chosen["wavenumbers"]) <= 4096:
         raise UserError(f"`wavenumbers` must be integers from 0 to 4096, got {chosen['wavenumbers']}")
 
@@ -183,9 +183,3 @@ def _number(name: str, value: Any, above: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > above):
         raise UserError(f"`{name}` must be a number above {above:g}, got {value!r}")
     return float(value)
-
-
-def _integer(name: str, value: Any, least: int, most: int | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise UserError(f"`{name}` must be an integer {limits}, got {value!r}")

@@ -56,10 +56,8 @@ class PointTransform:
         Raises:
             UserError: the function raises an exception or returns something else.
         """
-        try:
+        with _refusing(f"{self.name!r} must map points, got one", epsilon):
             return self._called(points, epsilon)
-        except _Unfit as what:
-            raise UserError(f"{self.name!r} must map points, got one that {what} for epsilon = {epsilon:g}") from None
 
     def _called(self, points: Tensor, epsilon: float) -> Tensor:
         shape, d = points.shape[:-1], len(self.names)
@@ -104,12 +102,8 @@ class DataTransform:
         Raises:
             UserError: the function raises an exception or returns something else.
         """
-        try:
+        with _refusing(f"{self.name!r} must map gridded data, got a function", epsilon):
             return self._called(data, epsilon)
-        except _Unfit as what:
-            raise UserError(
-                f"{self.name!r} must map gridded data, got a function that {what} for epsilon = {epsilon:g}"
-            ) from None
 
     def _called(self, data: GriddedSolution, epsilon: float) -> GriddedSolution:
         given = [_given(value, self.arrays) for value in (data.x, data.t, data.u)]
@@ -261,6 +255,15 @@ def _guarded(function: Callable[..., Any], arguments: list[Any], epsilon: float)
             return function(*arguments, epsilon)
         except (Exception, SystemExit) as error:
             raise _Unfit(f"raised {_said(error)}") from error
+
+
+@contextmanager
+def _refusing(function: str, epsilon: float) -> Iterator[None]:
+    """What is unfit about a function as a sentence for its author."""
+    try:
+        yield
+    except _Unfit as what:
+        raise UserError(f"{function} that {what} for epsilon = {epsilon:g}") from None
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from symflow.formulas import plain
 
 from ..equations import Equation
 from .data_transform import Refined
@@ -127,9 +127,7 @@ class TransformAudit:
             for r in self.refined:
                 scores = (*r.scores, r.floors[-1], r.control)
                 table.add_row(f"{r.epsilon:.3g}", *(f"{v:.1e}" for v in scores), f"{r.spoiled:.0%}")
-        text = io.StringIO()
-        Console(file=text, width=110, color_system=None).print(table)
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())
+        return plain(table)
 
     def _legend(self) -> list[str]:
         if self.kind == "point":

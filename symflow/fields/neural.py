@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from symflow.errors import check_positive
 from symflow.fields import series
 from symflow.fields.coordinates import Coordinates
 from symflow.fields.series import Series
@@ -83,9 +84,7 @@ class NeuralField(nn.Module):
         self, coordinates: Coordinates, generators: int, width: int = 64, head_width: int = 32, seed: int = 0
     ) -> None:
         super().__init__()
-        for name, size in (("generators", generators), ("width", width), ("head_width", head_width)):
-            if size < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {size}")
+        check_positive(generators=generators, width=width, head_width=head_width)
         self.coordinates = coordinates
         d, e = coordinates.dimension, embedding_size(coordinates)
         rng = torch.Generator().manual_seed(seed)

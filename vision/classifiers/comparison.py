@@ -9,7 +9,6 @@ step, as they are.
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +20,11 @@ from typing import Any
 
 import torch
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
+from symflow.formulas import plain
 from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed, mean_interval
 
 from ..augmentation import CropFlip, GeneratorAugment, affine_field
@@ -113,15 +112,13 @@ class Comparison:
         for arm in self.arms:
             cells = [_interval(*self.interval(arm.name)), "" if arm.name == first else _signed(self, arm.name, first)]
             table.add_row(arm.name, _strength(arm), str(len(arm.accuracies)), *cells)
-        text = io.StringIO()
-        Console(file=text, width=110, color_system=None).print(table)
-        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+        lines = plain(table)
         headline = (
             f"{self.images}: {self.network} trained on {self.training:,} images for {self.epochs} epochs, tested on "
             f"{self.test:,}"
         )
         note = "Intervals: 95 %, Student's t over seeds, differences seed by seed."
-        return "\n".join([headline, "", *lines, "", note])
+        return "\n".join([headline, "", lines, "", note])
 
 
 def _finite(value: float) -> float | None:
@@ -327,5 +324,4 @@ def _check_strengths(name: str, values: Sequence[float], whole: bool) -> None:
 
 def _check_sizes(**sizes: int) -> None:
     for name, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UserError(f"`{name}` must be an integer of at least 1, got {value!r}")
+        check_integer(name, value, 1)
