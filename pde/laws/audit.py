@@ -27,12 +27,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from rich import box
-from rich.table import Table
 from torch import Tensor
 
 from symflow.errors import UserError
-from symflow.formulas import plain
+from symflow.formulas import text_table
 from symflow.runs import one_thread
 
 from ..trajectories import Trajectories
@@ -135,18 +133,15 @@ class DataAudit:
         }
 
     def __str__(self) -> str:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("term")
-        for column in ("equation", "data", f"{100 * (1 - self.alpha):g} % interval"):
-            table.add_column(column, justify="right")
-        table.add_column("refused")
+        rows = []
         for c in self.claims:
             if c.estimate is None or c.lower is None or c.upper is None:
-                table.add_row(c.term, f"{c.claimed:g}", "-", "-", "no")
+                rows.append([c.term, f"{c.claimed:g}", "-", "-", "no"])
                 continue
             interval = f"{c.lower:.6g} ... {c.upper:.6g}"
-            table.add_row(c.term, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if c.refused else "no")
-        lines = plain(table)
+            rows.append([c.term, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if c.refused else "no"])
+        level = f">{100 * (1 - self.alpha):g} % interval"
+        lines = text_table(["term", ">equation", ">data", level, "refused"], rows)
         head = f"{len(self.residual)} trajectories that claim {self.equation}: {self.verdict}"
         return "\n".join([head, "", lines, "", *self.sentences])
 

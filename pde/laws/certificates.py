@@ -45,12 +45,10 @@ from typing import Any
 
 import sympy
 import torch
-from rich import box
-from rich.table import Table
 from torch import Tensor
 
 from symflow.errors import UserError
-from symflow.formulas import expressions, format_generator, plain
+from symflow.formulas import expressions, format_generator, text_table
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets, derivative_symbol, t, u, x
@@ -146,14 +144,11 @@ class Certificates:
         }
 
     def __str__(self) -> str:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("generator")
-        table.add_column("defect", justify="right")
-        table.add_column("at most", justify="right")
+        rows = []
         for c in self.certificates:
             numbers = ["-" if v is None else f"{v:.1e}" for v in (c.defect, c.delta)]
-            table.add_row(format_generator(c.generator), *numbers)
-        lines = plain(table)
+            rows.append([format_generator(c.generator), *numbers])
+        lines = text_table(["generator", ">defect", ">at most"], rows)
         closing = self.reason or f"All bounds hold at once with probability {1 - self.alpha:g}."
         return "\n".join([lines, "", closing])
 

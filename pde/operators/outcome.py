@@ -8,10 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
-from symflow.formulas import plain
+from symflow.formulas import text_table
 from symflow.learning import mean_interval
 
 
@@ -83,22 +80,22 @@ class OperatorComparison:
 
     def __str__(self) -> str:
         first = self.arms[0].name if self.arms else ""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("arm")
-        for column in ("strength", "seeds", "error", f"against {first}", "angle to exact", "error, shifted u"):
-            table.add_column(column, justify="right")
+        columns = ["arm", ">strength", ">seeds", ">error", f">against {first}", ">angle to exact", ">error, shifted u"]
+        rows = []
         for arm in self.arms:
             change = "" if arm.name == first or not arm.errors else _percent(*self.change(arm.name, first))
-            table.add_row(
-                arm.name,
-                "" if arm.strength is None else f"{arm.strength:g}",
-                str(len(arm.errors)),
-                _number(_geometric(arm.errors)),
-                change,
-                f"{max(arm.angles):.0e}" if arm.angles else "",
-                _number(_geometric(arm.shifted)),
+            rows.append(
+                [
+                    arm.name,
+                    "" if arm.strength is None else f"{arm.strength:g}",
+                    str(len(arm.errors)),
+                    _number(_geometric(arm.errors)),
+                    change,
+                    f"{max(arm.angles):.0e}" if arm.angles else "",
+                    _number(_geometric(arm.shifted)),
+                ]
             )
-        lines = plain(table, 120)
+        lines = text_table(columns, rows, 120)
         headline = (
             f"{self.equation}: {self.rows[0]} times to {self.rows[1]} on {self.points} points, {self.trajectories} "
             f"trajectories, FNO of width {self.width}, {self.modes} modes, {self.layers} layers, {self.steps} steps"

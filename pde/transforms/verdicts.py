@@ -6,10 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from rich import box
-from rich.table import Table
-
-from symflow.formulas import plain
+from symflow.formulas import text_table
 
 from ..equations import Equation
 from .data_transform import Refined
@@ -110,24 +107,22 @@ class TransformAudit:
         return "\n".join([headline, "", self._table(), "", *self._legend(), *self.findings])
 
     def _table(self) -> str:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         if self.kind == "point":
-            for column in ("epsilon", "moved surfaces", "floor", "control", "judged"):
-                table.add_column(column, justify="right")
-            for m in self.moved:
-                table.add_row(
-                    f"{m.epsilon:.3g}", *(f"{v:.1e}" for v in (m.score, m.floor, m.control)), f"{m.share:.0%}"
-                )
-        else:
-            table.add_column("epsilon", justify="right")
-            for points in self.refined[0].points:
-                table.add_column(f"{points[0]} x {points[1]}", justify="right")
-            for column in ("data alone", "control", "spoiled"):
-                table.add_column(column, justify="right")
-            for r in self.refined:
-                scores = (*r.scores, r.floors[-1], r.control)
-                table.add_row(f"{r.epsilon:.3g}", *(f"{v:.1e}" for v in scores), f"{r.spoiled:.0%}")
-        return plain(table)
+            return text_table(
+                [">epsilon", ">moved surfaces", ">floor", ">control", ">judged"],
+                (
+                    [f"{m.epsilon:.3g}", *(f"{v:.1e}" for v in (m.score, m.floor, m.control)), f"{m.share:.0%}"]
+                    for m in self.moved
+                ),
+            )
+        sizes = [f">{points[0]} x {points[1]}" for points in self.refined[0].points]
+        return text_table(
+            [">epsilon", *sizes, ">data alone", ">control", ">spoiled"],
+            (
+                [f"{r.epsilon:.3g}", *(f"{v:.1e}" for v in (*r.scores, r.floors[-1], r.control)), f"{r.spoiled:.0%}"]
+                for r in self.refined
+            ),
+        )
 
     def _legend(self) -> list[str]:
         if self.kind == "point":

@@ -19,12 +19,10 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from rich import box
-from rich.table import Table
 from torch import nn
 
 from symflow.errors import UserError, check_integer
-from symflow.formulas import plain
+from symflow.formulas import text_table
 from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed, mean_interval
 
 from ..augmentation import CropFlip, GeneratorAugment, affine_field
@@ -105,14 +103,11 @@ class Comparison:
 
     def __str__(self) -> str:
         first = self.arms[0].name if self.arms else ""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("augmentation")
-        for column in ("strength", "seeds", "accuracy, %", f"over {first}, points"):
-            table.add_column(column, justify="right")
+        rows = []
         for arm in self.arms:
             cells = [_interval(*self.interval(arm.name)), "" if arm.name == first else _signed(self, arm.name, first)]
-            table.add_row(arm.name, _strength(arm), str(len(arm.accuracies)), *cells)
-        lines = plain(table)
+            rows.append([arm.name, _strength(arm), str(len(arm.accuracies)), *cells])
+        lines = text_table(["augmentation", ">strength", ">seeds", ">accuracy, %", f">over {first}, points"], rows)
         headline = (
             f"{self.images}: {self.network} trained on {self.training:,} images for {self.epochs} epochs, tested on "
             f"{self.test:,}"
