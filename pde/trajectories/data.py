@@ -53,6 +53,7 @@ class Trajectories:
         UserError: shapes that do not match, a grid that is not uniform, times that do not increase, values that are
             not finite; the sentence says which and where.
 
+    >>> from symflow.pde import generate
     >>> data = generate("ckdv", samples=2, seed=0, steps=20, keep=5, end=2.0)
     >>> data.u.shape, data.length
     (torch.Size([2, 5, 512]), 128.0)
@@ -121,6 +122,7 @@ class Trajectories:
     def split(self, *sizes: int) -> tuple[Trajectories, ...]:
         """Consecutive parts of the given sizes.
 
+        >>> from symflow.pde import generate
         >>> data = generate("ckdv", samples=4, seed=0, steps=20, keep=5, end=2.0)
         >>> [len(part) for part in data.split(3, 1)]
         [3, 1]
@@ -175,6 +177,7 @@ class Trajectories:
         Returns:
             ``Jets`` with ``x [N]``, ``t [N]``, ``u [order + 1, N]``.
 
+        >>> from symflow.pde import generate
         >>> data = generate("ckdv", samples=2, seed=0, steps=20, keep=5, end=2.0)
         >>> data.jets(100, order=3, seed=1).u.shape
         torch.Size([4, 100])

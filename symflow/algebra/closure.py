@@ -233,6 +233,7 @@ def suspects(brackets: Sample, tolerance: float = 1e-8) -> Suspects:
     Raises:
         ValueError: ``tolerance`` is not positive; the generators are linearly dependent on the points.
 
+    >>> from symflow.algebra.brackets import sample_forms
     >>> x = sympy.Symbol("x", real=True)
     >>> zero, one = sympy.Integer(0), sympy.Integer(1)
     >>> projective = [{"dx": one, "du": zero}, {"dx": x, "du": zero}, {"dx": x**2, "du": zero}]

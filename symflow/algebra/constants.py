@@ -73,6 +73,7 @@ def measured_structure_constants(
         ValueError: the generators are linearly dependent on the points, or an argument does not fit.
 
     >>> from symflow import Coordinates, SymbolicField
+    >>> from symflow.algebra import sample_brackets
     >>> plane = Coordinates(("x", "y"))
     >>> motions = SymbolicField(plane, [{"dx": "1"}, {"dy": "1"}, {"dx": "-y", "dy": "x"}])
     >>> found = measured_structure_constants(sample_brackets(motions, torch.rand(50, 2)))
