@@ -26,12 +26,12 @@ from _common import machine, print_table, write_results
 
 from symflow.pde.equations.catalogue import ENTRIES
 from symflow.pde.trajectories import solvers
-from symflow.pde.trajectories.data import generate
+from symflow.pde.trajectories.generation import generate
 
 _MEMORY = """
 import re, sys
 from pathlib import Path
-from symflow.pde.data import generate
+from symflow.pde import generate
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 generate(sys.argv[1], 1, 0, end=0.1, steps=2, resolution=64)

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from symflow import pde
-from symflow.algebra import brackets as algebra
-from symflow.algebra import geometry
+from symflow.algebra import geometry, measured_structure_constants, sample_brackets
 from symflow.fields import Coordinates, NeuralField, SymbolicField
 from symflow.pde.augmentation import characteristics
 from symflow.pde.augmentation.trajectories import residuals
@@ -96,7 +95,7 @@ def test_angles_of_spans(fields: tuple[NeuralField, NeuralField, Tensor]) -> Non
 
 def test_structure_constants(fields: tuple[NeuralField, NeuralField, Tensor]) -> None:
     def found() -> Tensor:
-        constants = algebra.structure_constants(algebra.sample(fields[0], fields[2][:8_000]))
+        constants = measured_structure_constants(sample_brackets(fields[0], fields[2][:8_000]))
         return torch.stack([constants.constants, constants.errors])
 
     assert_same_bits(found)

@@ -5,7 +5,7 @@ number for data that were not moved. The numbers are root mean squares over poin
 of its own terms, so they mean the same for every equation and need no absolute threshold.
 
 `InfinitesimalScore` is the limit of vanishing flow length: the determining condition on jets. `JetScore` moves the
-Taylor polynomial of the solution surface through the flow. `pde.local.LocalScore` differentiates moved grid points by
+Taylor polynomial of the solution surface through the flow. `pde.LocalScore` differentiates moved grid points by
 the paper's local interpolation, for data whose derivatives are not available.
 """
 
@@ -55,7 +55,7 @@ def unit_weights(field: Field, points: Tensor) -> Tensor:
 class InfinitesimalScore:
     """``RMS (R/w)`` of each generator of unit size: the determining condition relative to its terms.
 
-    R is ``pr V(F)`` on solutions and w the `term_scale`, as in `pde.prolongation`. The floor
+    R is ``pr V(F)`` on solutions and w the `term_scale`, as in `pde.symmetries.prolongation`. The floor
     is the rounding error of R: what is left of it when its exact value is 0, as for ``d/dx`` and ``d/dt`` in equations
     free of x and t.
 

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from symflow.errors import check_positive
 from symflow.fields import Coordinates, NeuralField
 from symflow.learning import lipschitz, orthonormality, sobolev
 from symflow.ops import flow
@@ -20,7 +21,8 @@ from symflow.runs import one_thread
 from ..equations import Equation
 from ..trajectories import Trajectories
 from .jets import unit_weights
-from .local import LocalResidual, cut, margin, random_corners
+from .local import LocalResidual, cut, random_corners
+from .stencils import margin
 
 LINE = 32  # points in x on which the Sobolev loss is taken
 SAMPLE = 4096  # points of the fixed measure under which generators have unit norm and are orthogonal
@@ -36,7 +38,8 @@ class Slots:
     up to alpha, which are successive flows of one another.
 
     Two differences from the official code: generators have unit norm and are orthogonal under a fixed sample of the
-    data, not under the points in the call; and the threshold is relative to the data's own residual (`pde.local`).
+    data, not under the points in the call; and the threshold is relative to the data's own residual
+    (`pde.scores.local`).
 
     Args:
         equation: that the data solve.
@@ -70,9 +73,7 @@ class Slots:
         least, most = 2 * margin(self.equation.order) + 1, min(len(self.data.t), len(self.data.x))
         if not least <= self.patch <= most:
             raise ValueError(f"`patch` must be from {least} points to the {most} of the data, got {self.patch}")
-        for name in ("steps", "batch", "lengths"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}")
+        check_positive(steps=self.steps, batch=self.batch, lengths=self.lengths)
 
     @cached_property
     def residual(self) -> LocalResidual:

@@ -42,14 +42,15 @@ from ..features import (
 from ..search import (
     AFFINE,
     Basis,
+    CheapestFields,
     ColourBasis,
     FeatureAngle,
     Forms,
     Slots,
-    Spectrum,
     affineness,
     angles,
     change,
+    cheapest_fields,
     colour_generators,
     grid_field,
     motions,
@@ -58,7 +59,6 @@ from ..search import (
     sensitivities,
     slot_field,
     smoothest,
-    solve,
     uniform,
     widest_gap,
 )
@@ -326,10 +326,10 @@ class _Search:
     def gram(self) -> Tensor:
         return self.basis.gram(self.measure)
 
-    def solve(self, forms: Forms, mu: float) -> Spectrum:
-        return solve(forms, self.basis.energy, self.gram, mu, self.count)
+    def solve(self, forms: Forms, mu: float) -> CheapestFields:
+        return cheapest_fields(forms, self.basis.energy, self.gram, mu, self.count)
 
-    def span(self, spectrum: Spectrum) -> Span:
+    def span(self, spectrum: CheapestFields) -> Span:
         values = self.basis.fields(spectrum.coefficients)
         return self.measured(values, spectrum.values.tolist(), self.algebra(spectrum.coefficients)[1])
 

@@ -12,7 +12,9 @@ import torch
 
 from symflow.errors import UserError
 from symflow.runs.runs import Run
-from symflow.vision.data.images import Images, Statistics, load
+from symflow.vision.data.batches import Statistics
+from symflow.vision.data.files import load
+from symflow.vision.data.images import Images
 from symflow.vision.discovery.discovery import (
     DISPLACEMENTS,
     discover_images,
