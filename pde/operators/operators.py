@@ -15,12 +15,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from symflow.errors import UserError
-from symflow.learning import CHECKPOINT_SECONDS, StepReport, digest, restore_training, save_training, schedule
+from symflow.learning import CHECKPOINT_SECONDS, Record, StepReport, digest, restore_training, save_training, schedule
 
 from ..augmentation import windows
 from ..equations import Equation, variable
-
-Record = dict[str, float]
 
 CHUNK = 100  # steps of one record, one seed of the draws, and at least one checkpoint
 

@@ -5,6 +5,7 @@ from .comparison import Ledger as Ledger
 from .comparison import choose_strength as choose_strength
 from .comparison import mean_interval as mean_interval
 from .loop import Objective as Objective
+from .loop import Record as Record
 from .loop import StepReport as StepReport
 from .loop import learn as learn
 from .losses import lipschitz as lipschitz

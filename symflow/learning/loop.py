@@ -14,7 +14,10 @@ from symflow.runs import Run
 
 CHECKPOINT_EVERY = 25  # steps: a checkpoint costs milliseconds, a lost step up to seconds
 
-StepReport = Callable[[int, dict[str, float]], None]
+Record = dict[str, float]
+"""What is recorded of a step, by name."""
+
+StepReport = Callable[[int, Record], None]
 """Called as a training goes on, with how many steps (or epochs) were taken and what was recorded of the last."""
 
 
