@@ -13,6 +13,7 @@ from torch import nn
 from symflow.errors import UserError
 from symflow.learning import (
     CHECKPOINT_SECONDS,
+    Record,
     StepReport,
     digest,
     has_bfloat16,
@@ -24,8 +25,6 @@ from symflow.learning import (
 
 from ..data import Batches, Images, Statistics, epoch_seed
 from ..features import ImageNetwork
-
-Record = dict[str, float]
 
 _MOMENTUM = 0.9
 

@@ -111,7 +111,7 @@ def test_copies_with_too_few_rows_are_originals_again(source: Path) -> None:
 
 INTERRUPTED = """
 import sys
-from symflow.pde import augmented_files as files
+from symflow.pde.augmentation import files
 files.AT_ONCE = 1
 files.augment_file(sys.argv[1], "kdv", sys.argv[2], copies=3, seed=4, progress=lambda done: print(done, flush=True))
 """
