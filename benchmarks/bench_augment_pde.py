@@ -26,8 +26,7 @@ from _common import machine, print_table, print_targets, write_results
 from torch import Tensor
 
 from symflow import NeuralField
-from symflow.ops.flow import flow_ref
-from symflow.ops.resample import resample_ref, scatter_ref
+from symflow.ops import flow_ref, resample_ref, scatter_ref
 from symflow.pde import Trajectories, TrajectoryAugment, generate
 from symflow.pde.augmentation.files import generators_of
 from symflow.pde.augmentation.trajectories import residuals, tabulated

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
 from symflow import Coordinates, GridField, NeuralField, flow, flow_warp, warp
-from symflow.ops.flow_warp import pixel_points
+from symflow.ops import pixel_points
 
 PLANE = Coordinates(("x", "y"))
 GENERATORS, NODES, PIXELS, STEPS = 10, 32, 32, 8
