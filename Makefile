@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench results operators clean
+.PHONY: help install demo test test-slow test-isa test-threads lint format rooms bench results operators clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---------------------------------------------------------------- installation
 # Two stamps, so that a second run installs nothing and a change in csrc/ compiles only what changed.
@@ -51,17 +51,33 @@ test: install  ## the tests that take seconds, and the examples in docstrings
 test-slow: install  ## the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
+# The tests that name an instruction set run each of them in `make test`; tests of memory and of torch's compiler see none.
+NO_KERNEL := memory or compile or opcheck or avx or baseline
+ISAS = $(shell $(BIN)/python -c 'from symflow.ops._ext import build_info; i = build_info(); \
+  print(*[n for n in i["available_isas"] or [] if n != i["isa"]])')
+
+test-isa: install  ## tests of the kernels with every other instruction set of this machine
+	@for isa in $(ISAS); do echo "== SYMFLOW_ISA=$$isa"; \
+	  SYMFLOW_ISA=$$isa OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" -k "not ($(NO_KERNEL))" tests/ops || exit 1; done
+
+test-threads: install  ## tests of equal bits with two threads, where `make test` has one
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q -n 2 -m determinism
+
 lint: install  ## formatting, style, types, and the one-way arrows between the packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format --dry-run -Werror
 	.ci/as-installed mypy --cache-dir /dev/null
 	.ci/as-installed lint-imports pyproject.toml --no-cache --no-logo
+	.ci/as-installed python $(CURDIR)/docs/rooms.py --check
 
 format: install  ## put everything in the form that lint asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format -i
+
+rooms: install  ## draw docs/rooms.svg, the rooms of the house, from the imports of the code
+	.ci/as-installed python $(CURDIR)/docs/rooms.py
 
 bench: install  ## every benchmark, in its quick form
 	@mkdir -p runs/bench

@@ -23,7 +23,7 @@ from _common import child, machine, megabytes, options, peak_megabytes, print_pe
 
 from symflow.pde.equations.catalogue import ENTRIES
 from symflow.pde.trajectories import solvers
-from symflow.pde.trajectories.data import generate
+from symflow.pde.trajectories.generation import generate
 
 
 def cpu_seconds() -> float:

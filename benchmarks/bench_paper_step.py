@@ -2,9 +2,9 @@
 
     python benchmarks/bench_paper_step.py [--quick] [--out FILE.json]
 
-KdV, batch 4, patch 64 x 64, 4 flow lengths, K = 4 slots, width 256 (`pde.slots`). The number of Runge-Kutta steps
-depends on the flow length that a step draws, so both cases are timed: 4 steps in all (alpha below 0.6 sigma) and 8.
-Each case runs in a process of its own, which reports its peak resident memory with and without the step. The split
+KdV, batch 4, patch 64 x 64, 4 flow lengths, K = 4 slots, width 256 (`pde.scores.slots`). The number of Runge-Kutta
+steps depends on the flow length that a step draws, so both cases are timed: 4 steps in all (alpha below 0.6 sigma) and
+8. Each case runs in a process of its own, which reports its peak resident memory with and without the step. The split
 comes from one more, profiled step. The official code's figures are a fixed reference, measured on 2 CPU cores.
 """
 

@@ -18,7 +18,7 @@ import torch
 from symflow.runs.runs import write_json
 from symflow.vision import accuracy, load, save_network, train
 from symflow.vision.classifiers.comparison import NETWORKS
-from symflow.vision.data.images import Statistics
+from symflow.vision.data.batches import Statistics
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ import torch
 
 from symflow.learning.loop import learn
 from symflow.runs.runs import CONFIG, METRICS, RESULT, Run, write_json
-from symflow.vision.data.images import Statistics, load
+from symflow.vision.data.batches import Statistics
+from symflow.vision.data.files import load
 from symflow.vision.features.features import Normalised
 from symflow.vision.features.networks import load_network
 from symflow.vision.features.weight import omega

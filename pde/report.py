@@ -306,7 +306,7 @@ def _exact(value: float) -> sympy.Rational:
 
 
 def _evidence(run: Path, result: Result) -> Evidence:
-    """The arrays of `pde.evidence.collect`; empty when there are none or they belong to another result."""
+    """The arrays of `pde.discovery.collect`; empty when there are none or they belong to another result."""
     saved = load_tensors(run / EVIDENCE)
     if saved is None:
         return {}

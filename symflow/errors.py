@@ -1,6 +1,8 @@
-"""The one exception that stands for a user's mistake."""
+"""The one exception that stands for a user's mistake, and the checks of numbers that every room makes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class UserError(Exception):
@@ -9,3 +11,34 @@ class UserError(Exception):
     The message is one sentence that names the argument, what was expected and what came. The command line prints
     it without a traceback and exits with code 2.
     """
+
+
+def check_integer(
+    name: str, value: Any, least: int, most: int | None = None, error: type[Exception] = UserError
+) -> None:
+    """Refuses what is no integer of a range; ``True`` is none.
+
+    Args:
+        name: of the argument.
+        value: what came.
+        least, most: the ends of the range, both in it; no end by default.
+        error: what is raised: a `UserError` for what users give, a ``ValueError`` for calls.
+
+    >>> check_integer("samples", 0, 1)
+    Traceback (most recent call last):
+    symflow.errors.UserError: `samples` must be an integer of at least 1, got 0
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise error(f"`{name}` must be an integer {limits}, got {value!r}")
+
+
+def check_positive(**sizes: int) -> None:
+    """Refuses a call with a size below 1.
+
+    Raises:
+        ValueError: a size is below 1.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {size}")

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from symflow.fields import Field
+from symflow.runs import one_thread
 
 from ..trajectories import Trajectories
 
 
+@one_thread()
 def characteristics(field: Field, data: Trajectories) -> Tensor:
     """The action of K generators on every solution: ``Q_k = phi_k - xi_k u_x - tau_k u_t``, ``[S, K, T, X]``.
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from symflow import domains
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.fields import Field, SymbolicField
 from symflow.runs import RESULT, load_field
 
@@ -136,8 +136,7 @@ def augment_file(
     source, out = Path(source), Path(out)
     partial = out.with_name(out.name + ".partial")
     for name, value, least in (("copies", copies, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UserError(f"`{name}` must be an integer of at least {least}, got {value!r}")
+        check_integer(name, value, least)
     if not 0 <= strength < math.inf:
         raise UserError(f"`strength` must be a finite number of at least 0, got {strength}")
     _check_place(out, partial, resume, overwrite)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.fields import Field, GridField, Network, NeuralField, Series, SymbolicField, Table, series
 from symflow.formulas import expressions
 from symflow.ops import LEAST_ROWS, flow, has_kernel, resample
+from symflow.runs import one_thread
 
-from ..trajectories import UNIFORM, Balance, Trajectories, filtered
+from ..trajectories import UNIFORM, BothSides, Trajectories, filtered
 
 AXES = ("x", "t", "u")
 SAMPLE = 4096  # points of the fixed measure under which displacements have a size
@@ -188,8 +189,7 @@ class AugmentedTrajectories(Dataset):
 
     def __init__(self, data: Trajectories, augment: TrajectoryAugment, copies: int, seed: int = 0) -> None:
         for name, value, least in (("copies", copies, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}")
+            check_integer(name, value, least, error=ValueError)
         self.data, self.augment, self.copies, self.seed, self.epoch = data, augment, copies, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -258,6 +258,7 @@ def windows(valid: Tensor, length: int) -> Tensor:
     return nn.functional.pad(valid.unfold(-1, length, 1).all(-1), (0, length - 1), value=False)
 
 
+@one_thread()
 def residuals(data: Trajectories, values: Tensor, valid: Tensor) -> Tensor:
     """How far moved trajectories are from solving the equation: `Trajectories.residual` of each by itself, ``[B]``.
 
@@ -272,14 +273,14 @@ def residuals(data: Trajectories, values: Tensor, valid: Tensor) -> Tensor:
     Raises:
         UserError: the data have fewer than 9 times.
     """
-    balance = Balance(data, ORDER)
+    sides = BothSides(data, ORDER)
     rows = valid.cpu().unfold(1, ORDER + 1, 1).all(-1)
     found = torch.full((len(values),), math.nan, dtype=torch.float64)
     for i, u in enumerate(values.detach().to("cpu", torch.float64)):
         u = u.where(valid[i, :, None].cpu(), 0.0)
         if bool(rows[i].any()):
-            u_t, K = balance.u_t(u)[rows[i]], balance.K(filtered(u[balance.inside]))[rows[i]]
-            round_off = balance.round_off(u)
+            u_t, K = sides.u_t(u)[rows[i]], sides.K(filtered(u[sides.inside]))[rows[i]]
+            round_off = sides.round_off(u)
             size = u_t.square().mean() + K.square().mean() + 2 * round_off * round_off
             found[i] = ((u_t + K).square().mean() / size).sqrt() if bool(size > 0) else 0.0
     return found
@@ -353,6 +354,7 @@ def _sample(data: Trajectories) -> Tensor:
 
 
 @torch.no_grad()
+@one_thread()
 def _whitener(field: Field, sample: Tensor, period: float) -> Tensor:
     """``G^(-1/2)``, ``[K, K]``, float64, for a field that has the period.
 
@@ -378,7 +380,9 @@ def _whitener(field: Field, sample: Tensor, period: float) -> Tensor:
     values, vectors = torch.linalg.eigh(gram)
     whitener = vectors / values.sqrt() @ vectors.T
     jump = torch.einsum("nkd,nld->kl", there - here, there - here) / len(here)
-    change = math.sqrt(max(float(torch.linalg.eigvalsh(whitener @ jump @ whitener)[-1]), 0.0))
+    change = math.inf  # a field may not exist one period on: exp(x) overflows there
+    if bool(jump.isfinite().all()):
+        change = math.sqrt(max(float(torch.linalg.eigvalsh(whitener @ jump @ whitener)[-1]), 0.0))
     if not change <= PERIODIC:
         raise UserError(
             f"`field` must have the period {period:g} of the data in x, got one that changes by {change:.1g} of its "

@@ -23,12 +23,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from symflow.algebra import ClosedForm, describe, structure_constants, subspace_angles
-from symflow.algebra import brackets as algebras
+from symflow.algebra import (
+    ClosedForm,
+    describe,
+    measured_structure_constants,
+    sample_brackets,
+    structure_constants,
+    subspace_angles,
+)
 from symflow.errors import UserError
 from symflow.fields import Coordinates, Field, NeuralField, SymbolicField, total_degree
 from symflow.formulas import format_generator
-from symflow.learning import RESOLUTION, Objective, Subspace, learn, solve, span_field
+from symflow.learning import RESOLUTION, Objective, Subspace, eigenfields, learn, span_field
 from symflow.runs import Run, one_thread
 
 from ..equations import Equation, Index, JetSample, Manifold, entry, lookup, variable
@@ -207,7 +213,7 @@ def discover(
             with stage("comparison"), one_thread(), torch.no_grad():
                 field = neural.field.double()
                 values = field(fresh)
-                brackets = algebras.structure_constants(algebras.sample(field, fresh))
+                brackets = measured_structure_constants(sample_brackets(field, fresh))
                 neural = replace(
                     neural,
                     closure=float(brackets.closure.max()),
@@ -273,7 +279,7 @@ def _source(data: Trajectories | Equation | str, domain: Domain) -> Source:
     def sample(count: int, seed: int, indices: Sequence[Index]) -> JetSample:
         indices = [*indices, (0, 0)]
         order = max(i + equation.order * j for i, j in indices)
-        return prolongation.complete(equation, data.jets(count, order, seed), indices)
+        return prolongation.complete_jets(equation, data.jets(count, order, seed), indices)
 
     return Source(
         equation=equation,
@@ -424,7 +430,7 @@ def _span(objective: Subspace, coordinates: Coordinates, seed: int, learned: Lea
     network = NeuralField(coordinates, 1, width=WIDTH, head_width=FEATURES, seed=seed).double()
     with one_thread():
         learned(network, objective)
-        span = solve(network, objective.forms)
+        span = eigenfields(network, objective.forms)
     values = span.values[: 2 * objective.generators]
     rank = gap_rank(values, RESOLUTION, NEURAL_CEILING)
     field = span_field(network, span, rank) if rank else None
@@ -440,8 +446,8 @@ def _slots(
     network = NeuralField(coordinates, generators, width=PAPER_WIDTH, seed=seed)
     patch = min(Slots.patch, len(data.t), len(data.x))
     learned(network, Slots(data.equation, coordinates, data, steps=steps, patch=patch, seed=seed))
-    score = LocalScore(data.equation, coordinates, data, seed=seed)
-    with torch.no_grad():
+    with one_thread(), torch.no_grad():
+        score = LocalScore(data.equation, coordinates, data, seed=seed)
         scores, order = score(network).double().sort()
     rank = int((scores <= NEAR * score.floor).sum())
     field = None

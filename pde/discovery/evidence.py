@@ -13,7 +13,7 @@ from symflow.runs import one_thread
 
 from ..equations import Jets, Manifold
 from ..scores import JetScore, points_of, unit_weights
-from ..symmetries import complete
+from ..symmetries import complete_jets
 from ..trajectories import Trajectories
 from .discovery import controls
 from .result import Result
@@ -94,7 +94,7 @@ def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     if data is None:
         return evidence
 
-    score = JetScore(equation, coordinates, complete(equation, jets, surfaces))
+    score = JetScore(equation, coordinates, complete_jets(equation, jets, surfaces))
     weights = unit_weights(exact, points) * score.length
     evidence["length"] = weights
     if learned is not None:

@@ -160,7 +160,7 @@ class Result:
         certificates: how far the generators can be from symmetries of the law that the data obey, given their noise
             (`pde.certify`); ``None`` without data.
         identified: whether the equation was fitted to the data and not given.
-        algebra: what follows from the structure constants (`symflow.algebra.liealgebra.Description`), or ``None``.
+        algebra: what follows from the structure constants (`symflow.algebra.description.Description`), or ``None``.
         superposition: ``{"factor": h, "condition": [...]}``: ``f h d/du`` is a symmetry for every solution f of the
             condition, so that there are infinitely many; ``None`` where there is no such family.
         levels: what the equation has, what the domain keeps, what the data show.

@@ -6,6 +6,7 @@ from .catalogue import lookup as lookup
 from .equation import Equation as Equation
 from .equation import derivative_order as derivative_order
 from .equation import derivative_symbol as derivative_symbol
+from .equation import highest_derivative as highest_derivative
 from .equation import t as t
 from .equation import total_derivative_x as total_derivative_x
 from .equation import u as u

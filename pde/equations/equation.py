@@ -9,12 +9,10 @@ series that follow from their x-derivatives.
 from __future__ import annotations
 
 import math
-import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import sympy
@@ -25,15 +23,13 @@ from symflow.errors import UserError
 from symflow.fields import Series, Truncation, series
 from symflow.formulas import expressions
 
-from .jets import DEPENDENT, INDEPENDENT, JetSpace, derivative, difference, variable
+from .jets import DEPENDENT, JetSpace, derivative, variable
+from .principal import _space, consequences, solve_for_principal
+from .spelling import _CALLS, _Vocabulary, _written
 
 x, t, u = variable("x"), variable("t"), variable("u")
 u_t = derivative("u", "t")
-HIGHEST_ORDER = 5  # derivatives in space
-HIGHEST_TIME = 2  # derivatives in t
 LARGEST_TREE = 1_000  # parts of the equation multiplied out: ten times those of the largest in use
-
-_NAME = re.compile(r"([uv])_([xyt]{1,32})\Z")
 _EVOLUTION = JetSpace(("x", "t"), ("u",))
 
 
@@ -55,107 +51,9 @@ def derivative_order(symbol: sympy.Symbol) -> int | None:
     return len(match[1]) if match else None
 
 
-class _Vocabulary(Mapping[str, sympy.Expr]):
-    """The names a formula may use: variables, derivatives in any order of their letters, parameters."""
-
-    def __init__(self, parameters: Mapping[str, sympy.Expr]) -> None:
-        self.parameters = parameters
-
-    def __getitem__(self, name: str) -> sympy.Expr:
-        if name in self.parameters:
-            return self.parameters[name]
-        if name in INDEPENDENT + DEPENDENT:
-            return variable(name)
-        match = _NAME.match(name)
-        if match is None or _too_high(match[2]):
-            raise KeyError(name)
-        return derivative(match[1], match[2])
-
-    def __iter__(self) -> Iterator[str]:
-        yield from (*INDEPENDENT, *DEPENDENT, "u_x", "u_t", "u_xt", f"... u_{'x' * HIGHEST_ORDER}", *self.parameters)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def _too_high(letters: str) -> bool:
-    times = letters.count("t")
-    return times > HIGHEST_TIME or len(letters) - times > HIGHEST_ORDER
-
-
-_FULL = JetSpace(INDEPENDENT, DEPENDENT)
-
-
-def _differentiate(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
-    """``Derivative(f, x, x)``, ``Derivative(f, x, 2)`` or ``Derivative(f, (x, 2))``: the total derivative."""
-    value, *rest = arguments
-    if isinstance(value, tuple) or not rest:
-        raise ValueError("Derivative takes an expression and the variables to differentiate in")
-    order: list[int] = []
-    for argument in rest:
-        name, count = argument if isinstance(argument, tuple) else (argument, 1)
-        if isinstance(argument, sympy.Integer) and order:
-            order += [order[-1]] * (int(argument) - 1) if 0 < argument <= HIGHEST_ORDER else [-1]
-            continue
-        if name not in _FULL.variables[: len(INDEPENDENT)]:
-            raise ValueError(f"Derivative is in x, y or t, got {name}")
-        order += [_FULL.variables.index(name)] * count if 0 < count <= HIGHEST_ORDER else [-1]
-    if -1 in order:
-        raise ValueError(f"the order of a derivative must be from 1 to {HIGHEST_ORDER}")
-    for i in order:
-        value = _FULL.total_derivative(value, i)
-        if expressions.terms(value) > expressions.MOST_TERMS:
-            raise ValueError(f"more than {expressions.MOST_TERMS} terms when differentiated")
-        if expressions.nodes(value) > expressions.MOST_NODES:
-            raise ValueError(f"more than {expressions.MOST_NODES} parts when differentiated")
-        for symbol in value.free_symbols:
-            match = _NAME.match(symbol.name)
-            if match is not None and _too_high(match[2]):
-                raise ValueError(f"the derivative {symbol} is of too high an order")
-    return value
-
-
-def _unknown(name: str) -> Any:
-    def called(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
-        independent = _FULL.variables[: len(INDEPENDENT)]
-        if len(set(arguments)) < len(arguments) or not set(arguments) <= set(independent):
-            raise ValueError(f"{name}(...) takes the names of the independent variables")
-        return variable(name)
-
-    return called
-
-
-_CALLS: expressions.Calls = {"Derivative": _differentiate, "diff": _differentiate, "D": _differentiate} | {
-    name: _unknown(name) for name in DEPENDENT
-}
-
-
-def _written(expression: sympy.Basic) -> str:
-    """A sympy object in our own spelling: ``u(x, t)`` and its derivatives become names.
-
-    Raises:
-        UserError: it holds something that an equation cannot hold.
-    """
-    if isinstance(expression, sympy.Equality):
-        expression = expression.lhs - expression.rhs
-
-    def named(e: sympy.Basic) -> sympy.Basic:  # from the top: the symbols inside a derivative are part of it
-        if isinstance(e, sympy.Derivative):
-            called = e.expr
-            letters = "".join(v.name * int(n) for v, n in e.variable_count if n.is_Integer)
-            if called.is_Function and called.func.__name__ in DEPENDENT and set(letters) <= set(INDEPENDENT):
-                return derivative(called.func.__name__, letters)
-            raise UserError(f"a derivative must be one of u or v in x, y and t, got {e}")
-        if isinstance(e, sympy.core.function.AppliedUndef):
-            if e.func.__name__ in DEPENDENT:
-                return variable(e.func.__name__)
-            raise UserError(f"the unknowns must be called {' and '.join(DEPENDENT)}, got {e}")
-        return e.func(*map(named, e.args)) if e.args else e
-
-    if not isinstance(expression, sympy.Expr):
-        kind = type(expression).__name__
-        raise UserError(f"`text` must be an equation such as 'u_t + u*u_x + u_xxx = 0', got {kind}")
-    return f"{named(expression.doit())} = 0"
+def highest_derivative(expression: sympy.Expr) -> int:
+    """The order of the highest x-derivative of u in an expression, 0 where there is none."""
+    return max((derivative_order(s) or 0 for s in expression.free_symbols), default=0)
 
 
 @dataclass(frozen=True)
@@ -396,104 +294,3 @@ class Equation:
     def jet_order(self, truncation: Truncation) -> int:
         """The highest x-derivative of u that `surface` needs."""
         return max(i + self.order * j for i, j in truncation.monomials)
-
-
-def _space(residuals: Sequence[sympy.Expr], text: str) -> JetSpace:
-    """The variables that a formula uses.
-
-    Raises:
-        UserError: it is no differential equation in at least two variables, or not one equation per unknown.
-    """
-    symbols = {s for F in residuals for s in F.free_symbols}
-    located = [(s, _FULL.locate(s)) for s in symbols]
-    taken = {INDEPENDENT[i] for _, where in located if where is not None for i, n in enumerate(where[1]) if n}
-    if "x" not in taken:
-        raise UserError(f"the equation must contain an x-derivative of u, got {text!r}")
-    if len(taken) < 2:
-        raise UserError(f"the equation must contain derivatives in two variables at least, got {text!r}")
-    names = {s.name for s in symbols}
-    independent = tuple(name for name in INDEPENDENT if name in taken | names)
-    used = {DEPENDENT[where[0]] for _, where in located if where is not None}
-    dependent = tuple(name for name in DEPENDENT if name in used)
-    if dependent[0] != DEPENDENT[0]:
-        raise UserError(f"the first unknown must be called u, got {text!r}")
-    if len(residuals) != len(dependent):
-        plural = "s" if len(dependent) > 1 else ""
-        raise UserError(
-            f"{len(dependent)} unknown{plural} ({', '.join(dependent)}) need as many equations, got {len(residuals)}"
-        )
-    return JetSpace(independent, dependent)
-
-
-def _vanishes(expression: sympy.Expr) -> bool:
-    """Whether an expression is zero at random points; simplifying it could take for ever."""
-    if expression.is_number:
-        return bool(expression == 0)
-    generator = random.Random(0)  # noqa: S311
-    names = sorted(expression.free_symbols, key=str)
-    for _ in range(3):
-        at = {s: sympy.Rational(generator.randint(30, 90), 97) for s in names}
-        value = expression.subs(at).evalf(30)
-        if not value.is_number or value.has(sympy.nan, sympy.zoo, sympy.oo) or abs(value) > 1e-20:
-            return False
-    return True
-
-
-def solve_for_principal(residuals: Sequence[sympy.Expr], space: JetSpace, text: str) -> dict[sympy.Symbol, sympy.Expr]:
-    """Each equation solved for a derivative that it is linear in and of which no other derivative differentiates.
-
-    Derivatives in t with a constant coefficient come first.
-
-    Raises:
-        UserError: there is no such derivative.
-    """
-    present = {entry for F in residuals for entry in space.indices(F)}
-
-    def candidates(F: sympy.Expr) -> list[tuple[tuple, sympy.Symbol]]:
-        found = []
-        for a, index in space.indices(F):
-            symbol = space.symbol(a, index)
-            coefficient = sympy.diff(F, symbol)
-            below = any(b == a and i != index and difference(i, index) is not None for b, i in present)
-            if sum(index) == 0 or below or coefficient.has(symbol) or coefficient == 0:
-                continue
-            times = index[-1] if space.independent[-1] == "t" else 0
-            found.append(((not coefficient.is_number, -times, sum(index), symbol.name), symbol))
-        return sorted(found)
-
-    for chosen in sorted(product(*(candidates(F) for F in residuals)), key=lambda c: [rank for rank, _ in c]):
-        symbols = [symbol for _, symbol in chosen]
-        if len(set(symbols)) < len(symbols):
-            continue
-        matrix = sympy.Matrix([[sympy.diff(F, s) for s in symbols] for F in residuals])
-        if any(entry.has(*symbols) for entry in matrix) or _vanishes(matrix.det()):
-            continue
-        rest = sympy.Matrix([F.subs(dict.fromkeys(symbols, 0)) for F in residuals])
-        return dict(zip(symbols, (sympy.expand(e) for e in -matrix.LUsolve(rest)), strict=True))
-    raise UserError(f"the equation must be linear in a derivative that it can be solved for, got {text!r}")
-
-
-def consequences(
-    residuals: Sequence[sympy.Expr], solved: Mapping[sympy.Symbol, sympy.Expr], space: JetSpace
-) -> dict[sympy.Symbol, sympy.Expr]:
-    """Solved equations and those of their derivatives that are of at most the order of the system."""
-    orders = [max(sum(index) for _, index in space.indices(F)) for F in residuals]
-    rules: dict[sympy.Symbol, sympy.Expr] = {}
-    for (symbol, value), order in zip(solved.items(), orders, strict=True):
-        a, index = space.locate(symbol)  # type: ignore[misc]
-        for more in space.up_to(max(orders) - order):
-            derived = value
-            for i, n in enumerate(more):
-                for _ in range(n):
-                    derived = space.total_derivative(derived, i)
-                    if expressions.nodes(derived) > expressions.MOST_NODES:
-                        raise UserError(
-                            f"the equations must be of one order, or small: one of them has more than "
-                            f"{expressions.MOST_NODES} parts when differentiated to the order of the other"
-                        )
-            rules[space.symbol(a, tuple(n + m for n, m in zip(index, more, strict=True)))] = derived
-    for _ in range(len(rules)):  # the rules of one equation may hold principal derivatives of the other
-        rules = {symbol: sympy.expand(value.subs(rules)) for symbol, value in rules.items()}
-        if not any(value.has(*rules) for value in rules.values()):
-            break
-    return rules

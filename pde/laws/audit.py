@@ -1,6 +1,6 @@
 """Whether data solve the equation they claim: residual maps, outlying trajectories, effective coefficients.
 
-All of it is in weak form (`pde.regression`): no derivative of the data is taken and noise is measured beside the
+All of it is in weak form (`pde.laws.regression`): no derivative of the data is taken and noise is measured beside the
 residual, so that noise is not mistaken for a false label.
 
 **Residual.** ``r = y + Z theta`` at the claimed theta, for one test function, and d, the same with the checkerboard:
@@ -22,22 +22,21 @@ refused when it is outside its interval and further from the estimate than a tho
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from symflow.errors import UserError
+from symflow.formulas import text_table
 from symflow.runs import one_thread
 
 from ..trajectories import Trajectories
-from .regression import Coefficients, Rows, Widths, candidates, check_alpha, effective_coefficients, law, weak_rows
+from .regression import Coefficients, candidates, check_alpha, effective_coefficients
+from .terms import law
+from .weak_form import Rows, Widths, weak_rows
 
 FLOOR = 1e-3  # of the terms: smaller residuals are those of grids and solvers
 THRESHOLD = 6.0  # deviations above the median, on a logarithmic scale
@@ -134,22 +133,17 @@ class DataAudit:
         }
 
     def __str__(self) -> str:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("term")
-        for column in ("equation", "data", f"{100 * (1 - self.alpha):g} % interval"):
-            table.add_column(column, justify="right")
-        table.add_column("refused")
+        rows = []
         for c in self.claims:
             if c.estimate is None or c.lower is None or c.upper is None:
-                table.add_row(c.term, f"{c.claimed:g}", "-", "-", "no")
+                rows.append([c.term, f"{c.claimed:g}", "-", "-", "no"])
                 continue
             interval = f"{c.lower:.6g} ... {c.upper:.6g}"
-            table.add_row(c.term, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if c.refused else "no")
-        text = io.StringIO()
-        Console(file=text, width=110, color_system=None).print(table)
-        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+            rows.append([c.term, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if c.refused else "no"])
+        level = f">{100 * (1 - self.alpha):g} % interval"
+        lines = text_table(["term", ">equation", ">data", level, "refused"], rows)
         head = f"{len(self.residual)} trajectories that claim {self.equation}: {self.verdict}"
-        return "\n".join([head, "", *lines, "", *self.sentences])
+        return "\n".join([head, "", lines, "", *self.sentences])
 
 
 @one_thread()

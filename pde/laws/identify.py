@@ -2,8 +2,8 @@
 
 The candidates are ``u^a D_x^k u``, a = 0, 1, 2 and k = 1 ... 4, and ``u, u^2``. PySINDy (Kaptanoglu et al., JOSS 7,
 2022; weak form after Reinbold, Gurevich and Grigoriev, 2020) proposes a sparse law by thresholded least squares on
-columns of unit size. What it proposes is not the result: `pde.regression` refits the coefficients without the bias of
-noise, terms whose simultaneous interval holds 0, or which contribute less than `NEGLIGIBLE` of ``u_t``, are left out
+columns of unit size. What it proposes is not the result: `pde.laws.regression` refits the coefficients without the bias
+of noise, terms whose simultaneous interval holds 0, or which contribute less than `NEGLIGIBLE` of ``u_t``, are left out
 one by one, the least certain first, and each coefficient is rounded to the fewest digits that its interval allows. A
 law whose weak residual is neither small nor explained by the noise is not returned.
 
@@ -28,7 +28,8 @@ from symflow.runs import one_thread
 
 from ..equations import Equation, derivative_symbol, u
 from ..trajectories import Trajectories, load
-from .regression import Coefficients, candidates, check_alpha, effective_coefficients, weak_rows
+from .regression import Coefficients, candidates, check_alpha, effective_coefficients
+from .weak_form import weak_rows
 
 HIGHEST_POWER, HIGHEST_DERIVATIVE = 2, 4
 PROPOSED_FROM = 8  # trajectories that PySINDy sees

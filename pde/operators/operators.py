@@ -15,14 +15,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from symflow.errors import UserError
-from symflow.learning import CHECKPOINT_SECONDS, digest, restore_training, save_training, schedule
+from symflow.learning import CHECKPOINT_SECONDS, Record, StepReport, digest, restore_training, save_training, schedule
 
 from ..augmentation import windows
 from ..equations import Equation, variable
-
-Record = dict[str, float]
-Progress = Callable[[int, Record], None]
-"""Called after every hundred steps with how many were taken and what was recorded."""
 
 CHUNK = 100  # steps of one record, one seed of the draws, and at least one checkpoint
 
@@ -256,7 +252,7 @@ def train(
     penalty: Penalty | None = None,
     bfloat16: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: StepReport | None = None,
 ) -> list[Record]:
     """Trains an operator in place, on the device its parameters are on, by AdamW on the relative error of windows.
 

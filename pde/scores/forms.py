@@ -21,7 +21,8 @@ FINAL = 8192  # points of the final solve
 class JetForms:
     """The violation ``E[(R/w)^2]`` and the size of combinations of features, on random batches of jets.
 
-    R is the determining condition (`pde.prolongation`), w its `term_scale`. Batches depend on ``(seed, step)`` alone.
+    R is the determining condition (`pde.symmetries.prolongation`), w its `term_scale`. Batches depend on ``(seed,
+    step)`` alone.
     """
 
     lines: Series  # normalised solution lines, [C, N, d]

@@ -5,7 +5,7 @@ number for data that were not moved. The numbers are root mean squares over poin
 of its own terms, so they mean the same for every equation and need no absolute threshold.
 
 `InfinitesimalScore` is the limit of vanishing flow length: the determining condition on jets. `JetScore` moves the
-Taylor polynomial of the solution surface through the flow. `pde.local.LocalScore` differentiates moved grid points by
+Taylor polynomial of the solution surface through the flow. `pde.LocalScore` differentiates moved grid points by
 the paper's local interpolation, for data whose derivatives are not available.
 """
 
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from symflow.fields import Coordinates, Field, Series, total_degree
 from symflow.ops import jet_flow
+from symflow.runs import one_thread
 
 from ..equations import Equation, Index, Jets, JetSample
 from ..symmetries import SOFTENING, relative_coefficients, row_factors, solution_lines
@@ -44,6 +45,7 @@ def points_of(jets: Jets | JetSample, coordinates: Coordinates) -> Tensor:
     return coordinates.to_normalised(jets.points)
 
 
+@one_thread()
 def unit_weights(field: Field, points: Tensor) -> Tensor:
     """What makes each generator's root mean square over normalised points 1, ``[K]``; with its gradient."""
     return field(points).square().sum(-1).mean(0).rsqrt()
@@ -53,7 +55,7 @@ def unit_weights(field: Field, points: Tensor) -> Tensor:
 class InfinitesimalScore:
     """``RMS (R/w)`` of each generator of unit size: the determining condition relative to its terms.
 
-    R is ``pr V(F)`` on solutions and w the `term_scale`, as in `pde.prolongation`. The floor
+    R is ``pr V(F)`` on solutions and w the `term_scale`, as in `pde.symmetries.prolongation`. The floor
     is the rounding error of R: what is left of it when its exact value is 0, as for ``d/dx`` and ``d/dt`` in equations
     free of x and t.
 
@@ -73,10 +75,12 @@ class InfinitesimalScore:
         return relative_coefficients(self.equation, self.sample, self.coordinates.scale)
 
     @cached_property
+    @one_thread()
     def floor(self) -> float:
         """The rounding unit times the size of the terms that cancel."""
         return float(torch.finfo(torch.float64).eps * self._relative.square().sum((1, 2)).mean().sqrt())
 
+    @one_thread()
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""
         lines = normalised(solution_lines(self.equation, self.sample), self.coordinates)
@@ -196,6 +200,7 @@ class JetScore:
         return normalised(Series(truncation, points), self.coordinates)
 
     @cached_property
+    @one_thread()
     def floor(self) -> float:
         """The score of the surface where it is, at least the rounding unit.
 
@@ -235,6 +240,7 @@ class JetScore:
         """What is added to the squared terms: a constant of the data, so that no point depends on those beside it."""
         return SOFTENING * self._terms(self.surface)[1].median(-1, keepdim=True).values
 
+    @one_thread()
     def __call__(self, field: Field) -> Tensor:
         """The score of each generator, ``[K]``."""
         weights = unit_weights(field, self.surface.coefficients[0]) * self.length

@@ -2,7 +2,7 @@
 
 There a symmetry satisfies ``pr V(F) = lambda F`` with a multiplier lambda, a function of the coordinates: an identity
 on all of jet space, which noise does not break. What it asks is whether the generators are those of the equation at the
-jets that the data visit; that the data solve the equation is another question (`pde.audit`).
+jets that the data visit; that the data solve the equation is another question (`pde.laws.audit`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from symflow.fields import Coordinates
 
 from ..equations import JetSample
-from ..symmetries import Library, NullSpace, complete, condition, needed
+from ..symmetries import Library, NullSpace, complete_jets, condition, needed
 from ..trajectories import Trajectories, difference_weights
 
 ORDER = 8  # of the differences in time
@@ -42,7 +42,7 @@ def observed(data: Trajectories, library: Library, coordinates: Coordinates, cou
     inner = replace(quiet, t=data.t[inside], u=quiet.u[:, inside])
     wanted = max(i + equation.order * j for i, j in needed(equation))
     jets = inner.jets(count, wanted, seed)
-    solution = complete(equation, jets)
+    solution = complete_jets(equation, jets)
     off = dict(solution.values)
     rates = replace(inner, u=rate).jets(count, equation.order, seed)  # the same rows and places
     for m in range(equation.order + 1):

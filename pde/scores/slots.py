@@ -12,14 +12,17 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from symflow.errors import check_positive
 from symflow.fields import Coordinates, NeuralField
 from symflow.learning import lipschitz, orthonormality, sobolev
 from symflow.ops import flow
+from symflow.runs import one_thread
 
 from ..equations import Equation
 from ..trajectories import Trajectories
 from .jets import unit_weights
-from .local import LocalResidual, cut, margin, random_corners
+from .local import LocalResidual, cut, random_corners
+from .stencils import margin
 
 LINE = 32  # points in x on which the Sobolev loss is taken
 SAMPLE = 4096  # points of the fixed measure under which generators have unit norm and are orthogonal
@@ -35,7 +38,8 @@ class Slots:
     up to alpha, which are successive flows of one another.
 
     Two differences from the official code: generators have unit norm and are orthogonal under a fixed sample of the
-    data, not under the points in the call; and the threshold is relative to the data's own residual (`pde.local`).
+    data, not under the points in the call; and the threshold is relative to the data's own residual
+    (`pde.scores.local`).
 
     Args:
         equation: that the data solve.
@@ -69,9 +73,7 @@ class Slots:
         least, most = 2 * margin(self.equation.order) + 1, min(len(self.data.t), len(self.data.x))
         if not least <= self.patch <= most:
             raise ValueError(f"`patch` must be from {least} points to the {most} of the data, got {self.patch}")
-        for name in ("steps", "batch", "lengths"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}")
+        check_positive(steps=self.steps, batch=self.batch, lengths=self.lengths)
 
     @cached_property
     def residual(self) -> LocalResidual:
@@ -116,24 +118,31 @@ class Slots:
         patches, alpha, signs = self.draw(step, field.generators)
         patches = patches.to(dtype)
         sample = self.sample.to(dtype)
-        unit = unit_weights(field, sample)
 
         def values(points: Tensor) -> Tensor:
             return field(points) * unit[:, None]
 
         h, dt = self.residual.grid.spacing
         columns = len(self.data.x)
-        losses = {
-            "orthonormality": orthonormality(values(sample)),
-            "lipschitz": lipschitz(values(patches), (dt, h), (None, columns)),
-            "sobolev": sobolev(values(self.lines.to(dtype)), -3, self.line_spacing, LINE),
-        }
-        scores = self._scores(field, patches, alpha, signs.to(dtype) * unit)
-
-        loss = scores.sum() + 3 * losses["orthonormality"] + losses["lipschitz"]
-        if step >= 0.8 * self.steps:
-            loss = loss + losses["sobolev"]
-        loss.backward()
+        with one_thread():
+            unit = unit_weights(field, sample)
+            losses = {
+                "orthonormality": orthonormality(values(sample)),
+                "lipschitz": lipschitz(values(patches), (dt, h), (None, columns)),
+                "sobolev": sobolev(values(self.lines.to(dtype)), -3, self.line_spacing, LINE),
+            }
+        # The scores take most of the time, and nothing in them depends on the number of threads: kernels, and means of
+        # each patch. What does is kept out of their backward pass, the size of the generators through a leaf.
+        leaf = unit.detach().requires_grad_()
+        scores = self._scores(field, patches, alpha, signs.to(dtype) * leaf)
+        total = scores.sum()
+        total.backward()
+        with one_thread():
+            rest = 3 * losses["orthonormality"] + losses["lipschitz"]
+            if step >= 0.8 * self.steps:
+                rest = rest + losses["sobolev"]
+            loss = total.detach() + rest
+            torch.autograd.backward([rest, unit], [None, leaf.grad])
         record = {"loss": loss.item()} | {name: value.item() for name, value in losses.items()}
         return record | {f"score{k + 1}": score for k, score in enumerate(scores.tolist())}
 

@@ -9,7 +9,7 @@ from .nullspace import complexity as complexity
 from .nullspace import condition as condition
 from .nullspace import gap_rank as gap_rank
 from .prolongation import SOFTENING as SOFTENING
-from .prolongation import complete as complete
+from .prolongation import complete_jets as complete_jets
 from .prolongation import determining_equations as determining_equations
 from .prolongation import needed as needed
 from .prolongation import relative_coefficients as relative_coefficients

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 import sympy
 from torch import Tensor
 
-from symflow.algebra import ClosedForm, complete, readout, structure_constants
+from symflow.algebra import ClosedForm, complete_algebra, readout, structure_constants
 from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
 from ..equations import Equation
 from . import prolongation
-from .library import own_units
 from .nullspace import Condition, complexity
 from .parameters import has_parameters, named_forms
+from .rates import own_units
 from .search import Search
 from .superposition import Superposition, factors, superposition
 
@@ -114,7 +114,7 @@ def symmetries(
     if (
         forms and stable and all(verified) and structure_constants(forms) is None
     ):  # a bracket of symmetries is one, also where the library does not hold it
-        closed, _ = complete(forms, lambda form: prolongation.is_symmetry(equation, form))
+        closed, _ = complete_algebra(forms, lambda form: prolongation.is_symmetry(equation, form))
         forms, named = closed, [*named, *closed[len(forms) :]]
         verified = (True,) * len(forms)
     return Symmetries(

@@ -8,7 +8,6 @@ of the determining condition (`rates`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,22 +17,13 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow.algebra import readout
 from symflow.fields import Series, series
 from symflow.formulas import expressions
 
-from ..equations import DEPENDENT, INDEPENDENT, Equation, JetSample
-from .prolongation import relative_coefficients, row_factors, solution_lines
+from ..equations import DEPENDENT, INDEPENDENT, Equation
 
 MOST_SPECIAL = 12
 BESIDE_SPECIAL = 2  # highest power of a coordinate that multiplies a special function of it
-RATE_DEGREE = 3  # of the polynomials W
-RATE_LEAST, RATE_MOST = 1e-3, 1e2  # of |lambda| in normalised units
-ROUGH, EXACT = 1e-4, 1e-11  # violation at an eigenvalue before and after it is rounded
-CLEAR = 1e-9  # of singular values: above the rounding unit's
-SINGULAR = 1e14
-AWKWARD, MOST_AWKWARD = 100, 2  # numerators and denominators beyond which a number may be a unit; how many may
-MOST_RATES = 6  # of one coordinate: more belong to solutions that can be superposed
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class Library:
 
     def on_series(self, points: Series) -> Tensor:
         """Values on truncated polynomials of physical points, ``[C, N, d]`` to ``[C, N, functions]``."""
-        values = dict(zip(self.variables, columns(points), strict=True))
+        values = dict(zip(self.variables, series.columns(points), strict=True))
         zero = Series(points.truncation, torch.zeros_like(points.coefficients[..., 0]))
         special = [zero + expressions.evaluate(s, values, series.FUNCTIONS) for s in self.special]
         powers: dict[tuple[int, ...], list[Series]] = {(0,) * len(self.variables): special}
@@ -96,11 +86,6 @@ class Library:
     def __call__(self, points: Tensor) -> Tensor:
         """Values on physical points, ``[N, d]`` to ``[N, functions]``."""
         return self.on_series(Series(series.line(0), points[None]))[0]
-
-
-def columns(points: Series) -> list[Series]:
-    """The coordinates of points ``[C, N, d]``, one by one."""
-    return [Series(points.truncation, column) for column in points.coefficients.unbind(-1)]
 
 
 def polynomial_library(
@@ -235,208 +220,3 @@ def _powers(equation: Equation, residuals: Sequence[sympy.Expr], base: sympy.Exp
             if not rate.has(z) and rate != 0:
                 found += [base**rate, base**-rate]
     return found
-
-
-# ---------------------------------------------------------------- rates
-
-
-@dataclass(frozen=True)
-class Rate:
-    """``exp((a + i b) s)``: a the growth, b the turn, s the parameter of a flow: z of ``d/dz``, log z of ``z d/dz``."""
-
-    z: sympy.Symbol
-    growth: sympy.Expr
-    turn: sympy.Expr
-    scaling: bool = False
-
-    @property
-    def functions(self) -> list[sympy.Expr]:
-        """Its real and, where it turns, imaginary part."""
-        s = sympy.log(self.z) if self.scaling else self.z
-        grown = self.z**self.growth if self.scaling else sympy.exp(self.growth * s)
-        if self.turn == 0:
-            return [grown]
-        return [grown * sympy.cos(self.turn * s), grown * sympy.sin(self.turn * s)]
-
-
-def rates(
-    equation: Equation,
-    sample: JetSample,
-    z: sympy.Symbol,
-    scale: Sequence[float],
-    scaling: bool = False,
-    linear: bool = False,
-) -> list[Rate]:
-    """The functions ``exp(a z)``, ``exp(a z) cos(b z)``, ``exp(a z) sin(b z)`` that generators of the equation hold.
-
-    With ``d/dz`` a symmetry, or ``z d/dz``, ``exp(lambda s) W`` solves the determining condition where the matrix
-    polynomial ``R(lambda) = sum_j lambda^j R_j``, its condition on polynomials W in the other coordinates, loses rank.
-    Its eigenvalues come from the companion matrix of a random square compression about a random centre; one counts if
-    the uncompressed matrix loses rank at an exact number near it.
-
-    Args:
-        equation: of which the translation or scaling in z is a symmetry.
-        sample: of its manifold.
-        z: a coordinate.
-        scale: of the coordinates.
-        scaling: look for powers of z.
-        linear: leave out what only holds solutions of a linear equation, fields of the unknowns free of the unknowns.
-    """
-    matrices, free = _polynomial_in_rate(equation, sample, z, scale, scaling)  # [m + 1, rows, n]
-    R = _deflated(matrices)
-    solutions = _deflated(matrices[:, :, free]) if linear else None
-    unit = 1.0 if scaling else scale[equation.space.variables.index(z)]
-    units = own_units(equation)
-    found: list[Rate] = []
-    for value in _eigenvalues(R):
-        if value.imag < -1e-9:  # its conjugate is there
-            continue
-        for a, b in product(_near(value.real / unit, units), _near(value.imag / unit, units)):
-            if scaling and b == 0 and a.is_Integer and a > 0:  # a polynomial
-                continue
-            exact = complex(float(a), float(b)) * unit
-            if _nullity(R, exact) > (_nullity(solutions, exact) if solutions is not None else 0):
-                found.append(Rate(z, a, b, scaling))
-                break
-    found = sorted(set(found), key=lambda r: (abs(r.growth) + abs(r.turn), -r.growth))
-    return found if len(found) <= MOST_RATES else []
-
-
-def _polynomial_in_rate(
-    equation: Equation,
-    sample: JetSample,
-    z: sympy.Symbol,
-    scale: Sequence[float],
-    scaling: bool,
-) -> tuple[Tensor, Tensor]:
-    """``R_j`` on functions W, in units of the flow's parameter, and which unknowns are free of the unknowns."""
-    literal = [s for s in literal_functions(equation) if z not in s.free_symbols]
-    library = polynomial_library(equation, RATE_DEGREE, literal, [z.name])
-    p = len(equation.space.independent)
-    # what is free of the unknowns comes first, so that orthonormal functions keep it apart
-    library = Library(library.variables, tuple(sorted(library.monomials, key=lambda m: any(m[p:]))), library.special)
-    if scaling:  # the component along z carries one power of z more than the others
-        library = Library(library.variables, library.monomials, (*library.special, z))
-    d = len(library.variables)
-    sample = sample[: 2 * d * len(library) // len(equation.residuals) + 50]
-    lines = solution_lines(equation, sample)
-    W = library.on_series(lines)  # [C, N, f]
-    size = W[0].square().mean(0).sqrt()
-    triangle = torch.linalg.qr(W[0] / size, mode="r")[1]
-    keep = triangle.diagonal().abs() > 1e-9 * triangle.diagonal().abs().max()
-    W = W[..., keep] / size[keep]
-    triangle = torch.linalg.qr(W[0] / len(sample) ** 0.5, mode="r")[1]
-    i = library.variables.index(z)
-    along = Series(lines.truncation, lines.coefficients[..., i])
-    step = series.FUNCTIONS["log"](along).coefficients.clone() if scaling else along.coefficients / scale[i]
-    step[0] = 0.0
-    power = Series(lines.truncation, torch.zeros_like(step))
-    power.coefficients[0] = 1.0
-    coefficients = relative_coefficients(equation, sample, scale)  # [E, d, C, N]
-    factors = W.new_tensor(row_factors(lines.truncation))
-    matrices = []
-    for j in range(lines.truncation.degree + 1):
-        if j:
-            power = power * Series(lines.truncation, step) / float(j)
-        weighted = torch.stack(
-            [(power * Series(lines.truncation, f)).coefficients for f in W.unbind(-1)], -1
-        )  # [C, N, f]
-        weighted = torch.linalg.solve_triangular(triangle, weighted, upper=True, left=False)
-        R = torch.einsum("edrn,rnf->endf", coefficients * factors[:, None], weighted) / len(sample) ** 0.5
-        if j and not bool(R.any()):
-            break
-        matrices.append(R.flatten(2).flatten(0, 1))
-    free = torch.zeros(d, len(library), dtype=torch.bool)
-    free[p:] = torch.tensor([not f.free_symbols & set(library.variables[p:]) for f in library.functions])
-    return torch.stack(matrices), free[:, keep].flatten()
-
-
-def _deflated(R: Tensor) -> Tensor:
-    """The matrix polynomial without the unknowns that its rows free of lambda exclude, at every lambda alike."""
-    while R.shape[2]:
-        # the same singular values in as many rows as columns
-        R = torch.stack(torch.linalg.qr(torch.cat(list(R), 1), mode="r")[1].split(R.shape[2], 1))
-        free = R[0]
-        if len(R) > 1:
-            left, values, _ = torch.linalg.svd(torch.cat(list(R[1:]), 1))
-            free = left[:, int((values > CLEAR * values[:1]).sum()) :].T @ R[0]
-        _, values, right = torch.linalg.svd(free)
-        excluded = int((values > CLEAR).sum())
-        if excluded == 0:
-            break
-        R = R @ right[excluded:].T
-    return R
-
-
-def _eigenvalues(R: Tensor) -> list[complex]:
-    """Numbers at which ``R(lambda)`` loses rank, roughly, from a random square compression of it."""
-    degree, n = R.shape[0] - 1, R.shape[2]
-    if degree == 0 or n == 0:
-        return []
-    generator = torch.Generator().manual_seed(0)
-    centre = complex(*torch.randn(2, generator=generator, dtype=torch.float64).tolist())
-    projection = torch.randn(n, R.shape[1], generator=generator, dtype=torch.float64) / R.shape[1] ** 0.5
-    square = (projection @ R).to(torch.complex128)
-    # in h = lambda - centre, and then in 1/h: the leading coefficient is the matrix at the centre, which is regular
-    shifted = [
-        torch.stack([square[j] * (math.comb(j, k) * centre ** (j - k)) for j in range(k, degree + 1)]).sum(0)
-        for k in range(degree + 1)
-    ]
-    if torch.linalg.cond(shifted[0]) > SINGULAR:
-        return []
-    companion = torch.zeros(degree * n, degree * n, dtype=torch.complex128)
-    companion[:n] = -torch.linalg.solve(shifted[0], torch.cat(shifted[1:], 1))
-    companion[n:, : (degree - 1) * n] = torch.eye((degree - 1) * n)
-    values, vectors = torch.linalg.eig(companion)
-    found = []
-    for value, vector in zip(values.tolist(), vectors.T, strict=True):
-        rate = centre + 1.0 / value if abs(value) > 1e-12 else math.inf
-        if RATE_LEAST < abs(rate) < RATE_MOST:
-            c = vector[-n:] / vector[-n:].norm()  # the lowest power of 1/h: the coefficients of W
-            if float((_at(R, rate) @ c).norm()) < ROUGH * max(1.0, abs(rate)) ** degree:
-                found.append(rate)
-    return found
-
-
-def _at(R: Tensor, value: complex) -> Tensor:
-    """``R(lambda)``."""
-    powers = torch.tensor([value**j for j in range(len(R))], dtype=torch.complex128)
-    return torch.einsum("j,jrn->rn", powers, R.to(torch.complex128))
-
-
-def _nullity(R: Tensor, value: complex) -> int:
-    """How many singular values of ``R(lambda)`` are zero."""
-    return int((torch.linalg.svdvals(_at(R, value)) < EXACT).sum()) if R.shape[2] else 0
-
-
-def _near(value: float, units: Sequence[sympy.Expr]) -> list[sympy.Expr]:
-    """Rational numbers near a number and roots of such, with few digits or in `own_units`."""
-    if abs(value) < 1e-4:
-        return [sympy.Integer(0)]
-    found = []
-    for unit, tolerance, largest in (
-        (sympy.Integer(1), 1e-4, 24),
-        *((u, 1e-8, 24) for u in units),
-        (sympy.Integer(1), 1e-8, readout.LARGEST_DENOMINATOR),
-    ):
-        for power, root in ((1, lambda r: r), (2, sympy.sqrt)):
-            rational = readout.rational(abs(value / float(unit)) ** power, tolerance, largest)
-            if rational is not None:
-                found.append(unit * root(rational) * (1 if value > 0 else -1))
-    return list(dict.fromkeys(found))
-
-
-def own_units(equation: Equation) -> list[sympy.Expr]:
-    """Products of powers of the numbers of the formula that are no simple fractions: 2.718, but not 3/7.
-
-    Numbers in the generators are then simple fractions of these.
-    """
-    numbers = {abs(n) for F in equation.residuals for n in F.atoms(sympy.Rational) if max(abs(n.p), n.q) > AWKWARD}
-    chosen = sorted(numbers)[:MOST_AWKWARD]
-    half = sympy.Rational(1, 2)
-    exponents = (0, 1, -1, half, -half)
-    return [
-        sympy.Mul(*(n**e for n, e in zip(chosen, powers, strict=True)))
-        for powers in product(exponents, repeat=len(chosen))
-        if any(powers)
-    ]

@@ -17,7 +17,8 @@ from symflow.algebra import ClosedForm, readout
 
 from ..equations import Equation
 from . import prolongation
-from .library import Rate, own_functions, polynomial_library
+from .library import own_functions, polynomial_library
+from .rates import Rate
 from .search import Search
 
 LATER = 1.25  # by what parameters are multiplied to see how the generators depend on them

@@ -35,11 +35,11 @@ SOFTENING = 1e-3  # of the median squared size, added at every point: one tall s
 
 
 def jet_order(equation: Equation) -> int:
-    """The highest x-derivative that data of an evolution equation must give to `complete`."""
+    """The highest x-derivative that data of an evolution equation must give to `complete_jets`."""
     return max(i + equation.order * j for i, j in needed(equation))
 
 
-def complete(equation: Equation, jets: Jets, indices: Sequence[Index] | None = None) -> JetSample:
+def complete_jets(equation: Equation, jets: Jets, indices: Sequence[Index] | None = None) -> JetSample:
     """Derivatives of solutions of an evolution equation from their x-derivatives.
 
     Those in t follow from the equation (`Equation.surface`).
@@ -161,10 +161,9 @@ def row_factors(truncation: Truncation) -> list[int]:
 # ---------------------------------------------------------------- exact
 
 
-ClosedForm = Mapping[str, sympy.Expr]
-
-
-def prolonged(space: JetSpace, residuals: Sequence[sympy.Expr], closed_form: ClosedForm) -> list[sympy.Expr]:
+def prolonged(
+    space: JetSpace, residuals: Sequence[sympy.Expr], closed_form: Mapping[str, sympy.Expr]
+) -> list[sympy.Expr]:
     """``pr V(F)`` of every equation, on all of jet space."""
     p = len(space.independent)
     components = [closed_form["d" + name] for name in space.names]
@@ -194,7 +193,9 @@ def prolonged(space: JetSpace, residuals: Sequence[sympy.Expr], closed_form: Clo
     return results
 
 
-def determining_equations(equation: Equation, closed_form: ClosedForm, general: bool = False) -> list[sympy.Expr]:
+def determining_equations(
+    equation: Equation, closed_form: Mapping[str, sympy.Expr], general: bool = False
+) -> list[sympy.Expr]:
     """The determining equations of a closed form: expressions in the coordinates that vanish for a symmetry, only then.
 
     ``pr V(F)`` on the solution manifold is a polynomial in (functions of) the derivatives that are free there; its
@@ -226,7 +227,7 @@ def _fractional(rules: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
     return any(p.exp.is_negative for rule in rules.values() for p in rule.atoms(sympy.Pow))
 
 
-def is_symmetry(equation: Equation, closed_form: ClosedForm, general: bool = False) -> bool:
+def is_symmetry(equation: Equation, closed_form: Mapping[str, sympy.Expr], general: bool = False) -> bool:
     """Whether a closed form satisfies the determining equations exactly, by symbolic computation.
 
     ``False`` also when the computer algebra cannot decide, and for decimal numbers: a proof is claimed only when it
@@ -247,7 +248,7 @@ def is_zero(expression: sympy.Expr) -> bool:
     return reduced == 0 or sympy.simplify(expression) == 0
 
 
-def multiplier(equation: Equation, closed_form: ClosedForm) -> sympy.Expr | None:
+def multiplier(equation: Equation, closed_form: Mapping[str, sympy.Expr]) -> sympy.Expr | None:
     """lambda with ``pr V(F) = lambda F``, an identity on all of jet space: what a proof comes down to.
 
     The quotient of the polynomials in the principal derivative; ``None`` for systems, for what is no polynomial, and

@@ -13,8 +13,9 @@ from symflow.errors import UserError
 
 from ..equations import Equation, Manifold
 from . import prolongation
-from .library import Library, Rate, own_functions, polynomial_library, rates
+from .library import Library, own_functions, polynomial_library
 from .nullspace import Condition, condition, echelon, gap_rank
+from .rates import Rate, rates
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
 LARGEST = 4_000  # unknowns: a gigabyte or two

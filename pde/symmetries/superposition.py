@@ -14,7 +14,7 @@ import sympy
 
 from ..equations import Equation
 from . import prolongation
-from .library import Rate
+from .rates import Rate
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,9 @@ sizes that it declares are compared with the size that it has before anything is
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +17,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.runs import processes, replacing
 
 from ..equations import ENTRIES, Equation, entry, lookup
 from . import _matlab
+from ._arrays import SHARE_OF_MEMORY, _Raw
+from ._hdf5 import _from_hdf5
+from ._npz import _from_npz
 from .data import Trajectories, _float64
 
 FORMAT = "symflow trajectories 1"
 AUGMENTATION = "augmentation"  # among the settings of a file that `augment_file` wrote
-SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
-MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
-LONGEST_TEXT = 1 << 16
 _ROUNDING = 8.0  # coordinates this many units of their rounding off a uniform grid are uniform
-
 _ZIP = b"PK\x03\x04"
-
-
-@dataclass
-class _Raw:
-    """What a file holds, before it is made into trajectories."""
-
-    u: NDArray  # [S, T, X], [T, X] or [X, T]
-    x: NDArray
-    t: NDArray
-    about: dict[str, Any] = field(default_factory=dict)  # equation, parameters, name, seed, settings, version
-    space_first: bool = False  # for a square [X, T]
-
-
-# ---------------------------------------------------------------- writing
 
 
 def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -128,9 +110,6 @@ def reason(error: BaseException) -> str:
     return os.strerror(code).lower() if code else (str(error).splitlines() or ["unknown"])[0].lower()
 
 
-# ---------------------------------------------------------------- reading
-
-
 class UnknownEquation(UserError):
     """Data that do not say which equation they solve."""
 
@@ -183,8 +162,8 @@ def load(
     >>> len(load(u=u, x=x, t=t, equation="u_t + u_x = 0"))
     1
     """
-    if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
-        raise UserError(f"`samples` must be an integer of at least 1, got {samples!r}")
+    if samples is not None:
+        check_integer("samples", samples, 1)
     if path is None:
         missing = [name for name, value in (("u", u), ("x", x), ("t", t)) if value is None]
         if missing:
@@ -308,144 +287,6 @@ def _closed(u: NDArray) -> bool:
     scale = float(np.max(np.abs(u), initial=0.0))
     repeats = _ROUNDING * (float(np.finfo(u.dtype).eps) if u.dtype.kind == "f" else 0.0) * scale
     return bool(np.max(np.abs(last - first)) <= repeats < np.max(np.abs(second - first)) * 1e-2)
-
-
-# ---------------------------------------------------------------- sizes
-
-
-def _affordable(
-    name: str, shape: tuple[int, ...], itemsize: int, stored: int, wanted: tuple[int, ...] | None = None
-) -> None:
-    """Refuse an array that `stored` bytes cannot hold, or of which the memory cannot hold the part that is wanted."""
-    numbers = math.prod(shape)
-    if numbers * itemsize > MOST_COMPRESSED * max(stored, 1):
-        raise UserError(
-            f"`{name}` declares the shape {list(shape)}, {numbers * itemsize:,} bytes, but only {stored:,} are stored"
-        )
-    shape = shape if wanted is None else wanted
-    numbers = math.prod(shape)
-    if 8 * numbers > SHARE_OF_MEMORY * processes.memory():
-        raise UserError(
-            f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of "
-            "the memory; give `samples` to read fewer trajectories"
-        )
-
-
-# ---------------------------------------------------------------- HDF5
-
-
-def _from_hdf5(file: h5py.File, samples: int | None, group: str | None) -> _Raw:
-    if "tensor" in file:  # PDEBench
-        u = _numbers(file, "tensor", samples)
-        t = _numbers(file, "t-coordinate")
-        if u.ndim == 4 and u.shape[3] == 1:
-            u = u[..., 0]
-        if u.ndim == 3 and t.ndim == 1 and t.size == u.shape[1] + 1:
-            t = t[:-1]  # the file also has the end of the last step
-        return _Raw(u, _numbers(file, "x-coordinate"), t, _about(file))
-    if "usol" in file:  # MATLAB 7.3, whose axes are reversed
-        return _Raw(_numbers(file, "usol"), _numbers(file, "x"), _numbers(file, "t"))
-    if "u" in file:
-        return _Raw(_numbers(file, "u", samples), _numbers(file, "x"), _numbers(file, "t"), _about(file))
-    groups = [name for name in ("train", "valid", "test") if _inner(file, name, h5py.Group)]
-    if groups:  # LPSDA
-        chosen = group or ("train" if "train" in groups else groups[0])
-        if chosen not in groups:
-            raise UserError(f"`group` must be one of {', '.join(groups)}, got {chosen!r}")
-        inside = file[chosen]
-        names = [name for name in inside if re.fullmatch(r"pde_\d+-\d+", name)]
-        if len(names) != 1:
-            raise UserError(f"the group {chosen!r} must hold one data set pde_NT-NX, got {len(names)}")
-        return _Raw(
-            _numbers(inside, names[0], samples),
-            _numbers(inside, "x", samples),
-            _numbers(inside, "t", samples),
-        )
-    held = ", ".join(sorted(file)[:8]) or "nothing"
-    raise UserError(
-        f"the layout is unknown: expected u, x, t, or PDEBench's tensor, or LPSDA's train, valid, test; found {held}"
-    )
-
-
-def _inner(parent: h5py.Group, name: str, kind: type) -> bool:
-    """Whether a name is an object of a kind inside the file itself."""
-    return isinstance(parent.get(name, getlink=True), h5py.HardLink) and isinstance(parent.get(name), kind)
-
-
-def _numbers(parent: h5py.Group, name: str, samples: int | None = None) -> NDArray:
-    if name not in parent.keys():  # noqa: SIM118 - `in parent` would follow a link
-        raise UserError(f"`{name}` is missing in the file")
-    if not _inner(parent, name, h5py.Dataset):
-        raise UserError(f"`{name}` must be a data set inside the file, got a link or a group")
-    dataset = parent[name]
-    if dataset.external or dataset.is_virtual:
-        raise UserError(f"`{name}` must be stored in the file itself, got one that is stored in other files")
-    if dataset.dtype.kind not in "fiu" or dataset.shape is None:
-        raise UserError(f"`{name}` must be an array of real numbers, got {dataset.dtype}")
-    shape = dataset.shape
-    few = samples is not None and dataset.ndim >= 2 and samples < shape[0]
-    wanted = (samples, *shape[1:]) if few else shape
-    _affordable(name, shape, dataset.dtype.itemsize, dataset.id.get_storage_size(), wanted)
-    return dataset[:samples] if few else dataset[()]
-
-
-def _about(file: h5py.File) -> dict[str, Any]:
-    """The attributes that `save` writes, as far as they are there and of their kind."""
-    about: dict[str, Any] = {}
-    for name in ("format", "equation", "version", "parameters", "settings"):
-        if name in file.attrs:
-            if file.attrs.get_id(name).get_storage_size() > LONGEST_TEXT:
-                raise UserError(f"the attribute `{name}` is longer than {LONGEST_TEXT} bytes")
-            value = file.attrs[name]
-            value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-            if isinstance(value, str) and len(value) <= LONGEST_TEXT:
-                about[name] = value
-    for name in ("parameters", "settings"):
-        if name in about:
-            try:
-                about[name] = json.loads(about[name])
-            except (ValueError, RecursionError):
-                raise UserError(f"the attribute `{name}` must be JSON, got {about[name][:40]!r}") from None
-            if not isinstance(about[name], dict):
-                raise UserError(f"the attribute `{name}` must be a JSON object, got {type(about[name]).__name__}")
-    seed = file.attrs.get("seed")
-    if isinstance(seed, int | np.integer):
-        about["seed"] = int(seed)
-    return about
-
-
-# ---------------------------------------------------------------- npz and MATLAB
-
-
-def _from_npz(path: Path) -> _Raw:
-    found = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in ("u", "x", "t"):
-            found[name] = _npz_member(archive, name)
-        about = {}
-        if "equation.npy" in archive.namelist():
-            text = _npz_member(archive, "equation", "U")
-            about = {"equation": str(text[()])} if text.ndim == 0 else {}
-    return _Raw(found["u"], found["x"], found["t"], about)
-
-
-def _npz_member(archive: zipfile.ZipFile, name: str, kinds: str = "fiu") -> NDArray:
-    try:
-        info = archive.getinfo(f"{name}.npy")
-    except KeyError:
-        raise UserError(f"`{name}` is missing in the file") from None
-    with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(member)
-    if dtype.kind not in kinds or dtype.hasobject:
-        raise UserError(f"`{name}` must be an array of real numbers, got {dtype}")
-    size = math.prod(shape) * dtype.itemsize
-    if size > info.file_size:
-        raise UserError(f"`{name}` declares {size:,} bytes, but only {info.file_size:,} are stored")
-    _affordable(name, shape, dtype.itemsize, info.compress_size)
-    with archive.open(info) as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
 
 
 def _from_matlab(path: Path) -> _Raw:

@@ -20,44 +20,30 @@ transform is judged on solutions made for it (`data_transform`), on grids of thr
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-import sympy
 import torch
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from symflow.algebra import ClosedForm
 from symflow.errors import UserError
-from symflow.fields import Coordinates
-from symflow.formulas import format_generator
 from symflow.runs import one_thread
 
 from ..equations import Equation, Manifold
-from ..symmetries import Symmetries, prolongation, symmetries
+from ..symmetries import symmetries
 from . import data_transform
-from .data_transform import REFINEMENTS, Refined
+from .data_transform import REFINEMENTS
+from .generators import MARGIN, _judge
 from .infinitesimal import (
-    Generator,
-    Nearest,
-    Velocity,
-    closed_form,
     closed_form_of_rates,
-    nearest,
     velocity,
     velocity_of,
 )
-from .point_transform import GroupLaw, Move, Moved, Surfaces, group_law, moved, rms
+from .point_transform import GroupLaw, Move, Surfaces, group_law, moved, rms
 from .user_function import DataTransform, PointTransform, as_transform
-from .user_function import load_function as load_function
-
-Verdict = Literal["symmetry", "not a symmetry", "undecided"]
+from .verdicts import GeneratorAudit, TransformAudit, Verdict
 
 LENGTHS = (-0.2, -0.1, 0.1, 0.2)  # of the finite transforms, in units of the box the jets are in
 COMPOSED = (0.1, 0.07)  # lengths that are composed
@@ -67,135 +53,7 @@ INEXACT = 1e-8  # of the score: as good as exact, for functions that solve somet
 CLOSE = 1e-3  # of the control: a function whose generator is proven may be that inexact at some points
 SEEN = 100.0  # times the score: what the control must have
 HOLDS, HOLDS_SINGLE = 1e-8, 1e-5  # of the group law, relative; or MARGIN times the floor
-MARGIN = 30.0
 ROUGH_IDENTITY, ROUGH_GROUP = 1e-3, 0.05  # of the group law on data, where transforms interpolate
-MOST_EQUATIONS = 4  # determining equations that are shown
-
-
-@dataclass(frozen=True)
-class GeneratorAudit:
-    """The generator of a transform: what it is, and what it should be.
-
-    Attributes:
-        closed_form: ``{"dx": ..., "dt": ..., "du": ...}``; ``None`` where it is no combination of the library.
-        factor: what it is to be multiplied by, where its coefficients are rational only up to a common factor.
-        accuracy: relative, of the velocity it was read from.
-        verified: whether it satisfies the determining equations exactly; ``None`` where that cannot be asked, because
-            there is no closed form with rational coefficients.
-        leftover: what it leaves of the determining equations, which must be 0, as text.
-        nearest: the symmetry it should be: one that agrees with it in as many components as any, or else the nearest
-            generator of a basis; ``None`` where the equation has none, or where the generator is a symmetry.
-        agrees: whether the nearest symmetry agrees with it in a component that is not 0.
-        angle: to the span of the symmetries found, radians, in the box of the jets; 0 where it is proven to be one.
-            Solutions that can be superposed are not in the span.
-    """
-
-    closed_form: dict[str, str] | None
-    factor: float
-    accuracy: float
-    verified: bool | None
-    leftover: tuple[str, ...]
-    nearest: dict[str, str] | None
-    agrees: bool
-    angle: float | None
-
-
-@dataclass(frozen=True)
-class TransformAudit:
-    """Whether a function is a symmetry of an equation, and why.
-
-    ``print(audit)`` shows a table and what was found; `to_dict` is for files.
-
-    Attributes:
-        name: of the function.
-        equation: that it should be a symmetry of.
-        kind: "point" or "data".
-        arrays: what the function was called with, "numpy" or "torch".
-        verdict: "symmetry", "not a symmetry", or "undecided" where the numbers do not tell.
-        proven: whether the function's generator is proven to be a symmetry, and the function found to be its flow.
-        group: the group law, ``None`` where no parameter gives the identity.
-        moved: the finite transform of solution surfaces (kind "point").
-        refined: the residual of transformed data on three grids (kind "data").
-        generator: ``None`` where the function has none or, of a data transform, where it cannot be read.
-        findings: what is to be said, sentence by sentence.
-        seed: of the jets and of the data.
-    """
-
-    name: str
-    equation: Equation
-    kind: Literal["point", "data"]
-    arrays: str
-    verdict: Verdict
-    proven: bool
-    group: GroupLaw | None
-    moved: tuple[Moved, ...]
-    refined: tuple[Refined, ...]
-    generator: GeneratorAudit | None
-    findings: tuple[str, ...]
-    seed: int
-
-    @property
-    def passed(self) -> bool:
-        """Whether the verdict is "symmetry"."""
-        return self.verdict == "symmetry"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values; numbers that are not finite are ``None``."""
-        content = {
-            "function": self.name,
-            "equation": {"text": self.equation.text, "parameters": self.equation.parameters},
-            "kind": self.kind,
-            "arrays": self.arrays,
-            "verdict": self.verdict,
-            "proven": self.proven,
-            "group": None if self.group is None else asdict(self.group),
-            "moved": [asdict(m) for m in self.moved],
-            "refined": [asdict(r) for r in self.refined],
-            "generator": None if self.generator is None else asdict(self.generator),
-            "findings": list(self.findings),
-            "seed": self.seed,
-        }
-        return _json(content)
-
-    def __str__(self) -> str:
-        proof = ", proven" if self.proven else ""
-        values = "".join(f", {name} = {value:g}" for name, value in self.equation.parameters.items())
-        headline = f"{self.name}: {self.verdict} of {self.equation.text}{values}{proof}"
-        return "\n".join([headline, "", self._table(), "", *self._legend(), *self.findings])
-
-    def _table(self) -> str:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        if self.kind == "point":
-            for column in ("epsilon", "moved surfaces", "floor", "control", "judged"):
-                table.add_column(column, justify="right")
-            for m in self.moved:
-                table.add_row(
-                    f"{m.epsilon:.3g}", *(f"{v:.1e}" for v in (m.score, m.floor, m.control)), f"{m.share:.0%}"
-                )
-        else:
-            table.add_column("epsilon", justify="right")
-            for points in self.refined[0].points:
-                table.add_column(f"{points[0]} x {points[1]}", justify="right")
-            for column in ("data alone", "control", "spoiled"):
-                table.add_column(column, justify="right")
-            for r in self.refined:
-                scores = (*r.scores, r.floors[-1], r.control)
-                table.add_row(f"{r.epsilon:.3g}", *(f"{v:.1e}" for v in scores), f"{r.spoiled:.0%}")
-        text = io.StringIO()
-        Console(file=text, width=110, color_system=None).print(table)
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())
-
-    def _legend(self) -> list[str]:
-        if self.kind == "point":
-            return [
-                "moved surfaces: relative residual of the equation on solution surfaces through random jets, moved;",
-                "floor: what rounding leaves; control: the transform followed by u -> u/(1 - c u), which must fail.",
-            ]
-        return [
-            "columns: relative residual of transformed solutions (median), by size of the grid (times x places): it",
-            "falls where only the discretisation errs; data alone: the same without the transform, on the last grid;",
-            "control: the transform followed by u -> u/(1 - c u), which must fail; spoiled: points far above it.",
-        ]
 
 
 @one_thread()
@@ -222,9 +80,6 @@ def audit_transform(function: Callable[..., Any], equation: Equation, *, seed: i
     if isinstance(transform, PointTransform):
         return _audit_points(transform, equation, seed)
     return _audit_data(transform, equation, seed)
-
-
-# ---------------------------------------------------------------- point transforms
 
 
 @dataclass(frozen=True)
@@ -350,85 +205,6 @@ def _unit(family: Move, surfaces: Surfaces, name: str) -> float:
     raise UserError(f"{name!r} must move points, got the identity for every epsilon from 0.001 to 1e6")
 
 
-# ---------------------------------------------------------------- generators
-
-
-def _judge(
-    algebra: Symmetries, speed: Velocity, coordinates: Coordinates, known: Generator | None = None
-) -> tuple[GeneratorAudit, list[str]]:
-    """The generator of a velocity beside the symmetries, and what is to be said of it."""
-    equation = algebra.equation
-    found = known or closed_form(equation, speed, coordinates, algebra.condition.library.special)
-    verified: bool | None = None
-    leftover: list[str] = []
-    if found is not None and found.exact:
-        remaining = [e for e in prolongation.determining_equations(equation, found.form) if not prolongation.is_zero(e)]
-        verified = not remaining
-        leftover = list(dict.fromkeys(str(sympy.factor(e)) for e in remaining))
-    near = nearest(speed, found, coordinates, algebra.forms) if not verified else None
-    angle = near.angle if near is not None else 0.0 if verified else None
-    audit = GeneratorAudit(
-        None if found is None else _text(found.form),
-        1.0 if found is None else found.factor,
-        speed.accuracy,
-        verified,
-        tuple(leftover),
-        None if near is None else _text(near.form),
-        near is not None and near.agrees,
-        angle,
-    )
-    return audit, _said(audit, found, near)
-
-
-def _text(form: ClosedForm) -> dict[str, str]:
-    return {name: str(f) for name, f in form.items()}
-
-
-def _said(audit: GeneratorAudit, found: Generator | None, near: Nearest | None) -> list[str]:
-    if found is None or audit.closed_form is None:
-        said = ["The generator is no combination of polynomials and the equation's own functions."]
-    else:
-        times = "" if found.factor == 1.0 else f"{found.factor:.6g} times "
-        said = [f"The generator is {times}{format_generator(audit.closed_form)}: "]
-        if audit.verified:
-            said[0] += "it satisfies the determining equations exactly."
-        elif audit.verified is None:
-            said[0] += "its coefficients are not rational, so nothing is proven of it."
-        else:
-            equations = list(audit.leftover)
-            shown = ", ".join(equations[:MOST_EQUATIONS]) + (", ..." if len(equations) > MOST_EQUATIONS else "")
-            are = "is" if len(equations) == 1 else "are"
-            said[0] += f"of the determining equations {shown} {are} left, which must be 0."
-    if near is None or audit.nearest is None or audit.verified:
-        return said
-    if near.agrees and found is not None:
-        changes = [
-            _change(name, found.form[name], near.form[name])
-            for name in found.form
-            if found.form[name] != near.form[name]
-        ]
-        if changes:
-            said.append(f"The nearest symmetry is {format_generator(audit.nearest)}: {', '.join(changes)}.")
-    else:
-        start = "No symmetry shares a component with it; it" if found is not None else "It"
-        said.append(
-            f"{start} is {math.degrees(near.angle):.2g} degrees from the span of the symmetries, of which "
-            f"{format_generator(audit.nearest)} is the nearest."
-        )
-    return said
-
-
-def _change(component: str, is_: sympy.Expr, must: sympy.Expr) -> str:
-    z = sympy.Symbol(component[1:], real=True)
-    weights = [sympy.simplify(f / z) for f in (is_, must)]
-    if all(w.is_number for w in weights) and any(w != 0 for w in weights):
-        return f"the weight of {z} is {weights[0]}, it must be {weights[1]}"
-    return f"{component} is {is_}, it must be {must}"
-
-
-# ---------------------------------------------------------------- data transforms
-
-
 def _audit_data(transform: DataTransform, equation: Equation, seed: int) -> TransformAudit:
     data = data_transform.trajectories(equation, seed)
     middle = data_transform.coarsened(data[0], REFINEMENTS[-1] // REFINEMENTS[1])
@@ -487,11 +263,3 @@ def _audit_data(transform: DataTransform, equation: Equation, seed: int) -> Tran
         transform.name, equation, "data", transform.arrays, verdict, False, group, (), tuple(rows), generator,
         tuple(findings), seed,
     )  # fmt: skip
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _json(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -25,7 +25,7 @@ from symflow.errors import UserError
 from ..equations import BOXES, Equation, Manifold
 from ..symmetries import SOFTENING
 from ..trajectories import UNIFORM, generate, random_waves
-from .user_function import Grid
+from .user_function import GriddedSolution
 
 PERIOD = 4 * math.pi  # of the trajectories, in units of the manifold's scale
 WAVES, WAVENUMBERS, DEPTH = 4, (1, 2, 3), 0.15  # the initial values, DEPTH in units of the box of u
@@ -41,7 +41,7 @@ SEEN = 10.0  # times the score: what the control must have for a transform to pa
 OUTLIER = 30.0  # times the median: points that the transform spoiled
 FALLS, STAYS = 0.6, 0.25  # orders of convergence
 
-Change = Callable[[Grid, float], Grid]
+Change = Callable[[GriddedSolution, float], GriddedSolution]
 """Data and the parameter to data."""
 
 
@@ -82,7 +82,7 @@ class Refined:
         return False if overall < FALLS and last < STAYS else None
 
 
-def trajectories(equation: Equation, seed: int) -> list[Grid]:
+def trajectories(equation: Equation, seed: int) -> list[GriddedSolution]:
     """Solutions from random waves about the middle of the box in which the manifold is sampled, on the finest grid.
 
     Raises:
@@ -109,18 +109,20 @@ def trajectories(equation: Equation, seed: int) -> list[Grid]:
                 tolerance=1e-9,
                 workers=1,
             )
-            return [Grid(data.x, data.t, u) for u in data.u]
+            return [GriddedSolution(data.x, data.t, u) for u in data.u]
         except UserError as error:
             failure = error
     raise UserError(f"a transform of data needs solutions on a period, but {failure}") from None
 
 
-def coarsened(grid: Grid, stride: int) -> Grid:
+def coarsened(grid: GriddedSolution, stride: int) -> GriddedSolution:
     """Every n-th place and time."""
-    return Grid(grid.x[::stride].contiguous(), grid.t[::stride].contiguous(), grid.u[::stride, ::stride].contiguous())
+    return GriddedSolution(
+        grid.x[::stride].contiguous(), grid.t[::stride].contiguous(), grid.u[::stride, ::stride].contiguous()
+    )
 
 
-def derivatives(grid: Grid, refinement: int, order: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def derivatives(grid: GriddedSolution, refinement: int, order: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """x, t, ``u[m]`` the m-th x-derivative and u_t inside a grid: ``[T', X']``, ``[order + 1, T', X']``.
 
     Raises:
@@ -149,7 +151,7 @@ def derivatives(grid: Grid, refinement: int, order: int) -> tuple[Tensor, Tensor
     return x, t, u, u_t
 
 
-def relative_residual(equation: Equation, grid: Grid, refinement: int) -> Tensor:
+def relative_residual(equation: Equation, grid: GriddedSolution, refinement: int) -> Tensor:
     """``F/sqrt(sum of squares of the terms of F)`` inside a grid, ``[T', X']`` (`derivatives`)."""
     F, squares = equation.residual_terms(*derivatives(grid, refinement, equation.order))
     return F / torch.sqrt(squares + SOFTENING * squares.median())
@@ -176,7 +178,7 @@ def smoothing_weights(width: int, degree: int, order: int, step: float = 1.0) ->
     return torch.from_numpy(np.stack(rows)) + 0.0
 
 
-def change(before: Grid, after: Grid) -> float:
+def change(before: GriddedSolution, after: GriddedSolution) -> float:
     """How much a transform changed data, RMS, relative to the spread of u and to the extent of x and t."""
     if after.u.shape != before.u.shape:
         return math.inf
@@ -193,7 +195,7 @@ def _rms(values: Tensor) -> float:
     return float(values.square().mean().sqrt())
 
 
-def parameter(transform: Change, data: Grid) -> float:
+def parameter(transform: Change, data: GriddedSolution) -> float:
     """A parameter at which the transform changes data by about `REACH`; the largest tried where it changes less.
 
     Functions may round their parameter, to whole grid points say, so small ones are not taken for the identity.
@@ -210,7 +212,7 @@ def parameter(transform: Change, data: Grid) -> float:
 
 
 def refined(
-    transform: Change, equation: Equation, data: Sequence[Grid], epsilons: Sequence[float], name: str
+    transform: Change, equation: Equation, data: Sequence[GriddedSolution], epsilons: Sequence[float], name: str
 ) -> list[Refined]:
     """The residual of transformed data beside that of the data, on grids of decreasing spacing.
 
@@ -237,7 +239,7 @@ def refined(
         spoiled = max(_outliers(residuals, max(scores[-1], floors[-1])) - own, 0.0)
         finest = grids[-1]
         c = REACH * float(finest[0].u.std()) / _rms(finest[0].u ** 2)
-        spoilt = [Grid(g.x, g.t, g.u / (1.0 - c * g.u)) for g in after]
+        spoilt = [GriddedSolution(g.x, g.t, g.u / (1.0 - c * g.u)) for g in after]
         control = _median([relative_residual(equation, grid, REFINEMENTS[-1]) for grid in spoilt])
         results.append(Refined(epsilon, tuple(points), tuple(scores), floors, control, spoiled))
     return results
@@ -271,7 +273,7 @@ class Rates:
     values: Tensor
 
 
-def rates(transform: Change, data: Sequence[Grid], epsilon: float) -> Rates | None:
+def rates(transform: Change, data: Sequence[GriddedSolution], epsilon: float) -> Rates | None:
     """By central differences at a parameter; ``None`` where a transform changes the number of points.
 
     A grid that is moved counts by what happens to its points one by one.
@@ -285,7 +287,9 @@ def rates(transform: Change, data: Sequence[Grid], epsilon: float) -> Rates | No
         if ahead.u.shape != grid.u.shape or behind.u.shape != grid.u.shape:
             return None
         x, t, u, u_t = (v[..., :: width // 4, :: width // 4] for v in derivatives(grid, refinement, 1))
-        speed = Grid(*((a - b) / (2 * epsilon) for a, b in zip(_arrays(ahead), _arrays(behind), strict=True)))
+        speed = GriddedSolution(
+            *((a - b) / (2 * epsilon) for a, b in zip(_arrays(ahead), _arrays(behind), strict=True))
+        )
         Q = speed.u[inside] - u[1] * speed.x[inside[1]] - u_t * speed.t[inside[0], None]
         points, columns = torch.stack([x, t, u[0]], -1), torch.stack([-u[1], -u_t, torch.ones_like(u_t)], -1)
         parts.append((points.flatten(0, 1), columns.flatten(0, 1), Q.flatten()))
@@ -293,5 +297,5 @@ def rates(transform: Change, data: Sequence[Grid], epsilon: float) -> Rates | No
     return result if bool(torch.isfinite(result.values).all()) and bool(result.values.any()) else None
 
 
-def _arrays(grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
+def _arrays(grid: GriddedSolution) -> tuple[Tensor, Tensor, Tensor]:
     return grid.x, grid.t, grid.u

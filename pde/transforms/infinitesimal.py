@@ -107,7 +107,7 @@ def velocity(transform: Move, points: Tensor, coordinates: Coordinates) -> Veloc
 
 
 @dataclass(frozen=True)
-class Generator:
+class VelocityForm:
     """A velocity in closed form.
 
     Attributes:
@@ -123,7 +123,7 @@ class Generator:
 
 def closed_form(
     equation: Equation, velocity: Velocity, coordinates: Coordinates, special: Sequence[sympy.Expr]
-) -> Generator | None:
+) -> VelocityForm | None:
     """The fewest and simplest functions of a library that a velocity is a combination of; ``None`` where it is none.
 
     The library is that of lowest degree over which the least-squares residual is rounding; functions are then left out
@@ -159,7 +159,7 @@ def closed_form(
 
 def closed_form_of_rates(
     equation: Equation, found: Rates, special: Sequence[sympy.Expr]
-) -> tuple[Generator, float] | None:
+) -> tuple[VelocityForm, float] | None:
     """The generator behind the rates of change of data, and what it leaves of them, RMS, relative.
 
     Data are few and transforms of them interpolate, so only short forms with simple coefficients are read, over the
@@ -195,7 +195,7 @@ def closed_form_of_rates(
     return _read(rows, library.functions, names, max(4 * left, ROUGH), SIMPLE), left
 
 
-def velocity_of(generator: Generator, points: Tensor, coordinates: Coordinates, accuracy: float) -> Velocity:
+def velocity_of(generator: VelocityForm, points: Tensor, coordinates: Coordinates, accuracy: float) -> Velocity:
     """The velocity of a generator in closed form at points ``[N, d]``, physical."""
     names = ["d" + name for name in coordinates.names]
     values = generator.factor * on_points(generator.form, names, points, coordinates)
@@ -243,7 +243,7 @@ def _read(
     names: Sequence[str],
     snap: float,
     largest: int = readout.LARGEST_DENOMINATOR,
-) -> Generator:
+) -> VelocityForm:
     entries = [(c, f, float(rows[c, f])) for c in range(len(names)) for f in range(len(functions)) if rows[c, f] != 0.0]
     for factor in (1.0, abs(entries[0][2])):
         numbers = [readout.rational(v / factor, snap, largest) for _, _, v in entries]
@@ -256,7 +256,7 @@ def _read(
     form = dict.fromkeys(names, sympy.Integer(0))
     for (c, f, _), number in zip(entries, numbers, strict=True):
         form[names[c]] += number * functions[f]
-    return Generator({name: readout.simplest(f) for name, f in form.items()}, factor, exact)
+    return VelocityForm({name: readout.simplest(f) for name, f in form.items()}, factor, exact)
 
 
 # ---------------------------------------------------------------- the nearest symmetry
@@ -279,7 +279,7 @@ class Nearest:
 
 def nearest(
     velocity: Velocity,
-    generator: Generator | None,
+    generator: VelocityForm | None,
     coordinates: Coordinates,
     forms: Sequence[ClosedForm],
 ) -> Nearest | None:
@@ -308,7 +308,7 @@ def nearest(
 
 
 def _agreeing(
-    basis: Tensor, values: Tensor, generator: Generator, forms: Sequence[ClosedForm], names: Sequence[str]
+    basis: Tensor, values: Tensor, generator: VelocityForm, forms: Sequence[ClosedForm], names: Sequence[str]
 ) -> ClosedForm | None:
     """A short combination of symmetries that is equal to the generator in as many components as possible."""
     form = generator.form

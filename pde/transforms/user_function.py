@@ -56,10 +56,8 @@ class PointTransform:
         Raises:
             UserError: the function raises an exception or returns something else.
         """
-        try:
+        with _refusing(f"{self.name!r} must map points, got one", epsilon):
             return self._called(points, epsilon)
-        except _Unfit as what:
-            raise UserError(f"{self.name!r} must map points, got one that {what} for epsilon = {epsilon:g}") from None
 
     def _called(self, points: Tensor, epsilon: float) -> Tensor:
         shape, d = points.shape[:-1], len(self.names)
@@ -76,7 +74,7 @@ class PointTransform:
 
 
 @dataclass(frozen=True)
-class Grid:
+class GriddedSolution:
     """One solution on a grid: ``x [X]``, ``t [T]``, ``u [T, X]``, physical, float64."""
 
     x: Tensor
@@ -98,29 +96,27 @@ class DataTransform:
     arrays: Arrays
     name: str
 
-    def __call__(self, data: Grid, epsilon: float) -> Grid:
+    def __call__(self, data: GriddedSolution, epsilon: float) -> GriddedSolution:
         """The transformed data, on the grid of the data or on one of its own.
 
         Raises:
             UserError: the function raises an exception or returns something else.
         """
-        try:
+        with _refusing(f"{self.name!r} must map gridded data, got a function", epsilon):
             return self._called(data, epsilon)
-        except _Unfit as what:
-            raise UserError(
-                f"{self.name!r} must map gridded data, got a function that {what} for epsilon = {epsilon:g}"
-            ) from None
 
-    def _called(self, data: Grid, epsilon: float) -> Grid:
+    def _called(self, data: GriddedSolution, epsilon: float) -> GriddedSolution:
         given = [_given(value, self.arrays) for value in (data.x, data.t, data.u)]
         answer = _guarded(self.function, given, epsilon)
         parts = _sequence(answer)
         if parts is not None and len(parts) != 3:
             raise _Unfit(f"returned {len(parts)} arrays instead of u or (x, t, u)")
         if parts is None:
-            moved = Grid(data.x, data.t, _float64(answer, "u"))
+            moved = GriddedSolution(data.x, data.t, _float64(answer, "u"))
         else:
-            moved = Grid(*(_float64(value, name) for value, name in zip(parts, ("x", "t", "u"), strict=True)))
+            moved = GriddedSolution(
+                *(_float64(value, name) for value, name in zip(parts, ("x", "t", "u"), strict=True))
+            )
         if moved.x.ndim != 1 or moved.t.ndim != 1 or moved.u.shape != (len(moved.t), len(moved.x)):
             shapes = ", ".join(f"{n} {list(v.shape)}" for n, v in zip("xtu", (moved.x, moved.t, moved.u), strict=True))
             raise _Unfit(f"returned {shapes} instead of x [X], t [T], u [T, X]")
@@ -239,13 +235,13 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return bool(torch.isclose(a, b, rtol=tolerance, atol=tolerance * float(size), equal_nan=True).all())
 
 
-def _probe_grid(equation: Equation) -> Grid:
+def _probe_grid(equation: Equation) -> GriddedSolution:
     coordinates = Manifold(equation).coordinates
     x = torch.arange(PLACES, dtype=torch.float64) / PLACES
     t = torch.linspace(0.0, 1.0, TIMES, dtype=torch.float64)
     u = 0.5 + 0.3 * torch.sin(2 * torch.pi * (x - t[:, None]))
     scaled = [v * s + o for v, s, o in zip((x, t, u), coordinates.scale, coordinates.offset, strict=True)]
-    return Grid(*scaled)
+    return GriddedSolution(*scaled)
 
 
 def _given(value: Tensor, arrays: Arrays) -> Any:
@@ -259,6 +255,15 @@ def _guarded(function: Callable[..., Any], arguments: list[Any], epsilon: float)
             return function(*arguments, epsilon)
         except (Exception, SystemExit) as error:
             raise _Unfit(f"raised {_said(error)}") from error
+
+
+@contextmanager
+def _refusing(function: str, epsilon: float) -> Iterator[None]:
+    """What is unfit about a function as a sentence for its author."""
+    try:
+        yield
+    except _Unfit as what:
+        raise UserError(f"{function} that {what} for epsilon = {epsilon:g}") from None
 
 
 @contextmanager

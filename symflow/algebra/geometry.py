@@ -6,15 +6,20 @@ import torch
 from torch import Tensor
 
 from symflow.fields import Field
+from symflow.runs import one_thread
 
 
+@one_thread()
 def span_basis(values: Tensor) -> Tensor:
     """An orthonormal basis of the span of K fields from their values, ``[N, K, d]`` to ``[N d, K]``.
 
     Raises:
-        ValueError: the fields are linearly dependent on the points.
+        ValueError: the fields are linearly dependent on the points, or not finite there.
     """
     columns = values.detach().double().transpose(1, 2).flatten(0, 1)  # [N d, K]
+    bad = (~columns.isfinite().all(0)).nonzero()[:, 0].tolist()
+    if bad:
+        raise ValueError(f"the fields must be finite on the points, got others from those of index {bad}")
     columns = columns / columns.norm(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
     basis, triangle = torch.linalg.qr(columns)
     if triangle.diagonal().abs().min() < 1e-12:
@@ -22,6 +27,7 @@ def span_basis(values: Tensor) -> Tensor:
     return basis
 
 
+@one_thread()
 def subspace_angles(values_a: Tensor, values_b: Tensor) -> Tensor:
     """Principal angles between two spans of fields from their values ``[N, K, d]`` on the same points.
 
@@ -41,6 +47,7 @@ def subspace_angles(values_a: Tensor, values_b: Tensor) -> Tensor:
     return torch.where(sines < 0.5, torch.arcsin(sines), torch.arccos(cosines))
 
 
+@one_thread()
 def principal_angles(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
     """Principal angles between the spans of two fields under the uniform measure of the points.
 
@@ -55,7 +62,7 @@ def principal_angles(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
         ``min(K_a, K_b)`` angles in radians, ascending, float64.
 
     Raises:
-        ValueError: the generators of one field are linearly dependent on the points.
+        ValueError: the generators of one field are linearly dependent on the points, or not finite there.
 
     >>> from symflow import Coordinates, SymbolicField
     >>> plane = Coordinates(("x", "y"))

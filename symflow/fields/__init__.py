@@ -1,12 +1,12 @@
 """Vector fields and the coordinates they live in: neural, tabulated and symbolic ones, and truncated series."""
 
 from .coordinates import Coordinates as Coordinates
+from .field import Field as Field
 from .grid import GridField as GridField
 from .grid import Table as Table
-from .neural import Field as Field
 from .neural import Network as Network
 from .neural import NeuralField as NeuralField
-from .neural import SymbolicField as SymbolicField
 from .series import Series as Series
 from .series import Truncation as Truncation
 from .series import total_degree as total_degree
+from .symbolic import SymbolicField as SymbolicField

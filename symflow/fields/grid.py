@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from symflow.fields.coordinates import Coordinates
-from symflow.fields.neural import Field
+from symflow.fields.field import Field
 from symflow.fields.series import Series
 
 

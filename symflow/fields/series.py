@@ -241,3 +241,8 @@ FUNCTIONS: dict[str, Callable] = {
     for name, taylor in _TAYLOR.items()
 }
 """exp, log, sin, cos, tanh, silu, Abs and sign of a `Series` or a tensor, by name."""
+
+
+def columns(points: Series) -> list[Series]:
+    """The coordinates of points ``[C, ..., d]``, one by one."""
+    return [Series(points.truncation, column) for column in points.coefficients.unbind(-1)]

@@ -15,6 +15,9 @@ import torch.distributed as dist
 
 from symflow.runs import METRICS, RESULT, Run, write_json
 
+JobReport = Callable[[str, int, int], None]
+"""Called as a comparison goes on, with what is trained, how far it is, and how far it will be."""
+
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
     """The mean and half the width of its interval by Student's t; infinite for one value, NaN for none.

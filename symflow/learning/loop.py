@@ -14,8 +14,11 @@ from symflow.runs import Run
 
 CHECKPOINT_EVERY = 25  # steps: a checkpoint costs milliseconds, a lost step up to seconds
 
-Progress = Callable[[int, dict[str, float]], None]
-"""Called after every step with its number, from 1, and what was logged."""
+Record = dict[str, float]
+"""What is recorded of a step, by name."""
+
+StepReport = Callable[[int, Record], None]
+"""Called as a training goes on, with how many steps (or epochs) were taken and what was recorded of the last."""
 
 
 class Objective(Protocol):
@@ -46,7 +49,7 @@ def learn(
     *,
     stage: str = "learning",
     run: Run | None = None,
-    progress: Progress | None = None,
+    progress: StepReport | None = None,
 ) -> None:
     """Minimises an objective over the parameters of a field, in place.
 

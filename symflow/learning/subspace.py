@@ -25,7 +25,7 @@ RIDGE = 1e-12
 OFFSET = 1e-13
 RESOLUTION = 1e-5  # relative violations below this are not told apart: they differ by how long was learned
 
-Forms = Callable[[NeuralField, int], tuple[Tensor, Tensor]]
+SampledForms = Callable[[NeuralField, int], tuple[Tensor, Tensor]]
 """``(field, step) -> G [d, m, d, m], M [m, m]`` on the sample of a step; step -1 is the sample for the final solve."""
 
 
@@ -73,7 +73,7 @@ class Subspace:
         peak: the first learning rate; it falls along half a cosine.
     """
 
-    forms: Forms
+    forms: SampledForms
     generators: int
     steps: int
     peak: float = 5e-3
@@ -91,14 +91,14 @@ class Subspace:
 
 
 @dataclass(frozen=True)
-class Span:
+class Eigenfields:
     """Fields sorted by relative violation: ``values [d m]`` and the coefficients ``[d, m, d m]`` of their features."""
 
     values: Tensor
     coefficients: Tensor
 
 
-def solve(field: NeuralField, forms: Forms) -> Span:
+def eigenfields(field: NeuralField, forms: SampledForms) -> Eigenfields:
     """The eigenvectors on the sample for the final solve; fields have unit size there."""
     with torch.no_grad():
         violation, gram = forms(field, -1)
@@ -106,10 +106,10 @@ def solve(field: NeuralField, forms: Forms) -> Span:
         values, vectors = torch.linalg.eigh(p.matrix)
         d, m = violation.shape[:2]
         coefficients = torch.einsum("cik,im->cmk", vectors.view(d, m, -1), p.whitener)
-        return Span(values.clamp_min(0.0).sqrt(), coefficients)
+        return Eigenfields(values.clamp_min(0.0).sqrt(), coefficients)
 
 
-def span_field(field: NeuralField, span: Span, count: int) -> NeuralField:
+def span_field(field: NeuralField, span: Eigenfields, count: int) -> NeuralField:
     """The first `count` fields of a span as a `NeuralField` of their own.
 
     Every head is a copy of the features with one field's coefficients as its last layer.

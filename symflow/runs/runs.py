@@ -21,9 +21,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from symflow.fields import Coordinates
 from symflow.errors import UserError
-from symflow.fields import NeuralField
+from symflow.fields import Coordinates, NeuralField
 
 CONFIG, METRICS, RESULT, REPORT = "config.json", "metrics.jsonl", "result.json", "report.html"
 _OWN = (CONFIG, METRICS, RESULT, REPORT)

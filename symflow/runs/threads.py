@@ -1,4 +1,4 @@
-"""Numbers of threads: small matrices gain nothing from them."""
+"""One thread for sums and small matrices: torch splits both by the number of threads, and their bits with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Matrices of a hundred rows gain nothing from threads, and their bits then do not depend on how many there are."""
+    """A context, or decorator, in which the bits of torch do not depend on how many threads there are.
+
+    The sum of all elements of a large tensor is one of partial sums, a part for each thread, and MKL splits products
+    and factorisations likewise. Matrices of a hundred rows gain nothing from threads anyway.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

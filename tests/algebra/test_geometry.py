@@ -141,3 +141,10 @@ def test_bracket_is_differentiable():
     field = NeuralField(SPACE, 2, width=4, head_width=3).double()
     assert torch.autograd.gradcheck(lambda p: bracket(field, field, p), points(2).requires_grad_())
     assert bracket(field, NeuralField(SPACE, 3).double(), points(5)).shape == (5, 2, 3, 3)
+
+
+def test_fields_that_are_not_finite_are_refused() -> None:
+    plane = Coordinates(("x", "y"))
+    fields = [SymbolicField(plane, [{"dx": form}]) for form in ("1", "log(x)")]
+    with pytest.raises(ValueError, match="the fields must be finite on the points"):
+        principal_angles(*fields, torch.tensor([[-1.0, 0.0], [1.0, 2.0]], dtype=torch.float64))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SCRIPT = Path(__file__).parent.parent / "benchmarks" / "gpu_vision.sh"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu_vision.sh"
 SIZES = {"data_batch_1": 9_000, "test_batch": 5_000, "batches.meta": 1, "empty": 0}
 
 

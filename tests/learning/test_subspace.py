@@ -8,7 +8,7 @@ import torch
 from symflow import Coordinates, NeuralField
 from symflow.algebra.geometry import subspace_angles
 from symflow.learning.loop import learn
-from symflow.learning.subspace import RIDGE, Subspace, pencil, solve, span_field, with_constant
+from symflow.learning.subspace import RIDGE, Subspace, eigenfields, pencil, span_field, with_constant
 
 COORDINATES = Coordinates(("x", "y"))
 
@@ -63,9 +63,9 @@ def test_a_planted_span_is_found_and_its_dimension_shows() -> None:
     targets = torch.stack([torch.stack([torch.sin(4 * y), x], -1), torch.stack([x * y, torch.cos(5 * x)], -1)], 1)
     forms = planted(targets, points)
     network = NeuralField(COORDINATES, 1, width=48, head_width=32, seed=0).double()
-    before = solve(network, forms).values
+    before = eigenfields(network, forms).values
     learn(network, Subspace(forms, generators=5, steps=100))
-    span = solve(network, forms)
+    span = eigenfields(network, forms)
     assert span.values[1] < 0.1 * before[1]
     assert span.values[2] > 30 * span.values[1]  # the gap
     field = span_field(network, span, 2)
@@ -78,7 +78,7 @@ def test_span_field_is_orthonormal_and_spans_what_was_solved() -> None:
     constants = torch.eye(2, dtype=torch.float64).expand(300, 2, 2)
     forms = planted(constants, points)
     network = NeuralField(COORDINATES, 1, width=16, head_width=12, seed=1).double()
-    field = span_field(network, solve(network, forms), 2)
+    field = span_field(network, eigenfields(network, forms), 2)
     values = field(points)
     products = torch.einsum("nkd,nld->kl", values, values) / len(points)
     torch.testing.assert_close(products, torch.eye(2, dtype=torch.float64), rtol=1e-6, atol=1e-6)

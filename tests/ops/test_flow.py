@@ -1,20 +1,18 @@
 """The compiled flow against its reference in plain torch: values, derivatives, bits, memory, transforms of torch."""
 
-import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from kernels import assert_close, assert_threads_change_no_bit, assert_transforms_agree, printed_kilobytes
 from symflow import Coordinates, NeuralField, flow
 from symflow.ops import _ext, flow_kernel, flow_ref
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 
-ISAS = _ext._C.available_isas() if _ext.built else []
 # Coordinates of each dimension, periodic and not.
 AXES = {
     1: Coordinates(("x",), periods=(1.0,)),
@@ -23,14 +21,6 @@ AXES = {
     4: Coordinates(("x", "y", "t", "u"), periods=(1.0, 0.5, None, None)),
 }
 CLOSED = Coordinates(("x", "y", "t", "u"), periods=(1.0, 2.0, 0.5, 4.0))  # every axis periodic
-
-
-@pytest.fixture(params=ISAS)
-def isa(request):
-    before = _ext._C.isa()
-    _ext._C.select_isa(request.param)
-    yield request.param
-    _ext._C.select_isa(before)
 
 
 def problem(coordinates=AXES[3], K=4, W=64, H=32, B=2, N=100, dtype=torch.float64, seed=0):
@@ -277,18 +267,10 @@ def test_periodic_shifts_change_no_bit(isa):
         assert torch.equal(end[..., 1:], ends[0][..., 1:])
 
 
+@pytest.mark.determinism
 def test_threads_change_no_bit(isa):
     field, points, weights = problem(B=3, N=1000, dtype=torch.float32)
-    threads = torch.get_num_threads()
-    results = []
-    try:
-        for n in (1, 2, 1, 2):
-            torch.set_num_threads(n)
-            results.append(value_and_gradients(flow, field, points, weights))
-    finally:
-        torch.set_num_threads(threads)
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    assert_threads_change_no_bit(lambda: value_and_gradients(flow, field, points, weights))
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------
@@ -321,13 +303,10 @@ def test_memory_is_the_states(W):
         run({N})
         print(kilobytes("VmHWM") - before)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
-    if "PermissionError" in done.stderr:
-        pytest.skip("the peak of this process cannot be reset here")
-    assert done.returncode == 0, done.stderr
+    done = printed_kilobytes(script)
     array = N * d * 4 / 2**20
     # Points, end points, their gradients, and the states.
-    assert int(done.stdout) / 1024 < (4 + steps) * array + 8
+    assert done / 1024 < (4 + steps) * array + 8
 
 
 # ---- torch's transforms ---------------------------------------------------------------------------------------------
@@ -336,10 +315,6 @@ def test_memory_is_the_states(W):
 def small(B=2, N=5):
     field, points, weights = problem(AXES[2], K=2, W=8, H=4, B=B, N=N)
     return field, points.detach(), weights.detach()
-
-
-def assert_close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_func_transforms_equal_the_reference():
@@ -351,23 +326,12 @@ def test_func_transforms_equal_the_reference():
     def plain(p, w):
         return flow_ref(field, p, w, 2)
 
-    def loss(call):
-        return lambda p, w: call(p, w).square().sum()
+    assert_transforms_agree(kernel, plain, points, weights)
 
-    batch = torch.stack([points, points.flip(1), 2 * points])
-    func = torch.func
-    pairs = {
-        "grad": lambda f: func.grad(loss(f), (0, 1))(points, weights),
-        "vjp": lambda f: func.vjp(f, points, weights)[1](torch.ones_like(points)),
-        "jacrev": lambda f: func.jacrev(f, (0, 1))(points, weights),
-        "vmap": lambda f: func.vmap(f, (0, None))(batch, weights),
-        "vmap, inner dimension": lambda f: func.vmap(f, (1, 0))(batch.transpose(0, 1), torch.stack([weights] * 3)),
-        "vmap of grad": lambda f: func.vmap(func.grad(loss(f), (0, 1)), (0, None))(batch, weights),
-        "grad of vmap": lambda f: func.grad(lambda b: func.vmap(loss(f), (0, None))(b, weights).sum())(batch),
-        "jacobian": lambda f: torch.autograd.functional.jacobian(f, (points, weights), vectorize=True),
-    }
-    for transform in pairs.values():
-        assert_close(transform(kernel), transform(plain))
+    def jacobian(call):
+        return torch.autograd.functional.jacobian(call, (points, weights), vectorize=True)
+
+    assert_close(jacobian(kernel), jacobian(plain))
 
 
 def test_func_on_parameters_and_ensembles():

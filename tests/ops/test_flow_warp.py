@@ -4,23 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from kernels import assert_close, assert_threads_change_no_bit
 from symflow import Coordinates, GridField, NeuralField, SymbolicField, flow, flow_warp
 from symflow.ops import _ext, flow_warp_kernel, flow_warp_ref, pixel_points, warp_kernel
 from symflow.ops.warp import PADDINGS
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 
-ISAS = _ext._C.available_isas() if _ext.built else []
 PLANE = Coordinates(("x", "y"))
 SHAPES = [(3, 2, 4, 11, 13), (2, 25, 3, 9, 37), (1, 1, 1, 1, 5)]  # B, C, G, H, W
-
-
-@pytest.fixture(params=ISAS)
-def isa(request):
-    before = _ext._C.isa()
-    _ext._C.select_isa(request.param)
-    yield request.param
-    _ext._C.select_isa(before)
 
 
 def random(*shape, seed, dtype=torch.float64):
@@ -306,19 +298,11 @@ def test_an_image_does_not_know_its_company(isa, kind):
         assert torch.equal(flow_warp(field, images, own), expected)
 
 
+@pytest.mark.determinism
 @pytest.mark.parametrize("kind", FIELDS)
 def test_threads_change_no_bit(isa, kind):
     field, images, weights = problem(kind, (3, 4, 3, 37, 41), dtype=torch.float32)
-    threads = torch.get_num_threads()
-    results = []
-    try:
-        for n in (1, 2, 1, 2):
-            torch.set_num_threads(n)
-            results.append(value_and_gradients(flow_warp, field, images, weights))
-    finally:
-        torch.set_num_threads(threads)
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    assert_threads_change_no_bit(lambda: value_and_gradients(flow_warp, field, images, weights))
 
 
 # ---- torch's transforms ---------------------------------------------------------------------------------------------
@@ -327,10 +311,6 @@ def test_threads_change_no_bit(isa, kind):
 def small(kind="grid"):
     field, images, weights = problem(kind, (2, 2, 2, 4, 5))
     return field, images.detach(), weights.detach()
-
-
-def assert_close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", FIELDS)

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from kernels import assert_close, assert_threads_change_no_bit, assert_transforms_agree
 from symflow import Coordinates, GridField, SymbolicField, flow
 from symflow.ops import _ext, grid_flow_kernel, grid_flow_ref
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 
-ISAS = _ext._C.available_isas() if _ext.built else []
 # Coordinates and grids of each dimension, periodic and not, with axes of one node.
 GRIDS = {
     "line": (Coordinates(("x",)), (7,)),
@@ -22,14 +22,6 @@ GRIDS = {
     "space": (Coordinates(("x", "t", "u"), periods=(2.0, None, None)), (4, 1, 6)),
     "four": (Coordinates(("x", "y", "t", "u"), periods=(2.0, None, None, 2.0)), (3, 4, 2, 5)),
 }
-
-
-@pytest.fixture(params=ISAS)
-def isa(request):
-    before = _ext._C.isa()
-    _ext._C.select_isa(request.param)
-    yield request.param
-    _ext._C.select_isa(before)
 
 
 def random(*shape, seed, dtype=torch.float64):
@@ -263,18 +255,10 @@ def test_a_point_does_not_know_its_company(isa, grid, dtype):
             assert torch.equal(g, gradient[rows][:, chosen])
 
 
+@pytest.mark.determinism
 def test_threads_change_no_bit(isa):
     field, points, weights = problem(B=3, N=3000, dtype=torch.float32)
-    threads = torch.get_num_threads()
-    results = []
-    try:
-        for n in (1, 2, 1, 2):
-            torch.set_num_threads(n)
-            results.append(value_and_gradients(flow, field, points, weights))
-    finally:
-        torch.set_num_threads(threads)
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    assert_threads_change_no_bit(lambda: value_and_gradients(flow, field, points, weights))
 
 
 # ---- torch's transforms ---------------------------------------------------------------------------------------------
@@ -283,10 +267,6 @@ def test_threads_change_no_bit(isa):
 def small(B=2, N=5):
     field, points, weights = problem(K=2, B=B, N=N)
     return field, points.detach(), weights.detach()
-
-
-def assert_close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_func_transforms_equal_the_reference():
@@ -298,23 +278,12 @@ def test_func_transforms_equal_the_reference():
     def plain(p, w):
         return grid_flow_ref(field, p, w, 2)
 
-    def loss(call):
-        return lambda p, w: call(p, w).square().sum()
+    assert_transforms_agree(kernel, plain, points, weights)
 
-    batch = torch.stack([points, points.flip(1), 2 * points])
-    func = torch.func
-    pairs = {
-        "grad": lambda f: func.grad(loss(f), (0, 1))(points, weights),
-        "vjp": lambda f: func.vjp(f, points, weights)[1](torch.ones_like(points)),
-        "jacrev": lambda f: func.jacrev(f, (0, 1))(points, weights),
-        "vmap": lambda f: func.vmap(f, (0, None))(batch, weights),
-        "vmap, inner dimension": lambda f: func.vmap(f, (1, 0))(batch.transpose(0, 1), torch.stack([weights] * 3)),
-        "vmap of grad": lambda f: func.vmap(func.grad(loss(f), (0, 1)), (0, None))(batch, weights),
-        "grad of vmap": lambda f: func.grad(lambda b: func.vmap(loss(f), (0, None))(b, weights).sum())(batch),
-        "jacobian": lambda f: torch.autograd.functional.jacobian(f, (points, weights), vectorize=True),
-    }
-    for transform in pairs.values():
-        assert_close(transform(kernel), transform(plain))
+    def jacobian(call):
+        return torch.autograd.functional.jacobian(call, (points, weights), vectorize=True)
+
+    assert_close(jacobian(kernel), jacobian(plain))
 
 
 def test_missing_derivatives_raise_and_are_never_zero():

@@ -1,10 +1,7 @@
 """The compiled flow of jets against its reference and against laws: derivatives of the flow map, group, truncation."""
 
 import math
-import subprocess
 import sys
-import textwrap
-from contextlib import contextmanager
 
 import mpmath
 import numpy as np
@@ -14,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from kernels import ISAS, assert_close, assert_transforms_agree, instruction_set, printed_kilobytes, threads
 from symflow import Coordinates, NeuralField, SymbolicField, flow, jet_flow
 from symflow.fields.series import Series, Truncation, line, line_and_time, total_degree
 from symflow.ops import _ext, flow_ref, jet_flow_kernel, jet_flow_ref
 
 needs_kernels = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 
-ISAS = _ext._C.available_isas() if _ext.built else []
 AXES = {
     1: Coordinates(("x",), periods=(1.0,)),
     2: Coordinates(("x", "y"), periods=(None, None)),
@@ -37,28 +34,6 @@ TRUNCATIONS = {
     "line and time": line_and_time(3),
     "three unknowns": THREE_UNKNOWNS,
 }
-
-
-@contextmanager
-def instruction_set(name):
-    before = _ext._C.isa()
-    _ext._C.select_isa(name)
-    yield
-    _ext._C.select_isa(before)
-
-
-@pytest.fixture(params=ISAS)
-def isa(request):
-    with instruction_set(request.param):
-        yield request.param
-
-
-@contextmanager
-def threads(count):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    yield
-    torch.set_num_threads(before)
 
 
 def random_surface(truncation, B, N, d, dtype=torch.float64, seed=0):
@@ -429,6 +404,7 @@ def test_a_point_does_not_know_its_company(isa, dtype, truncation):
             assert torch.equal(g, gradient[:, rows][:, :, chosen])
 
 
+@pytest.mark.determinism
 @needs_kernels
 def test_threads_change_no_bit(isa):
     field, surface, weights = problem(B=3, N=101, dtype=torch.float32)
@@ -471,13 +447,10 @@ def test_memory_is_the_states():
         run({N})
         print(kilobytes("VmHWM") - before)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
-    if "PermissionError" in done.stderr:
-        pytest.skip("the peak of this process cannot be reset here")
-    assert done.returncode == 0, done.stderr
+    done = printed_kilobytes(script)
     array = N * C * d * 4 / 2**20
     # The surface, its end, their gradients, and the states.
-    assert int(done.stdout) / 1024 < (4 + steps) * array + 12
+    assert done / 1024 < (4 + steps) * array + 12
 
 
 # ---- torch's transforms ---------------------------------------------------------------------------------------------
@@ -493,31 +466,12 @@ def on_coefficients(call, field, **options):
     return lambda c, w: call(field, Series(total_degree(2), c), w, **options).coefficients
 
 
-def assert_close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-
-
 @needs_kernels
 def test_func_transforms_equal_the_reference():
     field, coefficients, weights = small()
     kernel, plain = (on_coefficients(call, field, steps=2) for call in (jet_flow, jet_flow_ref))
 
-    def loss(call):
-        return lambda c, w: call(c, w).square().sum()
-
-    batch = torch.stack([coefficients, coefficients.flip(1), 2 * coefficients])
-    func = torch.func
-    pairs = {
-        "grad": lambda f: func.grad(loss(f), (0, 1))(coefficients, weights),
-        "vjp": lambda f: func.vjp(f, coefficients, weights)[1](torch.ones_like(coefficients)),
-        "jacrev": lambda f: func.jacrev(f, (0, 1))(coefficients, weights),
-        "vmap": lambda f: func.vmap(f, (0, None))(batch, weights),
-        "vmap, inner dimension": lambda f: func.vmap(f, (1, 0))(batch.transpose(0, 1), torch.stack([weights] * 3)),
-        "vmap of grad": lambda f: func.vmap(func.grad(loss(f), (0, 1)), (0, None))(batch, weights),
-        "grad of vmap": lambda f: func.grad(lambda b: func.vmap(loss(f), (0, None))(b, weights).sum())(batch),
-    }
-    for transform in pairs.values():
-        assert_close(transform(kernel), transform(plain))
+    assert_transforms_agree(kernel, plain, coefficients, weights)
 
 
 @needs_kernels

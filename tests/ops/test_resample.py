@@ -1,8 +1,6 @@
 """Moved points back on the grid: exact transforms, laws, the references, derivatives, bits, transforms of torch."""
 
-import subprocess
 import sys
-import textwrap
 from functools import cache
 
 import numpy as np
@@ -13,22 +11,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import symflow
+from kernels import printed_kilobytes
 from symflow.ops import _ext, resample_kernel, resample_ref, scatter_kernel, scatter_ref
 from symflow.ops._fine_rows import fine_rows, moved_fields, window_on
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 
-ISAS = _ext._C.available_isas() if _ext.built else []
 F64 = torch.float64
 PERIOD, TIMES = 3.0, (1.0, 3.0)
-
-
-@pytest.fixture(params=ISAS)
-def isa(request):
-    before = _ext._C.isa()
-    _ext._C.select_isa(request.param)
-    yield request.param
-    _ext._C.select_isa(before)
 
 
 def nodes(rows: int, columns: int, period: float = PERIOD, times=TIMES) -> tuple[Tensor, Tensor]:
@@ -529,6 +519,7 @@ def test_a_trajectory_does_not_know_its_company(isa, name, dtype, rows, columns)
         assert torch.equal(some_gradients, gradients[chosen])
 
 
+@pytest.mark.determinism
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize(("rows", "columns"), [(61, 97), (64, 128)])
 def test_threads_change_no_bit(name, rows, columns):
@@ -662,12 +653,9 @@ def test_memory_is_that_of_one_trajectory(name):
         run(1)
         print(run(64))
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
-    if "PermissionError" in done.stderr:
-        pytest.skip("the peak of this process cannot be reset here")
-    assert done.returncode == 0, done.stderr
+    done = printed_kilobytes(script)
     result = 64 * 64 * 128 * 8 / 2**20  # one number per node
-    assert int(done.stdout) / 1024 < 5 * result + 8
+    assert done / 1024 < 5 * result + 8
 
 
 # ---- torch's transforms ---------------------------------------------------------------------------------------------

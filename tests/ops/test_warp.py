@@ -1,8 +1,6 @@
 """Warp against `grid_sample`, against its reference in plain torch, and against closed forms, to second order."""
 
-import subprocess
 import sys
-import textwrap
 
 import pytest
 import torch
@@ -10,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from kernels import ISAS, assert_close, printed_kilobytes
 from symflow import warp
 from symflow.ops import _ext, warp_ref
 from symflow.ops.warp import PADDINGS
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 
-ISAS = _ext._C.available_isas() if _ext.built else []
 # B, C, H, W, G, H', W'. Few planes (1 lane and few), many, sides of length 1, more than one chunk and unit.
 SHAPES = [
     (1, 1, 1, 1, 1, 1, 1),
@@ -26,14 +24,6 @@ SHAPES = [
     (7, 5, 9, 31, 3, 13, 11),
     (45, 3, 6, 5, 2, 20, 9),
 ]
-
-
-@pytest.fixture(params=ISAS)
-def isa(request):
-    before = _ext._C.isa()
-    _ext._C.select_isa(request.param)
-    yield request.param
-    _ext._C.select_isa(before)
 
 
 def problem(B=2, C=3, H=5, W=7, G=2, h=4, w=6, own=False, dtype=torch.float64, seed=0, reach=1.7):
@@ -72,10 +62,6 @@ def value_and_gradients(call, images, grid, padding, seed=1):
 def relative(a: Tensor, b: Tensor) -> float:
     """The distance of two tensors relative to the second, in the Euclidean norm."""
     return float((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-30))
-
-
-def assert_close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 # ---- values and gradients -------------------------------------------------------------------------------------------
@@ -257,6 +243,7 @@ def test_pixels_that_are_not_finite_stay_where_they_are(isa):
 # ---- bits -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.determinism
 @pytest.mark.parametrize("own", [False, True])
 def test_threads_change_no_bit(isa, own):
     images, grid = problem(64, 3, 9, 11, 3, 23, 17, own=own, dtype=torch.float32)
@@ -339,12 +326,9 @@ def test_memory_is_the_result():
         run({B})
         print(kilobytes("VmHWM") - before)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
-    if "PermissionError" in done.stderr:
-        pytest.skip("the peak of this process cannot be reset here")
-    assert done.returncode == 0, done.stderr
+    done = printed_kilobytes(script)
     image, result = B * C * H * W * 4 / 2**20, B * C * G * H * W * 4 / 2**20
-    assert int(done.stdout) / 1024 < image + 2 * result + 16
+    assert done / 1024 < image + 2 * result + 16
 
 
 # ---- derivatives of second order ------------------------------------------------------------------------------------

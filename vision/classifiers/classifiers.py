@@ -5,21 +5,27 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from symflow.errors import UserError
-from symflow.learning import CHECKPOINT_SECONDS, digest, has_bfloat16, restore_training, save_training, schedule, seeded
+from symflow.learning import (
+    CHECKPOINT_SECONDS,
+    StepReport,
+    digest,
+    has_bfloat16,
+    restore_training,
+    save_training,
+    schedule,
+    seeded,
+)
 
 from ..data import Batches, Images, Statistics, epoch_seed
 from ..features import ImageNetwork
 
 Record = dict[str, float]
-Progress = Callable[[int, Record], None]
-"""Called after every epoch with its number, from 1, and what was recorded."""
 
 _MOMENTUM = 0.9
 
@@ -38,7 +44,7 @@ def train(
     decay: float = 5e-4,
     bfloat16: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: StepReport | None = None,
 ) -> list[Record]:
     """Trains a classifier in place, on the device its parameters are on, and leaves it in evaluation mode.
 

@@ -9,7 +9,6 @@ step, as they are.
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +19,11 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from torch import nn
 
-from symflow.errors import UserError
-from symflow.learning import Ledger, choose_strength, digest, distributed, mean_interval
+from symflow.errors import UserError, check_integer
+from symflow.formulas import text_table
+from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed, mean_interval
 
 from ..augmentation import CropFlip, GeneratorAugment, affine_field
 from ..data import Images, Statistics, load, split
@@ -43,9 +40,6 @@ _DECIDING = 3_000  # images that choose a strength together, so that accuracies 
 
 Augment = Callable[[float], nn.Module]
 """From a strength to what changes a batch of images."""
-
-Progress = Callable[[str, int, int], None]
-"""Called after every epoch with what is trained, the epoch, from 1, and their number."""
 
 
 # ---------------------------------------------------------------- what comes out
@@ -109,22 +103,17 @@ class Comparison:
 
     def __str__(self) -> str:
         first = self.arms[0].name if self.arms else ""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("augmentation")
-        for column in ("strength", "seeds", "accuracy, %", f"over {first}, points"):
-            table.add_column(column, justify="right")
+        rows = []
         for arm in self.arms:
             cells = [_interval(*self.interval(arm.name)), "" if arm.name == first else _signed(self, arm.name, first)]
-            table.add_row(arm.name, _strength(arm), str(len(arm.accuracies)), *cells)
-        text = io.StringIO()
-        Console(file=text, width=110, color_system=None).print(table)
-        lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+            rows.append([arm.name, _strength(arm), str(len(arm.accuracies)), *cells])
+        lines = text_table(["augmentation", ">strength", ">seeds", ">accuracy, %", f">over {first}, points"], rows)
         headline = (
             f"{self.images}: {self.network} trained on {self.training:,} images for {self.epochs} epochs, tested on "
             f"{self.test:,}"
         )
         note = "Intervals: 95 %, Student's t over seeds, differences seed by seed."
-        return "\n".join([headline, "", *lines, "", note])
+        return "\n".join([headline, "", lines, "", note])
 
 
 def _finite(value: float) -> float | None:
@@ -164,7 +153,7 @@ def compare(
     shifts: Sequence[float] = SHIFTS,
     resume: bool = False,
     replace: bool = False,
-    progress: Progress | None = None,
+    progress: JobReport | None = None,
 ) -> Comparison:
     """Trains a classifier with every augmentation and every seed, and compares them on the test images.
 
@@ -258,7 +247,7 @@ class _Trainings:
     augments: Mapping[str, Augment]  # by arms without their flips
     device: torch.device
     ledger: Ledger
-    progress: Progress | None
+    progress: JobReport | None
 
     def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
         """Of a network that has learned on some images, on others; taken from the ledger when it is there."""
@@ -330,5 +319,4 @@ def _check_strengths(name: str, values: Sequence[float], whole: bool) -> None:
 
 def _check_sizes(**sizes: int) -> None:
     for name, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UserError(f"`{name}` must be an integer of at least 1, got {value!r}")
+        check_integer(name, value, 1)

@@ -42,14 +42,15 @@ from ..features import (
 from ..search import (
     AFFINE,
     Basis,
+    CheapestFields,
     ColourBasis,
     FeatureAngle,
     Forms,
     Slots,
-    Spectrum,
     affineness,
     angles,
     change,
+    cheapest_fields,
     colour_generators,
     grid_field,
     motions,
@@ -58,7 +59,6 @@ from ..search import (
     sensitivities,
     slot_field,
     smoothest,
-    solve,
     uniform,
     widest_gap,
 )
@@ -151,10 +151,13 @@ def discover_images(
         pixels = statistics.normalise(chosen.pixels)
     basis = Basis.polynomials(height, width, DEGREE)
     with stages("form"):
-        features = Whitened.of(model.features if labels else PatchFeatures.of(pixels, seed), pixels)
-        sensitivity = sensitivities(features, pixels, seed)
+        try:
+            features = Whitened.of(model.features if labels else PatchFeatures.of(pixels, seed), pixels)
+            sensitivity = sensitivities(features, pixels, seed)
+            weight = omega(sensitivity)
+        except ValueError as error:
+            raise UserError(f"`images` must vary from image to image and from place to place: {error}") from None
         forms = _forms(sensitivity, basis, locality, flip)
-        weight = omega(sensitivity)
         if flip:
             weight = (weight + weight.unflatten(0, (height, width)).flip(1).flatten()) / 2
         search = _Search(basis, weight, generators)
@@ -323,10 +326,10 @@ class _Search:
     def gram(self) -> Tensor:
         return self.basis.gram(self.measure)
 
-    def solve(self, forms: Forms, mu: float) -> Spectrum:
-        return solve(forms, self.basis.energy, self.gram, mu, self.count)
+    def solve(self, forms: Forms, mu: float) -> CheapestFields:
+        return cheapest_fields(forms, self.basis.energy, self.gram, mu, self.count)
 
-    def span(self, spectrum: Spectrum) -> Span:
+    def span(self, spectrum: CheapestFields) -> Span:
         values = self.basis.fields(spectrum.coefficients)
         return self.measured(values, spectrum.values.tolist(), self.algebra(spectrum.coefficients)[1])
 

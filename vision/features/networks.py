@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symflow.errors import UserError
+from symflow.errors import UserError, check_positive
 from symflow.runs import load_tensors, save_tensors
 
 
@@ -57,7 +57,7 @@ class SmallResNet(ImageNetwork):
     def __init__(self, classes: int, channels: int = 3, width: int = 24, stages: int = 3, seed: int = 0) -> None:
         super().__init__()
         self.arguments = {"classes": classes, "channels": channels, "width": width, "stages": stages}
-        _check(self.arguments)
+        check_positive(**self.arguments)
         layers = _convolution(channels, width)
         for stage in range(stages):
             layers += [nn.AvgPool2d(2), ResidualBlock(width << stage, width << (stage + 1))]
@@ -85,7 +85,7 @@ class ResNet18(ImageNetwork):
     def __init__(self, classes: int, channels: int = 3, width: int = 64, seed: int = 0) -> None:
         super().__init__()
         self.arguments = {"classes": classes, "channels": channels, "width": width}
-        _check(self.arguments)
+        check_positive(**self.arguments)
         layers, inside = _convolution(channels, width), width
         for stage in range(4):
             outside = width << stage
@@ -126,12 +126,6 @@ class ResidualBlock(nn.Module):
 
 def _convolution(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
     return [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
-
-
-def _check(arguments: Mapping[str, int]) -> None:
-    for name, value in arguments.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}")
 
 
 def _initialise(network: nn.Module, seed: int) -> None:

@@ -4,13 +4,13 @@ from .colours import CHANGES as CHANGES
 from .colours import ColourBasis as ColourBasis
 from .colours import change as change
 from .colours import colour_generators as colour_generators
+from .form import CheapestFields as CheapestFields
 from .form import Forms as Forms
-from .form import Spectrum as Spectrum
+from .form import cheapest_fields as cheapest_fields
 from .form import out_of_step as out_of_step
 from .form import responses as responses
 from .form import sensitivities as sensitivities
 from .form import smoothest as smoothest
-from .form import solve as solve
 from .form import widest_gap as widest_gap
 from .motions import MOTIONS as MOTIONS
 from .plane import AFFINE as AFFINE

@@ -17,7 +17,7 @@ from torch import Tensor
 from symflow.fields import GridField
 
 from ..features import Features
-from .form import BATCH, Forms, Spectrum, pullbacks, solve
+from .form import BATCH, CheapestFields, Forms, cheapest_fields, pullbacks
 from .scores import COLOURS
 
 SAMPLE = 50_000  # colours under which fields are orthonormal
@@ -89,7 +89,7 @@ class ColourGenerators:
         field: the same as a table on `COLOURS`, of RMS size 1 on the sample of colours.
     """
 
-    spectrum: Spectrum
+    spectrum: CheapestFields
     basis: ColourBasis
     forms: Forms
     field: GridField
@@ -128,7 +128,7 @@ def colour_generators(
         mean, std: with which they were normalised, per channel.
         generators: K.
         degree: of the polynomials in r, g, b; 1 are the affine changes of colour, 12 fields.
-        mu: weight of the energy of gradients, as in `form.solve`.
+        mu: weight of the energy of gradients, as in `form.cheapest_fields`.
         locality: l, the size of a patch on the pixel plane.
         seed: of the random features and of the sample of colours.
 
@@ -150,7 +150,7 @@ def colour_generators(
             yield torch.einsum("nchw,nhws->nschw", change, functions).flatten(1, 2)
 
     forms = Forms.of(responses(), locality)
-    found = solve(forms, basis.energy, torch.eye(len(basis.energy), dtype=torch.float64), mu, generators)
+    found = cheapest_fields(forms, basis.energy, torch.eye(len(basis.energy), dtype=torch.float64), mu, generators)
     axis = torch.linspace(0.0, 1.0, NODES, dtype=torch.float64)
     nodes = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
     table = basis.fields(found.coefficients, nodes).movedim(-2, 0)

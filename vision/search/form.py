@@ -127,7 +127,7 @@ def responses(sensitivity: Tensor, basis: Tensor) -> Iterator[Tensor]:
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class CheapestFields:
     """Orthonormal fields, each the cheapest of those orthogonal to the ones before it.
 
     Attributes:
@@ -141,7 +141,7 @@ class Spectrum:
     coefficients: Tensor
 
 
-def solve(forms: Forms, energy: Tensor, gram: Tensor, mu: float, count: int) -> Spectrum:
+def cheapest_fields(forms: Forms, energy: Tensor, gram: Tensor, mu: float, count: int) -> CheapestFields:
     """The fields ``V_k = argmin (G + mu rho L)(V, V) / M(V, V)`` over all V orthogonal to ``V_1 ... V_{k-1}``.
 
     L is the energy of the gradients of a field, and ``rho = tr G / tr L`` puts it in units of the cost: for ``mu = 0``
@@ -171,7 +171,7 @@ def solve(forms: Forms, energy: Tensor, gram: Tensor, mu: float, count: int) -> 
     free = orthonormaliser(gram)  # an orthonormal basis of what is orthogonal to the fields so far
     values, fields = [], []
     for _ in range(count):
-        inverse = torch.linalg.inv(torch.linalg.cholesky(free.T @ local @ free))
+        inverse = _whitener(free.T @ local @ free)
         quotients, vectors = torch.linalg.eigh(inverse @ (free.T @ cost @ free) @ inverse.T)
         lowest = inverse.T @ vectors[:, 0]
         field = free @ (lowest / lowest.norm())
@@ -180,14 +180,28 @@ def solve(forms: Forms, energy: Tensor, gram: Tensor, mu: float, count: int) -> 
         rest = torch.linalg.qr(torch.cat([lowest[:, None], torch.eye(len(lowest), dtype=torch.float64)], 1))[0]
         free = free @ rest[:, 1:]
     coefficients = torch.stack(fields, 1)
-    return Spectrum(torch.stack(values), forms.quotients(coefficients), coefficients)
+    return CheapestFields(torch.stack(values), forms.quotients(coefficients), coefficients)
 
 
-def smoothest(energy: Tensor, gram: Tensor, count: int) -> Spectrum:
-    """The fields of least energy, orthonormal under ``gram``, whatever the images: ``solve`` for mu without bound."""
+def _whitener(matrix: Tensor) -> Tensor:
+    """W with ``W M W^T = 1``, for a matrix that is positive but for rounding.
+
+    Responses are in single precision. Images that vary in a few pixels have forms of low rank, whose other eigenvalues
+    are rounding of either sign, above the ridge: they count as the smallest that can be told from 0.
+    """
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if not failed:
+        return torch.linalg.inv(factor)
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors / values.clamp_min(torch.finfo(torch.float32).eps * values[-1]).sqrt()).T
+
+
+def smoothest(energy: Tensor, gram: Tensor, count: int) -> CheapestFields:
+    """The fields of least energy, orthonormal under ``gram``: `cheapest_fields` for mu without bound."""
     frame = orthonormaliser(gram)
     values, vectors = torch.linalg.eigh(frame.T @ energy @ frame)
-    return Spectrum(values[:count].clamp_min(0.0), torch.zeros(count, dtype=torch.float64), frame @ vectors[:, :count])
+    coefficients = frame @ vectors[:, :count]
+    return CheapestFields(values[:count].clamp_min(0.0), torch.zeros(count, dtype=torch.float64), coefficients)
 
 
 def orthonormaliser(gram: Tensor) -> Tensor:

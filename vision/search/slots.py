@@ -13,6 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from symflow.errors import check_positive
 from symflow.fields import NeuralField
 from symflow.learning import lipschitz, orthonormality
 
@@ -63,9 +64,7 @@ class Slots:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}")
+        check_positive(steps=self.steps, batch=self.batch)
 
     @cached_property
     def points(self) -> Tensor:

@@ -393,3 +393,9 @@ def test_programming_mistakes(data: Trajectories) -> None:
         AugmentedTrajectories(data, augment, 0)
     with pytest.raises(ValueError, match="`seed` must be an integer of at least 0"):
         AugmentedTrajectories(data, augment, 1, seed=-1)
+
+
+def test_a_field_that_overflows_one_period_on_is_refused(data: Trajectories) -> None:
+    field = SymbolicField(Coordinates(("x", "t", "u")), [{"du": f"exp({340 / data.length}*x)"}])
+    with pytest.raises(UserError, match="`field` must have the period"):
+        TrajectoryAugment(field, data, 0.1)

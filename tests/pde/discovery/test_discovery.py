@@ -111,6 +111,7 @@ def test_a_damaged_result_is_a_sentence(tmp_path: Path, damage: dict) -> None:
         pde.load_result(tmp_path / "result.json")
 
 
+@pytest.mark.determinism
 def test_discovery_repeats_itself_bit_for_bit_with_any_number_of_threads() -> None:
     threads = torch.get_num_threads()
     try:

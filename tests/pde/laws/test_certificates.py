@@ -9,30 +9,13 @@ import pytest
 import sympy
 import torch
 
+from jets_of_laws import noisy, random_jets
 from symflow.errors import UserError
 from symflow.pde import CATALOGUE, Equation, certify, generate
-from symflow.pde.equations.equation import derivative_symbol, t, u, x
-from symflow.pde.equations.jets import Jets
-from symflow.pde.laws.certificates import (
-    Polynomial,
-    bound,
-    dictionary,
-    jet_order,
-    prolong,
-    relative_condition,
-    smooth_jets,
-)
-from symflow.pde.laws.regression import law
-
-
-def random_jets(count: int, order: int, seed: int) -> Jets:
-    """Jets of no data: x and t uniform, u near 1, derivatives normal."""
-    generator = torch.Generator().manual_seed(seed)
-    uniform = torch.rand(3, count, generator=generator, dtype=torch.float64)
-    u_ = torch.randn(order + 1, count, generator=generator, dtype=torch.float64)
-    u_[0] = 0.5 + uniform[2]
-    return Jets(1.0 + uniform[0], uniform[1], u_)
-
+from symflow.pde.equations.equation import t, u, x
+from symflow.pde.laws.certificates import bound, smooth_jets
+from symflow.pde.laws.prolonged_law import Polynomial, jet_order, prolong, relative_condition
+from symflow.pde.laws.terms import law
 
 KDV = CATALOGUE["kdv"]
 SETTINGS = {"length": 64.0, "end": 20.0, "steps": 60, "keep": 50, "resolution": 128}
@@ -41,13 +24,6 @@ SETTINGS = {"length": 64.0, "end": 20.0, "steps": 60, "keep": 50, "resolution": 
 def planted(term: str, eps: float, samples: int = 16):
     data = generate(Equation(f"u_t + u*u_x + u_xxx {term}", eps=eps), samples, 0, **SETTINGS)
     return replace(data, equation=KDV.equation)
-
-
-def noisy(data, level: float, seed: int):
-    random = torch.Generator().manual_seed(seed)
-    return replace(
-        data, u=data.u + level * data.u.std() * torch.randn(data.u.shape, dtype=torch.float64, generator=random)
-    )
 
 
 @pytest.mark.parametrize("name", list(CATALOGUE))
@@ -60,41 +36,6 @@ def test_symmetries_have_no_defect(name):
         form = tuple(sympy.sympify(field[k], {"x": x, "t": t, "u": u}) for k in ("dx", "dt", "du"))
         relative = relative_condition(points, theta, form)
         assert float(relative(theta).norm()) < 1e-11
-
-
-def test_the_polynomial_is_the_determining_condition():
-    """At random laws and for a field that is no symmetry, against the symbolic determining equations."""
-    terms = dictionary(KDV.equation)
-    jets = random_jets(50, jet_order(terms), 1)
-    points = prolong(terms, jets)
-    form = (x * t + u**2, t**2 * u + x, x * u - sympy.sin(t))
-    random = torch.Generator().manual_seed(0)
-    for _ in range(2):
-        theta = torch.randint(-3, 4, (len(terms),), generator=random).double()
-        K = sum(int(a) * m for a, m in zip(theta, terms, strict=True))
-        equation = Equation(f"u_t + {K} + 0*u_x = 0") if K.has(derivative_symbol(1)) else Equation(f"u_t + {K} = 0")
-        value = points.polynomial(form)(theta)
-        R = _condition(equation, form)
-        at = {x: jets.x, t: jets.t} | {derivative_symbol(m): jets.u[m] for m in range(len(jets.u))}
-        symbols = sorted(R.free_symbols, key=str)
-        expected = sympy.lambdify(symbols, R, "numpy")(*(at[s].numpy() for s in symbols))
-        torch.testing.assert_close(value, torch.as_tensor(expected), rtol=1e-9, atol=1e-9)
-
-
-def _condition(equation, form):
-    """R by the definition: D_t Q + sum K_m D_x^m Q with u_t replaced, symbolically."""
-    from symflow.pde.equations.equation import derivative_order, total_derivative_x
-
-    xi, tau, phi = form
-    Q = phi - xi * derivative_symbol(1) + tau * equation.K
-    rates, powers = [-equation.K], [Q]
-    orders = [derivative_order(s) or 0 for s in Q.free_symbols]
-    for _ in range(max(orders)):
-        rates.append(total_derivative_x(rates[-1]))
-    for _ in range(equation.order):
-        powers.append(total_derivative_x(powers[-1]))
-    R = sympy.diff(Q, t) + sum(sympy.diff(Q, derivative_symbol(m)) * r for m, r in enumerate(rates))
-    return R + sum(s * p for s, p in zip(equation.sensitivities, powers, strict=True))
 
 
 def test_the_bound_is_above_every_law_of_the_region():

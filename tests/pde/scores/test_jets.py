@@ -15,7 +15,7 @@ from symflow.pde.equations.equation import t, x
 from symflow.pde.equations.manifold import Manifold
 from symflow.pde.scores.jets import physical, points_of, surface_derivatives, unit_weights
 from symflow.pde.symmetries import prolongation
-from symflow.pde.symmetries.prolongation import complete
+from symflow.pde.symmetries.prolongation import complete_jets
 
 COORDINATES = Coordinates(("x", "t", "u"), offset=(0.1, -0.2, 0.3), scale=(4.0, 2.0, 3.0))
 SOLITON = 3 * sympy.sech((x - t) / 2) ** 2
@@ -30,14 +30,14 @@ def jets_of(solution: sympy.Expr, order: int, points: torch.Tensor) -> Jets:
 def kdv_score(**arguments: float | int) -> JetScore:
     points = torch.rand(7, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     equation = CATALOGUE["kdv"].equation
-    sample = complete(equation, jets_of(SOLITON, 9, points), total_degree(3).monomials)
+    sample = complete_jets(equation, jets_of(SOLITON, 9, points), total_degree(3).monomials)
     return JetScore(equation, COORDINATES, sample, **arguments)
 
 
 def kdv_limit() -> InfinitesimalScore:
     points = torch.rand(7, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     equation = CATALOGUE["kdv"].equation
-    return InfinitesimalScore(equation, COORDINATES, complete(equation, jets_of(SOLITON, 6, points)))
+    return InfinitesimalScore(equation, COORDINATES, complete_jets(equation, jets_of(SOLITON, 6, points)))
 
 
 def move(field: Field, score: JetScore, weight: float, steps: int) -> Series:

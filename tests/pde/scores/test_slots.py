@@ -5,40 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from scipy.special import ellipj, ellipk
 
-from symflow import Coordinates, NeuralField, SymbolicField, flow, principal_angles
+from cnoidal import KDV, axes, waves
+from symflow import NeuralField, SymbolicField, flow, principal_angles
 from symflow.learning.loop import learn
-from symflow.pde import Equation, Trajectories, generate
+from symflow.pde import generate
 from symflow.pde.scores.jets import unit_weights
 from symflow.pde.scores.local import cut
 from symflow.pde.scores.slots import Slots
 from symflow.runs.runs import Run
 
-KDV = Equation("u_t + u*u_x + u_xxx = 0")
-
-
-def axes(data: Trajectories) -> Coordinates:
-    return Coordinates(
-        ("x", "t", "u"),
-        periods=(data.length, None, None),
-        offset=(float(data.x[0]), float(data.t[0]), 0.0),
-        scale=(data.length, float(data.t[-1] - data.t[0]), float(data.u.std()) / 0.29),
-    )
-
 
 def slots(**settings: float) -> Slots:
     """Cnoidal waves ``12 m k^2 cn^2(k (x - ct); m)``, ``c = 4 k^2 (2m - 1)``, at small settings."""
-    x = np.arange(64) * (20.0 / 64)
-    t = np.linspace(0.0, 2.0, 17)[:, None]
-    u = []
-    for m in (0.6, 0.9, 0.99):
-        k = 2 * ellipk(m) / 20.0
-        u.append(12 * m * k**2 * ellipj(k * (x - 4 * k**2 * (2 * m - 1) * t), m)[1] ** 2)
-    data = Trajectories(KDV, torch.from_numpy(x), torch.from_numpy(t[:, 0]), torch.from_numpy(np.stack(u)))
+    data = waves(64, 17)
     chosen = {"steps": 60, "batch": 2, "patch": 8, "lengths": 2} | settings
     return Slots(KDV, axes(data), data, **chosen)
 

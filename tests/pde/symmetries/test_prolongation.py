@@ -53,7 +53,7 @@ def test_condition_is_the_linearised_equation_along_an_exact_solution(name: str)
     points = torch.rand(5, 2, dtype=torch.float64) * 0.3 + torch.tensor([0.2, 0.1])
     jets = jets_of(solution, prolongation.jet_order(equation), points)
     field = SymbolicField(Coordinates(("x", "t", "u")), FIELDS)
-    sample = prolongation.complete(equation, jets)
+    sample = prolongation.complete_jets(equation, jets)
     lines = prolongation.solution_lines(equation, sample)
     derivatives = (
         field.series(lines).coefficients * torch.tensor(prolongation.row_factors(lines.truncation))[:, None, None, None]
@@ -129,7 +129,7 @@ def test_symmetries_of_other_equations_are_proven(text: str, symmetries: list[di
 def test_solution_lines_are_the_taylor_coefficients_of_the_solution() -> None:
     equation, solution = CATALOGUE["kdv"].equation, SOLUTIONS["kdv"]
     points = torch.tensor([[0.3, 0.1]], dtype=torch.float64)
-    lines = prolongation.solution_lines(equation, prolongation.complete(equation, jets_of(solution, 6, points)))
+    lines = prolongation.solution_lines(equation, prolongation.complete_jets(equation, jets_of(solution, 6, points)))
     at = {x: 0.3, t: 0.1}
     for row, (i, j) in enumerate(lines.truncation.monomials):
         expected = sympy.diff(solution, x, i, t, j) if i + j else solution
@@ -141,7 +141,7 @@ def test_normalised_lines_are_those_of_normalised_points() -> None:
     coordinates = Coordinates(("x", "t", "u"), offset=(1.0, 2.0, 3.0), scale=(2.0, 4.0, 8.0))
     equation = CATALOGUE["burgers"].equation
     jets = jets_of(SOLUTIONS["burgers"], 4, torch.rand(3, 2, dtype=torch.float64))
-    lines = prolongation.solution_lines(equation, prolongation.complete(equation, jets))
+    lines = prolongation.solution_lines(equation, prolongation.complete_jets(equation, jets))
     result = normalised(lines, coordinates)
     assert isinstance(result, Series)
     torch.testing.assert_close(result.coefficients[0], coordinates.to_normalised(lines.coefficients[0]))

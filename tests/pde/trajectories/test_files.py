@@ -20,8 +20,8 @@ import torch
 from symflow.errors import UserError
 from symflow.pde.equations.equation import Equation
 from symflow.pde.trajectories import _matlab
-from symflow.pde.trajectories.data import generate
 from symflow.pde.trajectories.files import load, save
+from symflow.pde.trajectories.generation import generate
 from symflow.runs import processes
 
 BURGERS = Equation("u_t + u*u_x = nu*u_xx", nu=0.1)
@@ -112,9 +112,8 @@ import resource, signal, sys
 from pathlib import Path
 import torch
 from symflow.errors import UserError
-from symflow.pde.data import Trajectories
-from symflow.pde.equation import Equation
-from symflow.pde.files import load, save
+from symflow.pde.trajectories import Trajectories, load, save
+from symflow.pde.equations import Equation
 x, t = torch.arange(64, dtype=torch.float64), torch.arange(20, dtype=torch.float64)
 data = Trajectories(Equation("u_t + u_x = 0"), x, t, torch.zeros(24, 20, 64))
 path = Path({str(tmp_path / "a.h5")!r})

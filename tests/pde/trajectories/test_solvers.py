@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import mpmath
 import numpy as np
 import pytest
 import scipy.io
-import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow.errors import UserError
 from symflow.pde.equations.catalogue import ENTRIES
-from symflow.pde.equations.equation import Equation, t, u, x
+from symflow.pde.equations.equation import Equation
 from symflow.pde.trajectories import solvers
-from symflow.pde.trajectories.data import generate, random_waves
+from symflow.pde.trajectories.generation import generate, random_waves
 
 KDV, KS = ENTRIES["kdv"].equation, ENTRIES["ks"].equation
 
@@ -34,9 +32,6 @@ def error(u, exact):
 
 def grid(length, points):
     return np.arange(points) * (length / points)
-
-
-# ---------------------------------------------------------------- exact solutions
 
 
 def soliton(x, t, c, length):
@@ -151,9 +146,6 @@ def test_other_equations(equation, exact):
     assert error(solve(equation, expected[0], times, 2 * np.pi, resolution=64)[0], expected) < 1e-7
 
 
-# ---------------------------------------------------------------- an independent integrator
-
-
 def phi(z):
     """``phi_1 ... phi_3`` by contour means of their power series' closed forms, radius 4."""
     near = z[:, None] + 4 * np.exp(2j * np.pi * (np.arange(64) + 0.5) / 64)
@@ -249,9 +241,6 @@ def test_runs_of_chebfun(file, equation, points):
     assert error(u, exact) < 1e-7
 
 
-# ---------------------------------------------------------------- laws
-
-
 def test_kdv_keeps_its_first_three_invariants():
     data = generate("kdv", 4, 3, steps=40, keep=40, end=60.0)
     u, u_x = data.derivatives(1)
@@ -286,113 +275,6 @@ def test_boosts_commute_with_the_solver(seed, name, speed):
     boosted = solve(equation, initial + speed, times, length, resolution=points)
     for i in range(3):
         assert error(boosted[:, i], np.roll(plain[:, i], 8 * i * speed, -1) + speed) < 1e-8
-
-
-def test_the_order_is_four():
-    grid_ = solvers._Grid(solvers.split(KDV), 64.0, 64)
-    v = np.pad(solvers.spectrum(random_waves(1, 0, 64, waves=4, wavenumbers=(1, 2))), ((0, 0), (0, 31)))
-    fine = grid_.advance(v, [2.0 / 2048], [2048], None)
-    steps = np.array([32, 64, 128, 256])
-    errors = [np.abs(grid_.advance(v, [2.0 / n], [int(n)], None) - fine).max() for n in steps]
-    slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
-    assert -4.4 < slope < -3.8
-
-
-def test_rows_with_different_steps_do_not_touch():
-    grid_ = solvers._Grid(solvers.split(KDV), 64.0, 64)
-    v = np.pad(solvers.spectrum(random_waves(3, 1, 64, waves=4, wavenumbers=(1, 2))), ((0, 0), (0, 31)))
-    steps = [12, 5, 2]
-    together = grid_.advance(v, [0.5 / n for n in steps], steps, None)
-    for i, n in enumerate(steps):
-        alone = grid_.advance(v[i : i + 1], [0.5 / n], [n], None)
-        assert np.array_equal(together[i], alone[0])
-
-
-def _phi(w):
-    one = mpmath.expm1(w) / w
-    two = (one - 1) / w
-    return one, two, (two - mpmath.mpf(1) / 2) / w
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.complex_numbers(max_magnitude=30, allow_nan=False, allow_infinity=False))
-def test_coefficients(z):
-    """Against 200 digits. ``Re z`` is kept below 2: the linear part of an equation does not grow by more in a step."""
-    z = complex(min(z.real, 2.0), z.imag)
-    own = solvers.coefficients(np.array([z]), 0.5)
-    with mpmath.workdps(200):  # enough for the cancellation in z**3 at the smallest z
-        w = mpmath.mpc(z) if abs(z) > 1e-30 else mpmath.mpc(1e-30)
-        half, one, two, three = (mpmath.expm1(w / 2) / (w / 2), *_phi(w))
-        expected = {
-            "whole": mpmath.exp(w),
-            "half": mpmath.exp(w / 2),
-            "a": half / 4,
-            "b": _phi(w / 2)[1] / 2,
-            "c_first": (one - 2 * two) / 2,
-            "c_last": two,
-            "first": (one - 3 * two + 4 * three) / 2,
-            "middle": two - 2 * three,
-            "last": (4 * three - two) / 2,
-        }
-    for name, value in expected.items():
-        assert abs(complex(getattr(own, name)[0]) - complex(value)) < 1e-13 * max(1.0, abs(value))
-
-
-def test_the_largest_step_is_where_the_criterion_says():
-    grid_ = solvers._Grid(solvers.split(ENTRIES["burgers"].equation), 2 * np.pi, 256)
-    a = np.array([[0.0, 3.0], [0.0, 30.0]])
-    for h, row in zip(grid_.largest_step(a), a, strict=True):
-        k = grid_.k[1:]
-        damping = 0.01 * k**2
-        felt = -np.expm1(-h * damping) / damping
-        assert np.max(felt * row[1] * k) == pytest.approx(solvers.STABILITY, rel=1e-6)
-
-
-# ---------------------------------------------------------------- the formula's parts
-
-
-def test_split():
-    kdv = solvers.split(KDV)
-    assert kdv.stiff == (0.0, 0.0, 0.0, -1.0)
-    assert kdv.fluxes == (solvers.Flux(-sympy.Rational(1, 2), 1, u**2),)
-    nkdv = solvers.split(ENTRIES["nkdv"].equation)
-    assert sympy.simplify(nkdv.clock - sympy.exp(t / 50)) == 0
-    assert sympy.simplify(nkdv.elapsed - 50 * (sympy.exp(t / 50) - 1)) == 0
-    assert nkdv.autonomous
-    ckdv = solvers.split(ENTRIES["ckdv"].equation)
-    assert not ckdv.autonomous
-    assert [m for m, _ in ckdv.varying] == [0]
-
-
-def test_split_adds_up_to_the_equation():
-    """clock (stiff + varying + fluxes) is -K, by symbols: nothing is lost on the way."""
-    from symflow.pde.equations.equation import derivative_symbol, total_derivative_x
-
-    for text in [e.text for e in ENTRIES.values()] + ["u_t + u**2*u_x*exp(t) + x*u + u_x**2 + exp(t)*u_xxxx = 0"]:
-        equation = Equation(text, **({"nu": 0.01} if "nu" in text else {}))
-        parts = solvers.split(equation)
-        total = sum(c * derivative_symbol(m) for m, c in enumerate(sympy.nsimplify(c) for c in parts.stiff))
-        total += sum(a * derivative_symbol(m) for m, a in parts.varying)
-        for flux in parts.fluxes:
-            density = flux.density
-            for _ in range(flux.order):
-                density = total_derivative_x(density)
-            total += flux.coefficient * density
-        assert sympy.simplify(sympy.expand(parts.clock * total + equation.K)) == 0
-
-
-def test_balances():
-    names = {name: [b.name for b in solvers.balances(e.equation)] for name, e in ENTRIES.items()}
-    both = ["mean of u", "mean of u^2"]
-    assert names == {"kdv": both, "ks": ["mean of u"], "burgers": ["mean of u"], "nkdv": both, "ckdv": both}
-    (mean, square) = solvers.balances(ENTRIES["ckdv"].equation)
-    assert sympy.simplify(mean.decay * sympy.sqrt(t + 1)) == 1
-    assert sympy.simplify(square.decay * (t + 1)) == 1
-    assert solvers.balances(Equation("u_t + u*u_x + sin(x) = u_xx")) == ()
-    assert x not in mean.decay.free_symbols
-
-
-# ---------------------------------------------------------------- what cannot be solved
 
 
 @pytest.mark.parametrize(

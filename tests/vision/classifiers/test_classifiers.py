@@ -15,7 +15,8 @@ from symflow.learning.training import schedule
 from symflow.vision.augmentation.augmentation import CropFlip, GeneratorAugment, affine_field
 from symflow.vision.classifiers import classifiers
 from symflow.vision.classifiers.classifiers import accuracy, train
-from symflow.vision.data.images import Images, Statistics
+from symflow.vision.data.batches import Statistics
+from symflow.vision.data.images import Images
 from symflow.vision.features.networks import SmallResNet
 
 

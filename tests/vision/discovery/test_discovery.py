@@ -12,7 +12,9 @@ import torch
 
 from symflow.errors import UserError
 from symflow.runs.runs import Run
-from symflow.vision.data.images import Images, Statistics, load
+from symflow.vision.data.batches import Statistics
+from symflow.vision.data.files import load
+from symflow.vision.data.images import Images
 from symflow.vision.discovery.discovery import (
     DISPLACEMENTS,
     discover_images,
@@ -233,3 +235,23 @@ def test_digits_move_along_x_and_slant():
     assert max(g.ratio for g in result.generators[:2]) < min(blank.values)
     assert all(g.moved < g.control for g in result.generators[:2])
     assert result.colours is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_that_vary_in_one_pixel_have_generators(channels):
+    """Their forms have rank 2 and rounding of single precision besides, of either sign."""
+    pixels = torch.zeros(60, channels, 12, 12, dtype=torch.uint8)
+    random = torch.Generator().manual_seed(0)
+    pixels[:, :, 6, 6] = torch.randint(0, 256, (60, channels), generator=random, dtype=torch.uint8)
+    images = Images(pixels, torch.arange(60) % 2, ("a", "b"), "one pixel")
+    result = discover_images(images, labels=False, generators=3)
+    assert all(math.isfinite(g.value) for g in result.generators)
+
+
+@pytest.mark.parametrize("varied", [False, True])
+def test_images_that_do_not_vary_are_refused(varied):
+    random = torch.Generator().manual_seed(0)
+    grey = torch.randint(0, 256 if varied else 1, (60, 1, 1, 1), generator=random, dtype=torch.uint8)
+    images = Images(grey.expand(60, 1, 12, 12).contiguous(), torch.arange(60) % 2, ("a", "b"), "flat")
+    with pytest.raises(UserError, match="`images` must vary from image to image and from place to place"):
+        discover_images(images, labels=False, generators=3)

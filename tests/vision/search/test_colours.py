@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from symflow.algebra.geometry import subspace_angles
-from symflow.vision.data.images import Statistics
+from symflow.vision.data.batches import Statistics
 from symflow.vision.discovery.discovery import coloured
 from symflow.vision.features.features import unit
 from symflow.vision.search.colours import ColourBasis, change, colour_generators

@@ -13,13 +13,13 @@ from symflow.vision.features.features import Normalised, PatchFeatures, Whitened
 from symflow.vision.features.weight import omega
 from symflow.vision.search.form import (
     Forms,
+    cheapest_fields,
     gradients,
     out_of_step,
     pullbacks,
     responses,
     sensitivities,
     smoothest,
-    solve,
     widest_gap,
 )
 from symflow.vision.search.plane import PLANE, Basis, affineness, grid_field, pixel_centres, uniform
@@ -109,7 +109,7 @@ def test_translations_come_first_for_features_that_no_translation_changes():
     images = blobs(300, 24)
     basis = Basis.polynomials(24, 24, 3)
     forms = Forms.of(responses(sensitivities(power, images, 0), basis.values), 0.15)
-    found = solve(forms, basis.energy, basis.gram(uniform(24, 24)), 0.0, 6)
+    found = cheapest_fields(forms, basis.energy, basis.gram(uniform(24, 24)), 0.0, 6)
     assert found.values[1] < 1e-6
     assert found.values[2] > 1e-2
     assert widest_gap(found.values[1:].clamp_min(1e-12))[0] == 1
@@ -123,7 +123,7 @@ def test_features_that_know_no_symmetry_find_none():
     images = blobs(600, 24)
     basis = Basis.polynomials(24, 24, 3)
     features = Normalised(mixing(24, 64))
-    found = solve(
+    found = cheapest_fields(
         Forms.of(responses(sensitivities(features, images, 0), basis.values), 0.15),
         basis.energy,
         basis.gram(uniform(24, 24)),
@@ -147,7 +147,7 @@ def test_each_field_is_the_cheapest_of_those_orthogonal_to_the_ones_before():
     forms, energy = random_forms()
     gram = random_forms(seed=8)[0].local
     for mu in (0.0, 0.7):
-        found = solve(forms, energy, gram, mu, 12)
+        found = cheapest_fields(forms, energy, gram, mu, 12)
         rho = float(forms.cost.trace() / energy.trace())
         cost = (forms.cost + mu * rho * energy).numpy()
         c = found.coefficients
@@ -162,16 +162,21 @@ def test_each_field_is_the_cheapest_of_those_orthogonal_to_the_ones_before():
 def test_ratios_leave_smoothness_out():
     forms, energy = random_forms()
     torch.testing.assert_close(
-        solve(forms, energy, ONE, 0.0, 4).values, solve(forms, energy, ONE, 0.0, 4).ratios, rtol=1e-6, atol=0
+        cheapest_fields(forms, energy, ONE, 0.0, 4).values,
+        cheapest_fields(forms, energy, ONE, 0.0, 4).ratios,
+        rtol=1e-6,
+        atol=0,
     )
-    found = solve(forms, energy, ONE, 2.0, 4)
+    found = cheapest_fields(forms, energy, ONE, 2.0, 4)
     assert (found.ratios < found.values).all()
 
 
 def test_scaling_the_features_changes_nothing():
     forms, energy = random_forms()
     small = Forms(1e-12 * forms.cost, 1e-12 * forms.local)
-    torch.testing.assert_close(solve(small, energy, ONE, 0.5, 5).values, solve(forms, energy, ONE, 0.5, 5).values)
+    torch.testing.assert_close(
+        cheapest_fields(small, energy, ONE, 0.5, 5).values, cheapest_fields(forms, energy, ONE, 0.5, 5).values
+    )
 
 
 def test_averaging_with_the_mirror_is_that_over_mirrored_images():
@@ -189,7 +194,7 @@ def test_the_smoothest_fields_are_those_of_large_mu():
     forms, energy = random_forms()
     gram = random_forms(seed=8)[0].local
     unit = Forms(forms.cost, gram)  # cost relative to the size of the fields
-    found, expected = smoothest(energy, gram, 3), solve(unit, energy, gram, 1e7, 3)
+    found, expected = smoothest(energy, gram, 3), cheapest_fields(unit, energy, gram, 1e7, 3)
     overlap = found.coefficients.T @ gram @ expected.coefficients
     torch.testing.assert_close(overlap.abs(), torch.eye(3, dtype=torch.float64), rtol=0, atol=1e-3)
 
@@ -197,9 +202,9 @@ def test_the_smoothest_fields_are_those_of_large_mu():
 def test_wrong_arguments_of_solve_get_a_sentence():
     forms, energy = random_forms()
     with pytest.raises(ValueError, match="`mu` must be at least 0, got -1"):
-        solve(forms, energy, ONE, -1.0, 3)
+        cheapest_fields(forms, energy, ONE, -1.0, 3)
     with pytest.raises(ValueError, match="`count` must be from 1 to the 12 fields of the basis, got 13"):
-        solve(forms, energy, ONE, 1.0, 13)
+        cheapest_fields(forms, energy, ONE, 1.0, 13)
 
 
 # ---------------------------------------------------------------- features and weight

@@ -1,0 +1,423 @@
+"""The commands of equations: ``generate | discover | verify | audit | augment | train-operator``."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from rich.progress import Progress
+
+from symflow.console import REFUTED, bars, check_new, staged
+from symflow.errors import UserError
+
+if TYPE_CHECKING:
+    from symflow.pde import Equation, Trajectories
+
+
+def generate(
+    name: Annotated[str, tyro.conf.Positional],
+    samples: int,
+    out: Path,
+    seed: int = 0,
+    length: float | None = None,
+    end: float | None = None,
+    steps: int | None = None,
+    keep: int | None = None,
+    waves: int | None = None,
+    wavenumbers: tuple[int, ...] | None = None,
+    amplitude: float = 0.5,
+    resolution: int | None = None,
+    force: bool = False,
+) -> None:
+    """Makes trajectories of an equation from random waves, as an HDF5 file.
+
+    Args:
+        name: kdv, ks, burgers, nkdv or ckdv, or a formula such as "u_t + u*u_x + u_xxx = 0".
+        samples: number of trajectories.
+        out: the file to write.
+        seed: of the initial waves.
+        length: the period in x; by default the paper's, as are the others.
+        end: the last time; the first is 0.
+        steps: number of output times.
+        keep: how many of the last output times to keep.
+        waves: number of sine waves in the initial value.
+        wavenumbers: from which they are drawn.
+        amplitude: their largest amplitude.
+        resolution: points in x of the stored grid.
+        force: replace an existing file.
+    """
+    from symflow import pde
+
+    check_new(out, force)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with bars() as shown:
+        task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
+        data = pde.generate(
+            name,
+            samples,
+            seed,
+            length=length,
+            end=end,
+            steps=steps,
+            keep=keep,
+            waves=waves,
+            wavenumbers=wavenumbers,
+            amplitude=amplitude,
+            resolution=resolution,
+            progress=lambda done: shown.update(task, completed=done),
+        )
+    pde.save(data, out, overwrite=force)
+    shape = " x ".join(str(n) for n in data.u.shape)
+    print(f"{out}: {shape} values of u (trajectory, t, x), float64")
+
+
+def discover(
+    data: Annotated[str | None, tyro.conf.Positional] = None,
+    *,
+    out: Path,
+    domain: Literal["periodic", "plane"] | None = None,
+    equation: str | None = None,
+    parameters: tuple[str, ...] = (),
+    seed: int = 0,
+    score: Literal["infinitesimal", "local"] = "infinitesimal",
+    generators: int | None = None,
+    steps: int | None = None,
+    degree: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Finds the symmetries of data or of an equation: how many, which, how sure; with closed forms, proofs, a report.
+
+    Args:
+        data: a file of trajectories; without it, the equation alone is studied.
+        out: the run directory to make.
+        domain: periodic, for fields with the period of the data; or plane, for any. By default periodic for data and
+            plane for an equation alone.
+        equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of
+            a system are separated by semicolons. With data, what they solve when the file does not say; fitted to them
+            when this does not say it either.
+        parameters: numbers for the names in the formula, such as nu=0.01.
+        seed: of the sampled points and of the network.
+        score: what the network learns from: infinitesimal, the determining condition; or local, the paper's own route,
+            which takes hours at its own number of steps.
+        generators: fields the network learns; 7 by default, and 4 for local.
+        steps: of the network's learning, 0 leaves it out; 150 by default, and 12,800 for local.
+        degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
+        resume: continue an interrupted run.
+        force: replace an earlier run in `out`.
+    """
+    from symflow import pde
+    from symflow.pde.discovery import collect
+    from symflow.report import write_report
+    from symflow.runs import RESULT, Run
+
+    source, identity = _read(data, equation, _numbers(parameters))
+    settings = {"score": score, "generators": generators, "steps": steps, "degree": degree}
+    domain = domain or ("periodic" if isinstance(source, pde.Trajectories) else "plane")
+    about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
+    config = {"command": "discover", **about, "domain": domain, "seed": seed, **settings}
+    run = Run(out, config, resume=resume, replace=force)
+    with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
+        result = pde.discover(
+            source,
+            domain,
+            seed,
+            score=score,
+            generators=generators,
+            steps=steps,
+            degree=degree,
+            run=run,
+            progress=progress,
+        )
+        progress("report", 0.0, {})
+        result.save(run.path / RESULT)
+        trajectories = source if isinstance(source, pde.Trajectories) else None
+        if result.neural is not None and result.neural.field is not None:
+            run.save_field("span", result.neural.field)
+        run.save_tensors("evidence", collect(trajectories, result), {"rank": result.rank})
+        page = write_report(run.path)
+        progress("report", 1.0, {})
+    print(result)
+    print(f"report: {page}")
+
+
+def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Proves the generators of a result again, by exact computer algebra from the formulas in the file.
+
+    Args:
+        result: ``result.json`` or a run directory.
+    """
+    from symflow.pde import load_result
+    from symflow.runs import RESULT
+
+    loaded = load_result(result / RESULT if result.is_dir() else result)
+    print(f"{loaded.equation.text}")
+    proven = loaded.verify()
+    for g, ok in zip(loaded.generators, proven, strict=True):
+        identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
+        print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
+    if not all(proven):
+        sys.exit(REFUTED)
+
+
+def audit(
+    target: Annotated[str, tyro.conf.Positional],
+    equation: str | None = None,
+    parameters: tuple[str, ...] = (),
+    alpha: float = 0.05,
+    seed: int = 0,
+    out: Path | None = None,
+    force: bool = False,
+) -> None:
+    """Asks whether data solve the equation they claim, or whether a transformation of yours is a symmetry of one.
+
+    The transformation is a function in a Python file of yours, ``my_transform.py:function``. It is run as it is, with
+    all it may do: audit only code that you would run yourself. The exit code is 1 when the audit refuses.
+
+    Args:
+        target: a file of trajectories, or FILE.py:FUNCTION.
+        equation: a name or a formula; for data, what they claim to solve when the file does not say.
+        parameters: numbers for the names in the formula, such as nu=0.01.
+        alpha: for data, the probability that any interval of a coefficient misses.
+        seed: for a transformation, of the points.
+        out: a JSON file for the audit.
+        force: replace an existing file.
+    """
+    from symflow import pde
+    from symflow.runs import write_json
+
+    if out is not None:
+        check_new(out, force)
+    if not 0 < alpha < 1:
+        raise UserError(f"`alpha` must be a probability between 0 and 1, got {alpha}")
+    numbers = _numbers(parameters)
+    found: pde.TransformAudit | pde.DataAudit
+    if ".py:" in target:
+        if equation is None:
+            raise UserError("`--equation` must say of which equation the transformation should be a symmetry")
+        formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **numbers)
+        found = pde.audit_transform(pde.load_function(target), formula, seed=seed)
+    else:
+        found = pde.audit_data(_load(Path(target), equation, numbers, check=False), alpha)
+    print(found)
+    if out is not None:
+        write_json(out, found.to_dict())
+    if not found.passed:
+        sys.exit(REFUTED)
+
+
+def augment(
+    data: Annotated[Path, tyro.conf.Positional],
+    generators: str,
+    out: Path,
+    copies: int = 16,
+    strength: float = 0.1,
+    seed: int = 0,
+    learned: bool = False,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Moves trajectories along generators: a file with every trajectory and copies of it that solve the equation too.
+
+    Args:
+        data: a file of trajectories, as `symflow generate` writes them.
+        generators: a run of discover, or kdv, ks, burgers, nkdv or ckdv for what is known of them.
+        out: the file to write.
+        copies: of each trajectory, itself included.
+        strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
+        seed: of the displacements; shards of one augmentation take different ones.
+        learned: move along the fields the network of the run learned, not along its closed forms.
+        resume: continue an interrupted run.
+        force: replace an existing file.
+    """
+    from symflow.pde.augmentation import augment_file
+
+    with bars() as shown:
+        task = shown.add_task(f"{copies} copies of each", total=1.0, note="")
+        found = augment_file(
+            data,
+            generators,
+            out,
+            copies=copies,
+            strength=strength,
+            seed=seed,
+            learned=learned,
+            resume=resume,
+            overwrite=force,
+            progress=lambda done: shown.update(task, completed=done),
+        )
+    print(f"{out}: {found.trajectories} trajectories, {found.kept} of them moved, {found.rows:.1%} of their rows valid")
+    print(
+        f"residual of the equation, medians: {found.moved:.1e} moved, {found.original:.1e} original; "
+        f"moved over its own original {found.ratio:.2f}"
+    )
+
+
+def train_operator(
+    data: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    arms: tuple[str, ...] = ("none", "exact", "learned"),
+    generators: Path | None = None,
+    equation: str | None = None,
+    parameters: tuple[str, ...] = (),
+    trajectories: int = 16,
+    seeds: int = 5,
+    points: int | None = None,
+    width: int = 32,
+    modes: int = 24,
+    layers: int = 4,
+    steps: int = 3_000,
+    batch: int = 16,
+    rate: float = 3e-3,
+    bfloat16: bool = False,
+    copies: int = 32,
+    strengths: tuple[float, ...] = (0.1, 0.2, 0.3),
+    validation: int = 64,
+    test: int = 128,
+    workers: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Compares augmentations by the neural operators that they train, fairly: paired seeds, one validated strength.
+
+    Args:
+        data: a file of trajectories, or the name of an equation, whose trajectories are then generated.
+        out: the run directory to make; every finished training is kept there.
+        arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
+            in the training trajectories), wrong (no symmetry), penalty (equivariance as a loss).
+        generators: a run of discover whose learned fields are used for all seeds.
+        equation: what the trajectories of a file solve, as for discover; by default what it says, or fitted to them.
+        parameters: numbers for the names in it.
+        trajectories: to train on.
+        seeds: how many.
+        points: of the operator's grid in x; by default 128, or what the data have where that is less.
+        width: channels of the operator.
+        modes: Fourier modes that it keeps.
+        layers: of the operator.
+        steps: of training.
+        batch: windows in a step.
+        rate: the highest learning rate.
+        bfloat16: compute pointwise layers in bfloat16; for GPUs.
+        copies: of every trajectory, moved along symmetries.
+        strengths: candidates, the largest displacement of a point in normalised units.
+        validation: trajectories where the strength is chosen.
+        test: trajectories.
+        workers: trainings side by side; by default one per processor, and one on a GPU.
+        resume: continue an interrupted run, with more seeds or arms if wanted.
+        force: replace an earlier run in `out`.
+    """
+    from symflow import pde
+    from symflow.runs import load_field
+
+    needed = seeds * trajectories + validation + test
+    field = None if generators is None else load_field(generators / "span.safetensors")
+    with bars() as shown:
+        if Path(data).exists():
+            loaded = _load(Path(data), equation, _numbers(parameters), check=True)
+        elif data in pde.CATALOGUE:
+            loaded = _generated(data, needed, out, shown)
+        else:
+            raise UserError(
+                f"`data` must be a file of trajectories or one of {', '.join(pde.CATALOGUE)}, got {data!r}, and there "
+                "is no such file"
+            )
+        task = shown.add_task("trainings", total=1.0, note="")
+
+        def progress(what: str, done: int, total: int) -> None:
+            shown.update(task, completed=done / total, note=f"{done} of {total}, last {what}")
+
+        found = pde.compare_operators(
+            loaded,
+            out,
+            arms=arms,
+            trajectories=trajectories,
+            seeds=seeds,
+            field=field,
+            points=min(128, len(loaded.x)) if points is None else points,
+            width=width,
+            modes=modes,
+            layers=layers,
+            steps=steps,
+            batch=batch,
+            rate=rate,
+            bfloat16=bfloat16,
+            copies=copies,
+            strengths=strengths,
+            validation=validation,
+            test=test,
+            workers=workers,
+            resume=resume,
+            replacing=force,
+            progress=progress,
+        )
+    print(found)
+
+
+def _read(data: str | None, equation: str | None, parameters: dict[str, float]) -> tuple[Trajectories | Equation, str]:
+    """The data or equation, and a string that tells it from any other."""
+    from symflow import pde
+
+    if data is None and equation is None:
+        raise UserError("a file of trajectories or `--equation` must be given, got neither")
+    if data is not None and Path(data).exists():
+        trajectories = _load(Path(data), equation, parameters, check=True)
+        content = hashlib.sha256(trajectories.u.numpy().tobytes())
+        content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
+        return trajectories, content.hexdigest()
+    text = data if data is not None and equation is None else equation
+    if text is None or (data is not None and equation is not None):
+        raise UserError(f"`data` must be a file of trajectories, got {data!r}, and there is no such file")
+    if text in pde.CATALOGUE:
+        formula = pde.CATALOGUE[text].equation
+    elif "=" in text or "_" in text:
+        formula = pde.Equation(text, **parameters)
+    else:
+        raise UserError(f"`data` must be a file of trajectories or a formula, got {text!r}, and there is no such file")
+    return formula, f"{formula.text} {formula.parameters}"
+
+
+def _generated(name: str, samples: int, out: Path, shown: Progress) -> Trajectories:
+    """Trajectories of an equation by name, on 256 points; kept beside a run, where another one finds them again."""
+    from symflow import pde
+
+    path = out.parent / f"{name}-{samples}.h5"
+    if path.exists():
+        return pde.load(path)
+    task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
+    data = pde.generate(name, samples, resolution=256, progress=lambda done: shown.update(task, completed=done))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pde.save(data, path)
+    return data
+
+
+def _load(path: Path, equation: str | None, parameters: dict[str, float], check: bool) -> Trajectories:
+    """Data with their equation, which is fitted to them where neither the file nor the command line says it."""
+    from symflow import pde
+
+    named = equation if equation is None or equation in pde.CATALOGUE else pde.Equation(equation, **parameters)
+    try:
+        return pde.load(path, equation=named, check=check)
+    except pde.UnknownEquation:
+        print("symflow: the data do not name their equation; one is fitted to them", file=sys.stderr)
+        return pde.load_identified(path)
+
+
+def _numbers(parameters: Sequence[str]) -> dict[str, float]:
+    """``("nu=0.01",)`` as a dictionary."""
+    values = {}
+    for text in parameters:
+        name, sign, number = text.partition("=")
+        try:
+            values[name.strip()] = float(number)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise UserError(f"`parameters` must be of the form name=number, got {text!r}")
+    return values
+
+
+COMMANDS = (generate, discover, verify, audit, augment, train_operator)

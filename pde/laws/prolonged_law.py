@@ -1,0 +1,171 @@
+"""The determining condition of a law as a polynomial in its unknown coefficients, at every point of the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sympy
+import torch
+from torch import Tensor
+
+from symflow.errors import UserError
+from symflow.formulas import expressions
+
+from ..equations import Jets, derivative_symbol, highest_derivative, t, total_derivative_x, u, x
+from .weak_form import _FUNCTIONS
+
+COMPONENTS = ("dx", "dt", "du")
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """The determining condition of one field as a polynomial in theta, at N points and for J terms.
+
+    ``R_theta = constant + theta linear + theta quadratic theta``; ``constant [N]``, ``linear [J, N]``,
+    ``quadratic [J, J, N]``, symmetric in the terms.
+    """
+
+    constant: Tensor
+    linear: Tensor
+    quadratic: Tensor
+
+    def __call__(self, theta: Tensor) -> Tensor:
+        """R at a law ``[J]``, ``[N]``."""
+        return self.constant + theta @ (self.linear + torch.einsum("k,ikn->in", theta, self.quadratic))
+
+    def derivative(self, theta: Tensor) -> Tensor:
+        """dR/dtheta at a law, ``[J, N]``."""
+        return self.linear + 2 * torch.einsum("k,ikn->in", theta, self.quadratic)
+
+    def __truediv__(self, scale: float) -> Polynomial:
+        return Polynomial(self.constant / scale, self.linear / scale, self.quadratic / scale)
+
+
+@dataclass(frozen=True)
+class Prolonged:
+    """What the determining condition needs of terms m_j at points, whatever the field.
+
+    ``rates [J, n + 1, N]``: ``D_x^k m_j``; ``sensitivities [J, n + 1, N]``: ``dm_j/du_k``; ``explicit [2, J, N]``:
+    ``dm_j/dx`` and ``dm_j/dt`` at fixed jet; n the highest order of the terms.
+    """
+
+    jets: Jets
+    rates: Tensor
+    sensitivities: Tensor
+    explicit: Tensor
+
+    @property
+    def order(self) -> int:
+        """The highest x-derivative in the terms."""
+        return self.sensitivities.shape[1] - 1
+
+    def polynomial(self, field: Sequence[sympy.Expr]) -> Polynomial:
+        """The condition for ``xi d/dx + tau d/dt + phi d/du``, expressions in x, t, u.
+
+        With ``u_t = -sum theta_i m_i`` and q_m the part of ``D_x^m Q`` without theta, ``D_x^m Q = q_m + theta_i q_im``,
+
+            R_0  = phi_t - xi_t u_x
+            R_i  = (xi_u u_x + tau_t - phi_u) m_i + xi D_x m_i + tau dm_i/dt + sum_m (dm_i/du_m) q_m
+            R_ik = -tau_u m_i m_k + sum_m (dm_i/du_m) (q_km - tau D_x^m m_k),    q_km = D_x^m (tau m_k).
+        """
+        xi, tau, phi = field
+        n, S, D = self.order, self.sensitivities, self.rates
+        u_ = self.jets.u
+
+        def e(f: sympy.Expr) -> Tensor:
+            return _evaluate(f, self.jets)
+
+        xi_, tau_, phi_ = (_along(f, n, self.jets) for f in field)
+        free = torch.stack(
+            [phi_[m] - sum(math.comb(m, l) * xi_[m - l] * u_[l + 1] for l in range(m + 1)) for m in range(n + 1)]
+        )
+        # D_x^m (tau m_k) - tau D_x^m m_k
+        through = torch.stack(
+            [
+                sum((math.comb(m, l) * tau_[m - l] * D[:, l] for l in range(m)), torch.zeros_like(D[:, 0]))
+                for m in range(n + 1)
+            ],
+            1,
+        )
+        constant = e(sympy.diff(phi, t)) - e(sympy.diff(xi, t)) * u_[1]
+        factor = e(sympy.diff(xi, u)) * u_[1] + e(sympy.diff(tau, t)) - e(sympy.diff(phi, u))
+        linear = factor * D[:, 0] + xi_[0] * D[:, 1] + tau_[0] * self.explicit[1] + torch.einsum("imn,mn->in", S, free)
+        quadratic = torch.einsum("imn,kmn->ikn", S, through)
+        quadratic = quadratic - e(sympy.diff(tau, u)) * D[:, None, 0] * D[None, :, 0]
+        return Polynomial(constant, linear, (quadratic + quadratic.transpose(0, 1)) / 2)
+
+    def size(self, theta: Tensor, field: Sequence[sympy.Expr]) -> float:
+        """W: the RMS of the terms of R at a law."""
+        n, u_ = self.order, self.jets.u
+        rate = -torch.einsum("i,ijn->jn", theta, self.rates)
+        S = torch.einsum("i,imn->mn", theta, self.sensitivities)
+        # with respect to xi, tau and phi itself: dK/dx and dK/dt at fixed jet, and dK/du; then to their derivatives
+        K_x, K_t = torch.einsum("i,cin->cn", theta, self.explicit)
+        squares = torch.zeros_like(self.jets.x)
+        for b, (f, own, derivatives) in enumerate(zip(field, (K_x, K_t, S[0]), (u_[1:], rate, None), strict=True)):
+            along = _along(f, n, self.jets)
+            squares = squares + (own * along[0]) ** 2
+            for j in range(1, n + 1):
+                if derivatives is None:
+                    C = S[j]
+                else:
+                    C = sum((math.comb(m, j) * S[m] * derivatives[m - j] for m in range(j, n + 1)), 0 * S[j])
+                squares = squares + (C * along[j]) ** 2
+            f_t = _evaluate(sympy.diff(f, t), self.jets) + _evaluate(sympy.diff(f, u), self.jets) * rate[0]
+            squares = squares + ((-u_[1], -rate[0], torch.ones_like(u_[0]))[b] * f_t) ** 2
+        return float(squares.mean().sqrt())
+
+
+def _evaluate(expression: sympy.Expr, jets: Jets) -> Tensor:
+    at = {x: jets.x, t: jets.t} | {derivative_symbol(m): value for m, value in enumerate(jets.u)}
+    return torch.zeros_like(jets.x) + expressions.evaluate(sympy.sympify(expression, strict=True), at, _FUNCTIONS)
+
+
+def _along(f: sympy.Expr, order: int, jets: Jets) -> Tensor:
+    """``D_x^j f`` at points, j = 0 ... order."""
+    values = []
+    for _ in range(order + 1):
+        values.append(_evaluate(f, jets))
+        f = total_derivative_x(f)
+    return torch.stack(values)
+
+
+def jet_order(terms: Sequence[sympy.Expr]) -> int:
+    """The highest x-derivative of u that `prolong` needs: twice the terms' order."""
+    return 2 * max(1, *(highest_derivative(m) for m in terms))
+
+
+def prolong(terms: Sequence[sympy.Expr], jets: Jets) -> Prolonged:
+    """The terms and their derivatives at points with derivatives of u up to `jet_order`."""
+    n = max(1, *(highest_derivative(m) for m in terms))
+    rates, sensitivities, explicit = [], [], []
+    for term in terms:
+        sensitivities.append(
+            torch.stack([_evaluate(sympy.diff(term, derivative_symbol(m)), jets) for m in range(n + 1)])
+        )
+        explicit.append(torch.stack([_evaluate(sympy.diff(term, variable), jets) for variable in (x, t)]))
+        rates.append(_along(term, n, jets))
+    return Prolonged(jets, torch.stack(rates), torch.stack(sensitivities), torch.stack(explicit, 1))
+
+
+def relative_condition(prolonged: Prolonged, theta: Tensor, field: Sequence[sympy.Expr]) -> Polynomial:
+    """The condition divided so that its norm over the points is the defect; theta are the claimed coefficients.
+
+    Raises:
+        UserError: the field is zero or not finite on the points, or has terms only at other laws than the claimed.
+    """
+    text = f"({', '.join(map(str, field))}) for dx, dt, du"
+    parts = torch.stack([_evaluate(f, prolonged.jets) for f in field])
+    if not bool(parts.isfinite().all()) or not bool(parts.any()):
+        raise UserError(f"a generator must be finite and not zero on the data, got {text}")
+    condition, size = prolonged.polynomial(field), prolonged.size(theta, field)
+    # what is 0 by cancellation: xi D_x m and (dm/du_m) xi u_(m+1) in the condition of a translation
+    smallest = 1e-12 * float(prolonged.rates.abs().max() * parts.abs().max())
+    if size <= smallest:
+        parts_of_R = (condition.constant, condition.linear, condition.quadratic)
+        if max(float(part.abs().max()) for part in parts_of_R) > smallest:
+            raise UserError(f"the equation has no term that {text} could violate, but laws near it do")
+        size = math.inf
+    return condition / (size * math.sqrt(len(prolonged.jets)))

@@ -1,0 +1,189 @@
+"""What every arm is trained on: its generators, its moved copies, its shifted test data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from symflow.algebra import subspace_angles
+from symflow.errors import UserError
+from symflow.fields import Field, SymbolicField
+from symflow.learning import digest, distributed
+from symflow.runs import load_field, one_thread, save_field
+
+from ..augmentation import TrajectoryAugment, characteristics, tabulated
+from ..discovery import discover
+from ..symmetries import symmetries
+from ..trajectories import Trajectories, data_coordinates
+from .operators import Operator, Penalty, Pool, Task, bootstrap, errors, train
+from .outcome import OperatorComparison
+
+SHIFT = 0.5  # by which u of the shifted test data differs
+PENALTY = 0.1  # the weight of the equivariance loss
+STEPS = 2  # of the flow: displacements are a fifth of a unit at most
+ROUNDS = 20  # of drawing a copy again whose valid rows hold no window
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What all trainings of a comparison share: small enough to be sent to another process."""
+
+    test: Trajectories
+    task: Task
+    sizes: OperatorComparison  # without arms yet
+    rate: float
+    bfloat16: bool
+    copies: int
+    folder: Path
+    field: Field | None  # the learned generators, when they are given
+
+    def train(self, job: _Job) -> dict[str, float]:
+        """A training and its figures."""
+        part, checked = job.part, job.checked or self.test
+        with distributed() as device, one_thread():
+            field, angle = self.generators(job)
+            shape = (self.sizes.width, self.sizes.modes, self.sizes.layers)
+            operator = Operator(self.task, float(part.u.std()), *shape, seed=job.seed).to(device)
+            penalty = None
+            if field is not None and job.arm == "penalty":
+                stride = len(part.x) // self.sizes.points
+                penalty = Penalty(characteristics(field, part)[..., ::stride], PENALTY)
+            train(
+                operator,
+                self.pool(job, field),
+                self.task,
+                steps=self.sizes.steps,
+                seed=job.seed,
+                batch=self.sizes.batch,
+                rate=self.rate,
+                penalty=penalty,
+                bfloat16=self.bfloat16,
+                checkpoint=job.checkpoint,
+            )
+            each = errors(operator, checked.coarsen(self.sizes.points).u, self.task)
+            low, high = bootstrap(each)
+            figures = {"error": float(each.mean()), "low": low, "high": high}
+            if job.checked is None:
+                shifted = boosted(self.test)
+                if shifted is not None:
+                    shifted = replace(self.test, u=shifted).coarsen(self.sizes.points).u
+                    figures["shifted"] = float(errors(operator, shifted, self.task).mean())
+            if angle is not None:
+                figures["angle"] = angle
+            return figures
+
+    def generators(self, job: _Job) -> tuple[Field | None, float | None]:
+        """The span that an arm moves along, and its largest angle to the exact one."""
+        part = job.part
+        if job.arm in ("none", "fixed"):
+            return None, None
+        exact = exact_field(part)
+        if job.arm == "exact":
+            return exact, None
+        if job.arm == "wrong":
+            return SymbolicField(exact.coordinates, [{"du": "1"}]), None
+        field = self.field
+        if field is None:
+            path = self.folder / f"generators-{job.seed}.safetensors"
+            if path.exists():
+                field = load_field(path)
+            else:
+                found = discover(part, domain="periodic", seed=job.seed).neural
+                if found is None or found.field is None:
+                    raise UserError(f"the {len(part)} trajectories of seed {job.seed} show no symmetry to learn")
+                field = found.field
+                save_field(path, found.field)
+        if field.generators != exact.generators:
+            return field, math.pi / 2
+        points = exact.coordinates.to_normalised(part.jets(2_000, 0, seed=1).points)
+        same = field.coordinates.to_normalised(exact.coordinates.to_physical(points))
+        with torch.no_grad():
+            values = exact.coordinates.vectors_to_normalised(field.coordinates.vectors_to_physical(field(same)))
+        return field, float(subspace_angles(values, exact(points))[-1])
+
+    def pool(self, job: _Job, field: Field | None) -> Pool:
+        """What the windows of an arm are drawn from."""
+        if field is None or job.arm == "penalty":
+            u = job.part.coarsen(self.sizes.points).u
+            return Pool.of(u, self.task, every=self.task.inputs if job.arm == "fixed" else 1)
+        strength = job.strength or 0.0
+        with torch.random.fork_rng([]):
+            torch.manual_seed(job.seed)
+            pool = moved_copies(job.part, tabulated(field, job.part), strength, self.copies, self.task)
+        return replace(pool, u=pool.u[..., :: len(job.part.x) // self.sizes.points])
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One training: the arm, its strength, the seed, and what it trains on and is checked on (None: the test)."""
+
+    arm: str
+    strength: float | None
+    seed: int
+    part: Trajectories
+    key: str
+    checkpoint: Path | None
+    checked: Trajectories | None = None
+
+
+def moved_copies(data: Trajectories, field: Field, strength: float, copies: int, task: Task) -> Pool:
+    """Every trajectory moved along random elements of the span, `copies` times, with the windows that stay valid.
+
+    A copy without a valid window is drawn again, and after `ROUNDS` times is the original. Draws come from torch's own
+    generator.
+    """
+    S, T, X = data.u.shape
+    augment = TrajectoryAugment(field, data, strength, steps=STEPS)
+    augment.to(torch.float32)
+    source = data.u.float().repeat_interleave(copies, 0)
+    u, starts = source.clone(), task.starts(torch.ones(S * copies, T, dtype=torch.bool))
+    waiting = torch.arange(S * copies)
+    for _ in range(ROUNDS):
+        values, valid = augment(source[waiting])
+        allowed = task.starts(valid)
+        good = allowed.any(-1)
+        u[waiting[good]], starts[waiting[good]] = values[good], allowed[good]
+        waiting = waiting[~good]
+        if len(waiting) == 0:
+            break
+    return Pool(u.view(S, copies, T, X), starts.view(S, copies, T))
+
+
+def exact_field(data: Trajectories) -> SymbolicField:
+    """The generators of the equation that keep the period, in closed form.
+
+    Raises:
+        UserError: there are none.
+    """
+    forms = symmetries(data.equation, without=("x",)).forms
+    if not forms:
+        raise UserError(f"{data.equation.text!r} has no symmetry that keeps the period, so there is none to move along")
+    return SymbolicField(
+        data_coordinates(data, data.length), [{key: str(f) for key, f in form.items()} for form in forms]
+    )
+
+
+def boosted(data: Trajectories) -> Tensor | None:
+    """Every trajectory moved along the exact boost so that u rises or falls by `SHIFT`, in turns, ``[S, T, X]``.
+
+    The boost is a generator that moves x and adds to u the same everywhere; ``None`` where an equation has none.
+    """
+    exact = exact_field(data)
+    for k, (_, tau, phi) in enumerate(exact.components):
+        if tau == 0 and phi.is_number and phi != 0:
+            augment = TrajectoryAugment(exact.slot(k), data, 1.0)
+            weights = torch.full((len(data), 1), SHIFT / float(phi), dtype=data.u.dtype)
+            weights[1::2] *= -1
+            return augment.move(data.u, weights)[0]
+    return None
+
+
+def _digest(field: Field) -> str:
+    point = torch.linspace(0, 1, 32 * field.coordinates.dimension, dtype=torch.float64).view(32, -1)
+    dtype = next((p.dtype for p in getattr(field, "parameters", list)()), torch.float64)
+    with torch.no_grad():
+        return digest(field(point.to(dtype)))

@@ -1,0 +1,185 @@
+"""Trajectories made by the solver from random initial waves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from symflow.errors import UserError, check_integer
+from symflow.runs import processes
+
+from ..equations import Equation, entry, lookup
+from . import solvers
+from .data import Trajectories, _float64
+
+RESOLVED = 1e-6  # the tail of the spectrum above which generated data do not go on a grid unasked
+
+
+def random_waves(
+    samples: int, seed: int, points: int, *, waves: int, wavenumbers: Sequence[int], amplitude: float = 0.5
+) -> np.ndarray:
+    """Initial values ``sum_i A_i sin(2 pi l_i x/L + phi_i)`` on a uniform grid, ``[samples, points]``.
+
+    ``A ~ U(-amplitude, amplitude)``, l from `wavenumbers`, ``phi ~ U(0, 2 pi)``. Row i depends on (seed, i) alone.
+    """
+    u = np.empty((samples, points))
+    theta = 2 * np.pi * np.arange(points) / points
+    for i in range(samples):
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, i))))
+        A = amplitude * (2 * random.random(waves) - 1)
+        which = np.minimum((random.random(waves) * len(wavenumbers)).astype(int), len(wavenumbers) - 1)
+        phase = 2 * np.pi * random.random(waves)
+        angle = np.asarray(wavenumbers)[which, None] * theta + phase[:, None]
+        u[i] = sum(a * np.sin(row) for a, row in zip(A, angle, strict=True))
+    return u
+
+
+def generate(
+    equation: str | Equation,
+    samples: int,
+    seed: int = 0,
+    *,
+    length: float | None = None,
+    end: float | None = None,
+    steps: int | None = None,
+    keep: int | None = None,
+    waves: int | None = None,
+    wavenumbers: Sequence[int] | None = None,
+    amplitude: float = 0.5,
+    initial: Any = None,
+    resolution: int | None = None,
+    tolerance: float | None = None,
+    workers: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Trajectories:
+    """Trajectories of an equation from random initial waves, at the paper's settings unless told otherwise.
+
+    ``u0 = sum_i A_i sin(2 pi l_i x/L + phi_i)``, ``A ~ U(-amplitude, amplitude)``, ``phi ~ U(0, 2 pi)``; solved from t
+    = 0 to `end` (`pde.trajectories.solvers`), of which the last `keep` of `steps` equidistant times, 0 and `end`
+    included, are kept.
+
+    Convention: trajectory i of a seed is the same, bit for bit, whatever `samples` and `workers` are; shards of a
+    large data set take different seeds.
+
+    Args:
+        equation: a name of the catalogue, or any evolution equation whose highest x-derivative is linear.
+        samples: number of trajectories.
+        seed: of the initial waves.
+        length, end, steps, keep, waves, wavenumbers: from the catalogue by default; an equation that is not there
+            needs `length` and `end`, and takes 250 steps, the last 140 kept, and 10 waves of l in {1, 2}.
+        initial: u at t = 0 instead of random waves, ``[samples, any number of points]`` on the uniform grid from 0.
+        resolution: points of the stored grid; by default the catalogue's, on which the data are resolved.
+        tolerance: relative error per output interval that the step is chosen for; by default the catalogue's, and
+            1e-9 for other equations.
+        workers: processes, at most one per 8 trajectories; by default one per available processor.
+        progress: called with the fraction that is done.
+
+    Raises:
+        UserError: an argument out of range, or a trajectory that cannot be solved or does not fit the grid.
+
+    >>> data = generate("ckdv", samples=2, seed=0, steps=20, keep=5, end=2.0)
+    >>> data.t.tolist()[-1]
+    2.0
+    """
+    if isinstance(equation, str) and "=" not in equation:
+        name: str | None = equation.lower()
+        known = entry(equation)
+        equation = known.equation
+        defaults = dict(known.settings)
+    else:
+        equation = Equation(equation) if isinstance(equation, str) else equation
+        if not isinstance(equation, Equation):
+            raise UserError(f"`equation` must be a name or an Equation, got {type(equation).__name__}")
+        found = lookup(equation)
+        name, defaults = (found[0], dict(found[1].settings)) if found else (None, {})
+    given = {"length": length, "end": end, "steps": steps, "keep": keep, "waves": waves, "tolerance": tolerance}
+    for key, value in given.items():
+        if value is not None:
+            defaults[key] = value
+    if wavenumbers is not None:
+        defaults["wavenumbers"] = tuple(int(n) for n in wavenumbers)
+    for key in ("length", "end"):
+        if key not in defaults:
+            raise UserError(f"`{key}` must be given for {equation.text!r}, which is not in the catalogue")
+    chosen: dict[str, Any] = {
+        "steps": 250,
+        "waves": 10,
+        "wavenumbers": (1, 2),
+        "resolution": 512,
+        "tolerance": solvers.TOLERANCE,
+    } | defaults
+    if keep is None and isinstance(chosen["steps"], int):
+        chosen["keep"] = min(chosen.get("keep", 140), chosen["steps"])
+    asked = resolution is not None
+    if asked:
+        chosen["resolution"] = resolution
+    for key in ("length", "end", "tolerance"):
+        chosen[key] = _number(key, chosen[key], 0.0)
+    _number("amplitude", amplitude, 0.0)
+    check_integer("samples", samples, 1)
+    check_integer("seed", seed, 0)
+    if workers is not None:
+        check_integer("workers", workers, 1)
+    check_integer("steps", chosen["steps"], 2)
+    check_integer("waves", chosen["waves"], 1)
+    check_integer("resolution", chosen["resolution"], 8, 2 * solvers.MOST_MODES)
+    check_integer("keep", chosen["keep"], 1, chosen["steps"])
+    if not chosen["wavenumbers"] or not 0 <= min(chosen["wavenumbers"]) <= max(chosen["wavenumbers"]) <= 4096:
+        raise UserError(f"`wavenumbers` must be integers from 0 to 4096, got {chosen['wavenumbers']}")
+
+    size = 8.0 * samples * chosen["keep"] * chosen["resolution"]
+    if size > processes.memory():
+        raise UserError(
+            f"{samples} trajectories take {size / 1e9:.3g} GB, more than the memory; "
+            "make them in parts with other seeds"
+        )
+    if initial is None:
+        points = 2 * max(solvers.FEWEST_MODES, max(chosen["wavenumbers"]) + 1)
+        u0 = random_waves(
+            samples, seed, points, waves=chosen["waves"], wavenumbers=chosen["wavenumbers"], amplitude=amplitude
+        )
+    else:
+        u0 = _float64(initial, "initial").numpy()
+        if u0.ndim != 2 or u0.shape[0] != samples or u0.shape[1] < 4 or not np.isfinite(u0).all():
+            raise UserError(f"`initial` must be finite with shape [samples = {samples}, points], got {list(u0.shape)}")
+    times = np.linspace(0.0, chosen["end"], chosen["steps"])
+    u = solvers.solve(
+        equation,
+        u0,
+        times,
+        length=chosen["length"],
+        resolution=chosen["resolution"],
+        keep=chosen["keep"],
+        tolerance=chosen["tolerance"],
+        workers=workers,
+        progress=progress,
+    )
+    settings = chosen | {"wavenumbers": list(chosen["wavenumbers"]), "amplitude": amplitude}
+    if initial is not None:
+        settings = {k: v for k, v in settings.items() if k not in ("waves", "wavenumbers", "amplitude")}
+    data = Trajectories(
+        equation=equation,
+        x=torch.arange(chosen["resolution"], dtype=torch.float64) * (chosen["length"] / chosen["resolution"]),
+        t=torch.from_numpy(times[-chosen["keep"] :].copy()),
+        u=torch.from_numpy(u),
+        name=name,
+        seed=seed if initial is None else None,
+        settings=settings,
+    )
+    tail = data.tail()
+    if not asked and float(tail.max()) > RESOLVED:
+        raise UserError(
+            f"{chosen['resolution']} points do not resolve trajectory {int(tail.argmax())}: its spectrum ends at "
+            f"{float(tail.max()):.1g} of the largest mode; give `resolution` a larger value"
+        )
+    return data
+
+
+def _number(name: str, value: Any, above: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > above):
+        raise UserError(f"`{name}` must be a number above {above:g}, got {value!r}")
+    return float(value)

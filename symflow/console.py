@@ -1,0 +1,64 @@
+"""What commands share: exit codes, and progress on the standard error, so that results can be piped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich import progress as rich
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from symflow.errors import UserError
+
+Progress = Callable[[str, float, dict[str, float]], None]
+
+HOLDS, REFUTED, MISTAKE, CANNOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes: the answer holds; the data or a proof say no; the user's mistake; cannot be told; interrupted."""
+
+
+@contextmanager
+def bars() -> Iterator[rich.Progress]:
+    """Progress bars, each with a note."""
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(24),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with rich.Progress(*columns, console=Console(stderr=True)) as shown:
+        yield shown
+
+
+@contextmanager
+def staged(note: Callable[[dict[str, float]], str] = lambda figures: "") -> Iterator[Progress]:
+    """A bar for every stage, as it comes.
+
+    Args:
+        note: what to write beside a bar, from the figures of its stage; where it is empty, what stands there stays.
+
+    Yields:
+        What a discovery tells its progress to: the stage, the fraction of it that is done, and figures.
+    """
+    with bars() as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(stage: str, done: float, figures: dict[str, float]) -> None:
+            if stage not in tasks:
+                tasks[stage] = shown.add_task(stage, total=1.0, note="")
+            shown.update(tasks[stage], completed=done)
+            if text := note(figures):
+                shown.update(tasks[stage], note=text)
+
+        yield progress
+
+
+def check_new(out: Path, force: bool) -> None:
+    """Refuses a file that exists, unless it may be replaced.
+
+    Raises:
+        UserError: it exists.
+    """
+    if out.exists() and not force:
+        raise UserError(f"`out` must be a new file, got {str(out)!r}, which exists; `--force` replaces it")

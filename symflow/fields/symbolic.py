@@ -1,0 +1,88 @@
+"""Vector fields in closed form."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import sympy
+import torch
+from torch import Tensor
+
+from symflow.errors import UserError
+from symflow.fields import series
+from symflow.fields.coordinates import Coordinates
+from symflow.fields.series import Series
+from symflow.formulas import expressions
+
+
+class SymbolicField:
+    """K vector fields in closed form.
+
+    Args:
+        coordinates: the axes of the space.
+        closed_forms: per generator the physical coefficient of each ``d/d name`` as a formula in the names of the
+            axes, under the key ``"d" + name``; an absent key is 0.
+
+    Raises:
+        UserError: a formula is malformed or uses another name; a key is no ``"d" + name``; there is no generator.
+
+    >>> field = SymbolicField(Coordinates(("x", "t", "u")), [{"dx": "t", "du": "1"}])
+    >>> field(torch.tensor([0.0, 2.0, 0.0]))
+    tensor([[2., 0., 1.]])
+    """
+
+    def __init__(self, coordinates: Coordinates, closed_forms: Sequence[Mapping[str, str]]) -> None:
+        if not closed_forms:
+            raise UserError("`closed_forms` must hold at least one generator, got none")
+        self.coordinates = coordinates
+        self.symbols = [sympy.Symbol(name, real=True) for name in coordinates.names]
+        names = dict(zip(coordinates.names, self.symbols, strict=True))
+        keys = ["d" + name for name in names]
+        for form in closed_forms:
+            if unknown := set(form) - set(keys):
+                raise UserError(f"a closed form has the keys {', '.join(keys)}, got {', '.join(sorted(unknown))}")
+        self.components = [[expressions.parse(form.get(key, "0"), names) for key in keys] for form in closed_forms]
+
+    @property
+    def generators(self) -> int:
+        """The number K of vector fields."""
+        return len(self.components)
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """``points [..., d]`` to ``vectors [..., K, d]``, both normalised."""
+        physical = self.coordinates.to_physical(points)
+        values = dict(zip(self.symbols, physical.unbind(-1), strict=True))
+        rows = [[_on_tensor(c, values) for c in generator] for generator in self.components]
+        vectors = torch.stack([torch.stack(row, -1) for row in rows], -2)
+        return self.coordinates.vectors_to_normalised(vectors)
+
+    def series(self, points: Series) -> Series:
+        """The same on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``."""
+        c, truncation = self.coordinates, points.truncation
+        scale = points.coefficients.new_tensor(c.scale)
+        physical = points * scale + points.coefficients.new_tensor(c.offset)
+        values = {
+            symbol: Series(truncation, column)
+            for symbol, column in zip(self.symbols, physical.coefficients.unbind(-1), strict=True)
+        }
+        zero = points * 0.0
+        rows = []
+        for generator in self.components:
+            row = [
+                zero_component + expressions.evaluate(component, values, series.FUNCTIONS)
+                for zero_component, component in zip(series.columns(zero), generator, strict=True)
+            ]
+            rows.append(torch.stack([component.coefficients for component in row], -1))
+        return Series(truncation, torch.stack(rows, -2) / scale)
+
+    def slot(self, k: int) -> SymbolicField:
+        """The k-th vector field alone."""
+        result = copy.copy(self)
+        result.components = self.components[k : k + 1]
+        return result
+
+
+def _on_tensor(expression: sympy.Expr, values: Mapping[sympy.Symbol, Tensor]) -> Tensor:
+    like = next(iter(values.values()))
+    return torch.zeros_like(like) + expressions.evaluate(expression, values, series.FUNCTIONS)

@@ -1,0 +1,39 @@
+"""Which derivative an equation is solved for, and what follows from it."""
+
+from __future__ import annotations
+
+import pytest
+import sympy
+
+from symflow.pde.equations.equation import (
+    Equation,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "principal", "order"),
+    [
+        ("u_tt - u_xx + sin(u) = 0", ["u_tt"], 2),
+        (
+            "u_t - u_xxt + 3*u*u_x = 2*u_x*u_xx + u*u_xxx",
+            ["u_xxt"],
+            3,
+        ),  # u_t is not solved for: u_xxt differentiates it
+        ("u_xt = exp(u)", ["u_xt"], 2),
+        ("u_t = u_xx + u_yy + u - u**3", ["u_t"], 2),
+        ("u_tx + u*u_xx = 0", ["u_xt"], 2),
+        ("u_t + v_xx + (u**2 + v**2)*v = 0; v_t - u_xx - (u**2 + v**2)*u = 0", ["u_t", "v_t"], 2),
+    ],
+)
+def test_equations_are_solved_for_a_principal_derivative(text, principal, order):
+    equation = Equation(text)
+    assert [s.name for s in equation.principal] == principal
+    assert equation.order == order
+    for F in equation.residuals:
+        assert sympy.expand(F.subs(equation.rules)) == 0
+
+
+def test_a_system_of_two_orders_is_differentiated_to_the_higher_one():
+    equation = Equation("v_x = u; v_t = u_xx")
+    names = {s.name for s in equation.rules}
+    assert {"v_x", "v_xx", "v_xt", "v_t"} <= names

@@ -1,0 +1,128 @@
+"""The commands of images: ``discover-images | train-classifier``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from symflow.console import staged
+
+
+def discover_images(
+    images: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    network: Path | None = None,
+    labels: bool = True,
+    generators: int = 10,
+    mu: float = 1.0,
+    locality: float = 0.1,
+    flip: bool = True,
+    epochs: int = 8,
+    seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Finds the generators of images: the motions of the pixel plane that change least what a network sees.
+
+    Args:
+        images: a folder: cifar-10-batches-py or -bin, MNIST idx files, or a folder of images for each class.
+        out: the run directory to make.
+        network: the file of a network whose features are used; by default a small one is trained.
+        labels: use them; without, the features are whitened patches and nothing is trained.
+        generators: how many to look for.
+        mu: the weight of smoothness against cost, at most 3.
+        locality: the size of a patch whose motion a coherent one is compared with, on a plane 2 across.
+        flip: mirror images are as good as images; not so for digits.
+        epochs: of the training, when no network is given.
+        seed: of the network and of all draws.
+        resume: continue an interrupted run.
+        force: replace an earlier run in `out`.
+    """
+    from symflow import vision
+    from symflow.report import write_report
+    from symflow.runs import RESULT, Run
+    from symflow.vision.discovery import collect
+
+    config: dict[str, str | float | None] = {"command": "discover-images", "data": images}
+    config |= {"network": None if network is None else str(network), "labels": labels, "generators": generators}
+    config |= {"mu": mu, "locality": locality, "flip": flip, "epochs": epochs, "seed": seed}
+    run = Run(out, config, resume=resume, replace=force)
+    with staged(lambda figures: f"accuracy {figures['accuracy']:.3f}" if "accuracy" in figures else "") as progress:
+        result = vision.discover_images(
+            images,
+            network=network,
+            labels=labels,
+            generators=generators,
+            mu=mu,
+            locality=locality,
+            flip=flip,
+            epochs=epochs,
+            seed=seed,
+            run=run,
+            progress=progress,
+        )
+        progress("report", 0.0, {})
+        result.save(run.path / RESULT)
+        run.save_tensors("evidence", collect(vision.load(images)[0], result), {})
+        page = write_report(run.path)
+        progress("report", 1.0, {})
+    print(result)
+    print(f"report: {page}")
+
+
+def train_classifier(
+    images: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    arms: tuple[str, ...] = ("none", "crop+flip", "affine"),
+    generators: Path | None = None,
+    first: int | None = None,
+    fraction: float = 0.1,
+    seeds: int = 3,
+    network: Literal["small", "resnet18"] = "small",
+    epochs: int | None = None,
+    batch: int = 64,
+    resume: bool = False,
+    force: bool = False,
+) -> None:
+    """Compares augmentations by the classifiers that they train, fairly: paired seeds, strengths chosen by validation.
+
+    Args:
+        images: a folder, as for discover-images.
+        out: the run directory to make; every finished training is kept there.
+        arms: of none, flip, crop, affine, learned and learned+colours; but for none also with flips, as crop+flip, and
+            at a strength that is given instead of chosen, as crop+flip=4.
+        generators: the run of discover-images whose fields are the learned ones.
+        first: how many of them are used, cheapest first; by default those before the widest gap in lambda.
+        fraction: of the training images, above 0, at most 1.
+        seeds: how many.
+        network: small, for two cores; or resnet18, for a GPU.
+        epochs: by default 10 over the root of the fraction.
+        batch: images in a step.
+        resume: continue an interrupted run, with more seeds or arms if wanted.
+        force: replace an earlier run in `out`.
+    """
+    from symflow import vision
+    from symflow.runs import RESULT
+
+    augments = {} if generators is None else vision.learned_arms(vision.load_image_result(generators / RESULT), first)
+    with staged() as progress:
+        found = vision.compare(
+            images,
+            out,
+            arms=arms,
+            fraction=fraction,
+            seeds=seeds,
+            augments=augments,
+            network=network,
+            epochs=epochs,
+            batch=batch,
+            resume=resume,
+            replace=force,
+            progress=lambda what, epoch, epochs: progress(what, epoch / epochs, {}),
+        )
+    print(found)
+
+
+COMMANDS = (discover_images, train_classifier)
