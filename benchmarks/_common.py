@@ -162,6 +162,29 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             print("  ".join("-" * w for w in widths))
 
 
+def print_contest(
+    results: Sequence[dict[str, Any]], labels: Sequence[str], share_of: str | None = None, digits: int = 1
+) -> None:
+    """The contestants' times, their shares of what the machine does otherwise, the kernel's lead, and peaks of memory.
+
+    A result has what ``labels`` name, the contestant among them, "seconds", f"share_of_{share_of}", "speedup_of_kernel"
+    and, where it was measured, "peak_mb".
+    """
+    with_peaks = any("peak_mb" in r for r in results)
+    rows = []
+    for r in results:
+        row = [*(r[label] for label in labels), f"{1e3 * r['seconds']:.{digits}f}"]
+        if share_of is not None:
+            row.append(f"{100 * r[f'share_of_{share_of}']:.2g}")
+        lead = r["speedup_of_kernel"]
+        row.append("" if lead == 1 else f"{lead:.1f}x")
+        if with_peaks:
+            row.append(megabytes(r["peak_mb"]) if "peak_mb" in r else "")
+        rows.append(row)
+    share, peak = [] if share_of is None else [f"% of {share_of}"], ["peak MB"] if with_peaks else []
+    print_table((*labels, "ms", *share, "kernel is faster", *peak), rows)
+
+
 def replace_table(page: Path, name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Puts a table between its two marks in a page of the documentation; what stands around them stays."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
@@ -183,9 +206,9 @@ def print_targets(targets: Sequence[tuple[str, float, float]]) -> list[dict[str,
 
 
 def write_results(name: str, content: dict[str, Any], out: Path | None = None) -> Path:
-    """Writes ``results/name.json``, or another path."""
+    """Writes ``results/name.json``, or another path: the machine, unless it is told, and the content."""
     path = out or RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps({"machine": machine()} | content, indent=1) + "\n")
     print(f"written: {path}")
     return path

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 
 import torch
-from _common import Call, machine, medians, options, print_table, print_targets, write_results
+from _common import Call, medians, options, print_table, print_targets, write_results
 from torch import Tensor, nn
 
 from symflow import GridField, SymbolicField
@@ -89,7 +89,7 @@ def main() -> None:
     print_table(("", "ms", f"of {RESNET}", f"of {SMALL}"), rows)
     print()
     targets = print_targets([(f"{RESNET} / {n}", median[RESNET] / median[n], AT_LEAST) for n in augmentations])
-    found = {"batch": batch, "device": where, "seconds": median, "targets": targets, "machine": machine()}
+    found = {"batch": batch, "device": where, "seconds": median, "targets": targets}
     write_results("augment", found, arguments.out)
 
 

@@ -116,7 +116,6 @@ def main() -> None:
         "seconds_per_trajectory": rate,
         "growth": growth,
         "ratios": targets,
-        "machine": common.machine(),
     }
     common.write_results("augment_pde", found, arguments.out)
 

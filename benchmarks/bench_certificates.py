@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from _common import machine, options, print_table, write_results
+from _common import options, print_table, write_results
 
 from symflow.pde.equations.catalogue import ENTRIES
 from symflow.pde.equations.equation import Equation, derivative_symbol, u
@@ -176,13 +176,7 @@ def main() -> None:
             for r in intervals
         ],
     )
-    content = {
-        "machine": machine(),
-        "alpha": ALPHA,
-        "settings": SETTINGS,
-        "certificates": rows,
-        "coefficients": intervals,
-    }
+    content = {"alpha": ALPHA, "settings": SETTINGS, "certificates": rows, "coefficients": intervals}
     write_results("certificates", content, arguments.out)
 
 

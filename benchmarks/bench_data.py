@@ -19,7 +19,7 @@ import time
 from typing import Any
 
 import torch
-from _common import child, machine, megabytes, options, peak_megabytes, print_peak, print_table, write_results
+from _common import child, megabytes, options, peak_megabytes, print_peak, print_table, write_results
 
 from symflow.pde.equations.catalogue import ENTRIES
 from symflow.pde.trajectories import solvers
@@ -110,7 +110,7 @@ def main() -> None:
             for g in growth
         ],
     )
-    write_results("data", {"machine": machine(), "equations": equations, "growth": growth}, arguments.out)
+    write_results("data", {"equations": equations, "growth": growth}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from _common import machine, options, print_table, replace_table, write_results
+from _common import options, print_table, replace_table, write_results
 
 EQUATIONS = ("kdv", "ks", "burgers", "nkdv", "ckdv")
 DIMENSIONS = {"plane": (4, 3, 5, 4, 4), "periodic": (3, 3, 3, 3, 2)}
@@ -100,7 +100,7 @@ def main() -> None:
                     )
                     print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
     print_table(HEADER, rows)
-    write_results("discovery", {"machine": machine(), "samples": samples, "runs": results}, arguments.out)
+    write_results("discovery", {"samples": samples, "runs": results}, arguments.out)
     if arguments.table is not None:
         replace_table(arguments.table, "discovery", HEADER, rows)
 

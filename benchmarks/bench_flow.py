@@ -202,26 +202,11 @@ def main() -> None:
     widths, count, rounds = ([64], 4_096, 3) if arguments.quick else ([64, 256], 16_384, 5)
     counts = [256, 1_024, 4_096] if arguments.quick else [64, 256, 1_024, 4_096, 16_384, 65_536]
 
-    facts = common.machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     for width in widths:
         check(width)
     results = contest(widths, count, rounds)
-    common.print_table(
-        ("contestant", "width", "kind", "ms", "% of sgemm", "kernel is faster", "peak MB"),
-        [
-            (
-                r["contestant"],
-                r["width"],
-                r["kind"],
-                f"{1e3 * r['seconds']:.0f}",
-                f"{100 * r['share_of_sgemm']:.0f}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-                common.megabytes(r["peak_mb"]),
-            )
-            for r in results
-        ],
-    )
+    common.print_contest(results, ("contestant", "width", "kind"), "sgemm")
     others = variants(widths, count, rounds)
     print()
     common.print_table(
@@ -236,7 +221,7 @@ def main() -> None:
     )
     print()
     checked = common.print_targets(targets(results, others, count))
-    content = {"machine": facts, "contest": results, "variants": others, "growth": grown, "targets": checked}
+    content = {"contest": results, "variants": others, "growth": grown, "targets": checked}
     common.write_results("flow", content, arguments.out)
 
 

@@ -127,17 +127,17 @@ def contest(cases: list[tuple[str, str]], batch: int, rounds: int) -> list[dict]
             names = [name for name in CONTESTANTS if name != TORCH or kind == GRID]
             times = common.medians({name: runner(name, kind, rows, way, batch) for name in names}, rounds)
             for name in names:
-                results.append(
-                    {
-                        "contestant": name,
-                        "field": kind,
-                        "weights": rows,
-                        "way": way,
-                        "seconds": times[name],
-                        "speedup_of_kernel": times[name] / times[KERNEL],
-                        "peak_mb": common.peak_megabytes(name, kind, rows, batch) if way == BOTH else None,
-                    }
-                )
+                found = {
+                    "contestant": name,
+                    "field": kind,
+                    "weights": rows,
+                    "way": way,
+                    "seconds": times[name],
+                    "speedup_of_kernel": times[name] / times[KERNEL],
+                }
+                if way == BOTH:
+                    found["peak_mb"] = common.peak_megabytes(name, kind, rows, batch)
+                results.append(found)
     return results
 
 
@@ -160,26 +160,11 @@ def main() -> None:
     batches = [1, 16] if arguments.quick else [1, 8, 32, 128]
     cases = [(GRID, SHARED), (GRID, OWN), (NETWORK, SHARED)]
 
-    facts = common.machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     for kind, rows in cases:
         check(kind, rows)
     results = contest(cases, batch, rounds)
-    common.print_table(
-        ("contestant", "field", "weights", "", "ms", "flow_warp is faster", "peak MB"),
-        [
-            (
-                r["contestant"],
-                r["field"],
-                r["weights"],
-                r["way"],
-                f"{1e3 * r['seconds']:.2f}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-                common.megabytes(r["peak_mb"]) if r["way"] == BOTH else "",
-            )
-            for r in results
-        ],
-    )
+    common.print_contest(results, ("contestant", "field", "weights", "way"), digits=2)
     print()
     grown = growth(batches, rounds)
     common.print_table(
@@ -195,9 +180,7 @@ def main() -> None:
             for way in (FORWARD, BOTH)
         ]
     )
-    common.write_results(
-        "flow_warp", {"machine": facts, "contest": results, "growth": grown, "targets": targets}, arguments.out
-    )
+    common.write_results("flow_warp", {"contest": results, "growth": grown, "targets": targets}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -152,8 +152,7 @@ def main() -> None:
     batch, rounds = (16, 3) if arguments.quick else (128, 9)
     counts, sides = ([64, 1_024], [64]) if arguments.quick else ([64, 256, 1_024, 4_096, 16_384], [8, 64, 128, 256])
 
-    facts = common.machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     check(batch)
     names = (KERNEL, RK4, DOPRI5)
     times = common.medians({name: augmentation(name, batch) for name in names}, rounds)
@@ -201,7 +200,6 @@ def main() -> None:
     common.write_results(
         "grid_flow",
         {
-            "machine": facts,
             "augmentation": times,
             "peak_mb": peaks,
             "flow": alone,

@@ -156,28 +156,12 @@ def main() -> None:
     orders, widths, count, rounds = ({"kdv": 3}, [64], 512, 3) if arguments.quick else (ORDERS, [64, 256], 512, 3)
     counts = [64, 512] if arguments.quick else [16, 64, 256, 1_024]
 
-    facts = common.machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     for order in orders.values():
         for width in widths:
             check(order, width)
     results = contest(orders, widths, count, rounds)
-    common.print_table(
-        ("contestant", "C", "width", "kind", "ms", "% of sgemm", "kernel is faster", "peak MB"),
-        [
-            (
-                r["contestant"],
-                r["coefficients"],
-                r["width"],
-                r["kind"],
-                f"{1e3 * r['seconds']:.0f}",
-                f"{100 * r['share_of_sgemm']:.0f}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-                common.megabytes(r["peak_mb"]),
-            )
-            for r in results
-        ],
-    )
+    common.print_contest(results, ("contestant", "coefficients", "width", "kind"), "sgemm")
     print()
     targets = common.print_targets(
         [
@@ -205,7 +189,7 @@ def main() -> None:
             for s in scored
         ],
     )
-    content = {"machine": facts, "contest": results, "targets": targets, "growth": grown, "score": scored}
+    content = {"contest": results, "targets": targets, "growth": grown, "score": scored}
     common.write_results("jet_flow", content, arguments.out)
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from _common import machine, memory_of_process, options, print_table, write_results
+from _common import memory_of_process, options, print_table, write_results
 from torch import Tensor
 
 from symflow import Coordinates, NeuralField, pde
@@ -116,7 +116,6 @@ def main() -> None:
     print(f"\n{low / mean:.1f} to {high / mean:.1f} times as fast, {official / peak:.0f} times less memory;")
     print(f"{min(r['before_mib'] for r in rows.values()):.0f} MiB of ours are torch, the data and the network.")
     content = {
-        "machine": machine(),
         "settings": {"equation": "kdv", "batch": 4, "patch": 64, "lengths": 4, "generators": 4, "width": 256},
         "cases": rows,
         "mean_seconds": mean,

@@ -224,8 +224,7 @@ def main() -> None:
     rounds = 3 if arguments.quick else 5
     sizes = [(140, 64), (140, 256)] if arguments.quick else [(140, n) for n in (64, 256, 1024)] + [(560, 256)]
 
-    facts = common.machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     check(24, 40)
     errors = accuracy()
     columns = (INVERSE, SCATTER, "scatter, not divided")
@@ -235,21 +234,8 @@ def main() -> None:
     )
     results = contest(rounds)
     print()
-    common.print_table(
-        (f"one trajectory, {ROWS} x {COLUMNS}", "contestant", "kind", "ms", "% of copy", "kernel is faster", "peak MB"),
-        [
-            (
-                r["route"],
-                r["contestant"],
-                r["kind"],
-                f"{1e3 * r['seconds']:.1f}",
-                f"{100 * r['share_of_copy']:.2g}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.0f}x",
-                common.megabytes(r["peak_mb"]),
-            )
-            for r in results
-        ],
-    )
+    print(f"one trajectory, {ROWS} x {COLUMNS}")
+    common.print_contest(results, ("route", "contestant", "kind"), "copy")
     many = {r: common.peak_megabytes(r, KERNEL, FORWARD, 64) for r in (INVERSE, SCATTER)}
     one_core = on_one_core(rounds)
     for route in (INVERSE, SCATTER):
@@ -264,7 +250,7 @@ def main() -> None:
     print()
     met = targets(results, errors, one_core)
     content = {"accuracy": errors, "contest": results, "one_core": one_core, "peak_mb_of_64": many, "growth": grown}
-    common.write_results("resample", {"machine": facts, **content, "targets": met}, arguments.out)
+    common.write_results("resample", {**content, "targets": met}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -171,25 +171,11 @@ def main() -> None:
     cases, rounds = (CASES[:3], 5) if arguments.quick else (CASES, 11)
     batches, grids = ([8, 128], [1, 10]) if arguments.quick else ([1, 8, 32, 128, 512], [1, 2, 5, 20])
 
-    facts = common.machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     for case in cases:
         check(case)
     results = contest(cases, rounds)
-    common.print_table(
-        ("images and grids", "kind", "contestant", "ms", "% of copy", "kernel is faster"),
-        [
-            (
-                r["case"],
-                r["kind"],
-                r["contestant"],
-                f"{1e3 * r['seconds']:.2f}",
-                f"{100 * r['share_of_copy']:.0f}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-            )
-            for r in results
-        ],
-    )
+    common.print_contest(results, ("case", "kind", "contestant"), "copy", digits=2)
     peaks = memory([CIFAR] if arguments.quick else [CIFAR, CASES[-2]])
     print()
     common.print_table(
@@ -211,7 +197,7 @@ def main() -> None:
             for kind in KINDS
         ]
     )
-    content = {"machine": facts, "contest": results, "memory": peaks, "growth": grown, "targets": targets}
+    content = {"contest": results, "memory": peaks, "growth": grown, "targets": targets}
     common.write_results("warp", content, arguments.out)
 
 

@@ -43,7 +43,7 @@ SYMFLOW_HD void flow_steps(const Columns& columns, Index steps, bool moves, cons
                            Evaluate evaluate) {
   using S = Simd<T>;
   const double dt = 1.0 / double(steps);
-  if (!moves) {
+  if (!moves) {  // not inside the loop below: there the question costs a flow on a grid 7 %
     for (Index step = 0; step < steps; ++step) before(step);
     return;
   }

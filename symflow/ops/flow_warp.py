@@ -20,6 +20,9 @@ from symflow.ops._registration import call, kernel, last_derivative, register
 from symflow.ops.flow import flow, flow_ref, has_kernel
 from symflow.ops.warp import LONGEST_SIDE, PADDINGS, check_padding, warp, warp_ref
 
+Size = Sequence[int] | None
+"""Rows and columns of a result; None: those of the images."""
+
 
 def flow_warp(
     field: Field,
@@ -28,7 +31,7 @@ def flow_warp(
     *,
     steps: int = 8,
     padding: str = "zeros",
-    size: Sequence[int] | None = None,
+    size: Size = None,
 ) -> Tensor:
     """Moves images along vector fields: ``warp(images, flow(field, pixels, weights))`` in one operation.
 
@@ -83,7 +86,7 @@ def flow_warp(
     return warp(images, ends.view(*weights.shape[:-1], *points.shape), padding=padding)
 
 
-def _check(field: Field, images: Tensor, weights: Tensor, steps: int, padding: str, size: Sequence[int] | None) -> None:
+def _check(field: Field, images: Tensor, weights: Tensor, steps: int, padding: str, size: Size) -> None:
     check_floating_point(images=images, weights=weights)
     if field.coordinates.dimension != 2:
         raise ValueError(f"`field` must have the 2 coordinates of the pixel plane, got {field.coordinates.dimension}")
@@ -105,7 +108,7 @@ def _check(field: Field, images: Tensor, weights: Tensor, steps: int, padding: s
         raise ValueError(f"`size` must be rows and columns, each from 1 to {LONGEST_SIDE}, got {size!r}")
 
 
-def pixel_points(images: Tensor, size: Sequence[int] | None = None) -> Tensor:
+def pixel_points(images: Tensor, size: Size = None) -> Tensor:
     """The centres of the pixels of ``[..., H, W]`` on their plane, ``[H, W, 2]``: -1 and 1 are the outermost ones.
 
     With a ``size``, those of so many rows and columns on the same plane. The one pixel of an axis of length 1 is at 0.
@@ -119,12 +122,7 @@ def pixel_points(images: Tensor, size: Sequence[int] | None = None) -> Tensor:
 
 
 def flow_warp_ref(
-    field: Field,
-    images: Tensor,
-    weights: Tensor,
-    steps: int = 8,
-    padding: str = "zeros",
-    size: Sequence[int] | None = None,
+    field: Field, images: Tensor, weights: Tensor, steps: int = 8, padding: str = "zeros", size: Size = None
 ) -> Tensor:
     """The same in plain torch: `warp_ref` at the pixels moved by `flow_ref`, with all of their derivatives.
 
@@ -151,7 +149,7 @@ def flow_warp_kernel(
     weights: Tensor,
     steps: int,
     padding: str,
-    size: Sequence[int] | None = None,
+    size: Size = None,
 ) -> Tensor:
     """The same by the compiled kernels, for float32 and float64 on the CPU.
 
