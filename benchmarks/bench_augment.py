@@ -11,14 +11,10 @@ On a GPU, where there is one, they end with a synchronisation.
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import Call, medians, options, print_table, print_targets, write_results
 from torch import Tensor, nn
 
 from symflow import GridField, SymbolicField
@@ -33,7 +29,7 @@ RESNET, SMALL = "ResNet-18 step", "small network step"
 AT_LEAST = 20.0
 
 
-def step(network: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], object]:
+def step(network: nn.Module, images: Tensor, labels: Tensor) -> Call:
     network.to(images.device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
 
@@ -47,7 +43,7 @@ def step(network: nn.Module, images: Tensor, labels: Tensor) -> Callable[[], obj
     return run
 
 
-def contestants(batch: int, device: torch.device) -> tuple[dict[str, Callable[[], object]], ...]:
+def contestants(batch: int, device: torch.device) -> tuple[dict[str, Call], ...]:
     """The steps, and the augmentations, each a call on a batch of its own."""
     rng = torch.Generator().manual_seed(0)
     images = torch.randn(batch, 3, 32, 32, generator=rng).to(device, memory_format=torch.channels_last)
@@ -66,7 +62,7 @@ def contestants(batch: int, device: torch.device) -> tuple[dict[str, Callable[[]
     return {RESNET: step(resnet18(10), images, labels), SMALL: step(SmallResNet(10), images, labels)}, augmentations
 
 
-def seconds(call: Callable[[], object], device: torch.device, least: float) -> float:
+def seconds(call: Call, device: torch.device, least: float) -> float:
     """Of one call, from as many as take `least` seconds together."""
     begun, calls = time.perf_counter(), 0
     while calls == 0 or time.perf_counter() - begun < least:
@@ -78,21 +74,11 @@ def seconds(call: Callable[[], object], device: torch.device, least: float) -> f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    arguments = options(__doc__, "fewer images and rounds").parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    batch, rounds = (32, 2) if options.quick else (128, 7)
+    batch, rounds = (32, 2) if arguments.quick else (128, 7)
     steps, augmentations = contestants(batch, device)
-    everything = {**steps, **augmentations}
-    times: dict[str, list[float]] = {name: [] for name in everything}
-    for number in range(rounds + 1):
-        for name, call in everything.items():
-            measured = seconds(call, device, 0.05)
-            if number:  # the first round warms up
-                times[name].append(measured)
-    median = {name: statistics.median(found) for name, found in times.items()}
+    median = medians({**steps, **augmentations}, rounds, lambda call: seconds(call, device, 0.05))
     rows = [[name, f"{1e3 * median[name]:.2f}", "", ""] for name in steps]
     rows += [
         [name, f"{1e3 * median[name]:.2f}", *(f"{100 * median[name] / median[s]:.2f} %" for s in (RESNET, SMALL))]
@@ -103,8 +89,8 @@ def main() -> None:
     print_table(("", "ms", f"of {RESNET}", f"of {SMALL}"), rows)
     print()
     targets = print_targets([(f"{RESNET} / {n}", median[RESNET] / median[n], AT_LEAST) for n in augmentations])
-    found = {"batch": batch, "device": where, "seconds": median, "targets": targets, "machine": machine()}
-    write_results("augment", found, options.out)
+    found = {"batch": batch, "device": where, "seconds": median, "targets": targets}
+    write_results("augment", found, arguments.out)
 
 
 if __name__ == "__main__":

@@ -13,21 +13,13 @@ Peak memory is that of a process of its own beyond what it holds after one traje
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-
+import _common as common
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import Call
 from torch import Tensor
 
 from symflow import NeuralField
-from symflow.ops.flow import flow_ref
-from symflow.ops.resample import resample_ref, scatter_ref
+from symflow.ops import flow_ref, resample_ref, scatter_ref
 from symflow.pde import Trajectories, TrajectoryAugment, generate
 from symflow.pde.augmentation.files import generators_of
 from symflow.pde.augmentation.trajectories import residuals, tabulated
@@ -35,22 +27,6 @@ from symflow.pde.augmentation.trajectories import residuals, tabulated
 MOVED = 512 * 15  # 512 trajectories 16-fold: one of 16 copies is the original
 CLOSED, LEARNED, TABLE, RESIDUALS = "closed forms", "network, width 64", "table of the network", "residuals"
 MEANS = (CLOSED, LEARNED, TABLE)
-
-_MEMORY = """
-import re, sys
-from pathlib import Path
-from bench_augment_pde import LEARNED, augmentations, kdv
-def peak():
-    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-augment, data = augmentations(kdv(2))[sys.argv[1]], kdv(2)
-dtype = augment.whitener.dtype
-augment(data.u[:1].to(dtype))
-u = data.u.to(dtype).repeat(int(sys.argv[2]) // 2, 1, 1)
-Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-before = peak()
-augment(u)
-print((peak() - before) / 1024)
-"""
 
 
 def kdv(samples: int) -> Trajectories:
@@ -80,35 +56,25 @@ def eager(augment: TrajectoryAugment, data: Trajectories, u: Tensor, weights: Te
             resample_ref(moved.view(1, rows, -1, 3), *extent)
 
 
-def medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of every call, in turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds + 1):
-        for name, call in calls.items():
-            begun = time.perf_counter()
-            call()
-            if number:  # the first round warms up
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(found) for name, found in times.items()}
-
-
-def memory(name: str, samples: int) -> float:
-    """Peak in MB beyond one trajectory."""
-    command = [sys.executable, "-c", _MEMORY, name, str(samples)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent).stdout)
+def on(data: Trajectories, name: str, size: int) -> Call:
+    """An augmentation of so many trajectories, by its name."""
+    augment = augmentations(data)[name]
+    u = data.u.to(augment.whitener).repeat(-(-size // len(data)), 1, 1)[:size]
+    return lambda: augment(u)
 
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    batch, rounds, sizes = (4, 1, (4, 8)) if options.quick else (16, 5, (16, 32, 64))
-    few = 1 if options.quick else 2  # trajectories of the eager route
+    if what := common.child():
+        data = kdv(2)
+        common.print_peak(on(data, what[0], 1), lambda: on(data, what[0], int(what[1])))
+        return
+    arguments = common.options(__doc__, "fewer trajectories and rounds").parse_args()
+    batch, rounds, sizes = (4, 1, (4, 8)) if arguments.quick else (16, 5, (16, 32, 64))
+    few = 1 if arguments.quick else 2  # trajectories of the eager route
     data = kdv(batch)
     torch.manual_seed(0)
-    calls: dict[str, Callable[[], object]] = {}
+    calls: dict[str, Call] = {}
     per: dict[str, int] = {}
     for name, augment in augmentations(data).items():
         u, weights = data.u.to(augment.whitener), augment.draw(batch)
@@ -119,26 +85,24 @@ def main() -> None:
             per[label] = few
     valid = torch.ones(data.u.shape[:2], dtype=torch.bool)
     calls[RESIDUALS], per[RESIDUALS] = lambda: residuals(data, data.u, valid), batch
-    rate = {name: seconds / per[name] for name, seconds in medians(calls, rounds).items()}
+    rate = {name: seconds / per[name] for name, seconds in common.medians(calls, rounds).items()}
 
     print(f"{batch} trajectories of 140 x 256, {torch.get_num_threads()} threads\n")
     rows = [[name, f"{1e3 * s:.1f}", f"{1 / s:.1f}", f"{MOVED * s / 60:.1f}"] for name, s in rate.items()]
-    print_table(("", "ms per trajectory", "per second", "512 x 16, minutes"), rows)
+    common.print_table(("", "ms per trajectory", "per second", "512 x 16, minutes"), rows)
 
-    growth: dict[str, dict[int, dict[str, float]]] = {name: {} for name in MEANS}
+    growth: dict[str, dict[int, dict[str, float | None]]] = {name: {} for name in MEANS}
     for size in sizes:
-        repeats = -(-size // batch)
-        made = augmentations(data)
-        grown = {
-            name: lambda a=a: a(data.u.to(a.whitener).repeat(repeats, 1, 1)[:size])  # noqa: B023
-            for name, a in made.items()
-        }
-        for name, seconds in medians(grown, 1 if options.quick else 3).items():
-            growth[name][size] = {"seconds": seconds, "megabytes": memory(name, size)}
+        grown = {name: on(data, name, size) for name in MEANS}
+        for name, seconds in common.medians(grown, 1 if arguments.quick else 3).items():
+            growth[name][size] = {"seconds": seconds, "megabytes": common.peak_megabytes(name, size)}
     print()
-    print_table(
+    common.print_table(
         ("", *(f"{size}: seconds, MB" for size in sizes)),
-        [[n, *(f"{g['seconds']:.2f}, {g['megabytes']:.0f}" for g in found.values())] for n, found in growth.items()],
+        [
+            [n, *(f"{g['seconds']:.2f}, {common.megabytes(g['megabytes'], 0)}" for g in found.values())]
+            for n, found in growth.items()
+        ],
     )
     print()
     ratios = [
@@ -146,9 +110,14 @@ def main() -> None:
         for name in MEANS
         for back in ("resample", "scatter")
     ]
-    targets = print_targets(ratios)
-    found = {"batch": batch, "seconds_per_trajectory": rate, "growth": growth, "ratios": targets, "machine": machine()}
-    write_results("augment_pde", found, options.out)
+    targets = common.print_targets(ratios)
+    found = {
+        "batch": batch,
+        "seconds_per_trajectory": rate,
+        "growth": growth,
+        "ratios": targets,
+    }
+    common.write_results("augment_pde", found, arguments.out)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,13 @@ when any of the simultaneous 95 % intervals misses; and the bias of the estimate
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from _common import machine, print_table, write_results
+from _common import options, print_table, write_results
 
 from symflow.pde.equations.catalogue import ENTRIES
 from symflow.pde.equations.equation import Equation, derivative_symbol, u
@@ -146,10 +144,8 @@ def coefficients(name: str, level: float, replicates: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="10 replicates")
+    parser = options(__doc__, "10 replicates")
     parser.add_argument("--replicates", type=int, default=200)
-    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     replicates = 10 if arguments.quick else arguments.replicates
@@ -180,13 +176,7 @@ def main() -> None:
             for r in intervals
         ],
     )
-    content = {
-        "machine": machine(),
-        "alpha": ALPHA,
-        "settings": SETTINGS,
-        "certificates": rows,
-        "coefficients": intervals,
-    }
+    content = {"alpha": ALPHA, "settings": SETTINGS, "certificates": rows, "coefficients": intervals}
     write_results("certificates", content, arguments.out)
 
 

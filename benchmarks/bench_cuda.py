@@ -12,16 +12,13 @@ given as a share of the rate at which the GPU copies 1 GiB in the same rounds.
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import BOTH, FORWARD, Call, machine, medians, options, print_table, print_targets, work, write_results
+from bench_flow import adjoint
 from torch import Tensor, nn
-from torchdiffeq import odeint_adjoint
 
 import symflow
 from symflow import Coordinates, NeuralField, flow
@@ -30,25 +27,7 @@ from symflow.ops import _ext, flow_ref
 COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
 WIDTH, HEAD_WIDTH, DIMENSION, EMBEDDING, STEPS = 256, 32, 3, 4, 10
 KERNEL, EAGER, COMPILED, ADJOINT = "kernel", "eager torch", "torch.compile", "torchdiffeq adjoint"
-FORWARD, BOTH = "forward", "forward + backward"
 Flow = Callable[[NeuralField, Tensor, Tensor], Tensor]
-
-
-def adjoint(field: NeuralField, points: Tensor, weights: Tensor) -> Tensor:
-    """The same number of steps by ``odeint_adjoint``; its rk4 is the 3/8 rule, of the same order and cost."""
-
-    class Velocity(nn.Module):
-        def forward(self, _: Tensor, z: Tensor) -> Tensor:
-            return torch.einsum("bk,bnkd->bnd", weights, field(z))
-
-    return odeint_adjoint(
-        Velocity(),
-        points,
-        torch.tensor([0.0, 1.0], device=points.device),
-        method="rk4",
-        options={"step_size": 1 / STEPS},
-        adjoint_params=(weights, *field.parameters()),
-    )[-1]
 
 
 def flows() -> dict[str, Flow]:
@@ -59,7 +38,7 @@ def flows() -> dict[str, Flow]:
         KERNEL: lambda field, points, weights: flow(field, points, weights, steps=STEPS),
         EAGER: plain,
         COMPILED: torch.compile(plain),
-        ADJOINT: adjoint,
+        ADJOINT: lambda field, points, weights: adjoint(field, points, weights, STEPS),
     }
 
 
@@ -69,19 +48,11 @@ def problem(count: int, dtype: torch.dtype = torch.float32) -> tuple[NeuralField
     return field, points.requires_grad_(), torch.ones(1, 1, device="cuda", dtype=dtype, requires_grad=True)
 
 
-def runner(call: Flow, kind: str, count: int) -> Callable[[], object]:
+def runner(call: Flow, kind: str, count: int) -> Call:
     """A call without arguments that does the work once."""
     field, points, weights = problem(count)
-    wanted, direction = [points, weights, *field.parameters()], torch.ones_like(points)
-
-    def forward() -> object:
-        with torch.no_grad():
-            return call(field, points, weights)
-
-    def both() -> object:
-        return torch.autograd.grad(call(field, points, weights), wanted, direction)
-
-    return forward if kind == FORWARD else both
+    wanted = [points, weights, *field.parameters()]
+    return work(kind, lambda: call(field, points, weights), wanted, torch.ones_like(points))
 
 
 def operations(kind: str, count: int) -> float:
@@ -111,23 +82,21 @@ def check() -> dict[str, float]:
     return worst
 
 
-def milliseconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median time of each on the GPU, over rounds that run all of them in turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for i in range(rounds + 2):
-        for name, call in calls.items():
-            torch.cuda.synchronize()
-            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-            begin.record()
-            call()
-            end.record()
-            end.synchronize()
-            if i >= 2:  # the first rounds compile and warm up
-                times[name].append(begin.elapsed_time(end))
-    return {name: statistics.median(t) for name, t in times.items()}
+def milliseconds_on_gpu(call: Call) -> float:
+    torch.cuda.synchronize()
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end)
 
 
-def peak_megabytes(call: Callable[[], object]) -> float:
+def milliseconds(calls: dict[str, Call], rounds: int) -> dict[str, float]:
+    return medians(calls, rounds, milliseconds_on_gpu, warm_up=2)  # the first rounds compile
+
+
+def peak_megabytes(call: Call) -> float:
     torch.cuda.synchronize()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
@@ -230,10 +199,8 @@ def facts() -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer points, images and rounds")
+    parser = options(__doc__, "fewer points, images and rounds")
     parser.add_argument("--only", choices=("flow", "warp"), help="one of the two")
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("bench_cuda.py needs a GPU; torch finds none")

@@ -11,35 +11,19 @@ other work it says more than the wall.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import statistics
-import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
-from _common import machine, print_table, write_results
+from _common import child, megabytes, options, peak_megabytes, print_peak, print_table, write_results
 
 from symflow.pde.equations.catalogue import ENTRIES
 from symflow.pde.trajectories import solvers
 from symflow.pde.trajectories.generation import generate
-
-_MEMORY = """
-import re, sys
-from pathlib import Path
-from symflow.pde import generate
-def peak():
-    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
-generate(sys.argv[1], 1, 0, end=0.1, steps=2, resolution=64)
-Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-before = peak()
-generate(sys.argv[1], int(sys.argv[2]), 0, workers=1)
-print((peak() - before) / 1024)
-"""
 
 
 def cpu_seconds() -> float:
@@ -74,24 +58,20 @@ def errors(u: torch.Tensor, exact: torch.Tensor) -> dict[str, float]:
     return {"largest_error": float(each.max()), "median_error": float(each.median())}
 
 
-def megabytes(name: str, samples: int) -> float:
-    """Peak memory of a run, measured in a process of its own."""
-    run = [sys.executable, "-c", _MEMORY, name, str(samples)]
-    return float(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="8 trajectories, one repeat")
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
+    if what := child():
+        name, samples = what[0], int(what[1])
+        small = {"end": 0.1, "steps": 2, "resolution": 64}
+        print_peak(lambda: generate(name, 1, 0, **small), lambda: lambda: generate(name, samples, 0, workers=1))
+        return
+    arguments = options(__doc__, "8 trajectories, one repeat").parse_args()
     samples, repeats = (8, 1) if arguments.quick else (64, 3)
 
     equations, exact = [], {}
     for name, entry in ENTRIES.items():
         figures, u = timed(name, samples, repeats)
         exact[name] = reference(name, samples)
-        figures |= errors(u, exact[name]) | {"megabytes": megabytes(name, samples)}
+        figures |= errors(u, exact[name]) | {"megabytes": peak_megabytes(name, samples)}
         equations.append({"equation": name, "tolerance": entry.settings["tolerance"]} | figures)
         print(f"{name}: {json.dumps(figures)}", file=sys.stderr)
     print_table(
@@ -104,7 +84,7 @@ def main() -> None:
                 f"{e['cpu_seconds']:.1f}",
                 f"{e['largest_error']:.1e}",
                 f"{e['median_error']:.1e}",
-                f"{e['megabytes']:.0f}",
+                megabytes(e["megabytes"], 0),
             )
             for e in equations
         ],
@@ -130,7 +110,7 @@ def main() -> None:
             for g in growth
         ],
     )
-    write_results("data", {"machine": machine(), "equations": equations, "growth": growth}, arguments.out)
+    write_results("data", {"equations": equations, "growth": growth}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ with default settings, in processes of their own, so that seconds include import
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -16,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from _common import machine, print_table, replace_table, write_results
+from _common import options, print_table, replace_table, write_results
 
 EQUATIONS = ("kdv", "ks", "burgers", "nkdv", "ckdv")
 DIMENSIONS = {"plane": (4, 3, 5, 4, 4), "periodic": (3, 3, 3, 3, 2)}
@@ -46,9 +45,7 @@ def symflow(*arguments: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="KdV and cKdV, one seed, 8 trajectories")
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
+    parser = options(__doc__, "KdV and cKdV, one seed, 8 trajectories")
     parser.add_argument("--table", type=Path, help="a page between whose marks the table is put")
     arguments = parser.parse_args()
     names = ("kdv", "ckdv") if arguments.quick else EQUATIONS
@@ -103,7 +100,7 @@ def main() -> None:
                     )
                     print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
     print_table(HEADER, rows)
-    write_results("discovery", {"machine": machine(), "samples": samples, "runs": results}, arguments.out)
+    write_results("discovery", {"samples": samples, "runs": results}, arguments.out)
     if arguments.table is not None:
         replace_table(arguments.table, "discovery", HEADER, rows)
 

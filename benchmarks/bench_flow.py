@@ -12,17 +12,12 @@ with AVX2 alone, where the machine has more, and with a dense row of eight gener
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
+import _common as common
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import BOTH, FORWARD, Call
 from torch import Tensor, nn
 from torchdiffeq import odeint_adjoint
 
@@ -33,10 +28,9 @@ COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
 STEPS, HEAD_WIDTH, DIMENSION, EMBEDDING = 8, 32, 3, 4
 KERNEL, EAGER, ADJOINT = "kernel", "eager torch", "torchdiffeq adjoint"
 DENSE = 8  # generators of a dense row
-FORWARD, BOTH = "forward", "forward + backward"
 
 
-def adjoint(field: NeuralField, points: Tensor, weights: Tensor) -> Tensor:
+def adjoint(field: NeuralField, points: Tensor, weights: Tensor, steps: int = STEPS) -> Tensor:
     """The same number of steps by ``odeint_adjoint``; its rk4 is the 3/8 rule, of the same order and cost."""
 
     class Velocity(nn.Module):
@@ -46,9 +40,9 @@ def adjoint(field: NeuralField, points: Tensor, weights: Tensor) -> Tensor:
     return odeint_adjoint(
         Velocity(),
         points,
-        torch.tensor([0.0, 1.0]),
+        torch.tensor([0.0, 1.0], device=points.device),
         method="rk4",
-        options={"step_size": 1 / STEPS},
+        options={"step_size": 1 / steps},
         adjoint_params=(weights, *field.parameters()),
     )[-1]
 
@@ -66,19 +60,11 @@ def problem(width: int, count: int, heads: int = 1) -> tuple[NeuralField, Tensor
     return field, points.requires_grad_(), torch.full((1, heads), 1 / heads, requires_grad=True)
 
 
-def runner(contestant: str, kind: str, width: int, count: int, heads: int = 1) -> Callable[[], object]:
+def runner(contestant: str, kind: str, width: int, count: int, heads: int = 1) -> Call:
     """A call without arguments that does the work once."""
     field, points, weights = problem(width, count, heads)
-    wanted, direction = [points, weights, *field.parameters()], torch.ones_like(points)
-
-    def forward() -> object:
-        with torch.no_grad():
-            return FLOWS[contestant](field, points, weights)
-
-    def both() -> object:
-        return torch.autograd.grad(FLOWS[contestant](field, points, weights), wanted, direction)
-
-    return forward if kind == FORWARD else both
+    wanted = [points, weights, *field.parameters()]
+    return common.work(kind, lambda: FLOWS[contestant](field, points, weights), wanted, torch.ones_like(points))
 
 
 def operations(kind: str, width: int, count: int, heads: int = 1) -> float:
@@ -105,43 +91,6 @@ def check(width: int) -> None:
             raise SystemExit(f"width {width}: output {i} is off by {error:.2g} of its size; nothing is timed")
 
 
-def sgemm(size: int = 2048) -> Callable[[], object]:
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    return lambda: torch.mm(a, b)
-
-
-def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median time of each, over rounds that run all of them in turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for i in range(rounds + 1):
-        for name, call in calls.items():
-            begun = time.perf_counter()
-            call()
-            if i > 0:  # the first round warms up
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def peak_megabytes(contestant: str, kind: str, width: int, count: int) -> float | None:
-    """Measured by a process of its own; None where the system does not tell."""
-    command = [sys.executable, __file__, "--child", contestant, kind, str(width), str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else None
-
-
-def child(contestant: str, kind: str, width: int, count: int) -> None:
-    def status(key: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(key))
-
-    runner(contestant, kind, width, 64)()  # loads what loads late
-    run = runner(contestant, kind, width, count)
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    before = status("VmRSS")
-    run()
-    print((status("VmHWM") - before) / 1024)
-
-
 def contest(widths: list[int], count: int, rounds: int) -> list[dict]:
     """Every contestant at every width, forward and with the backward pass."""
     results = []
@@ -149,8 +98,8 @@ def contest(widths: list[int], count: int, rounds: int) -> list[dict]:
         for kind in (FORWARD, BOTH):
             names = (KERNEL, EAGER) if kind == FORWARD else (KERNEL, EAGER, ADJOINT)
             size = 2048
-            calls = {"sgemm": sgemm(size), **{name: runner(name, kind, width, count) for name in names}}
-            times = seconds(calls, rounds)
+            calls = {"sgemm": common.sgemm(size), **{name: runner(name, kind, width, count) for name in names}}
+            times = common.medians(calls, rounds)
             rate = 2 * size**3 / times["sgemm"]
             for name in names:
                 results.append(
@@ -163,7 +112,7 @@ def contest(widths: list[int], count: int, rounds: int) -> list[dict]:
                         "share_of_sgemm": operations(kind, width, count) / times[name] / rate,
                         "sgemm_gflops": rate / 1e9,
                         "speedup_of_kernel": times[name] / times[KERNEL],
-                        "peak_mb": peak_megabytes(name, kind, width, count),
+                        "peak_mb": common.peak_megabytes(name, kind, width, count),
                     }
                 )
     return results
@@ -176,7 +125,7 @@ def variants(widths: list[int], count: int, rounds: int) -> list[dict]:
     for width in widths:
         for kind in (FORWARD, BOTH):
 
-            def on(isa: str, heads: int, kind: str = kind, width: int = width) -> Callable[[], object]:
+            def on(isa: str, heads: int, kind: str = kind, width: int = width) -> Call:
                 run = runner(KERNEL, kind, width, count, heads)
 
                 def call() -> None:
@@ -188,8 +137,8 @@ def variants(widths: list[int], count: int, rounds: int) -> list[dict]:
             cases = {"one generator": (best, 1), "dense row": (best, DENSE)}
             if best == "avx512":
                 cases["avx2"] = ("avx2", 1)
-            calls = {"sgemm": sgemm(), **{name: on(*case) for name, case in cases.items()}}
-            times = seconds(calls, rounds)
+            calls = {"sgemm": common.sgemm(2048), **{name: on(*case) for name, case in cases.items()}}
+            times = common.medians(calls, rounds)
             _ext._C.select_isa(best)
             for name, (_, heads) in cases.items():
                 share = operations(kind, width, count, heads) / times[name] * times["sgemm"] / (2 * 2048**3)
@@ -239,59 +188,41 @@ def growth(width: int, counts: list[int], rounds: int) -> list[dict]:
     """The kernel's time per point for more and more points."""
     results = []
     for count in counts:
-        times = seconds({kind: runner(KERNEL, kind, width, count) for kind in (FORWARD, BOTH)}, rounds)
+        times = common.medians({kind: runner(KERNEL, kind, width, count) for kind in (FORWARD, BOTH)}, rounds)
         results.append({"points": count, **{kind: times[kind] / count for kind in times}})
     return results
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        contestant, kind, width, count = sys.argv[2:]
-        child(contestant, kind, int(width), int(count))
+    if what := common.child():
+        contestant, kind, width, count = what[0], what[1], int(what[2]), int(what[3])
+        common.print_peak(runner(contestant, kind, width, 64), lambda: runner(contestant, kind, width, count))
         return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer points, widths and rounds")
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
-    arguments = parser.parse_args()
+    arguments = common.options(__doc__, "fewer points, widths and rounds").parse_args()
     widths, count, rounds = ([64], 4_096, 3) if arguments.quick else ([64, 256], 16_384, 5)
     counts = [256, 1_024, 4_096] if arguments.quick else [64, 256, 1_024, 4_096, 16_384, 65_536]
 
-    facts = machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     for width in widths:
         check(width)
     results = contest(widths, count, rounds)
-    print_table(
-        ("contestant", "width", "kind", "ms", "% of sgemm", "kernel is faster", "peak MB"),
-        [
-            (
-                r["contestant"],
-                r["width"],
-                r["kind"],
-                f"{1e3 * r['seconds']:.0f}",
-                f"{100 * r['share_of_sgemm']:.0f}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-                "?" if r["peak_mb"] is None else f"{r['peak_mb']:.1f}",
-            )
-            for r in results
-        ],
-    )
+    common.print_contest(results, ("contestant", "width", "kind"), "sgemm")
     others = variants(widths, count, rounds)
     print()
-    print_table(
+    common.print_table(
         ("kernel", "width", "kind", "% of sgemm"),
         [(v["variant"], v["width"], v["kind"], f"{100 * v['share_of_sgemm']:.0f}") for v in others],
     )
     grown = growth(64, counts, rounds)
     print()
-    print_table(
+    common.print_table(
         ("points, width 64", "forward ns per point", "with backward"),
         [(g["points"], *(f"{1e9 * g[kind]:.0f}" for kind in (FORWARD, BOTH))) for g in grown],
     )
     print()
-    checked = print_targets(targets(results, others, count))
-    content = {"machine": facts, "contest": results, "variants": others, "growth": grown, "targets": checked}
-    write_results("flow", content, arguments.out)
+    checked = common.print_targets(targets(results, others, count))
+    content = {"contest": results, "variants": others, "growth": grown, "targets": checked}
+    common.write_results("flow", content, arguments.out)
 
 
 if __name__ == "__main__":

@@ -14,27 +14,21 @@ Peak memory beyond the inputs is that of a process of its own, with the backward
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
+import _common as common
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import BOTH, FORWARD, Call
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
 from symflow import Coordinates, GridField, NeuralField, flow, flow_warp, warp
-from symflow.ops.flow_warp import pixel_points
+from symflow.ops import pixel_points
 
 PLANE = Coordinates(("x", "y"))
 GENERATORS, NODES, PIXELS, STEPS = 10, 32, 32, 8
 KERNEL, SEQUENCE, TORCH = "flow_warp", "flow, then warp", "plain torch"
-FORWARD, BOTH = "forward", "forward + backward"
 GRID, NETWORK = "grid", "network"
 SHARED, OWN = "shared by all", "own rows"
 Warp = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -97,22 +91,14 @@ def problem(kind: str, rows: str, batch: int) -> tuple[nn.Module, Tensor, Tensor
     return field, images, weights.requires_grad_()
 
 
-def runner(contestant: str, kind: str, rows: str, way: str, batch: int) -> Callable[[], object]:
+def runner(contestant: str, kind: str, rows: str, way: str, batch: int) -> Call:
     """A call without arguments that does the work once."""
     field, images, weights = problem(kind, rows, batch)
     call, wanted = CONTESTANTS[contestant], [weights, *field.parameters()]
     with torch.no_grad():
         direction = torch.ones_like(call(field, images[:1], weights[:1] if rows == OWN else weights))
         direction = direction.expand(batch, -1, -1, -1, -1).contiguous()
-
-    def forward() -> object:
-        with torch.no_grad():
-            return call(field, images, weights)
-
-    def both() -> object:
-        return torch.autograd.grad(call(field, images, weights), wanted, direction)
-
-    return forward if way == FORWARD else both
+    return common.work(way, lambda: call(field, images, weights), wanted, direction)
 
 
 def check(kind: str, rows: str) -> None:
@@ -133,59 +119,25 @@ def check(kind: str, rows: str) -> None:
                 raise SystemExit(f"{name}, {kind}: output {i} is off by {error:.2g} of its size; nothing is timed")
 
 
-def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median time of each, over rounds that run all of them in turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    names = list(calls)
-    for i in range(rounds + 1):
-        # Each follows each: what a call leaves behind in caches and in the allocator meets all alike.
-        for name in names[i % len(names) :] + names[: i % len(names)]:
-            begun = time.perf_counter()
-            calls[name]()
-            if i > 0:  # the first round warms up
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def peak_megabytes(*what: str) -> float | None:
-    """Measured by a process of its own; None where the system does not tell."""
-    command = [sys.executable, __file__, "--child", *what]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else None
-
-
-def child(contestant: str, kind: str, rows: str, batch: str) -> None:
-    def status(key: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(key))
-
-    runner(contestant, kind, rows, BOTH, 2)()  # loads what loads late
-    run = runner(contestant, kind, rows, BOTH, int(batch))
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    before = status("VmRSS")
-    run()
-    print((status("VmHWM") - before) / 1024)
-
-
 def contest(cases: list[tuple[str, str]], batch: int, rounds: int) -> list[dict]:
     """Every contestant in every case, forward and with the backward pass."""
     results = []
     for kind, rows in cases:
         for way in (FORWARD, BOTH):
             names = [name for name in CONTESTANTS if name != TORCH or kind == GRID]
-            times = seconds({name: runner(name, kind, rows, way, batch) for name in names}, rounds)
+            times = common.medians({name: runner(name, kind, rows, way, batch) for name in names}, rounds)
             for name in names:
-                results.append(
-                    {
-                        "contestant": name,
-                        "field": kind,
-                        "weights": rows,
-                        "way": way,
-                        "seconds": times[name],
-                        "speedup_of_kernel": times[name] / times[KERNEL],
-                        "peak_mb": peak_megabytes(name, kind, rows, str(batch)) if way == BOTH else None,
-                    }
-                )
+                found = {
+                    "contestant": name,
+                    "field": kind,
+                    "weights": rows,
+                    "way": way,
+                    "seconds": times[name],
+                    "speedup_of_kernel": times[name] / times[KERNEL],
+                }
+                if way == BOTH:
+                    found["peak_mb"] = common.peak_megabytes(name, kind, rows, batch)
+                results.append(found)
     return results
 
 
@@ -193,61 +145,42 @@ def growth(batches: list[int], rounds: int) -> list[dict]:
     """The kernel's time per image for more and more of them, shared rows of a grid."""
     results = []
     for batch in batches:
-        times = seconds({way: runner(KERNEL, GRID, SHARED, way, batch) for way in (FORWARD, BOTH)}, rounds)
+        times = common.medians({way: runner(KERNEL, GRID, SHARED, way, batch) for way in (FORWARD, BOTH)}, rounds)
         results.append({"images": batch, **{way: times[way] / batch for way in times}})
     return results
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        child(*sys.argv[2:])
+    if what := common.child():
+        *case, batch = what
+        common.print_peak(runner(*case, BOTH, 2), lambda: runner(*case, BOTH, int(batch)))
         return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer images and rounds")
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
-    arguments = parser.parse_args()
+    arguments = common.options(__doc__, "fewer images and rounds").parse_args()
     batch, rounds = (16, 3) if arguments.quick else (128, 12)
     batches = [1, 16] if arguments.quick else [1, 8, 32, 128]
     cases = [(GRID, SHARED), (GRID, OWN), (NETWORK, SHARED)]
 
-    facts = machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     for kind, rows in cases:
         check(kind, rows)
     results = contest(cases, batch, rounds)
-    print_table(
-        ("contestant", "field", "weights", "", "ms", "flow_warp is faster", "peak MB"),
-        [
-            (
-                r["contestant"],
-                r["field"],
-                r["weights"],
-                r["way"],
-                f"{1e3 * r['seconds']:.2f}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-                "" if r["peak_mb"] is None else f"{r['peak_mb']:.1f}",
-            )
-            for r in results
-        ],
-    )
+    common.print_contest(results, ("contestant", "field", "weights", "way"), digits=2)
     print()
     grown = growth(batches, rounds)
-    print_table(
+    common.print_table(
         ("images", "forward us per image", "with backward"),
         [(g["images"], *(f"{1e6 * g[way]:.0f}" for way in (FORWARD, BOTH))) for g in grown],
     )
     print()
     speedups = {(r["contestant"], r["field"], r["weights"], r["way"]): r["speedup_of_kernel"] for r in results}
-    targets = print_targets(
+    targets = common.print_targets(
         [
             (f"times faster than {name}, {GRID}, {way}", speedups[name, GRID, SHARED, way], goal)
             for name, goal in ((TORCH, 3.0), (SEQUENCE, 1.0))
             for way in (FORWARD, BOTH)
         ]
     )
-    write_results(
-        "flow_warp", {"machine": facts, "contest": results, "growth": grown, "targets": targets}, arguments.out
-    )
+    common.write_results("flow_warp", {"contest": results, "growth": grown, "targets": targets}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -16,17 +16,12 @@ that of a process of its own.
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
+import _common as common
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import BOTH, FORWARD, Call
 from torch import Tensor
 from torch.nn.functional import grid_sample
 from torchdiffeq import odeint
@@ -38,7 +33,6 @@ PLANE = Coordinates(("x", "y"))
 GENERATORS, NODES, PIXELS, STEPS = 6, 32, 32, 4
 STRENGTH = 0.2
 KERNEL, RK4, DOPRI5 = "kernel", "torchdiffeq rk4", "torchdiffeq dopri5"
-FORWARD, BOTH = "forward", "forward + backward"
 
 
 def table() -> GridField:
@@ -99,24 +93,15 @@ def augmentation(contestant: str, batch: int) -> Callable[[], Tensor]:
     return run
 
 
-def kernel(kind: str, batch: int, count: int, nodes: int = NODES) -> Callable[[], object]:
+def kernel(kind: str, batch: int, count: int, nodes: int = NODES) -> Call:
     """The flow alone, of ``count`` points per row, with the gradients of points, weights and values or without."""
     rng = torch.Generator().manual_seed(0)
     values = STRENGTH * torch.randn(GENERATORS, nodes, nodes, 2, generator=rng)
     field = GridField(PLANE, values, (-1.0, -1.0), (1.0, 1.0))
     points = (2 * torch.rand(batch, count, 2, generator=rng) - 1).requires_grad_()
     weights = (STRENGTH * torch.randn(batch, GENERATORS, generator=rng)).requires_grad_()
-    direction = torch.ones_like(points)
-
-    def forward() -> object:
-        with torch.no_grad():
-            return flow(field, points, weights, steps=STEPS)
-
-    def both() -> object:
-        end = flow(field, points, weights, steps=STEPS)
-        return torch.autograd.grad(end, [points, weights, field.values], direction)
-
-    return forward if kind == FORWARD else both
+    wanted = [points, weights, field.values]
+    return common.work(kind, lambda: flow(field, points, weights, steps=STEPS), wanted, torch.ones_like(points))
 
 
 def check(batch: int) -> None:
@@ -132,48 +117,11 @@ def check(batch: int) -> None:
             raise SystemExit(f"{name} is off by {error:.2g} of the displacement; nothing is timed")
 
 
-def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median time of each, over rounds that run all of them in turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for i in range(rounds + 1):
-        for name, call in calls.items():
-            begun = time.perf_counter()
-            call()
-            if i > 0:  # the first round warms up
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def peak_megabytes(contestant: str, batch: int) -> float | None:
-    """Measured by a process of its own; None where the system does not tell."""
-    command = [sys.executable, __file__, "--child", contestant, str(batch)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else None
-
-
-def child(contestant: str, batch: int) -> None:
-    def status(key: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(key))
-
-    augmentation(contestant, 2)()  # loads what loads late
-    run = augmentation(contestant, batch)
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    before = status("VmRSS")
-    run()
-    print((status("VmHWM") - before) / 1024)
-
-
-def sgemm(size: int = 1024) -> Callable[[], object]:
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    return lambda: torch.mm(a, b)
-
-
 def flows(batch: int, rounds: int) -> list[dict]:
     """The kernel alone on the batch."""
     points, size = PIXELS**2, 1024
     calls = {kind: kernel(kind, batch, points) for kind in (FORWARD, BOTH)}
-    times = seconds({"sgemm": sgemm(size), **calls}, rounds)
+    times = common.medians({"sgemm": common.sgemm(size), **calls}, rounds)
     rate = 2 * size**3 / times["sgemm"]
     work = 34 * 4 * STEPS * batch * points
     return [
@@ -191,45 +139,40 @@ def growth(points: list[int], nodes: list[int], rounds: int) -> list[dict]:
     """The kernel's time per point for more and more points in 8 rows, and for larger and larger grids."""
     results = []
     for count, side in [(n, NODES) for n in points] + [(points[-1], n) for n in nodes]:
-        times = seconds({kind: kernel(kind, 8, count, side) for kind in (FORWARD, BOTH)}, rounds)
+        times = common.medians({kind: kernel(kind, 8, count, side) for kind in (FORWARD, BOTH)}, rounds)
         results.append({"points": count, "nodes": side, **{kind: times[kind] / (8 * count) for kind in times}})
     return results
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        contestant, batch = sys.argv[2:]
-        child(contestant, int(batch))
+    if what := common.child():
+        common.print_peak(augmentation(what[0], 2), lambda: augmentation(what[0], int(what[1])))
         return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer images, rounds and sizes")
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
-    arguments = parser.parse_args()
+    arguments = common.options(__doc__, "fewer images, rounds and sizes").parse_args()
     batch, rounds = (16, 3) if arguments.quick else (128, 9)
     counts, sides = ([64, 1_024], [64]) if arguments.quick else ([64, 256, 1_024, 4_096, 16_384], [8, 64, 128, 256])
 
-    facts = machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     check(batch)
     names = (KERNEL, RK4, DOPRI5)
-    times = seconds({name: augmentation(name, batch) for name in names}, rounds)
-    peaks = {name: peak_megabytes(name, batch) for name in names}
+    times = common.medians({name: augmentation(name, batch) for name in names}, rounds)
+    peaks = {name: common.peak_megabytes(name, batch) for name in names}
     ours = times[KERNEL]
-    print_table(
+    common.print_table(
         (f"flow and sampling, {batch} images", "ms", "kernel is faster", "peak MB"),
         [
             (
                 name,
                 f"{1e3 * times[name]:.2f}",
                 "" if name == KERNEL else f"{times[name] / ours:.1f}x",
-                "?" if peaks[name] is None else f"{peaks[name]:.1f}",
+                common.megabytes(peaks[name]),
             )
             for name in peaks
         ],
     )
     print()
     alone = flows(batch, rounds)
-    print_table(
+    common.print_table(
         ("kernel alone", "ms", "10^9 evaluations/s", "% of sgemm"),
         [
             (
@@ -243,21 +186,20 @@ def main() -> None:
     )
     print()
     grown = growth(counts, sides, rounds)
-    print_table(
+    common.print_table(
         ("points", "nodes", "forward ns per point", "with backward"),
         [(g["points"], f"{g['nodes']}^2", *(f"{1e9 * g[kind]:.1f}" for kind in (FORWARD, BOTH))) for g in grown],
     )
     print()
-    targets = print_targets(
+    targets = common.print_targets(
         [
             (f"augmentation, times faster than {DOPRI5}", times[DOPRI5] / ours, 20),
             (f"augmentation, times faster than {RK4}", times[RK4] / ours, 4),
         ]
     )
-    write_results(
+    common.write_results(
         "grid_flow",
         {
-            "machine": facts,
             "augmentation": times,
             "peak_mb": peaks,
             "flow": alone,

@@ -12,17 +12,12 @@ of a process of its own. Gradients are those of surfaces, weights and all parame
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
+import _common as common
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import BOTH, FORWARD, Call
 from torch import Tensor
 
 from symflow import Coordinates, NeuralField, jet_flow
@@ -35,7 +30,6 @@ from symflow.pde.scores import jets as scores
 COORDINATES = Coordinates(("x", "t", "u"), periods=(1.0, None, None))
 STEPS, HEAD_WIDTH, DIMENSION, EMBEDDING = 8, 32, 3, 4
 KERNEL, EAGER = "kernel", "eager torch"
-FORWARD, BOTH = "forward", "forward + backward"
 ORDERS = {"kdv": 3, "ks": 4}
 SPEEDUPS = {(BOTH, 64): 2.5, (BOTH, 256): 1.8, (FORWARD, 64): 2.0, (FORWARD, 256): 2.0}
 
@@ -54,19 +48,12 @@ def problem(order: int, width: int, count: int) -> tuple[NeuralField, Series, Te
     return field, Series(truncation, coefficients.requires_grad_()), torch.ones(1, 1, requires_grad=True)
 
 
-def runner(contestant: str, kind: str, order: int, width: int, count: int) -> Callable[[], object]:
+def runner(contestant: str, kind: str, order: int, width: int, count: int) -> Call:
     """A call without arguments that does the work once."""
     field, surface, weights = problem(order, width, count)
-    wanted, direction = [surface.coefficients, weights, *field.parameters()], torch.ones_like(surface.coefficients)
-
-    def forward() -> object:
-        with torch.no_grad():
-            return FLOWS[contestant](field, surface, weights)
-
-    def both() -> object:
-        return torch.autograd.grad(FLOWS[contestant](field, surface, weights).coefficients, wanted, direction)
-
-    return forward if kind == FORWARD else both
+    wanted = [surface.coefficients, weights, *field.parameters()]
+    direction = torch.ones_like(surface.coefficients)
+    return common.work(kind, lambda: FLOWS[contestant](field, surface, weights).coefficients, wanted, direction)
 
 
 def operations(kind: str, order: int, width: int, count: int) -> float:
@@ -93,43 +80,6 @@ def check(order: int, width: int) -> None:
             raise SystemExit(f"order {order}, width {width}: output {i} is off by {error:.2g} of its size")
 
 
-def sgemm(size: int = 2048) -> Callable[[], object]:
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    return lambda: torch.mm(a, b)
-
-
-def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median time of each, over rounds that run all of them in turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for i in range(rounds + 1):
-        for name, call in calls.items():
-            begun = time.perf_counter()
-            call()
-            if i > 0:  # the first round warms up
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def peak_megabytes(contestant: str, kind: str, order: int, width: int, count: int) -> float | None:
-    """Measured by a process of its own; None where the system does not tell."""
-    command = [sys.executable, __file__, "--child", contestant, kind, str(order), str(width), str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else None
-
-
-def child(contestant: str, kind: str, order: int, width: int, count: int) -> None:
-    def status(key: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(key))
-
-    runner(contestant, kind, order, width, 16)()  # loads what loads late
-    run = runner(contestant, kind, order, width, count)
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    before = status("VmRSS")
-    run()
-    print((status("VmHWM") - before) / 1024)
-
-
 def contest(orders: dict[str, int], widths: list[int], count: int, rounds: int) -> list[dict]:
     """Both contestants for every equation and width, forward and with the backward pass."""
     results = []
@@ -138,7 +88,7 @@ def contest(orders: dict[str, int], widths: list[int], count: int, rounds: int) 
             for kind in (FORWARD, BOTH):
                 size = 2048
                 runs = {name: runner(name, kind, order, width, count) for name in FLOWS}
-                times = seconds({"sgemm": sgemm(size), **runs}, rounds)
+                times = common.medians({"sgemm": common.sgemm(size), **runs}, rounds)
                 rate = 2 * size**3 / times["sgemm"]
                 for name in FLOWS:
                     results.append(
@@ -153,7 +103,7 @@ def contest(orders: dict[str, int], widths: list[int], count: int, rounds: int) 
                             "share_of_sgemm": operations(kind, order, width, count) / times[name] / rate,
                             "sgemm_gflops": rate / 1e9,
                             "speedup_of_kernel": times[name] / times[KERNEL],
-                            "peak_mb": peak_megabytes(name, kind, order, width, count),
+                            "peak_mb": common.peak_megabytes(name, kind, order, width, count),
                         }
                     )
     return results
@@ -163,7 +113,7 @@ def growth(width: int, counts: list[int], rounds: int) -> list[dict]:
     """The kernel's time per point of KdV for more and more points."""
     results = []
     for count in counts:
-        times = seconds({kind: runner(KERNEL, kind, 3, width, count) for kind in (FORWARD, BOTH)}, rounds)
+        times = common.medians({kind: runner(KERNEL, kind, 3, width, count) for kind in (FORWARD, BOTH)}, rounds)
         results.append({"points": count, **{kind: times[kind] / count for kind in times}})
     return results
 
@@ -191,46 +141,29 @@ def score_of_networks(rounds: int) -> list[dict]:
         if not torch.allclose(found, expected, rtol=1e-9):
             raise SystemExit(f"{name}: the scores are {found.tolist()} and {expected.tolist()}")
         calls = {KERNEL: lambda run=run: run(jet_flow), EAGER: lambda run=run, plain=plain: run(plain)}
-        results.append({"equation": name, **seconds(calls, rounds)})
+        results.append({"equation": name, **common.medians(calls, rounds)})
     return results
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        contestant, kind, order, width, count = sys.argv[2:]
-        child(contestant, kind, int(order), int(width), int(count))
+    if what := common.child():
+        contestant, kind, (order, width, count) = what[0], what[1], map(int, what[2:])
+        common.print_peak(
+            runner(contestant, kind, order, width, 16), lambda: runner(contestant, kind, order, width, count)
+        )
         return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer points, equations, widths and rounds")
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
-    arguments = parser.parse_args()
+    arguments = common.options(__doc__, "fewer points, equations, widths and rounds").parse_args()
     orders, widths, count, rounds = ({"kdv": 3}, [64], 512, 3) if arguments.quick else (ORDERS, [64, 256], 512, 3)
     counts = [64, 512] if arguments.quick else [16, 64, 256, 1_024]
 
-    facts = machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     for order in orders.values():
         for width in widths:
             check(order, width)
     results = contest(orders, widths, count, rounds)
-    print_table(
-        ("contestant", "C", "width", "kind", "ms", "% of sgemm", "kernel is faster", "peak MB"),
-        [
-            (
-                r["contestant"],
-                r["coefficients"],
-                r["width"],
-                r["kind"],
-                f"{1e3 * r['seconds']:.0f}",
-                f"{100 * r['share_of_sgemm']:.0f}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-                "?" if r["peak_mb"] is None else f"{r['peak_mb']:.1f}",
-            )
-            for r in results
-        ],
-    )
+    common.print_contest(results, ("contestant", "coefficients", "width", "kind"), "sgemm")
     print()
-    targets = print_targets(
+    targets = common.print_targets(
         [
             (
                 f"{r['equation']}, width {r['width']}, {r['kind']}: times eager torch",
@@ -243,21 +176,21 @@ def main() -> None:
     )
     grown = growth(64, counts, rounds)
     print()
-    print_table(
+    common.print_table(
         ("points, kdv, width 64", "forward us per point", "with backward"),
         [(g["points"], *(f"{1e6 * g[kind]:.2f}" for kind in (FORWARD, BOTH))) for g in grown],
     )
     scored = score_of_networks(rounds)
     print()
-    print_table(
+    common.print_table(
         ("score of 4 networks, 512 points", "kernel ms", "eager ms", "times faster"),
         [
             (s["equation"], f"{1e3 * s[KERNEL]:.0f}", f"{1e3 * s[EAGER]:.0f}", f"{s[EAGER] / s[KERNEL]:.1f}")
             for s in scored
         ],
     )
-    content = {"machine": facts, "contest": results, "targets": targets, "growth": grown, "score": scored}
-    write_results("jet_flow", content, arguments.out)
+    content = {"contest": results, "targets": targets, "growth": grown, "score": scored}
+    common.write_results("jet_flow", content, arguments.out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from _common import machine, print_table, write_results
+from _common import memory_of_process, options, print_table, write_results
 from torch import Tensor
 
 from symflow import Coordinates, NeuralField, pde
@@ -42,12 +42,6 @@ class AtLength(Slots):
         return patches, self.fraction * self.sigma, signs
 
 
-def peak_mib() -> float:
-    """The largest resident memory of this process so far."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
 def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
     """In the child: seconds per step, their split, and memory."""
     data = pde.load(path)
@@ -60,7 +54,7 @@ def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
     objective = AtLength(data.equation, coordinates, data, fraction=fraction)
     field = NeuralField(coordinates, 4, width=256)
     _ = objective.residual, objective.sample, objective.lines  # constants of a run, not of a step
-    before = peak_mib()
+    before = memory_of_process("VmHWM")
     seconds, processor_seconds = [], []
     for step in range(repeats + 1):
         start, start_processor = time.perf_counter(), time.process_time()
@@ -71,7 +65,7 @@ def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
         raise SystemExit(f"the gradient of the step is not finite: {record}")
     result = {"seconds": statistics.median(seconds[1:]), "slowest": max(seconds[1:]), "fastest": min(seconds[1:])}
     result |= {"processor_seconds": statistics.median(processor_seconds[1:])}
-    result |= {"peak_mib": peak_mib(), "before_mib": before}
+    result |= {"peak_mib": memory_of_process("VmHWM"), "before_mib": before}
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         start = time.perf_counter()
         objective.backward(field, repeats + 1)
@@ -87,9 +81,7 @@ def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one repetition instead of five")
-    parser.add_argument("--out", type=Path, help="the result file")
+    parser = options(__doc__, "one repetition instead of five")
     parser.add_argument("--measure", nargs=3, metavar=("DATA", "FRACTION", "REPEATS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -124,7 +116,6 @@ def main() -> None:
     print(f"\n{low / mean:.1f} to {high / mean:.1f} times as fast, {official / peak:.0f} times less memory;")
     print(f"{min(r['before_mib'] for r in rows.values()):.0f} MiB of ours are torch, the data and the network.")
     content = {
-        "machine": machine(),
         "settings": {"equation": "kdv", "batch": 4, "patch": 64, "lengths": 4, "generators": 4, "width": 256},
         "cases": rows,
         "mean_seconds": mean,

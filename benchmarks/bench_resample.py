@@ -13,18 +13,13 @@ without division by the weight, on rows whose smallest weight exceeds .8.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
+import _common as common
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import BOTH, FORWARD, Call
 from torch import Tensor
 
 from symflow import resample, scatter
@@ -33,7 +28,6 @@ from symflow.ops import resample_ref, scatter_ref
 PERIOD, TIMES, ROWS, COLUMNS = 128.0, (44.177, 100.0), 140, 256
 INVERSE, SCATTER = "inverse map", "scatter"
 KERNEL, EAGER = "kernel", "eager torch"
-FORWARD, BOTH = "forward", "forward + backward"
 Route = Callable[[Tensor], Tensor]
 Function = Callable[[Tensor, Tensor], Tensor]
 
@@ -136,18 +130,10 @@ def routes(rows: int, columns: int) -> dict[tuple[str, str], Route]:
     }
 
 
-def runner(route: Route, kind: str, points: Tensor) -> Callable[[], object]:
+def runner(route: Route, kind: str, points: Tensor) -> Call:
     """A call without arguments that does the work once."""
     wanted, direction = points.clone().requires_grad_(), torch.ones(points.shape[:3], dtype=points.dtype)
-
-    def forward() -> object:
-        with torch.no_grad():
-            return route(points)
-
-    def both() -> object:
-        return torch.autograd.grad(route(wanted), wanted, direction)
-
-    return forward if kind == FORWARD else both
+    return common.work(kind, lambda: route(wanted), [wanted], direction)
 
 
 def check(rows: int, columns: int) -> None:
@@ -163,38 +149,6 @@ def check(rows: int, columns: int) -> None:
                 raise SystemExit(f"{route}, {kind}: off by {error:.2g} of its size; nothing is timed")
 
 
-def seconds(calls: dict, rounds: int) -> dict:
-    """The median time of each, over rounds that run all of them in turn."""
-    times: dict = {name: [] for name in calls}
-    for i in range(rounds + 1):
-        for name, call in calls.items():
-            begun = time.perf_counter()
-            call()
-            if i > 0:  # the first round warms up
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def peak_megabytes(route: str, contestant: str, kind: str, trajectories: int) -> float | None:
-    """Measured by a process of its own; None where the system does not tell."""
-    command = [sys.executable, __file__, "--child", route, contestant, kind, str(trajectories)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else None
-
-
-def child(route: str, contestant: str, kind: str, trajectories: int) -> None:
-    def status(key: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(key))
-
-    runner(routes(8, 16)[route, contestant], kind, problem(8, 16))()  # loads what loads late
-    run = runner(routes(ROWS, COLUMNS)[route, contestant], kind, problem(ROWS, COLUMNS, trajectories))
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    before = status("VmRSS")
-    run()
-    print((status("VmHWM") - before) / 1024)
-
-
 def contest(rounds: int) -> list[dict]:
     points = problem(ROWS, COLUMNS)
     results = []
@@ -202,7 +156,7 @@ def contest(rounds: int) -> list[dict]:
         calls: dict = {key: runner(route, kind, points) for key, route in routes(ROWS, COLUMNS).items()}
         if kind == BOTH:
             del calls[INVERSE, EAGER]  # its graph holds the waves of every node: 140 rows of it take gigabytes
-        times = seconds({**calls, "copy": points.clone}, rounds)
+        times = common.medians({**calls, "copy": points.clone}, rounds)
         for route, contestant in calls:
             results.append(
                 {
@@ -212,7 +166,7 @@ def contest(rounds: int) -> list[dict]:
                     "seconds": times[route, contestant],
                     "share_of_copy": times["copy"] / times[route, contestant],
                     "speedup_of_kernel": times[route, contestant] / times[route, KERNEL],
-                    "peak_mb": peak_megabytes(route, contestant, kind, 1),
+                    "peak_mb": common.peak_megabytes(route, contestant, kind, 1),
                 }
             )
     return results
@@ -224,7 +178,7 @@ def growth(sizes: list[tuple[int, int]], rounds: int) -> list[dict]:
     for rows, columns in sizes:
         points = problem(rows, columns)
         calls = {r: runner(routes(rows, columns)[r, KERNEL], FORWARD, points) for r in (INVERSE, SCATTER)}
-        times = seconds(calls, rounds)
+        times = common.medians(calls, rounds)
         results.append({"rows": rows, "columns": columns, **{r: times[r] / (rows * columns) for r in times}})
     return results
 
@@ -235,7 +189,7 @@ def on_one_core(rounds: int) -> dict[str, float]:
     try:
         points = problem(ROWS, COLUMNS)
         calls = {r: runner(routes(ROWS, COLUMNS)[r, KERNEL], FORWARD, points) for r in (INVERSE, SCATTER)}
-        return seconds(calls, rounds)
+        return common.medians(calls, rounds)
     finally:
         torch.set_num_threads(threads)
 
@@ -255,62 +209,48 @@ def targets(results: list[dict], errors: list[dict], one_core: dict[str, float])
         ("inverse map, time shift: digits", -math.log10(worst("time shift by 0.37 rows")), 5.0),
         ("inverse map, rows stretched by 1 %: digits", -math.log10(worst("rows stretched by 1 %")), 4.0),
     ]
-    return print_targets(lines)
+    return common.print_targets(lines)
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        route, contestant, kind, trajectories = sys.argv[2:]
-        child(route, contestant, kind, int(trajectories))
+    if what := common.child():
+        route, contestant, kind, trajectories = what
+        common.print_peak(
+            runner(routes(8, 16)[route, contestant], kind, problem(8, 16)),
+            lambda: runner(routes(ROWS, COLUMNS)[route, contestant], kind, problem(ROWS, COLUMNS, int(trajectories))),
+        )
         return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes")
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
-    arguments = parser.parse_args()
+    arguments = common.options(__doc__, "fewer rounds and sizes").parse_args()
     rounds = 3 if arguments.quick else 5
     sizes = [(140, 64), (140, 256)] if arguments.quick else [(140, n) for n in (64, 256, 1024)] + [(560, 256)]
 
-    facts = machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     check(24, 40)
     errors = accuracy()
     columns = (INVERSE, SCATTER, "scatter, not divided")
-    print_table(
+    common.print_table(
         ("largest relative error", "function", *columns),
         [(e["transform"], e["function"], *(f"{e[c]:.1e}" for c in columns)) for e in errors],
     )
     results = contest(rounds)
     print()
-    print_table(
-        (f"one trajectory, {ROWS} x {COLUMNS}", "contestant", "kind", "ms", "% of copy", "kernel is faster", "peak MB"),
-        [
-            (
-                r["route"],
-                r["contestant"],
-                r["kind"],
-                f"{1e3 * r['seconds']:.1f}",
-                f"{100 * r['share_of_copy']:.2g}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.0f}x",
-                "?" if r["peak_mb"] is None else f"{r['peak_mb']:.1f}",
-            )
-            for r in results
-        ],
-    )
-    many = {r: peak_megabytes(r, KERNEL, FORWARD, 64) for r in (INVERSE, SCATTER)}
+    print(f"one trajectory, {ROWS} x {COLUMNS}")
+    common.print_contest(results, ("route", "contestant", "kind"), "copy")
+    many = {r: common.peak_megabytes(r, KERNEL, FORWARD, 64) for r in (INVERSE, SCATTER)}
     one_core = on_one_core(rounds)
     for route in (INVERSE, SCATTER):
-        memory = "?" if many[route] is None else f"{many[route]:.0f}"
+        memory = common.megabytes(many[route], 0)
         print(f"{route}: {1e3 * one_core[route]:.1f} ms on one core; 64 trajectories at once: {memory} MB at the peak")
     grown = growth(sizes, rounds)
     print()
-    print_table(
+    common.print_table(
         ("grid", f"{INVERSE}, ns per point", SCATTER),
         [(f"{g['rows']} x {g['columns']}", *(f"{1e9 * g[r]:.0f}" for r in (INVERSE, SCATTER))) for g in grown],
     )
     print()
     met = targets(results, errors, one_core)
     content = {"accuracy": errors, "contest": results, "one_core": one_core, "peak_mb_of_64": many, "growth": grown}
-    write_results("resample", {"machine": facts, **content, "targets": met}, arguments.out)
+    common.write_results("resample", {**content, "targets": met}, arguments.out)
 
 
 if __name__ == "__main__":

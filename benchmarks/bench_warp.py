@@ -10,19 +10,14 @@ rate at which the same rounds copy the result. Peak memory beyond the inputs is 
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
+import _common as common
 import torch
-from _common import machine, print_table, print_targets, write_results
+from _common import Call
 from torch import Tensor
 
 from symflow import warp
@@ -83,7 +78,7 @@ def problem(case: Case) -> tuple[Tensor, Tensor, Tensor]:
     return images, grid, torch.randn(result, generator=rng)
 
 
-def runner(contestant: str, kind: str, case: Case) -> Callable[[], object]:
+def runner(contestant: str, kind: str, case: Case) -> Call:
     """A call without arguments that does the work once."""
     images, grid, direction = problem(case)
     images.requires_grad_(kind == ALL)
@@ -124,45 +119,13 @@ def check(case: Case) -> None:
             raise SystemExit(f"{case}: output {i} is off by {error:.2g} of its size; nothing is timed")
 
 
-def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The median time of each, over rounds that run all of them in turn."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for i in range(rounds + 1):
-        for name, call in calls.items():
-            begun = time.perf_counter()
-            call()
-            if i > 0:  # the first round warms up
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def peak_megabytes(contestant: str, kind: str, case: Case) -> float | None:
-    """Measured by a process of its own; None where the system does not tell."""
-    command = [sys.executable, __file__, "--child", contestant, kind, *map(str, case[:5])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else None
-
-
-def child(contestant: str, kind: str, case: Case) -> None:
-    def status(key: str) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(key))
-
-    runner(contestant, kind, case._replace(batch=1))()  # loads what loads late
-    run = runner(contestant, kind, case)
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-    before = status("VmRSS")
-    run()
-    print((status("VmHWM") - before) / 1024)
-
-
 def contest(cases: list[Case], rounds: int) -> list[dict]:
     results = []
     for case in cases:
         copied = problem(case)[2]
-        calls: dict[str, Callable[[], object]] = {"copy": copied.clone}
+        calls: dict[str, Call] = {"copy": copied.clone}
         calls |= {f"{name} {kind}": runner(name, kind, case) for kind in KINDS for name in (KERNEL, PEER)}
-        times = seconds(calls, rounds)
+        times = common.medians(calls, rounds)
         rate = 2 * copied.numel() * copied.element_size() / times["copy"]
         for kind in KINDS:
             for name in (KERNEL, PEER):
@@ -183,7 +146,7 @@ def contest(cases: list[Case], rounds: int) -> list[dict]:
 
 def memory(cases: list[Case]) -> list[dict]:
     """Peaks beyond the inputs, with the gradients of grids and images."""
-    peaks = [{name: peak_megabytes(name, ALL, case) for name in (KERNEL, PEER)} for case in cases]
+    peaks = [{name: common.peak_megabytes(name, ALL, *case[:5]) for name in (KERNEL, PEER)} for case in cases]
     return [{"case": str(case), **peak} for case, peak in zip(cases, peaks, strict=True)]
 
 
@@ -192,66 +155,50 @@ def growth(batches: list[int], grids: list[int], rounds: int) -> list[dict]:
     cases = [CIFAR._replace(batch=b) for b in batches] + [CIFAR._replace(grids=g) for g in grids]
     results = []
     for case in cases:
-        times = seconds({kind: runner(KERNEL, kind, case) for kind in KINDS}, rounds)
+        times = common.medians({kind: runner(KERNEL, kind, case) for kind in KINDS}, rounds)
         numbers = case.batch * case.grids * case.channels * case.side**2
         results.append({"case": str(case), **{kind: taken / numbers for kind, taken in times.items()}})
     return results
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        contestant, kind, batch, channels, side, grids, own = sys.argv[2:]
-        child(contestant, kind, Case(int(batch), int(channels), int(side), int(grids), own == "True", 0))
+    if what := common.child():
+        contestant, kind, *sizes, own = what
+        case = Case(*map(int, sizes), own == "True", 0)
+        common.print_peak(runner(contestant, kind, case._replace(batch=1)), lambda: runner(contestant, kind, case))
         return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer cases and rounds")
-    parser.add_argument("--out", type=Path, help="where to write the JSON")
-    arguments = parser.parse_args()
+    arguments = common.options(__doc__, "fewer cases and rounds").parse_args()
     cases, rounds = (CASES[:3], 5) if arguments.quick else (CASES, 11)
     batches, grids = ([8, 128], [1, 10]) if arguments.quick else ([1, 8, 32, 128, 512], [1, 2, 5, 20])
 
-    facts = machine()
-    print(json.dumps(facts))
+    print(json.dumps(common.machine()))
     for case in cases:
         check(case)
     results = contest(cases, rounds)
-    print_table(
-        ("images and grids", "kind", "contestant", "ms", "% of copy", "kernel is faster"),
-        [
-            (
-                r["case"],
-                r["kind"],
-                r["contestant"],
-                f"{1e3 * r['seconds']:.2f}",
-                f"{100 * r['share_of_copy']:.0f}",
-                "" if r["contestant"] == KERNEL else f"{r['speedup_of_kernel']:.1f}x",
-            )
-            for r in results
-        ],
-    )
+    common.print_contest(results, ("case", "kind", "contestant"), "copy", digits=2)
     peaks = memory([CIFAR] if arguments.quick else [CIFAR, CASES[-2]])
     print()
-    print_table(
+    common.print_table(
         ("peak MB, all gradients", KERNEL, PEER),
-        [(p["case"], *("?" if p[name] is None else f"{p[name]:.1f}" for name in (KERNEL, PEER))) for p in peaks],
+        [(p["case"], *(common.megabytes(p[name]) for name in (KERNEL, PEER))) for p in peaks],
     )
     grown = growth(batches, grids, rounds)
     print()
-    print_table(
+    common.print_table(
         ("ns per number of the result", *KINDS),
         [(g["case"], *(f"{1e9 * g[kind]:.2f}" for kind in KINDS)) for g in grown],
     )
     print()
     speedups = {(r["case"], r["kind"]): r["speedup_of_kernel"] for r in results if r["contestant"] == PEER}
-    targets = print_targets(
+    targets = common.print_targets(
         [
             (f"{case}, {kind}: x grid_sample", speedups[str(case), kind], case.at_least)
             for case in cases
             for kind in KINDS
         ]
     )
-    content = {"machine": facts, "contest": results, "memory": peaks, "growth": grown, "targets": targets}
-    write_results("warp", content, arguments.out)
+    content = {"contest": results, "memory": peaks, "growth": grown, "targets": targets}
+    common.write_results("warp", content, arguments.out)
 
 
 if __name__ == "__main__":

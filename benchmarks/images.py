@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _common import machine, print_table, print_targets, replace_table, write_results
+from _common import print_table, print_targets, replace_table, write_results
 
 COLUMNS = ("seed", "network", "", "affine-ness of the first six", "of the next four", "largest angle", "lambda")
 COLOURS = ("seed", "change of colour, lambda (untrained network)")
@@ -92,7 +92,7 @@ def main() -> None:
         replace_table(arguments.table, "colours", COLOURS, colours)
     kept = ("network", "setting", "lambda", "gap", "affineness", "principal_angles", "closure", "controls", "colours")
     seeds = [{key: result[key] for key in (*kept, "seconds")} for result in results]
-    write_results("images", {"machine": machine(), "targets": targets, "seeds": seeds}, arguments.out)
+    write_results("images", {"targets": targets, "seeds": seeds}, arguments.out)
 
 
 if __name__ == "__main__":

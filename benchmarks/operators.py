@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import machine, print_table, replace_table, write_results
+from _common import print_table, replace_table, write_results
 
 from symflow.pde import OperatorComparison, Trajectories, compare_operators, generate, load, save
 from symflow.pde.operators.comparison import STRENGTHS
@@ -109,7 +109,7 @@ def main() -> None:
     folder = arguments.runs or Path("runs") / ("operators-quick" if arguments.quick else "operators")
     folder.mkdir(parents=True, exist_ok=True)
     table: list[list[str]] = []
-    content: dict[str, Any] = {"machine": machine(), "settings": {}}
+    content: dict[str, Any] = {"settings": {}}
     for setting in settings:
         if arguments.only and setting.name not in arguments.only:
             continue

@@ -34,4 +34,12 @@ struct GridFields {
   }
 };
 
+// What the caller of a flow on a grid gives. All arrays are contiguous, row-major.
+template <class T>
+struct GridFlowArguments {
+  GridFields<T> fields;
+  std::int64_t points, steps;  // N
+  const T* start;              // [B, N, d]; unused by backward
+};
+
 }  // namespace symflow

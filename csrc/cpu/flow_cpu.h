@@ -67,13 +67,17 @@ struct GradientLayout {
   std::int64_t size;
 };
 
-template <class T>
-struct FlowKernels {
+template <class Problem, class T>
+struct TileKernels {
   int lanes;
-  std::int64_t (*forward_scratch)(const FlowProblem<T>&);   // numbers
-  std::int64_t (*backward_scratch)(const FlowProblem<T>&);  // numbers
-  void (*forward_tile)(const FlowProblem<T>&, std::int64_t tile, T* scratch);
-  void (*backward_tile)(const FlowProblem<T>&, std::int64_t tile, T* scratch, const GradientLayout&, T* gradients);
+  std::int64_t (*forward_scratch)(const Problem&);   // numbers
+  std::int64_t (*backward_scratch)(const Problem&);  // numbers
+  void (*forward_tile)(const Problem&, std::int64_t tile, T* scratch);
+  void (*backward_tile)(const Problem&, std::int64_t tile, T* scratch, const GradientLayout&, T* gradients);
+};
+
+template <class T>
+struct FlowKernels : TileKernels<FlowProblem<T>, T> {
   void (*elementary)(const T* x, std::int64_t count, T* silu, T* derivative, T* cos, T* sin);
 };
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <type_traits>
 
 #include "flow_run.h"
 #include "isa.h"
@@ -15,11 +14,7 @@ constexpr Index tile_step = 48;     // a multiple of every register block and re
 
 template <class T>
 const FlowKernels<T>& selected_flow() {
-  if constexpr (std::is_same_v<T, float>) {
-    return SYMFLOW_SELECT(flow_float);
-  } else {
-    return SYMFLOW_SELECT(flow_double);
-  }
+  return by_type<T>(SYMFLOW_SELECT(flow_float), SYMFLOW_SELECT(flow_double));
 }
 
 template <class T>

@@ -13,14 +13,6 @@
 
 namespace symflow {
 
-// What the caller gives. All arrays are contiguous, row-major.
-template <class T>
-struct GridFlowArguments {
-  GridFields<T> fields;
-  std::int64_t points, steps;  // N
-  const T* start;              // [B, N, d]; unused by backward
-};
-
 // end [B, N, d]; states [steps, B, N, d], the points before each step, or null.
 template <class T>
 void grid_flow_forward(const GridFlowArguments<T>&, const Parallel&, T* end, T* states);

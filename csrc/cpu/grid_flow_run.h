@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
 #include <vector>
 
 #include "grid_flow_cpu.h"
@@ -19,11 +18,7 @@ constexpr Index chunk_points = 1024;
 // The kernels of the instruction set in use for fields of `dimension` coordinates.
 template <class T>
 const GridFlowKernels<T>& selected_grid_flow(Index dimension) {
-  if constexpr (std::is_same_v<T, float>) {
-    return SYMFLOW_SELECT(grid_flow_float)[dimension - 1];
-  } else {
-    return SYMFLOW_SELECT(grid_flow_double)[dimension - 1];
-  }
+  return by_type<T>(SYMFLOW_SELECT(grid_flow_float), SYMFLOW_SELECT(grid_flow_double))[dimension - 1];
 }
 
 template <class T>

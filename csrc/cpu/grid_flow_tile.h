@@ -33,6 +33,7 @@ struct GridPoints {
   }
 };
 
+// Forms the table of a row; whether any of its weights is not zero.
 template <class T, int d>
 bool load_table(const GridFields<T>& fields, Index row, GridWorker<T>& worker) {
   const T* weights = fields.weights + row * fields.generators;
@@ -41,7 +42,7 @@ bool load_table(const GridFields<T>& fields, Index row, GridWorker<T>& worker) {
   for (Index k = 0; k < fields.generators; ++k) {
     if (weights[k] != 0) return true;
   }
-  return false;  // the zero field moves nothing, not even the sign of a zero
+  return false;
 }
 
 // body(tile of points) for the tiles of a chunk.
@@ -63,16 +64,13 @@ void forward_chunk(const GridFlowProblem<T>& f, Index chunk, GridWorker<T>& work
   const FlowColumns<T> x{memory[0], memory[1], memory[2], memory[3]};
   for_each_tile_of<T, d>(f, chunk, [&](const GridPoints<T, d>& points) {
     points.load(f.start, x.z);
-    const auto save = [&](Index step) SYMFLOW_INLINE_LAMBDA {
-      if (f.states != nullptr) points.store(x.z, f.states + step * array);
-    };
-    if (moves) {
-      flow_steps(points.columns, f.steps, x, save, [&](const T* at, T* velocity) SYMFLOW_INLINE_LAMBDA {
-        field.evaluate(worker.table, points.columns.end, at, velocity);
-      });
-    } else {
-      for (Index step = 0; step < f.steps; ++step) save(step);
-    }
+    flow_steps(
+        points.columns, f.steps, moves, x,
+        [&](Index step) SYMFLOW_INLINE_LAMBDA {
+          if (f.states != nullptr) points.store(x.z, f.states + step * array);
+        },
+        [&](const T* at, T* velocity)
+            SYMFLOW_INLINE_LAMBDA { field.evaluate(worker.table, points.columns.end, at, velocity); });
     points.store(x.z, f.end);
   });
 }

@@ -1,6 +1,8 @@
 // The instruction sets the kernels are compiled for, and the one in use.
 #pragma once
 
+#include <type_traits>
+
 namespace symflow {
 
 enum class Isa { baseline, avx2, avx512 };
@@ -15,6 +17,16 @@ Isa selected_isa();
 
 // Chooses by name for the calls that follow; false, and no change, when it is unknown or not available.
 bool select_isa(const char* name);
+
+// The kernels for T of those for the two types.
+template <class T, class Single, class Double>
+const auto& by_type(const Single& single, const Double& two) {
+  if constexpr (std::is_same_v<T, float>) {
+    return single;
+  } else {
+    return two;
+  }
+}
 
 }  // namespace symflow
 

@@ -17,14 +17,8 @@ constexpr Index block = 12;        // a multiple of the rows of every register b
 constexpr Index buffer_step = 48;  // a multiple of that and of every register
 
 template <class T>
-const JetFlowKernels<T>& kernels();
-template <>
-const JetFlowKernels<float>& kernels<float>() {
-  return SYMFLOW_SELECT(jet_flow_float);
-}
-template <>
-const JetFlowKernels<double>& kernels<double>() {
-  return SYMFLOW_SELECT(jet_flow_double);
+const JetFlowKernels<T>& kernels() {
+  return by_type<T>(SYMFLOW_SELECT(jet_flow_float), SYMFLOW_SELECT(jet_flow_double));
 }
 
 // As many points as make whole register blocks of lines, where that is possible.

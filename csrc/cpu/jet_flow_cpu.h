@@ -49,13 +49,8 @@ struct JetFlowProblem : FlowProblem<T> {
 };
 
 template <class T>
-struct JetFlowKernels {
-  int lanes;
+struct JetFlowKernels : TileKernels<JetFlowProblem<T>, T> {
   const JetFunctions<T>* (*functions)(const JetAlgebra&);
-  std::int64_t (*forward_scratch)(const JetFlowProblem<T>&);   // numbers
-  std::int64_t (*backward_scratch)(const JetFlowProblem<T>&);  // numbers
-  void (*forward_tile)(const JetFlowProblem<T>&, std::int64_t tile, T* scratch);
-  void (*backward_tile)(const JetFlowProblem<T>&, std::int64_t tile, T* scratch, const GradientLayout&, T* gradients);
   void (*silu_taylor)(const T* x, std::int64_t count, T* coefficients);
 };
 

@@ -29,26 +29,24 @@ struct Lanes<double> {
   static constexpr Integer one = 0x3FF0000000000000;
 };
 
-#if SYMFLOW_SIMD_BYTES == 64
+// A register of T and what the machine's own instructions do with it.
+#define SYMFLOW_REGISTER(T, V, machine, suffix)                                        \
+  template <>                                                                          \
+  struct Register<T> {                                                                 \
+    using Value = V;                                                                   \
+  };                                                                                   \
+  SYMFLOW_HD V vector_set(T c) { return machine##_set1_##suffix(c); }                  \
+  SYMFLOW_HD V vector_fma(V a, V b, V c) { return machine##_fmadd_##suffix(a, b, c); } \
+  SYMFLOW_HD V vector_min(V a, V b) { return machine##_min_##suffix(a, b); }           \
+  SYMFLOW_HD V vector_max(V a, V b) { return machine##_max_##suffix(a, b); }
 
 template <class T>
 struct Register;
-template <>
-struct Register<float> {
-  using Value = __m512;
-};
-template <>
-struct Register<double> {
-  using Value = __m512d;
-};
-SYMFLOW_HD __m512 vector_set(float c) { return _mm512_set1_ps(c); }
-SYMFLOW_HD __m512d vector_set(double c) { return _mm512_set1_pd(c); }
-SYMFLOW_HD __m512 vector_fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
-SYMFLOW_HD __m512d vector_fma(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
-SYMFLOW_HD __m512 vector_min(__m512 a, __m512 b) { return _mm512_min_ps(a, b); }
-SYMFLOW_HD __m512d vector_min(__m512d a, __m512d b) { return _mm512_min_pd(a, b); }
-SYMFLOW_HD __m512 vector_max(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
-SYMFLOW_HD __m512d vector_max(__m512d a, __m512d b) { return _mm512_max_pd(a, b); }
+
+#if SYMFLOW_SIMD_BYTES == 64
+
+SYMFLOW_REGISTER(float, __m512, _mm512, ps)
+SYMFLOW_REGISTER(double, __m512d, _mm512, pd)
 // The machine's estimate is good to 14 bits and each step of Newton's method doubles them, in a third of a division.
 SYMFLOW_HD __m512 vector_reciprocal(__m512 a) {
   const __m512 y = _mm512_rcp14_ps(a);
@@ -77,24 +75,8 @@ SYMFLOW_HD double vector_sum(__m512d a) { return _mm512_reduce_add_pd(a); }
 
 #elif SYMFLOW_SIMD_BYTES == 32
 
-template <class T>
-struct Register;
-template <>
-struct Register<float> {
-  using Value = __m256;
-};
-template <>
-struct Register<double> {
-  using Value = __m256d;
-};
-SYMFLOW_HD __m256 vector_set(float c) { return _mm256_set1_ps(c); }
-SYMFLOW_HD __m256d vector_set(double c) { return _mm256_set1_pd(c); }
-SYMFLOW_HD __m256 vector_fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
-SYMFLOW_HD __m256d vector_fma(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
-SYMFLOW_HD __m256 vector_min(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
-SYMFLOW_HD __m256d vector_min(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
-SYMFLOW_HD __m256 vector_max(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
-SYMFLOW_HD __m256d vector_max(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+SYMFLOW_REGISTER(float, __m256, _mm256, ps)
+SYMFLOW_REGISTER(double, __m256d, _mm256, pd)
 SYMFLOW_HD __m256 vector_reciprocal(__m256 a) { return _mm256_set1_ps(1) / a; }
 SYMFLOW_HD __m256d vector_reciprocal(__m256d a) { return _mm256_set1_pd(1) / a; }
 SYMFLOW_HD float vector_sum(__m256 a) {
@@ -129,6 +111,8 @@ SYMFLOW_HD float vector_sum(Floats a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 SYMFLOW_HD double vector_sum(Doubles a) { return a[0] + a[1]; }
 
 #endif
+
+#undef SYMFLOW_REGISTER
 
 template <class T>
 struct Simd {

@@ -11,14 +11,8 @@ namespace {
 using Index = std::int64_t;
 
 template <class T>
-const WarpKernels<T>& kernels();
-template <>
-const WarpKernels<float>& kernels<float>() {
-  return SYMFLOW_SELECT(warp_float);
-}
-template <>
-const WarpKernels<double>& kernels<double>() {
-  return SYMFLOW_SELECT(warp_double);
+const WarpKernels<T>& kernels() {
+  return by_type<T>(SYMFLOW_SELECT(warp_float), SYMFLOW_SELECT(warp_double));
 }
 
 constexpr Index most_unit_blocks = 8;      // so that there are many tasks; corners then serve 8 registers of planes

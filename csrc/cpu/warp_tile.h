@@ -350,30 +350,28 @@ void pack_any(const WarpProblem<T>& f, Index block, Index first_row, Index last_
   with_lanes<T>(f.lanes, [&](auto lanes) { pack<lanes()>(f, block, first_row, last_row, images, packed); });
 }
 
-template <class T>
-void sample_any(const WarpProblem<T>& f, Index task) {
+// work(lanes, whether there is a p, whether there is a q).
+template <class T, class Work>
+void with_terms(const WarpProblem<T>& f, Work work) {
   with_lanes<T>(f.lanes, [&](auto lanes) {
     if (f.q == nullptr) {
-      sample<lanes(), true, false>(f, task);
+      work(lanes, std::true_type(), std::false_type());
     } else if (f.p == nullptr) {
-      sample<lanes(), false, true>(f, task);
+      work(lanes, std::false_type(), std::true_type());
     } else {
-      sample<lanes(), true, true>(f, task);
+      work(lanes, std::true_type(), std::true_type());
     }
   });
 }
 
 template <class T>
+void sample_any(const WarpProblem<T>& f, Index task) {
+  with_terms(f, [&](auto lanes, auto p, auto q) { sample<lanes(), p(), q()>(f, task); });
+}
+
+template <class T>
 void grid_gradient_any(const WarpProblem<T>& f, Index task) {
-  with_lanes<T>(f.lanes, [&](auto lanes) {
-    if (f.q == nullptr) {
-      grid_gradient<lanes(), true, false>(f, task);
-    } else if (f.p == nullptr) {
-      grid_gradient<lanes(), false, true>(f, task);
-    } else {
-      grid_gradient<lanes(), true, true>(f, task);
-    }
-  });
+  with_terms(f, [&](auto lanes, auto p, auto q) { grid_gradient<lanes(), p(), q()>(f, task); });
 }
 
 template <class T>

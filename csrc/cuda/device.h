@@ -53,43 +53,37 @@ constexpr unsigned whole_warp = 0xFFFFFFFFu;
 
 // The arithmetic `Ops` of core/elementary.h for one thread. nvcc is told not to fuse products on its own.
 template <class T>
+struct AnyThread {
+  using Scalar = T;
+  using Value = T;
+  using Integers = int;
+  static constexpr int exp_parts = 1;
+  SYMFLOW_DEVICE static T set(T c) { return c; }
+  SYMFLOW_DEVICE static T min(T a, T b) { return a < b ? a : b; }
+  SYMFLOW_DEVICE static T max(T a, T b) { return a > b ? a : b; }
+  SYMFLOW_DEVICE static int truncate(T a) { return static_cast<int>(a); }
+  SYMFLOW_DEVICE static T whole(int i) { return static_cast<T>(i); }
+  SYMFLOW_DEVICE static T reciprocal(T a) { return T(1) / a; }
+};
+
+template <class T>
 struct Thread;
 
 template <>
-struct Thread<float> {
-  using Scalar = float;
-  using Value = float;
-  static constexpr int exp_parts = 1;
-  using Integers = int;
-  SYMFLOW_DEVICE static float set(float c) { return c; }
+struct Thread<float> : AnyThread<float> {
   SYMFLOW_DEVICE static float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
-  SYMFLOW_DEVICE static float min(float a, float b) { return a < b ? a : b; }
-  SYMFLOW_DEVICE static float max(float a, float b) { return a > b ? a : b; }
   SYMFLOW_DEVICE static float scale(float a, float shifted) {
     return a * __uint_as_float((__float_as_uint(shifted) << 23) + 0x3F800000u);
   }
-  SYMFLOW_DEVICE static int truncate(float a) { return static_cast<int>(a); }
-  SYMFLOW_DEVICE static float whole(int i) { return static_cast<float>(i); }
-  SYMFLOW_DEVICE static float reciprocal(float a) { return 1.0f / a; }
 };
 
 template <>
-struct Thread<double> {
-  using Scalar = double;
-  using Value = double;
-  static constexpr int exp_parts = 1;
-  using Integers = int;
-  SYMFLOW_DEVICE static double set(double c) { return c; }
+struct Thread<double> : AnyThread<double> {
   SYMFLOW_DEVICE static double fma(double a, double b, double c) { return __fma_rn(a, b, c); }
-  SYMFLOW_DEVICE static double min(double a, double b) { return a < b ? a : b; }
-  SYMFLOW_DEVICE static double max(double a, double b) { return a > b ? a : b; }
   SYMFLOW_DEVICE static double scale(double a, double shifted) {
     const auto bits = static_cast<std::uint64_t>(__double_as_longlong(shifted));
     return a * __longlong_as_double(static_cast<long long>((bits << 52) + 0x3FF0000000000000u));
   }
-  SYMFLOW_DEVICE static int truncate(double a) { return static_cast<int>(a); }
-  SYMFLOW_DEVICE static double whole(int i) { return static_cast<double>(i); }
-  SYMFLOW_DEVICE static double reciprocal(double a) { return 1.0 / a; }
 };
 
 }  // namespace symflow

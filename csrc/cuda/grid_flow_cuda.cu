@@ -38,8 +38,7 @@ struct Problem {
   Index table;                  // numbers in one
   Index chunk, chunks_per_row;  // how the adjoint cuts a row
 
-  explicit Problem(const GridFlowCudaArguments<T>& a)
-      : fields(a.fields), step(a.steps), points(a.points), steps(a.steps) {
+  explicit Problem(const GridFlowArguments<T>& a) : fields(a.fields), step(a.steps), points(a.points), steps(a.steps) {
     table = d;
     for (int i = d - 1; i >= 0; --i) {
       stride[i] = table;
@@ -335,19 +334,19 @@ __global__ void weights_kernel(Problem<T, d> f, const T* grad_fields, T* grad_we
 unsigned blocks_for(Index count) { return static_cast<unsigned>((count + block_threads - 1) / block_threads); }
 
 template <class T, int d>
-cudaError_t forward(const GridFlowCudaArguments<T>& arguments, const T* start, T* end, T* states, T* tables,
-                    cudaStream_t stream) {
+cudaError_t forward(const GridFlowArguments<T>& arguments, T* end, T* states, T* tables, cudaStream_t stream) {
   const Problem<T, d> f(arguments);
   const Index count = f.rows() * f.points;
   if (count == 0) return cudaSuccess;
   const cudaError_t error =
       launch(combine_kernel<T, d>, blocks_for(f.rows() * f.table), block_threads, 0, stream, f, tables);
   if (error != cudaSuccess) return error;
-  return launch(forward_kernel<T, d>, blocks_for(count), block_threads, 0, stream, f, start, tables, end, states);
+  return launch(forward_kernel<T, d>, blocks_for(count), block_threads, 0, stream, f, arguments.start, tables, end,
+                states);
 }
 
 template <class T, int d>
-cudaError_t backward(const GridFlowCudaArguments<T>& arguments, const T* grad_end, const T* states, T* grad_start,
+cudaError_t backward(const GridFlowArguments<T>& arguments, const T* grad_end, const T* states, T* grad_start,
                      T* grad_weights, T* grad_values, T* workspace, cudaStream_t stream) {
   const Problem<T, d> f(arguments);
   const Index size = f.field_size(), chunks = f.rows() * f.chunks_per_row;
@@ -378,7 +377,7 @@ cudaError_t backward(const GridFlowCudaArguments<T>& arguments, const T* grad_en
 }
 
 template <class T, int d>
-Index workspace_of(const GridFlowCudaArguments<T>& arguments, bool backward, bool table_gradients) {
+Index workspace_of(const GridFlowArguments<T>& arguments, bool backward, bool table_gradients) {
   const Problem<T, d> f(arguments);
   const Index chunks = f.rows() * f.chunks_per_row, tables = f.rows() * f.table;
   return backward && table_gradients ? tables + chunks * f.table + f.rows() * f.field_size() : tables;
@@ -395,35 +394,34 @@ auto for_dimension(Index dimension, const Run& run) {
 }  // namespace
 
 template <class T>
-std::int64_t grid_flow_forward_workspace(const GridFlowCudaArguments<T>& a) {
+std::int64_t grid_flow_forward_workspace(const GridFlowArguments<T>& a) {
   return for_dimension(a.fields.dimension, [&](auto d) { return workspace_of<T, d()>(a, false, false); });
 }
 
 template <class T>
-std::int64_t grid_flow_backward_workspace(const GridFlowCudaArguments<T>& a, bool table_gradients) {
+std::int64_t grid_flow_backward_workspace(const GridFlowArguments<T>& a, bool table_gradients) {
   return for_dimension(a.fields.dimension, [&](auto d) { return workspace_of<T, d()>(a, true, table_gradients); });
 }
 
 template <class T>
-cudaError_t grid_flow_forward_cuda(const GridFlowCudaArguments<T>& a, const T* start, T* end, T* states, T* workspace,
+cudaError_t grid_flow_forward_cuda(const GridFlowArguments<T>& a, T* end, T* states, T* workspace,
                                    cudaStream_t stream) {
-  return for_dimension(a.fields.dimension,
-                       [&](auto d) { return forward<T, d()>(a, start, end, states, workspace, stream); });
+  return for_dimension(a.fields.dimension, [&](auto d) { return forward<T, d()>(a, end, states, workspace, stream); });
 }
 
 template <class T>
-cudaError_t grid_flow_backward_cuda(const GridFlowCudaArguments<T>& a, const T* grad_end, const T* states,
-                                    T* grad_start, T* grad_weights, T* grad_values, T* workspace, cudaStream_t stream) {
+cudaError_t grid_flow_backward_cuda(const GridFlowArguments<T>& a, const T* grad_end, const T* states, T* grad_start,
+                                    T* grad_weights, T* grad_values, T* workspace, cudaStream_t stream) {
   return for_dimension(a.fields.dimension, [&](auto d) {
     return backward<T, d()>(a, grad_end, states, grad_start, grad_weights, grad_values, workspace, stream);
   });
 }
 
-#define SYMFLOW_INSTANTIATE(T)                                                                                      \
-  template std::int64_t grid_flow_forward_workspace(const GridFlowCudaArguments<T>&);                               \
-  template std::int64_t grid_flow_backward_workspace(const GridFlowCudaArguments<T>&, bool);                        \
-  template cudaError_t grid_flow_forward_cuda(const GridFlowCudaArguments<T>&, const T*, T*, T*, T*, cudaStream_t); \
-  template cudaError_t grid_flow_backward_cuda(const GridFlowCudaArguments<T>&, const T*, const T*, T*, T*, T*, T*, \
+#define SYMFLOW_INSTANTIATE(T)                                                                                  \
+  template std::int64_t grid_flow_forward_workspace(const GridFlowArguments<T>&);                               \
+  template std::int64_t grid_flow_backward_workspace(const GridFlowArguments<T>&, bool);                        \
+  template cudaError_t grid_flow_forward_cuda(const GridFlowArguments<T>&, T*, T*, T*, cudaStream_t);           \
+  template cudaError_t grid_flow_backward_cuda(const GridFlowArguments<T>&, const T*, const T*, T*, T*, T*, T*, \
                                                cudaStream_t);
 SYMFLOW_INSTANTIATE(float)
 SYMFLOW_INSTANTIATE(double)

@@ -2,11 +2,6 @@
 
 namespace symflow {
 
-template std::int64_t jet_flow_workspace(const JetFlowArguments<float>&, bool, bool);
-template cudaError_t jet_flow_forward_cuda(const JetFlowArguments<float>&, const JetFlowTransposes<float>&, float*,
-                                           float*, cudaStream_t);
-template cudaError_t jet_flow_backward_cuda(const JetFlowArguments<float>&, const JetFlowTransposes<float>&,
-                                            const float*, const float*, float*, float*, float* const*, float*,
-                                            cudaStream_t);
+SYMFLOW_INSTANTIATE_JET_FLOW(float)
 
 }  // namespace symflow

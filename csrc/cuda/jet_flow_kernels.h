@@ -741,4 +741,12 @@ cudaError_t jet_flow_backward_cuda(const JetFlowArguments<T>& arguments, const J
   return error;
 }
 
+// Each number type is compiled in a file of its own.
+#define SYMFLOW_INSTANTIATE_JET_FLOW(T)                                                                          \
+  template std::int64_t jet_flow_workspace(const JetFlowArguments<T>&, bool, bool);                              \
+  template cudaError_t jet_flow_forward_cuda(const JetFlowArguments<T>&, const JetFlowTransposes<T>&, T*, T*,    \
+                                             cudaStream_t);                                                      \
+  template cudaError_t jet_flow_backward_cuda(const JetFlowArguments<T>&, const JetFlowTransposes<T>&, const T*, \
+                                              const T*, T*, T*, T* const*, T*, cudaStream_t);
+
 }  // namespace symflow

@@ -150,6 +150,13 @@ struct Fma {
 template <class A, class B>
 constexpr int lane_step = A::along || B::along ? 1 : 4;
 
+// The four numbers of the first factor that a lane holds of the tile at `row`, in the order of mma.h.
+template <int step, class A>
+SYMFLOW_DEVICE void load_left(const A& a, int row, int k, float (&left)[4]) {
+  const auto top = a.template at_both<step>(row, k), bottom = a.template at_both<step>(row + 8, k);
+  left[0] = top.first, left[1] = bottom.first, left[2] = top.second, left[3] = bottom.second;
+}
+
 // By tensor cores in TF32. The factors have been rounded when they were stored.
 struct Tf32 {
   using T = float;
@@ -164,11 +171,7 @@ struct Tf32 {
       const int k = first + lane.pair() * (step == 1 ? 2 : 1);
       float left[m_tiles][4];
 #pragma unroll
-      for (int m = 0; m < m_tiles; ++m) {
-        const auto top = a.template at_both<step>(sums.row(lane, m), k),
-                   bottom = a.template at_both<step>(sums.row(lane, m) + 8, k);
-        left[m][0] = top.first, left[m][1] = bottom.first, left[m][2] = top.second, left[m][3] = bottom.second;
-      }
+      for (int m = 0; m < m_tiles; ++m) load_left<step>(a, sums.row(lane, m), k, left[m]);
 #pragma unroll
       for (int n = 0; n < n_tiles; ++n) {
         const auto both = b.template at_both<step>(sums.column(lane, n) + lane.group(), k);
@@ -206,9 +209,8 @@ struct SplitTf32 {
       float high[m_tiles][4], low[m_tiles][4];
 #pragma unroll
       for (int m = 0; m < m_tiles; ++m) {
-        const auto top = a.template at_both<step>(sums.row(lane, m), k),
-                   bottom = a.template at_both<step>(sums.row(lane, m) + 8, k);
-        const float left[4] = {top.first, bottom.first, top.second, bottom.second};
+        float left[4];
+        load_left<step>(a, sums.row(lane, m), k, left);
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           const Split parts = split(left[i]);

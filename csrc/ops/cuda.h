@@ -38,4 +38,19 @@ inline void check_launch(const char* op, cudaError_t error) {
   STD_TORCH_CHECK(error == cudaSuccess, op, ": the GPU refused the kernel: ", cudaGetErrorString(error));
 }
 
+// What the processor of an operator is on a GPU: the operator's name, and a tensor whose device it works on.
+struct Gpu {
+  const char* op;
+  const Tensor& like;
+  OnDevice on;
+
+  Gpu(const char* name, const Tensor& tensor) : op(name), like(tensor), on(tensor) {}
+
+  void check(cudaError_t error) const { check_launch(op, error); }
+
+  // So many numbers of memory, whose contents do not matter.
+  Tensor memory(std::int64_t count) const { return torch::stable::new_empty(like, {count}); }
+  Tensor memory(std::int64_t count, ScalarType type) const { return torch::stable::new_empty(like, {count}, type); }
+};
+
 }  // namespace symflow

@@ -49,7 +49,10 @@ FlowArguments<T> network_arguments(const char* op, const char* name, std::int64_
   return a;
 }
 
-// The gradients of points or jets, weights and parameters. Those of the last two are zeros where not written.
+// The gradients of points, jets or images, of weights and of the eight parameters.
+using NetworkGradients = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+
+// Tensors for them. Those of the last two are zeros where not written.
 template <class T>
 struct FlowGradients {
   Tensor points, weights;
@@ -64,15 +67,9 @@ struct FlowGradients {
     }
   }
 
-  auto tuple() const {
+  NetworkGradients tuple() const {
     const auto& p = parameters;
-    return std::make_tuple(points, weights, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);
-  }
-
- private:
-  static Tensor zeros_like(const Tensor& like) {
-    Tensor t = torch::stable::empty_like(like);
-    return torch::stable::zero_(t);
+    return {points, weights, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]};
   }
 };
 

@@ -71,11 +71,6 @@ GridFlowArguments<T> grid_arguments(const char* op, const FlowWarpShapes& all, c
   return a;
 }
 
-Tensor zeros_like(const Tensor& like) {
-  Tensor t = torch::stable::empty_like(like);
-  return torch::stable::zero_(t);
-}
-
 // Room for the end points, which the gradient of the images needs.
 Tensor room_for_ends(const Tensor& images, const FlowWarpShapes& all, bool image_gradient) {
   return torch::stable::new_empty(images, {image_gradient ? all.rows : 0, all.result[3] * all.result[4], 2});
@@ -114,11 +109,12 @@ Tensor grid_flow_warp_op(const Tensor& images, const Tensor& points, const Tenso
   });
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> flow_warp_backward_op(
-    const Tensor& grad, const Tensor& images, const Tensor& points, const Tensor& weights, const Tensor& w0,
-    const Tensor& b0, const Tensor& w1, const Tensor& b1, const Tensor& wh, const Tensor& bh, const Tensor& wo,
-    const Tensor& bo, std::vector<double> periods, std::int64_t steps, std::int64_t padding, bool image_gradient,
-    bool weight_gradients, bool parameter_gradients) {
+NetworkGradients flow_warp_backward_op(const Tensor& grad, const Tensor& images, const Tensor& points,
+                                       const Tensor& weights, const Tensor& w0, const Tensor& b0, const Tensor& w1,
+                                       const Tensor& b1, const Tensor& wh, const Tensor& bh, const Tensor& wo,
+                                       const Tensor& bo, std::vector<double> periods, std::int64_t steps,
+                                       std::int64_t padding, bool image_gradient, bool weight_gradients,
+                                       bool parameter_gradients) {
   const char* op = "symflow::flow_warp_backward";
   return for_type(op, "images", images, [&](auto zero) {
     using T = decltype(zero);
@@ -131,10 +127,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tenso
     FlowGradients<T> gradients(images, weights, parameters);
     torch::stable::zero_(gradients.points);  // here the place of the images
     const Tensor ends = room_for_ends(images, all, image_gradient);
-    const FlowWarpGradients<T> wanted = {image_gradient ? write<T>(gradients.points) : nullptr,
-                                         image_gradient ? write<T>(ends) : nullptr,
-                                         weight_gradients ? write<T>(gradients.weights) : nullptr,
-                                         parameter_gradients ? gradients.pointers : nullptr, nullptr};
+    const FlowWarpGradients<T> wanted = {
+        write_if<T>(image_gradient, gradients.points), write_if<T>(image_gradient, ends),
+        write_if<T>(weight_gradients, gradients.weights), parameter_gradients ? gradients.pointers : nullptr, nullptr};
     flow_warp_backward<T>(warp, flow, host_threads(), read<T>(points), read<T>(images), read<T>(grad), wanted);
     return gradients.tuple();
   });
@@ -153,10 +148,9 @@ std::tuple<Tensor, Tensor, Tensor> grid_flow_warp_backward_op(
     const auto flow = grid_arguments<T>(op, all, images, rows_of(weights), values, lower, upper, periods, steps);
     const Tensor grad_images = zeros_like(images), grad_weights = zeros_like(weights), grad_values = zeros_like(values);
     const Tensor ends = room_for_ends(images, all, image_gradient);
-    const FlowWarpGradients<T> wanted = {image_gradient ? write<T>(grad_images) : nullptr,
-                                         image_gradient ? write<T>(ends) : nullptr,
-                                         weight_gradients ? write<T>(grad_weights) : nullptr, nullptr,
-                                         value_gradients ? write<T>(grad_values) : nullptr};
+    const FlowWarpGradients<T> wanted = {write_if<T>(image_gradient, grad_images), write_if<T>(image_gradient, ends),
+                                         write_if<T>(weight_gradients, grad_weights), nullptr,
+                                         write_if<T>(value_gradients, grad_values)};
     grid_flow_warp_backward<T>(warp, flow, host_threads(), read<T>(points), read<T>(images), read<T>(grad), wanted);
     return std::make_tuple(grad_images, grad_weights, grad_values);
   });

@@ -5,6 +5,7 @@
 #include <torch/csrc/stable/tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "../check.h"
 #include "../cpu/parallel.h"
@@ -32,6 +33,33 @@ const T* read(const Tensor& tensor) {
 template <class T>
 T* write(const Tensor& tensor) {
   return static_cast<T*>(tensor.mutable_data_ptr());
+}
+
+inline Tensor zeros_like(const Tensor& like) {
+  Tensor t = torch::stable::empty_like(like);
+  return torch::stable::zero_(t);
+}
+
+// A pointer to write to, null where the tensor is not wanted.
+template <class T>
+T* write_if(bool wanted, const Tensor& tensor) {
+  return wanted ? write<T>(tensor) : nullptr;
+}
+
+// What a flow of `points` passes through before each of its steps, none where that is not kept.
+inline Tensor new_states(const Tensor& points, std::int64_t steps, bool keep) {
+  std::vector<std::int64_t> shape = {keep ? steps : 0};
+  const auto sizes = points.sizes();
+  shape.insert(shape.end(), sizes.begin(), sizes.end());
+  return torch::stable::new_empty(points, shape);
+}
+
+// Checks the states that a flow has kept, for points or their gradient, on the same device.
+inline void check_states(const char* op, const Tensor& states, const Tensor& points) {
+  const auto sizes = points.sizes();
+  std::vector<std::int64_t> shape = {states.dim() == 0 ? 0 : states.size(0)};
+  shape.insert(shape.end(), sizes.begin(), sizes.end());
+  check_tensor(op, "states", states, points.scalar_type(), shape, points.device());
 }
 
 // run(float()) or run(double()), by the type of a tensor.

@@ -1,7 +1,13 @@
-// What the glue of jet_flow on the CPU and on the GPU shares: its arguments, checked.
+// symflow::jet_flow and symflow::jet_flow_backward, from tensors to pointers, for both processors.
+//
+// A `Processor` offers forward<T>(a, end, states) and backward<T>(a, states, gradients...) of core/jet_flow.h, and is
+// made from the operator's name, a tensor, and the two weights whose transposes a GPU reads.
 #pragma once
 
+#include <torch/csrc/stable/library.h>
+
 #include <array>
+#include <tuple>
 #include <vector>
 
 #include "../core/jet_flow.h"
@@ -37,10 +43,10 @@ inline JetAlgebra algebra_of(const char* op, const std::vector<std::int64_t>& tr
 template <class T>
 JetFlowArguments<T> jet_flow_arguments(const char* op, const Tensor& surface, const Tensor& weights,
                                        const std::array<Tensor, 8>& parameters, const std::vector<double>& periods,
-                                       const JetAlgebra& algebra, std::int64_t steps,
-                                       const torch::stable::Device& device) {
+                                       const JetAlgebra& algebra, std::int64_t steps) {
   const std::int64_t C = surface.size(0), B = surface.size(1), N = surface.size(2), d = surface.size(3);
   const ScalarType dtype = surface.scalar_type();
+  const torch::stable::Device device = surface.device();
   JetFlowArguments<T> a{};
   static_cast<FlowArguments<T>&>(a) =
       network_arguments<T>(op, "surface", N, d, B, dtype, weights, parameters, periods, steps, device);
@@ -48,6 +54,53 @@ JetFlowArguments<T> jet_flow_arguments(const char* op, const Tensor& surface, co
   a.start = read<T>(surface);
   a.algebra = &algebra;
   return a;
+}
+
+template <class Processor>
+std::tuple<Tensor, Tensor> jet_flow_op(const Tensor& surface, const Tensor& weights, const Tensor& w0, const Tensor& b0,
+                                       const Tensor& w1, const Tensor& b1, const Tensor& wh, const Tensor& bh,
+                                       const Tensor& wo, const Tensor& bo, std::vector<double> periods,
+                                       std::vector<std::int64_t> products, std::int64_t steps, bool save_states) {
+  const char* op = "symflow::jet_flow";
+  return for_type(op, "surface", surface, [&](auto zero) {
+    using T = decltype(zero);
+    const JetAlgebra algebra = algebra_of(op, products, surface);
+    const auto a =
+        jet_flow_arguments<T>(op, surface, weights, {w0, b0, w1, b1, wh, bh, wo, bo}, periods, algebra, steps);
+    Processor processor(op, surface, w1, wh);
+    const Tensor end = torch::stable::empty_like(surface), states = new_states(surface, steps, save_states);
+    processor.template forward<T>(a, write<T>(end), write_if<T>(save_states, states));
+    return std::make_tuple(end, states);
+  });
+}
+
+template <class Processor>
+NetworkGradients jet_flow_backward_op(const Tensor& grad, const Tensor& states, const Tensor& weights, const Tensor& w0,
+                                      const Tensor& b0, const Tensor& w1, const Tensor& b1, const Tensor& wh,
+                                      const Tensor& bh, const Tensor& wo, const Tensor& bo, std::vector<double> periods,
+                                      std::vector<std::int64_t> products, bool weight_gradients,
+                                      bool parameter_gradients) {
+  const char* op = "symflow::jet_flow_backward";
+  return for_type(op, "grad", grad, [&](auto zero) {
+    using T = decltype(zero);
+    STD_TORCH_CHECK(states.dim() == 5, op, ": `states` must have shape [steps, C, B, N, d]");
+    const JetAlgebra algebra = algebra_of(op, products, grad);
+    const std::array<Tensor, 8> parameters = {w0, b0, w1, b1, wh, bh, wo, bo};
+    const auto a = jet_flow_arguments<T>(op, grad, weights, parameters, periods, algebra, states.size(0));
+    check_states(op, states, grad);
+    Processor processor(op, grad, w1, wh);
+    FlowGradients<T> gradients(grad, weights, parameters);
+    processor.template backward<T>(a, read<T>(states), write<T>(gradients.points),
+                                   write_if<T>(weight_gradients, gradients.weights),
+                                   parameter_gradients ? gradients.pointers : nullptr);
+    return gradients.tuple();
+  });
+}
+
+template <class Processor, class Library>
+void implement_jet_flow(Library& m) {
+  m.impl("jet_flow", TORCH_BOX(&jet_flow_op<Processor>));
+  m.impl("jet_flow_backward", TORCH_BOX(&jet_flow_backward_op<Processor>));
 }
 
 }  // namespace symflow

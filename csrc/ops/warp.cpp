@@ -26,9 +26,4 @@ struct OnCpu {
 }  // namespace
 }  // namespace symflow
 
-STABLE_TORCH_LIBRARY_IMPL(symflow, CPU, m) {
-  m.impl("warp", TORCH_BOX(&symflow::warp<symflow::OnCpu>));
-  m.impl("warp_backward", TORCH_BOX(&symflow::warp_backward<symflow::OnCpu>));
-  m.impl("warp_jvp", TORCH_BOX(&symflow::warp_jvp<symflow::OnCpu>));
-  m.impl("warp_jvp_backward", TORCH_BOX(&symflow::warp_jvp_backward<symflow::OnCpu>));
-}
+STABLE_TORCH_LIBRARY_IMPL(symflow, CPU, m) { symflow::implement_warp<symflow::OnCpu>(m); }

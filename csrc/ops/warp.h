@@ -152,4 +152,12 @@ std::tuple<Tensor, Tensor> warp_jvp_backward(const Tensor& grad, const Tensor& i
   });
 }
 
+template <class Processor, class Library>
+void implement_warp(Library& m) {
+  m.impl("warp", TORCH_BOX(&warp<Processor>));
+  m.impl("warp_backward", TORCH_BOX(&warp_backward<Processor>));
+  m.impl("warp_jvp", TORCH_BOX(&warp_jvp<Processor>));
+  m.impl("warp_jvp_backward", TORCH_BOX(&warp_jvp_backward<Processor>));
+}
+
 }  // namespace symflow

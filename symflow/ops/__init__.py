@@ -1,26 +1,28 @@
-"""The compiled operators as torch sees them (meta kernels, derivatives, batching) and their plain references."""
+"""The operations on tensors: compiled kernels with their derivatives, and the references they are measured against.
 
+One module per operation, from its public function to its reference. What others may use is listed here.
+"""
+
+from symflow.ops.flow import flow as flow
 from symflow.ops.flow import flow_kernel as flow_kernel
 from symflow.ops.flow import flow_ref as flow_ref
+from symflow.ops.flow import grid_flow_kernel as grid_flow_kernel
+from symflow.ops.flow import grid_flow_ref as grid_flow_ref
+from symflow.ops.flow import has_kernel as has_kernel
+from symflow.ops.flow_warp import flow_warp as flow_warp
 from symflow.ops.flow_warp import flow_warp_kernel as flow_warp_kernel
 from symflow.ops.flow_warp import flow_warp_ref as flow_warp_ref
-from symflow.ops.grid_flow import grid_flow_kernel as grid_flow_kernel
-from symflow.ops.grid_flow import grid_flow_ref as grid_flow_ref
+from symflow.ops.flow_warp import pixel_points as pixel_points
+from symflow.ops.jet_flow import jet_flow as jet_flow
 from symflow.ops.jet_flow import jet_flow_kernel as jet_flow_kernel
 from symflow.ops.jet_flow import jet_flow_ref as jet_flow_ref
+from symflow.ops.resample import LEAST_ROWS as LEAST_ROWS
+from symflow.ops.resample import resample as resample
 from symflow.ops.resample import resample_kernel as resample_kernel
 from symflow.ops.resample import resample_ref as resample_ref
+from symflow.ops.resample import scatter as scatter
 from symflow.ops.resample import scatter_kernel as scatter_kernel
 from symflow.ops.resample import scatter_ref as scatter_ref
+from symflow.ops.warp import warp as warp
 from symflow.ops.warp import warp_kernel as warp_kernel
 from symflow.ops.warp import warp_ref as warp_ref
-
-from ._flow import flow as flow
-from ._flow import has_kernel as has_kernel
-from ._flow_warp import flow_warp as flow_warp
-from ._jet_flow import jet_flow as jet_flow
-from ._resample import resample as resample
-from ._resample import scatter as scatter
-from ._warp import warp as warp
-from .flow_warp import pixel_points as pixel_points
-from .resample import LEAST_ROWS as LEAST_ROWS

@@ -1,4 +1,9 @@
-"""What the registration of every operator shares."""
+"""What the registration of every operator shares.
+
+An operator ``symflow::name`` is compiled; around it stands a `torch.autograd.Function`, which is also registered as the
+operator's derivative: the first is what ``torch.func`` understands, the second what ``torch.compile`` does.
+(``torch.library.register_autograd`` would answer ``torch.func.jvp`` with zeros.)
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,58 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+Rule = Callable[[Any], Callable]
+"""From an operator to how it is batched by vmap."""
+
+
+def operator(name: str) -> Any:
+    return getattr(torch.ops.symflow, name)
+
+
+def kernel(name: str, refusal: str | None = None, unused: int = 0) -> Callable[[Any], Any]:
+    """Makes a Function of derivatives the one around an operator. With a ``refusal`` it has none in forward mode.
+
+    The first ``unused`` arguments are not the operator's: derivatives in them arrive here, to be refused.
+    """
+
+    def forward(*arguments: Any) -> Any:
+        with torch._C._AutoDispatchBelowAutograd():
+            return operator(name)(*arguments[unused:])
+
+    def refuse(ctx: Any, *tangents: Any) -> Any:
+        raise NotImplementedError(refusal)
+
+    def around(function: Any) -> Any:
+        function.generate_vmap_rule = True
+        function.forward = staticmethod(forward)
+        if refusal is not None:
+            function.jvp = staticmethod(refuse)
+        return function
+
+    return around
+
+
+def last_derivative(name: str, refusal: str, unused: int = 0) -> Any:
+    """The Function around an operator whose own derivatives are refused."""
+
+    @kernel(name, refusal, unused)
+    class LastDerivative(torch.autograd.Function):
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+            pass
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            raise NotImplementedError(refusal)
+
+    return LastDerivative
+
+
+def call(name: str, function: Any) -> Any:
+    """What to call: torch.compile traces an operator, the transforms of torch.func a Function; the two lead to the same
+    code."""
+    return operator(name) if torch.compiler.is_compiling() else function.apply
 
 
 def one_by_one(op: Callable[..., Tensor | tuple[Tensor, ...]]) -> Callable:
@@ -24,3 +81,40 @@ def one_by_one(op: Callable[..., Tensor | tuple[Tensor, ...]]) -> Callable:
         return tuple(torch.stack(r) for r in zip(*results, strict=True)), (0,) * len(results[0])
 
     return rule
+
+
+def merged(tensors: int) -> Rule:
+    """A vmap rule for operators whose first arguments, so many tensors, are batches of independent problems: with one
+    more batch they are longer ones."""
+
+    def rule_of(op: Any) -> Callable:
+        def rule(info: Any, in_dims: tuple, *arguments: Any) -> tuple[Any, Any]:
+            batched = [
+                a.movedim(dim, 0) if isinstance(dim, int) else a.expand(info.batch_size, *a.shape)
+                for a, dim in zip(arguments[:tensors], in_dims[:tensors], strict=True)
+            ]
+            result = op(*(a.flatten(0, 1) for a in batched), *arguments[tensors:])
+            if isinstance(result, Tensor):
+                return result.unflatten(0, batched[0].shape[:2]), 0
+            return tuple(r.unflatten(0, batched[0].shape[:2]) for r in result), (0,) * len(result)
+
+        return rule
+
+    return rule_of
+
+
+_library = torch.library.Library("symflow", "FRAGMENT")
+"""The registrations last as long as this does."""
+
+
+def register(name: str, derivative: Callable, meta: Callable, rule: Rule = one_by_one) -> None:
+    """An operator's derivative, the shapes of its results, and how it is batched."""
+    _library.impl(name, derivative, "Autograd")
+    torch.library.register_fake(f"symflow::{name}", meta)
+    torch.library.register_vmap(f"symflow::{name}", rule(operator(name)))
+
+
+def register_kernel(name: str, function: Callable) -> None:
+    """An operator that is made of others, on every device."""
+    for device in ("CPU", "CUDA"):
+        _library.impl(name, function, device)

@@ -1,4 +1,4 @@
-"""The flow of truncated polynomials as an operator with derivatives, and the reference it is measured against."""
+"""The flow of truncated Taylor polynomials: how surfaces, and so derivatives of solutions, move along a field."""
 
 from __future__ import annotations
 
@@ -7,14 +7,69 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from symflow.fields import Field, Series, total_degree
+from symflow.fields import Field, Network, NeuralField, Series, total_degree
 from symflow.ops import _ext
+from symflow.ops._arguments import KERNEL_DTYPES, check_flow
 from symflow.ops._flow_operator import FlowOperator
-from symflow.ops.flow import KERNEL_DIMENSIONS, KERNEL_DTYPES, SHARES, STAGES
+from symflow.ops.flow import KERNEL_DIMENSIONS, SHARES, STAGES
 
 # What the lists of the kernels hold: three unknowns to degree 5.
 KERNEL_DEGREE = 5
 KERNEL_MONOMIALS = 56
+
+
+def jet_flow(field: Field, surface: Series, weights: Tensor, *, steps: int = 8) -> Series:
+    """Moves Taylor polynomials along vector fields: the Taylor polynomial of ``s -> flow(surface(s))``.
+
+    ``z(1)`` of ``dz/dt = sum_k weights[b, k] V_k(z)``, ``z(0) = surface[b, n]``, in the algebra of polynomials without
+    the monomials that the truncation drops. The constant coefficient moves as a point does in `flow`; the others are
+    the partial derivatives of the moved surface at its base point, divided by factorials, exact for the discrete
+    flow: no finite differences.
+
+    Convention: coefficients, vectors and weights are those of `flow`, in normalised units. ``B = 0`` and ``N = 0``
+    are allowed. Non-contiguous tensors are accepted.
+
+    ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` in float32 or float64 with at
+    most 4 coordinates runs in the compiled kernels: on the CPU for truncations of degree at most 5 with at most 56
+    monomials, on a GPU, if they were built for one, for `series.total_degree` of 1 to 5. They store the state at each
+    step and no activation; a point's polynomial and gradient have the same bits in any batch, and all results for any
+    number of threads; their derivatives are the exact ones of the discrete flow, first order, by reverse mode.
+    Anything else runs in `symflow.ops.jet_flow_ref`, the same in plain torch.
+
+    Args:
+        field: K vector fields on R^d.
+        surface: coefficients ``[C, B, N, d]`` of any `series.Truncation`.
+        weights: ``[B, K]``, of the coefficients' dtype and device.
+        steps: at least 1; the error falls with the fourth power.
+
+    Returns:
+        The moved polynomials, coefficients ``[C, B, N, d]``.
+
+    Raises:
+        TypeError: ``surface`` is no `Series` or not of floating-point numbers, ``weights`` no such tensor, or ``steps``
+            no integer.
+        ValueError: a shape, dtype, device or number of steps does not fit.
+        NotImplementedError: a derivative is asked for that the kernels do not have: forward mode, second order.
+
+    >>> import torch
+    >>> from symflow import Coordinates, SymbolicField
+    >>> from symflow.fields.series import line
+    >>> scaling = SymbolicField(Coordinates(("x", "u")), [{"du": "u"}])
+    >>> parabola = Series(line(2), torch.tensor([[3.0, 9.0], [1.0, 6.0], [0.0, 1.0]])[:, None, None])  # (x, x^2) at 3
+    >>> moved = jet_flow(scaling, parabola, torch.tensor([[2.0]]).log())  # u becomes 2 u
+    >>> moved.coefficients[:, 0, 0].round(decimals=3).tolist()
+    [[3.0, 18.0], [1.0, 12.0], [0.0, 2.0]]
+    """
+    if not isinstance(surface, Series):
+        raise TypeError(f"`surface` must be a symflow.fields.series.Series, got {type(surface).__name__}")
+    check_flow(field, "surface", surface.coefficients, (len(surface.truncation),), weights, steps)
+    if (
+        isinstance(field, (NeuralField, Network))
+        and type(field).series in (NeuralField.series, Network.series)  # a subclass may compute something else
+        and _has_kernel(surface)
+    ):
+        return jet_flow_kernel(surface, weights, field.layers, field.coordinates.normalised_periods, steps)
+    return jet_flow_ref(field, surface, weights, steps)
 
 
 def jet_flow_ref(field: Field, surface: Series, weights: Tensor, steps: int = 8) -> Series:
@@ -43,7 +98,7 @@ def jet_flow_ref(field: Field, surface: Series, weights: Tensor, steps: int = 8)
     return Series(truncation, coefficients)
 
 
-def has_kernel(surface: Series) -> bool:
+def _has_kernel(surface: Series) -> bool:
     """Whether the kernels take a surface: float32 or float64, at most 4 coordinates, and a truncation of degree at most
     5 with at most 56 monomials; on a GPU, if built for one, `total_degree` of 1 to 5."""
     truncation, coefficients = surface.truncation, surface.coefficients
@@ -66,7 +121,7 @@ def jet_flow_kernel(
     results have the same bits for any number of threads.
 
     Args:
-        surface: ``[C, B, N, d]`` that `has_kernel`.
+        surface: ``[C, B, N, d]`` that the kernels take.
         weights: ``[B, K]`` of the same dtype; a head with weight 0 is not evaluated.
         layers: the eight parameters of the network, as in `NeuralField.layers`.
         periods: of each axis, normalised, None where it is not periodic.
@@ -77,12 +132,12 @@ def jet_flow_kernel(
     """
     truncation, coefficients = surface.truncation, surface.coefficients
     products = [m for k, pairs in enumerate(truncation.products) for i, j in pairs for m in (i, j, k)]
-    end = _operator(coefficients, weights, *layers, [p or 0.0 for p in periods], products, steps)
+    end = _jet_flow(coefficients, weights, *layers, [p or 0.0 for p in periods], products, steps)
     return Series(truncation, end)
 
 
 if _ext.built:
-    _operator = FlowOperator("jet_flow")
+    _jet_flow = FlowOperator("jet_flow")
 
     @torch.library.register_fake("symflow::silu_taylor")
     def _(x: Tensor) -> Tensor:

@@ -1,12 +1,9 @@
-"""Bilinear sampling of images as an operator with derivatives, and the reference it is measured against.
+"""Images seen through coordinates: the one operation that moves pixels.
 
 With A the sampling matrix of a grid, everything up to second order is made of ``A``, its derivative ``dA`` along a
 velocity of the grid and, of bilinear interpolation, the mixed second derivative ``ddA``: four operators, `warp`,
 `warp_backward`, `warp_jvp` and `warp_jvp_backward`, whose derivatives are each other. Forward mode, reverse mode and
 one over the other stay on the kernels; forward over forward and third derivatives raise.
-
-Each operator is a `torch.autograd.Function` around its kernel, also registered as the operator's derivative: the first
-is what ``torch.func`` understands, the second what ``torch.compile`` does.
 """
 
 from __future__ import annotations
@@ -17,13 +14,85 @@ import torch
 from torch import Tensor
 
 from symflow.ops import _ext
-from symflow.ops._registration import one_by_one
+from symflow.ops._arguments import KERNEL_DTYPES, check_alike, check_floating_point
+from symflow.ops._registration import call, kernel, last_derivative, register
 
 PADDINGS = ("zeros", "border", "reflection")
 """In the order of the kernels' numbers."""
 
 LONGEST_SIDE = 2**24
 """Pixels; float32 counts no further."""
+
+
+def warp(images: Tensor, grid: Tensor, *, padding: str = "zeros") -> Tensor:
+    """Samples images at the points of grids, bilinearly: every image at every grid.
+
+    ``out[b, g, c, i, j] = sum_pixels A[g, i, j, pixel] images[b, c, pixel]`` with ``A`` the weights of the four pixels
+    around ``grid[g, i, j]``. No image and no coordinate is copied per pair.
+
+    Convention: ``grid[..., 0]`` is x along the width, ``grid[..., 1]`` is y along the height, and -1 and 1 are the
+    centres of the outermost pixels (``align_corners=True`` of `torch.nn.functional.grid_sample`); along a side of one
+    pixel every coordinate is at that pixel. ``padding`` says what lies beyond: ``"zeros"``; ``"border"``, the nearest
+    pixel; ``"reflection"``, the image mirrored at the centres of its outermost pixels. An infinite coordinate counts
+    as beyond for the first two and gives NaN with reflection; a NaN coordinate gives NaN, and adds nothing to the
+    gradient of the images. Empty batches, channels and grids are allowed, empty images are not. Non-contiguous tensors
+    are accepted.
+
+    float32 and float64 on the CPU, and on a GPU where its kernels were built, run in the compiled kernels: derivatives
+    in images and grid by reverse mode, by forward mode and by one over the other, that is, everything of second order
+    except forward over forward. The
+    result is linear between the lines of pixel centres and has kinks there: the derivative in the grid is then that
+    of the side of larger coordinates, as in torch; where border and reflection turn a coordinate back, at and (border)
+    beyond the outermost centres, it is zero. All results and gradients have the same bits for any number of threads,
+    and those of an image do not depend on the other images. Anything else runs in `symflow.ops.warp_ref`, the same in
+    plain torch.
+
+    Args:
+        images: ``[B, C, H, W]``, each side at most 16,777,216.
+        grid: ``[G, H', W', 2]``, shared by all images, or ``[B, G, H', W', 2]``, one set per image; of the images'
+            dtype and device.
+        padding: "zeros", "border" or "reflection".
+
+    Returns:
+        ``[B, G, C, H', W']``.
+
+    Raises:
+        TypeError: ``images`` or ``grid`` is no floating-point tensor.
+        ValueError: a shape, dtype, device or the padding does not fit.
+        NotImplementedError: a derivative is asked for that the kernels do not have.
+
+    >>> image = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
+    >>> points = torch.tensor([[[[0.0, 0.0], [1.0, -0.5]]]])
+    >>> warp(image, points).tolist()
+    [[[[[1.5, 1.5]]]]]
+    """
+    _check(images, grid, padding)
+    if grid.dim() == 4:
+        grid = grid[None]
+    device = images.device.type
+    compiled = _ext.built if device == "cpu" else _ext.cuda and device == "cuda"
+    return (warp_kernel if compiled and images.dtype in KERNEL_DTYPES else warp_ref)(images, grid, padding)
+
+
+def _check(images: Tensor, grid: Tensor, padding: str) -> None:
+    check_floating_point(images=images, grid=grid)
+    if images.dim() != 4:
+        raise ValueError(f"`images` must have shape [B, C, H, W], got {list(images.shape)}")
+    if grid.dim() not in (4, 5) or grid.shape[-1] != 2:
+        raise ValueError(f"`grid` must have shape [G, H', W', 2] or [B, G, H', W', 2], got {list(grid.shape)}")
+    if grid.dim() == 5 and grid.shape[0] != images.shape[0]:
+        raise ValueError(
+            f"`grid` must have one set of grids for each of the {images.shape[0]} images, got {grid.shape[0]}"
+        )
+    if not 1 <= min(images.shape[2:]) <= max(images.shape[2:]) <= LONGEST_SIDE:
+        raise ValueError(f"`images` must have sides of 1 to {LONGEST_SIDE} pixels, got {list(images.shape[2:])}")
+    check_alike("images", images, grid=grid)
+    check_padding(padding)
+
+
+def check_padding(padding: str) -> None:
+    if padding not in PADDINGS:
+        raise ValueError(f"`padding` must be one of {', '.join(PADDINGS)}, got {padding!r}")
 
 
 def warp_ref(images: Tensor, grid: Tensor, padding: str = "zeros") -> Tensor:
@@ -86,9 +155,7 @@ def warp_kernel(images: Tensor, grid: Tensor, padding: str = "zeros") -> Tensor:
         NotImplementedError: a derivative of third order, or forward mode over forward mode, is asked for; `warp_ref`
             has them.
     """
-    # torch.compile traces an operator, the transforms of torch.func a Function; the two lead to the same code.
-    call = torch.ops.symflow.warp if torch.compiler.is_compiling() else _Warp.apply
-    return call(images.contiguous(), grid.contiguous(), PADDINGS.index(padding))
+    return call("warp", _Warp)(images.contiguous(), grid.contiguous(), PADDINGS.index(padding))
 
 
 _MISSING = (
@@ -144,14 +211,8 @@ def _backward(
     return (found[0] if wanted[0] else None, found[1] if wanted[1] else None)
 
 
+@kernel("warp")
 class _Warp(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(images: Tensor, grid: Tensor, padding: int) -> Tensor:
-        with torch._C._AutoDispatchBelowAutograd():
-            return torch.ops.symflow.warp(images, grid, padding)
-
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
         ctx.set_materialize_grads(False)
@@ -172,14 +233,8 @@ class _Warp(torch.autograd.Function):
         return _jvp(images, grid, images_dot, grid_dot, ctx.padding)
 
 
+@kernel("warp_backward")
 class _WarpBackward(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(grad: Tensor, images: Tensor, grid: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-        with torch._C._AutoDispatchBelowAutograd():
-            return torch.ops.symflow.warp_backward(grad, images, grid, *rest)
-
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
         ctx.set_materialize_grads(False)
@@ -207,14 +262,8 @@ class _WarpBackward(torch.autograd.Function):
         return tuple(_sum(a, b, like) if wanted else None for a, b, like, wanted in tangents)
 
 
+@kernel("warp_jvp", _MISSING)
 class _WarpJvp(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*arguments: Any) -> Tensor:
-        with torch._C._AutoDispatchBelowAutograd():
-            return torch.ops.symflow.warp_jvp(*arguments)
-
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
         ctx.set_materialize_grads(False)
@@ -231,54 +280,24 @@ class _WarpJvp(torch.autograd.Function):
         first = _jvp_backward(grad, images, grid, images_dot, grid_dot, ctx.padding, wanted[:2])
         return (*first, *_backward(grad, images, grid, ctx.padding, wanted[2:4]), None)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Any:
-        raise NotImplementedError(_MISSING)
+
+_WarpJvpBackward = last_derivative("warp_jvp_backward", _MISSING)
 
 
-class _WarpJvpBackward(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*arguments: Any) -> tuple[Tensor, Tensor]:
-        with torch._C._AutoDispatchBelowAutograd():
-            return torch.ops.symflow.warp_jvp_backward(*arguments)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple:
-        raise NotImplementedError(_MISSING)
-
-    jvp = backward
+def _shape(images: Tensor, grid: Tensor, *_: Any) -> Tensor:
+    return images.new_empty(images.shape[0], grid.shape[1], images.shape[1], *grid.shape[2:4])
 
 
-def _register() -> torch.library.Library:
-    """Meta kernels, derivatives and batching of the operators; they last as long as the library returned."""
-    library = torch.library.Library("symflow", "FRAGMENT")
-    functions = {"warp": _Warp, "warp_backward": _WarpBackward, "warp_jvp": _WarpJvp}
-    for name, function in {**functions, "warp_jvp_backward": _WarpJvpBackward}.items():
-        library.impl(name, function.apply, "Autograd")
-        torch.library.register_vmap(f"symflow::{name}", one_by_one(getattr(torch.ops.symflow, name)))
-
-    def result(images: Tensor, grid: Tensor, *_: Any) -> Tensor:
-        return images.new_empty(images.shape[0], grid.shape[1], images.shape[1], *grid.shape[2:4])
-
-    def gradients(grad: Tensor, images: Tensor, grid: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
-        image_gradient, grid_gradient = rest[-2:]
-        return (
-            torch.empty_like(images) if image_gradient else images.new_empty(0),
-            torch.empty_like(grid) if grid_gradient else grid.new_empty(0),
-        )
-
-    for name in ("warp", "warp_jvp"):
-        torch.library.register_fake(f"symflow::{name}", result)
-    for name in ("warp_backward", "warp_jvp_backward"):
-        torch.library.register_fake(f"symflow::{name}", gradients)
-    return library
+def _shapes_of_gradients(grad: Tensor, images: Tensor, grid: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    image_gradient, grid_gradient = rest[-2:]
+    return (
+        torch.empty_like(images) if image_gradient else images.new_empty(0),
+        torch.empty_like(grid) if grid_gradient else grid.new_empty(0),
+    )
 
 
 if _ext.built:
-    _library = _register()
+    register("warp", _Warp.apply, _shape)
+    register("warp_backward", _WarpBackward.apply, _shapes_of_gradients)
+    register("warp_jvp", _WarpJvp.apply, _shape)
+    register("warp_jvp_backward", _WarpJvpBackward.apply, _shapes_of_gradients)

@@ -79,8 +79,9 @@ def test_every_architecture(source, tmp_path):
 
 
 def operators_with_glue() -> list[str]:
-    """The operators that csrc/ops/*_cuda.cpp registers."""
-    texts = [p.read_text() for p in sorted((ROOT / "csrc" / "ops").glob("*_cuda.cpp"))]
+    """The operators that csrc/ops registers for GPUs: those of *_cuda.cpp, and in headers those for both processors."""
+    folder = ROOT / "csrc" / "ops"
+    texts = [p.read_text() for p in (*sorted(folder.glob("*_cuda.cpp")), *sorted(folder.glob("*.h")))]
     return [name for text in texts for name in re.findall(r'm\.impl\("(\w+)"', text)]
 
 
@@ -108,7 +109,7 @@ def test_the_extension_links_loads_and_registers(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     script = f"""
         import torch
-        from symflow import _ext
+        from symflow.ops import _ext
 
         assert _ext.built, _ext.problem
         assert _ext.cuda

@@ -6,7 +6,7 @@ from torch import Tensor
 
 import symflow
 from symflow.ops import _ext
-from symflow.ops.resample import _fine_rows, _in_cells, _moved_fields, _window
+from symflow.ops._fine_rows import fine_rows, in_cells, moved_fields, window_on
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 F64 = torch.float64
@@ -39,12 +39,12 @@ class Problem:
     """One trajectory on a grid, as the kernels take it, and what they take first."""
 
     def __init__(self, rows: int, columns: int) -> None:
-        self.window = _window(torch.device("cpu")).contiguous()
+        self.window = window_on(torch.device("cpu")).contiguous()
         self.grid = (rows, columns, self.window.shape[0], self.window)
         points = moved(rows, columns)[0]
-        self.points = _in_cells(points.flatten(0, 1), rows, columns, *EXTENT)
-        self.fields = _moved_fields(points, *EXTENT)
-        self.table = _fine_rows(self.fields)
+        self.points = in_cells(points.flatten(0, 1), rows, columns, *EXTENT)
+        self.fields = moved_fields(points, *EXTENT)
+        self.table = fine_rows(self.fields)
 
 
 @pytest.mark.parametrize(("rows", "columns"), GRIDS)
@@ -68,7 +68,7 @@ def test_emulated_scatter(emulated, rows, columns):
 
 def test_emulated_scatter_of_few_and_strange_points(emulated):
     rows, columns = 5, 9
-    window = _window(torch.device("cpu")).contiguous()
+    window = window_on(torch.device("cpu")).contiguous()
     bad = (torch.nan, torch.inf, -torch.inf, 1e300, -3.0, 5.0, -1.0, -0.5, 4.5, 0.0)
     points = torch.tensor([[2.0, b, 1.0] for b in bad] + [[b, 2.0, 1.0] for b in bad[4:]], dtype=F64)
     for some in (points[:0], points[:1], points):

@@ -8,7 +8,7 @@ import torch
 
 from symflow import Coordinates, NeuralField, SymbolicField, flow
 from symflow.ops import flow_ref
-from symflow.ops._flow import ADAPTIVE
+from symflow.ops.flow import ADAPTIVE
 
 PLANE = Coordinates(("x", "y"), offset=(1.0, -2.0), scale=(2.0, 0.5))
 # A spiral, a shear and a translation; the combination below is A p + b in physical units.
@@ -210,12 +210,12 @@ def test_without_kernels(monkeypatch):
     """An installation without the extension gives the same numbers, and says how to build it."""
     import importlib.util
 
-    from symflow.ops import _ext, _flow
+    from symflow.ops import _ext
 
     field, points, w = neural(), some_points(), some_weights()
     expected = flow(field, points, w)
     monkeypatch.setattr(_ext, "built", False)
-    torch.testing.assert_close(_flow.flow(field, points, w), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(flow(field, points, w), expected, rtol=1e-12, atol=1e-12)
 
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "symflow._C" else find_spec(name))

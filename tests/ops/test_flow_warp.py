@@ -6,9 +6,8 @@ from torch import Tensor
 
 from kernels import assert_close, assert_threads_change_no_bit
 from symflow import Coordinates, GridField, NeuralField, SymbolicField, flow, flow_warp
-from symflow.ops import _ext, flow_warp_kernel, flow_warp_ref
-from symflow.ops.flow_warp import pixel_points
-from symflow.ops.warp import PADDINGS, warp_kernel
+from symflow.ops import _ext, flow_warp_kernel, flow_warp_ref, pixel_points, warp_kernel
+from symflow.ops.warp import PADDINGS
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 

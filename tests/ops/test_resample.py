@@ -13,6 +13,7 @@ from torch import Tensor
 import symflow
 from kernels import printed_kilobytes
 from symflow.ops import _ext, resample_kernel, resample_ref, scatter_kernel, scatter_ref
+from symflow.ops._fine_rows import fine_rows, moved_fields, window_on
 
 pytestmark = pytest.mark.skipif(not _ext.built, reason="symflow was built without its kernels")
 
@@ -768,9 +769,9 @@ def test_opcheck():
     extent = (PERIOD, *TIMES)
     flat = points.flatten(1, 2)
     values, sources = ops.resample(points, *extent)
-    window = symflow.ops.resample._window(points.device)
-    moved_fields = symflow.ops.resample._moved_fields(points[0], *extent)
-    table = symflow.ops.resample._fine_rows(moved_fields)
+    window = window_on(points.device)
+    fields = moved_fields(points[0], *extent)
+    table = fine_rows(fields)
     for op, arguments in [
         (ops.resample, (points.clone().requires_grad_(), *extent)),
         (ops.resample_backward, (values, points, sources, *extent)),
@@ -778,7 +779,7 @@ def test_opcheck():
         (ops.scatter_backward, (torch.ones(1, 2, 6, 4, dtype=F64), flat, *extent)),
         (ops.scatter_spread, (flat[0], window, 6, 4)),
         (ops.scatter_read, (table[:, :2].contiguous(), flat[0], window)),
-        (ops.resample_solve, (moved_fields, table, window)),
+        (ops.resample_solve, (fields, table, window)),
         (ops.resample_transpose, (values[0], table, window, sources[0])),
     ]:
         torch.library.opcheck(op.default, arguments)

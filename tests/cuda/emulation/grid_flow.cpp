@@ -7,9 +7,9 @@ namespace {
 
 // `box` holds, for each axis, its number of nodes, its ends and whether it is periodic.
 template <class T>
-symflow::GridFlowCudaArguments<T> arguments(std::int64_t rows, std::int64_t points, std::int64_t d, std::int64_t K,
+symflow::GridFlowArguments<T> arguments(std::int64_t rows, std::int64_t points, std::int64_t d, std::int64_t K,
                                             std::int64_t steps, const double* box, const T* weights, const T* values) {
-  symflow::GridFlowCudaArguments<T> a{};
+  symflow::GridFlowArguments<T> a{};
   a.points = points;
   a.steps = steps;
   a.fields.rows = rows;
@@ -34,9 +34,10 @@ std::vector<T> workspace(std::int64_t size) {
 template <class T>
 int forward(std::int64_t rows, std::int64_t points, std::int64_t d, std::int64_t K, std::int64_t steps,
             const double* box, const T* weights, const T* values, const T* start, T* end, T* states) {
-  const auto a = arguments<T>(rows, points, d, K, steps, box, weights, values);
+  auto a = arguments<T>(rows, points, d, K, steps, box, weights, values);
+  a.start = start;
   auto memory = workspace<T>(symflow::grid_flow_forward_workspace(a));
-  return symflow::grid_flow_forward_cuda<T>(a, start, end, states, memory.data(), nullptr);
+  return symflow::grid_flow_forward_cuda<T>(a, end, states, memory.data(), nullptr);
 }
 
 template <class T>

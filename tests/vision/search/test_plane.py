@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from symflow import SymbolicField, bracket
-from symflow.ops.flow_warp import pixel_points
+from symflow.ops import pixel_points
 from symflow.vision.search import motions
 from symflow.vision.search.plane import (
     AFFINE,
