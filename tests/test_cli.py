@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from symflow.runs.runs import read_json
+from symflow.runs import read_json
 
 SMALL = ["--samples", "2", "--steps", "120", "--keep", "100", "--end", "50"]
 

@@ -15,7 +15,7 @@ from symflow import SymbolicField, UserError, pde
 from symflow.pde.discovery.evidence import collect
 from symflow.pde.discovery.result import NeuralSpan, Spectrum
 from symflow.pde.report import write_report
-from symflow.runs.runs import Run
+from symflow.runs import Run
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from symflow import NeuralField, SymbolicField, UserError, flow, pde, principal_angles
-from symflow.runs.runs import Run, read_json
+from symflow.runs import Run, read_json
 
 
 @lru_cache
@@ -104,7 +104,7 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_result_is_a_sentence(tmp_path: Path, damage: dict) -> None:
-    from symflow.runs.runs import write_json
+    from symflow.runs import write_json
 
     write_json(tmp_path / "result.json", ckdv().to_dict() | damage)
     with pytest.raises(UserError):

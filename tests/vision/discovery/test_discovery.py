@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from symflow.errors import UserError
-from symflow.runs.runs import Run
+from symflow.runs import Run
 from symflow.vision.data.batches import Statistics
 from symflow.vision.data.files import load
 from symflow.vision.data.images import Images

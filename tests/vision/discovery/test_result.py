@@ -13,7 +13,7 @@ import torch
 from symflow.errors import UserError
 from symflow.pde import load_result
 from symflow.pde.report import write_report
-from symflow.runs.runs import save_tensors
+from symflow.runs import save_tensors
 from symflow.vision.augmentation.augmentation import balanced
 from symflow.vision.discovery import learned_arms
 from symflow.vision.discovery.result import (
