@@ -9,17 +9,16 @@ domains can be read side by side.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from symflow.runs import Run
 
 State = TypeVar("State")
+Found = TypeVar("Found")
 
 Progress = Callable[[str, float, dict[str, float]], None]
 """Called with the stage, the fraction of it that is done, and figures worth showing."""
@@ -71,6 +70,14 @@ class Stage(Generic[State]):
     kept: Kept[State] | None = None
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What the file of a stage says beside its tensors."""
+
+    kept: dict[str, Any]
+    seconds: float
+
+
 def run_stages(
     stages: Sequence[Stage[State]], state: State, *, run: Run | None = None, progress: Progress | None = None
 ) -> tuple[State, dict[str, float]]:
@@ -110,25 +117,36 @@ def run_stages(
 def _one(stage: Stage[State], state: State, run: Run | None, show: Progress) -> tuple[State, float]:
     file = "stage-" + stage.name.replace(" ", "-")
     if run is not None and stage.kept is not None:
-        earlier = run.load_tensors(file)
+        earlier = run.load_tensors(file, _Outcome)
         if earlier is not None:
-            tensors, about = earlier
-            return stage.kept.read(state, tensors, about["kept"]), float(about["seconds"])
+            tensors, outcome = earlier
+            return stage.kept.read(state, tensors, outcome.kept), outcome.seconds
     begun = time.perf_counter()
     after = stage.function(state, Context(lambda done, figures: show(stage.name, done, figures), run))
     taken = round(time.perf_counter() - begun, 3)
     if run is not None and stage.kept is not None:
-        tensors, about = stage.kept.write(after)
-        run.save_tensors(file, tensors, {"kept": dict(about), "seconds": taken})
+        written, kept = stage.kept.write(after)
+        run.save_tensors(file, written, _Outcome(dict(kept), taken))
     return after, taken
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums whose bits do not depend on the number of threads; matrices of a few hundred rows gain nothing from them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+def replaced(stages: Sequence[Stage[State]], *others: Stage[State]) -> tuple[Stage[State], ...]:
+    """The stages, each of the others in the place of the one that has its name.
+
+    Raises:
+        ValueError: there is none of that name.
+
+    >>> replaced([Stage("double", lambda s, c: 2 * s)], Stage("double", lambda s, c: s + s))[0].function(3, None)
+    6
+    """
+    by_name = {stage.name: stage for stage in others}
+    if unknown := by_name.keys() - {stage.name for stage in stages}:
+        raise ValueError(f"there are no stages {', '.join(sorted(unknown))} to replace")
+    return tuple(by_name.get(stage.name, stage) for stage in stages)
+
+
+def known(value: Found | None) -> Found:
+    """What a stage before this one has found."""
+    if value is None:
+        raise AssertionError("a stage must come after those whose findings it uses")
+    return value

@@ -22,7 +22,7 @@ from collections import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, Generic, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -41,14 +41,16 @@ Figure = NewType("Figure", float)
 """A number that may be infinite or none, as the loss of a training may be; in an annotation of a record."""
 
 LARGEST = 2**63 - 1
-WORDS = {
+WORDS: Mapping[Any, str] = {
     bool: "true or false",
     int: "an integer of at most 64 bits",
     float: "a finite number",
-    str: "text",
     Figure: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
 }
-WORDS |= {list: "a list", dict: "an object", type(None): "null"}
 
 
 @dataclass(frozen=True)
@@ -207,10 +209,10 @@ def _read_dataclass(content: Mapping[str, Any], schema: Any, at: str) -> Any:
         if name in content:
             other = None if content[name] is None else f.metadata.get("as")
             value = _read(content[name], hints[name] if other is None else other.schema, place)
-            values[name] = value if other is None else _made(lambda v=value, f=other.read: f(v), place)
+            values[name] = value if other is None else _made(partial(other.read, value), place)
         elif f.default is MISSING and f.default_factory is MISSING:
             raise Mismatch(f"{_place(at)} must have an entry {name!r}, got none")
-    return _made(lambda: schema(**values), at)
+    return _made(partial(schema, **values), at)
 
 
 def _made(make: Callable[[], Any], at: str) -> Any:
@@ -223,7 +225,7 @@ def _made(make: Callable[[], Any], at: str) -> Any:
         raise Mismatch(f"{_place(at)} does not hold together: {error}") from None
 
 
-def _checked(content: Any, kind: type, at: str) -> Any:
+def _checked(content: Any, kind: Any, at: str) -> Any:
     if kind in (float, Figure) and type(content) in (int, float):
         try:
             number = float(content)

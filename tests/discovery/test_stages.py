@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from symflow.discovery.stages import Kept, Stage, one_thread, run_stages
-from symflow.runs import Run
+from symflow.discovery.stages import Kept, Stage, run_stages
+from symflow.runs import Run, one_thread
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,7 @@ def test_hostile_strings_stay_text(result, tmp_path):
     attack = "<script>alert(1)</script>"
     path = make(tmp_path / "run", result, config={**CONFIG, "data": attack, "identity": attack})
     d = json.loads((path / "result.json").read_text())
-    d["equation"]["name"] = attack
+    d["name"] = attack
     d["generators"][0]["name"] = "../../" + attack
     (path / "result.json").write_text(json.dumps(d))
     write_report(path)
