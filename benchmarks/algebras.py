@@ -157,12 +157,12 @@ def at_data_level(name: str, data: Trajectories, level: float) -> dict[str, Any]
     begun = time.perf_counter()
     result = discover(with_noise(data, level), domain="plane", steps=0)
     known = CATALOGUE[name].symmetries
-    seen, certificates = result.levels.data, result.certificates
+    seen, certificates = result.observed, result.certificates
     assert seen is not None  # these data have times enough
     assert certificates is not None
     field = as_field(result.coordinates, known)
     exact = float(principal_angles(result.symbolic_field, field, fresh(result.coordinates)).max())
-    bounds = [c["delta"] for c in certificates["certificates"]]
+    bounds = [c.delta for c in certificates.certificates]
     return {
         "equation": name,
         "noise": level,
@@ -172,7 +172,7 @@ def at_data_level(name: str, data: Trajectories, level: float) -> dict[str, Any]
         "angle": max([exact, *seen.angles]) if seen.spectrum.rank == len(known) == result.rank else math.pi / 2,
         "certified": [b for b in bounds if b is not None],
         "not_certified": sum(b is None for b in bounds),
-        "reason": certificates["reason"],
+        "reason": certificates.reason,
         "seconds": time.perf_counter() - begun,
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from symflow.runs.runs import write_json
+from symflow.runs import write_json
 from symflow.vision import accuracy, load, save_network, train
 from symflow.vision.classifiers.comparison import NETWORKS
 from symflow.vision.data.batches import Statistics

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from symflow.learning.loop import learn
-from symflow.runs.runs import CONFIG, METRICS, RESULT, Run, write_json
+from symflow.runs import CONFIG, METRICS, RESULT, Run, write_json
 from symflow.vision.data.batches import Statistics
 from symflow.vision.data.files import load
 from symflow.vision.features.features import Normalised

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-import symflow
 from symflow.errors import UserError
 from symflow.formulas import expressions, notation
-from symflow.report import Picture, figures, save_picture, write_page
-from symflow.runs import CONFIG, METRICS, RESULT, load_tensors, read_json
+from symflow.report import Page, Picture, figures, open_run
+from symflow.runs import read_metrics
 
 from .discovery import Generator, Result, load_result
 from .symmetries import determining_equations
 
-EVIDENCE = "evidence.safetensors"
 STAGE = "network"  # of the metrics that hold relative violations
 LONGEST_TITLE = 40  # characters of a formula above a figure
 MOST_STEPS = 400  # points of a learning curve
@@ -38,13 +34,8 @@ def write_report(run: str | Path) -> Path:
     What the run does not hold is left out, and the page says so: the network, the evidence of `discovery.collect`, the
     metrics.
     """
-    run = Path(run)
-    result = load_result(run / RESULT)
-    config = read_json(run / CONFIG) if (run / CONFIG).exists() else {}
-    page = _Page(run, result, _evidence(run, result), config if isinstance(config, dict) else {})
-    with figures.style():
-        content = page.content()
-    return write_page(run, "symflow.pde", content)
+    folder, config = open_run(run)
+    return EquationPage(folder, load_result(folder), config).write()
 
 
 @dataclass(frozen=True)
@@ -64,20 +55,19 @@ class Section:
 
 
 @dataclass(frozen=True)
-class _Page:
-    run: Path
-    result: Result
-    evidence: Evidence
-    config: dict[str, Any]
+class EquationPage(Page[Result]):
+    """The page of a discovery in data or an equation."""
+
+    package: ClassVar[str] = "symflow.pde"
+    template: ClassVar[str] = "equations.html"
 
     def content(self) -> dict[str, Any]:
+        """What the template shows."""
         result = self.result
         components = result.symbolic_field.components if result.generators else []
         neural = result.neural
-        return {
-            "result": result,
+        return super().content() | {
             "neural": neural,
-            "version": symflow.__version__,
             "subject": "data" if result.samples else "equation",
             "equation": self.equation(),
             "count": result.rank,
@@ -89,13 +79,12 @@ class _Page:
             "learning": self.learning(),
             "brackets": self.brackets(),
             "names": self.result.coordinates.names,
-            "superposition": self.superposition(),
+            "families": self.families(),
+            "levels": result.verdicts,
             "named": self.named(),
             "left": self.left(),
-            "shape": self.evidence["shape"].astype(int).tolist() if "shape" in self.evidence else None,
-            "grid": bool(self.evidence),
-            "commands": self.commands(),
-            "identity": self.config.get("identity"),
+            "shape": self.arrays["shape"].astype(int).tolist() if "shape" in self.arrays else None,
+            "grid": bool(self.arrays),
             "degrees": math.degrees,
         }
 
@@ -108,21 +97,21 @@ class _Page:
             return notation.formula(sympy.Symbol("u_t"), "=", -equation.K)
         return Markup(", ").join(notation.formula(F, "=", sympy.Integer(0)) for F in equation.residuals)
 
-    def superposition(self) -> dict[str, Any] | None:
-        """The family of symmetries made of solutions, as formulas."""
-        s = self.result.superposition
-        if s is None:
-            return None
-        names = ["f", "g"][: len(s["condition"])]
-        symbols = {n: sympy.Symbol(n, real=True) for n in self.result.coordinates.names}
-        factor = expressions.parse(s["factor"], symbols)
-        unknowns = self.result.equation.space.dependent
-        field = [sympy.Symbol(n) * factor for n in names]
-        return {
-            "field": notation.formula(*notation.combination(field, [sympy.Symbol(f"∂_{u}") for u in unknowns])),
-            "functions": " and ".join(names),
-            "condition": s["condition"],
-        }
+    def families(self) -> list[dict[str, Any]]:
+        """The families of symmetries that depend on arbitrary functions, as formulas."""
+        names = self.result.coordinates.names
+        shown = []
+        for family in self.result.families:
+            symbols = {n: sympy.Symbol(n, real=True) for n in [*names, *family.functions]}
+            field = [expressions.parse(family.closed_form.get(f"d{n}", "0"), symbols) for n in names]
+            shown.append(
+                {
+                    "field": notation.generator(field, names),
+                    "functions": list(family.functions),
+                    "conditions": family.conditions,
+                }
+            )
+        return shown
 
     def named(self) -> list[tuple[str, Markup]]:
         """Generators that are proven for any value of the parameters, with these by name."""
@@ -155,25 +144,22 @@ class _Page:
             for rows in constants
         ]
 
-    def commands(self) -> list[str]:
-        """What to type for the same result, as far as the run's configuration tells."""
-        c = self.config
-        if c.get("command") != "discover":
-            return []
-        words = ["symflow", "discover", *([c["data"]] if isinstance(c.get("data"), str) else [])]
-        words += ["--out", self.run.name]
-        for name, value in c.items():
-            if name not in ("command", "data", "identity") and isinstance(value, str | int | float):
-                words += [f"--{name}", str(value)]
-        if isinstance(given := c.get("parameters"), list) and given:
-            words += ["--parameters", *map(str, given)]
-        return [shlex.join(words)]
-
     # ------------------------------------------------------------------ figures
 
-    def picture(self, name: str, figure: Figure, alt: str) -> Picture:
-        """Writes a figure and returns it for the page."""
-        return save_picture(self.run, name, figure, alt)
+    @cached_property
+    def arrays(self) -> Evidence:
+        """The arrays of `pde.discovery.collect`; empty when there are none or they belong to another result."""
+        arrays = {name: value.numpy() for name, value in self.evidence().items()}
+        try:
+            grid = (len(arrays["t"]), len(arrays["x"]))
+        except (KeyError, TypeError):
+            return {}
+        K = len(self.result.generators)
+        shapes: dict[str, tuple[int, ...]] = {"u": grid, "shape": (3,), "length": (K,), "learned.difference": (K,)}
+        shapes |= dict.fromkeys(("field", "learned.field", "moved", "learned.moved"), (K, *grid, 3))
+        shapes |= {"residual.before": grid, "residual.after": (K, *grid), "residual.control": (K, *grid)}
+        fits = all(value.shape == shapes.get(name, value.shape) for name, value in arrays.items())
+        return arrays if fits and "u" in arrays else {}
 
     def spectra(self) -> Picture:
         s = self.result.nullspace
@@ -206,13 +192,14 @@ class _Page:
         return self.picture("angles", figures.angles(sets), alt)
 
     def learning(self) -> Picture | None:
-        records = [r for r in _metrics(self.run / METRICS) if r.get("stage") == STAGE]
+        records = [r for r in read_metrics(self.run) if r.get("stage") == STAGE]
         names = (
-            [f"violation{k + 1}" for k in range(sum(key.startswith("violation") for key in records[0]))]
+            [f"violation{k + 1}" for k in range(sum(str(key).startswith("violation") for key in records[0]))]
             if records
             else []
         )
-        rows = [(r["step"], *(r[n] for n in names)) for r in records if all(n in r for n in ("step", *names))]
+        rows = [[r.get(n) for n in ("step", *names)] for r in records]
+        rows = [row for row in rows if all(isinstance(value, int | float) for value in row)]
         if not names or not rows:
             return None
         table = np.array(rows[:: max(1, len(rows) // MOST_STEPS)], dtype=float)
@@ -224,7 +211,7 @@ class _Page:
         return self.picture("learning", figure, alt)
 
     def section(self, k: int, components: Sequence[sympy.Expr]) -> Section:
-        g, e = self.result.generators[k], self.evidence
+        g, e = self.result.generators[k], self.arrays
         names = self.result.coordinates.names
         meaning = notation.meaning(components, names)
         name = f"V{k + 1}"
@@ -272,7 +259,7 @@ class _Page:
             return None
 
     def pictures(self, k: int, name: str, title: str) -> dict[str, Picture]:
-        e, g = self.evidence, self.result.generators[k]
+        e, g = self.arrays, self.result.generators[k]
         found = {}
         if "moved" in e:
             moved = [(f"after {title}", e["moved"][k])]
@@ -303,34 +290,3 @@ class _Page:
 
 def _exact(value: float) -> sympy.Rational:
     return sympy.Rational(value).limit_denominator(1_000)
-
-
-def _evidence(run: Path, result: Result) -> Evidence:
-    """The arrays of `pde.discovery.collect`; empty when there are none or they belong to another result."""
-    saved = load_tensors(run / EVIDENCE)
-    if saved is None:
-        return {}
-    evidence = {name: value.numpy() for name, value in saved[0].items()}
-    try:
-        grid = (len(evidence["t"]), len(evidence["x"]))
-    except (KeyError, TypeError):
-        return {}
-    K = len(result.generators)
-    shapes: dict[str, tuple[int, ...]] = {"u": grid, "shape": (3,), "length": (K,), "learned.difference": (K,)}
-    shapes |= dict.fromkeys(("field", "learned.field", "moved", "learned.moved"), (K, *grid, 3))
-    shapes |= {"residual.before": grid, "residual.after": (K, *grid), "residual.control": (K, *grid)}
-    fits = all(value.shape == shapes.get(name, value.shape) for name, value in evidence.items())
-    return evidence if fits and "u" in evidence else {}
-
-
-def _metrics(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of the metrics."""
-    records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            break
-        if isinstance(record, dict):
-            records.append(record)
-    return records

@@ -7,6 +7,7 @@ from importlib.metadata import version as _version
 
 from symflow.algebra import bracket as bracket
 from symflow.algebra import principal_angles as principal_angles
+from symflow.discovery import load_result as load_result
 from symflow.errors import UserError as UserError
 from symflow.fields import Coordinates as Coordinates
 from symflow.fields import Field as Field

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from symflow.runs.runs import read_json
+from symflow.runs import read_json
 
 SMALL = ["--samples", "2", "--steps", "120", "--keep", "100", "--end", "50"]
 
@@ -50,13 +50,13 @@ def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path)
     assert answer.returncode == 0, answer.stderr
     assert "2*sqrt(t + 1) dx + 1/sqrt(t + 1) du" in answer.stdout
     result = read_json(tmp_path / "run" / "result.json")
-    assert result["schema"] == 2
+    assert (result["schema"], result["kind"]) == (3, "pde")
     assert result["rank"] == 2
     assert all(g["verified"] and g["valid"] for g in result["generators"])
     assert result["generators"][0]["closed_form"] == {"dx": "1", "dt": "0", "du": "0"}
     assert result["domain"] == "periodic"
-    assert result["truth"]["known"]
-    assert max(result["truth"]["principal_angles"]) < 1e-6
+    assert max(result["truth"]) < 1e-6
+    assert result["command"].startswith(f"symflow discover {data} --domain periodic --seed 0")
     assert "<img" in (tmp_path / "run" / "report.html").read_text()
     assert list((tmp_path / "run" / "figures").glob("*.png"))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()

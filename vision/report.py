@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy
 import torch
 from markupsafe import Markup
 
-import symflow
 from symflow.formulas import notation
-from symflow.report import Picture, save_picture, write_page
-from symflow.report.figures import style
-from symflow.runs import CONFIG, RESULT, load_tensors, read_json
+from symflow.report import Page, Picture, open_run
 
 from . import figures
 from .discovery import AFFINE_RANK, ImageResult, load_image_result
 from .search import AFFINE, pixel_centres
 
-EVIDENCE = "evidence.safetensors"
 AFFINE_NAMES = ("1 ∂x", "1 ∂y", "x ∂x", "y ∂y", "y ∂x", "x ∂y")
 
 
@@ -32,27 +27,23 @@ def write_report(run: str | Path) -> Path:
 
     What the run does not hold is left out: the fields, the evidence of `discovery.collect`.
     """
-    run = Path(run)
-    result = load_image_result(run / RESULT)
-    config = read_json(run / CONFIG) if (run / CONFIG).exists() else {}
-    page = _Page(run, result, config if isinstance(config, dict) else {})
-    with style():
-        content = page.content()
-    return write_page(run, "symflow.vision", content)
+    folder, config = open_run(run)
+    return ImagePage(folder, load_image_result(folder), config).write()
 
 
 @dataclass(frozen=True)
-class _Page:
-    run: Path
-    result: ImageResult
-    config: dict[str, Any]
+class ImagePage(Page[ImageResult]):
+    """The page of a discovery in images."""
+
+    package: ClassVar[str] = "symflow.vision"
+    template: ClassVar[str] = "images.html"
 
     def content(self) -> dict[str, Any]:
+        """What the template shows."""
         result = self.result
         named = [g.motion for g in result.generators if g.motion is not None]
-        return {
-            "result": result,
-            "version": symflow.__version__,
+        return super().content() | {
+            "setting": result.setting,
             "count": len(result.generators),
             "named": named,
             "six": AFFINE_RANK,
@@ -65,7 +56,6 @@ class _Page:
             "products": self.products(),
             "controls": self.controls(),
             "brackets": self.brackets(),
-            "commands": self.commands(),
             "degrees": math.degrees,
         }
 
@@ -91,19 +81,6 @@ class _Page:
                 table[-1].append(" ".join(terms).removeprefix("+ ") or "0")
         return table
 
-    def commands(self) -> list[str]:
-        """What to type for the same result, as far as the run's configuration tells."""
-        c = self.config
-        if c.get("command") != "discover-images" or not isinstance(c.get("data"), str):
-            return []
-        words = ["symflow", "discover-images", c["data"], "--out", self.run.name]
-        for name, value in c.items():
-            if isinstance(value, bool):
-                words += [f"--{name}" if value else f"--no-{name}"]
-            elif name not in ("command", "data", "identity") and isinstance(value, str | int | float):
-                words += [f"--{name}", str(value)]
-        return [shlex.join(words)]
-
     # ------------------------------------------------------------------ figures
 
     def values(self) -> np.ndarray | None:
@@ -120,21 +97,20 @@ class _Page:
         alt = "Vector fields as arrows, from cheap to dear: " + ", ".join(
             g.motion or "no common name" for g in self.result.generators
         )
-        return save_picture(self.run, "fields", figures.vector_fields(values, titles), alt + ".")
+        return self.picture("fields", figures.vector_fields(values, titles), alt + ".")
 
     def moved(self) -> Picture | None:
         labels = [f"$V_{{{k + 1}}}$ {g.motion or ''}" for k, g in enumerate(self.result.generators)]
-        return self.picture("moved", "lengths", labels, "An image moved along every generator, by several lengths.")
+        return self.rows("moved", "lengths", labels, "An image moved along every generator, by several lengths.")
 
     def coloured(self) -> Picture | None:
         generators = [] if self.result.colours is None else self.result.colours.generators
         labels = [f"$C_{{{k + 1}}}$ {g.change or ''}" for k, g in enumerate(generators)]
-        return self.picture("coloured", "changes", labels, "An image changed in colour, by several amounts.")
+        return self.rows("coloured", "changes", labels, "An image changed in colour, by several amounts.")
 
-    def picture(self, name: str, lengths_name: str, labels: list[str], alt: str) -> Picture | None:
+    def rows(self, name: str, lengths_name: str, labels: list[str], alt: str) -> Picture | None:
         """Rows of images ``[K, S, C, H, W]`` at S lengths, when the run holds what fits the result."""
-        saved = load_tensors(self.run / EVIDENCE)
-        evidence = {} if saved is None else saved[0]
+        evidence = self.evidence()
         images, lengths = evidence.get(name), evidence.get(lengths_name)
         if images is None or lengths is None or lengths.dim() != 1 or not labels:
             return None
@@ -142,7 +118,7 @@ class _Page:
         if tuple(images.shape) != expected or images.shape[2] not in (1, 3) or not torch.isfinite(images).all():
             return None
         figure = figures.image_rows(images.float().numpy(), lengths.tolist(), labels)
-        return save_picture(self.run, name, figure, alt)
+        return self.picture(name, figure, alt)
 
     def products(self) -> Picture | None:
         values, omega = self.values(), self.result.omega
@@ -159,13 +135,11 @@ class _Page:
         alt = (
             "Inner products of the generators with each other and with the affine fields, and the weight of the pixels."
         )
-        return save_picture(self.run, "products", figure, alt)
+        return self.picture("products", figure, alt)
 
     def controls(self) -> Picture:
         spans = {"found": self.result.found, **self.result.controls}
         affine = {name: span.affineness for name, span in spans.items()}
         ratios = {name: s.values for name, s in spans.items() if s.values and name != "smoothness only"}
         figure = figures.beside_controls([("affine-ness", affine), ("λ", ratios)], AFFINE_RANK)
-        return save_picture(
-            self.run, "controls", figure, "Affine-ness and lambda of the generators and of the controls."
-        )
+        return self.picture("controls", figure, "Affine-ness and lambda of the generators and of the controls.")

@@ -2,6 +2,7 @@
 
 from .equivariance import characteristics as characteristics
 from .files import augment_file as augment_file
+from .moved import moved as moved
 from .trajectories import AugmentedTrajectories as AugmentedTrajectories
 from .trajectories import TrajectoryAugment as TrajectoryAugment
 from .trajectories import tabulated as tabulated

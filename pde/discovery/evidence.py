@@ -15,7 +15,7 @@ from ..equations import Jets, Manifold
 from ..scores import JetScore, points_of, unit_weights
 from ..symmetries import complete_jets
 from ..trajectories import Trajectories
-from .discovery import controls
+from .checks import controls
 from .result import Result
 
 TIMES, PLACES = 48, 96  # about as many rows and columns as a figure shows

@@ -2,6 +2,7 @@
 
 from .audit import DataAudit as DataAudit
 from .audit import audit_data as audit_data
+from .certificates import Certificate as Certificate
 from .certificates import Certificates as Certificates
 from .certificates import certify as certify
 from .identify import identify as identify

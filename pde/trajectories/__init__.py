@@ -1,5 +1,6 @@
 """Solutions on a grid: made by solvers, read from files, differentiated."""
 
+from .data import MISLABELLED as MISLABELLED
 from .data import UNIFORM as UNIFORM
 from .data import BothSides as BothSides
 from .data import Trajectories as Trajectories

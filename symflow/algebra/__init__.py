@@ -3,6 +3,7 @@
 from .brackets import sample_brackets as sample_brackets
 from .closure import complete_algebra as complete_algebra
 from .constants import measured_structure_constants as measured_structure_constants
+from .description import Description as Description
 from .description import describe as describe
 from .geometry import bracket as bracket
 from .geometry import principal_angles as principal_angles

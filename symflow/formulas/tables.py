@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int = 110) -> str:
@@ -26,9 +27,9 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+        table.add_column(Text(name.removeprefix(">")), justify="right" if name.startswith(">") else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     text = io.StringIO()
     Console(file=text, width=width, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from symflow.runs import METRICS, RESULT, Run, write_json
+from symflow.runs import METRICS, RESULT, Figure, Run, from_json, read_metrics, refusing, write_json
 
 JobReport = Callable[[str, int, int], None]
 """Called as a comparison goes on, with what is trained, how far it is, and how far it will be."""
@@ -115,10 +114,10 @@ class Ledger:
             self._run.rewind("", 0)  # a line cut short goes
         if dist.is_initialized():
             dist.barrier()
-        for line in (self._path / METRICS).read_text().splitlines():
-            record = json.loads(line)
-            key = str(record.pop("stage", None))
-            self.finished[key] = {name: float(value) for name, value in record.items()}
+        with refusing(self._path / METRICS, "be the ledger of a comparison"):
+            for record in read_metrics(self._path):
+                key = from_json(record.pop("stage", None), str)
+                self.finished[key] = from_json(record, dict[str, Figure])
         if dist.is_initialized():
             dist.barrier()
 

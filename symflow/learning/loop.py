@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -85,25 +86,32 @@ def learn(
             progress(step + 1, record)
 
 
+@dataclass(frozen=True)
+class _Checkpoint:
+    """What a checkpoint says beside its tensors: the step that comes next."""
+
+    step: int
+
+
 def _save(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: Run, step: int) -> None:
     tensors = {f"field.{name}": p for name, p in field.named_parameters()}
     for name, p in field.named_parameters():
         for moment in ("exp_avg", "exp_avg_sq"):
             if moment in optimizer.state[p]:  # an objective may leave parameters out, and Adam then keeps nothing
                 tensors[f"{moment}.{name}"] = optimizer.state[p][moment]
-    run.save_tensors(stage, tensors, {"step": step})
+    run.save_tensors(stage, tensors, _Checkpoint(step))
 
 
 def _restore(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: Run | None) -> int:
     """Puts the field and the optimiser where the checkpoint left them, and returns the step that comes next."""
     if run is None:
         return 0
-    saved = run.load_tensors(stage)
+    saved = run.load_tensors(stage, _Checkpoint)
     if saved is None:
         run.rewind(stage, 0)
         return 0
     tensors, about = saved
-    step = int(about["step"])
+    step: int = about.step
     with torch.no_grad():
         for name, p in field.named_parameters():
             try:

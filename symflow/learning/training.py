@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from symflow.errors import UserError
-from symflow.runs import load_tensors, save_tensors
+from symflow.runs import Figure, load_tensors, save_tensors
 
 CHECKPOINT_SECONDS = 5.0  # at least, between two checkpoints: on a busy disk one takes up to half a second
 
@@ -91,6 +92,21 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 # ---------------------------------------------------------------- checkpoints
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What a checkpoint says beside its tensors.
+
+    Attributes:
+        asked: tells this training from others.
+        history: a record for every epoch so far.
+        optimizer: the name of its class.
+    """
+
+    asked: dict[str, Any]
+    history: list[dict[str, Figure]]
+    optimizer: str
+
+
 def save_training(
     path: str | os.PathLike[str], network: nn.Module, optimizer: torch.optim.Optimizer, about: Mapping[str, Any]
 ) -> None:
@@ -117,7 +133,7 @@ def save_training(
             if not isinstance(value, Tensor):
                 raise TypeError(f"`optimizer` must keep tensors, got {key} = {value!r} for {name}")
             tensors[f"optimizer.{key}.{name}"] = value
-    save_tensors(path, tensors, {**about, "optimizer": type(optimizer).__name__})
+    save_tensors(path, tensors, _Training(about["asked"], about["history"], type(optimizer).__name__))
 
 
 def restore_training(
@@ -140,11 +156,11 @@ def restore_training(
     Raises:
         UserError: the file is no checkpoint, or one of another training, optimiser or network.
     """
-    saved = None if path is None else load_tensors(path)
+    saved = None if path is None else load_tensors(path, _Training)
     if saved is None:
         return []
     tensors, about = saved
-    begun_with = {**about.get("asked", {}), "optimizer": about.get("optimizer")}
+    begun_with = {**about.asked, "optimizer": about.optimizer}
     now = {**asked, "optimizer": type(optimizer).__name__}
     differing = [k for k in now if begun_with.get(k) != now[k]]
     if differing:
@@ -158,7 +174,7 @@ def restore_training(
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     except (KeyError, RuntimeError):
         raise UserError(f"{str(path)!r} cannot be continued: it belongs to another network") from None
-    return list(about["history"])
+    return list(about.history)
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:

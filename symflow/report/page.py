@@ -1,4 +1,4 @@
-"""What the pages of all domains share: figures as files and inside the page, and the page itself."""
+"""The frame of a page: what it shows of any result, its figures as files and inside it, and the page itself."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 import jinja2
 from matplotlib.figure import Figure
+from torch import Tensor
 
+import symflow
+from symflow.discovery import Result
 from symflow.formulas import notation
 from symflow.report import figures
-from symflow.runs import REPORT, replacing
+from symflow.runs import REPORT, command, load_tensors, read_config, replacing
 
-FIGURES = "figures"
+FIGURES, EVIDENCE = "figures", "evidence.safetensors"
+
+R = TypeVar("R", bound=Result, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -29,28 +34,79 @@ class Picture:
     height: int
 
 
-def save_picture(run: Path, name: str, figure: Figure, alt: str) -> Picture:
-    """Writes a figure to ``figures/`` of a run and returns it for the page."""
-    content = figures.png(figure)
-    directory = run / FIGURES
-    directory.mkdir(exist_ok=True)
-    with replacing(directory / f"{name}.png") as temporary:
-        temporary.write_bytes(content)
-    width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
-    return Picture(name, base64.b64encode(content).decode(), alt, width, height)
+@dataclass(frozen=True)
+class Page(Generic[R]):
+    """The page of a run; a domain extends it by its sections.
+
+    The template ``report.html`` of this package has the blocks head, generators, verdict, evidence, studied, reproduce,
+    limits and footer. That of a domain begins with ``{% extends "report.html" %}`` and fills in what it knows better.
+
+    Attributes:
+        run: the directory.
+        result: of the run.
+        config: what the run was asked to do; empty where it does not say.
+        package: whose templates are used, beside those of this package.
+        template: the name of the page's.
+    """
+
+    package: ClassVar[str] = "symflow.report"
+    template: ClassVar[str] = REPORT
+
+    run: Path
+    result: R
+    config: dict[str, Any]
+
+    def content(self) -> dict[str, Any]:
+        """What the template shows, by name; a domain adds to it."""
+        return {
+            "result": self.result,
+            "version": symflow.__version__,
+            "command": command(self.config, self.run.name),
+            "identity": self.config.get("identity"),
+        }
+
+    def evidence(self) -> dict[str, Tensor]:
+        """The arrays behind the figures that the command left; empty without them."""
+        saved = load_tensors(self.run / EVIDENCE)
+        return {} if saved is None else saved[0]
+
+    def picture(self, name: str, figure: Figure, alt: str) -> Picture:
+        """Writes a figure to ``figures/`` and returns it for the page."""
+        content = figures.png(figure)
+        directory = self.run / FIGURES
+        directory.mkdir(exist_ok=True)
+        with replacing(directory / f"{name}.png") as temporary:
+            temporary.write_bytes(content)
+        width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
+        return Picture(name, base64.b64encode(content).decode(), alt, width, height)
+
+    def write(self) -> Path:
+        """Writes the figures and ``report.html``, each whole or not at all."""
+        with figures.style():
+            content = self.content()
+        html = _environment(self.package).get_template(self.template).render(content)
+        with replacing(self.run / REPORT) as temporary:
+            temporary.write_text(html, encoding="utf-8")
+        return self.run / REPORT
 
 
-def write_page(run: Path, package: str, content: Mapping[str, Any]) -> Path:
-    """Writes ``report.html`` of a run from the template of this name in a domain's package, whole or not at all."""
+def open_run(run: str | Path) -> tuple[Path, dict[str, Any]]:
+    """A run directory and its configuration.
+
+    Raises:
+        UserError: the configuration is none.
+    """
+    return Path(run), read_config(Path(run))
+
+
+def _environment(package: str) -> jinja2.Environment:
+    packages: Mapping[str, None] = dict.fromkeys((package, "symflow.report"))
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (package, "symflow.report")]),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["number"] = notation.number
-    html = environment.get_template(REPORT).render(content)
-    with replacing(run / REPORT) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return run / REPORT
+    return environment

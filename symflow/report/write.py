@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from symflow import domains
-from symflow.runs import RESULT, read_json
+from symflow.discovery import Result, kind_of, load_result
+from symflow.runs import RESULT
+
+from .page import Page, open_run
 
 
 def write_report(run: str | Path) -> Path:
@@ -30,7 +33,8 @@ def write_report(run: str | Path) -> Path:
     >>> write_report(run).name
     'report.html'
     """
-    run = Path(run)
-    content = read_json(run / RESULT)
-    kind = content.get("kind", "pde") if isinstance(content, dict) else "pde"
-    return Path(domains.part(kind, "report").write_report(run))
+    folder, config = open_run(run)
+    kind = kind_of(folder / RESULT)
+    if kind == Result.kind:
+        return Page(folder, load_result(folder), config).write()
+    return Path(domains.part(kind, "report").write_report(folder))

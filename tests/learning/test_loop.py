@@ -10,7 +10,7 @@ import torch
 
 from symflow import Coordinates, NeuralField, UserError
 from symflow.learning.loop import CHECKPOINT_EVERY, cosine, learn
-from symflow.runs.runs import Run
+from symflow.runs import Run
 
 
 @dataclass

@@ -15,7 +15,7 @@ from symflow import SymbolicField, UserError, pde
 from symflow.pde.discovery.evidence import collect
 from symflow.pde.discovery.result import NeuralSpan, Spectrum
 from symflow.pde.report import write_report
-from symflow.runs.runs import Run
+from symflow.runs import Run
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -237,7 +237,7 @@ def test_hostile_strings_stay_text(result, tmp_path):
     attack = "<script>alert(1)</script>"
     path = make(tmp_path / "run", result, config={**CONFIG, "data": attack, "identity": attack})
     d = json.loads((path / "result.json").read_text())
-    d["equation"]["name"] = attack
+    d["name"] = attack
     d["generators"][0]["name"] = "../../" + attack
     (path / "result.json").write_text(json.dumps(d))
     write_report(path)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from symflow import Coordinates, NeuralField, UserError
-from symflow.runs.runs import Run, load_field, read_json, replacing, write_json
+from symflow.runs import Run, load_field, read_json, replacing, write_json
 
 
 def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:

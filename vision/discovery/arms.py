@@ -17,9 +17,10 @@ def learned_arms(result: ImageResult, count: int | None = None) -> dict[str, Cal
 
     Args:
         result: with its fields.
-        count: of generators of the plane, as for `ImageResult.first`.
+        count: of generators of the plane, as for `ImageResult.first`: by default all before the widest gap in lambda,
+            also those that are not valid, so that a comparison shows what they are worth.
     """
-    moves = partial(result.augment, count=count)
+    moves = partial(result.augment, count=result.gap[0] if count is None else count)
     if result.colours is None or not result.colours.valid:
         return {"learned": moves}
     return {"learned": moves, "learned+colours": lambda s: nn.Sequential(moves(s), result.augment_colours(s / 2))}

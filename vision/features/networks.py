@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from symflow.errors import UserError, check_positive
-from symflow.runs import load_tensors, save_tensors
+from symflow.runs import from_json, load_tensors, save_tensors
 
 
 class ImageNetwork(nn.Module):
@@ -151,6 +151,15 @@ def _initialise(network: nn.Module, seed: int) -> None:
 ARCHITECTURES: Mapping[str, type[ImageNetwork]] = {cls.__name__: cls for cls in (SmallResNet, ResNet18)}
 
 
+@dataclass(frozen=True)
+class _Saved:
+    """What the file of a network says beside its tensors."""
+
+    architecture: str
+    arguments: dict[str, int]
+    meta: dict[str, Any]
+
+
 def save_network(path: str | os.PathLike[str], network: ImageNetwork, meta: Mapping[str, Any]) -> None:
     """Writes a network as safetensors, whole or not at all; `load_network` reads it back.
 
@@ -166,9 +175,7 @@ def save_network(path: str | os.PathLike[str], network: ImageNetwork, meta: Mapp
     architecture = type(network).__name__
     if ARCHITECTURES.get(architecture) is not type(network):
         raise TypeError(f"`network` must be one of {', '.join(ARCHITECTURES)}, got {architecture}")
-    about = {"architecture": architecture, "arguments": network.arguments, "meta": dict(meta)}
-    json.dumps(about)
-    save_tensors(path, network.state_dict(), about)
+    save_tensors(path, network.state_dict(), _Saved(architecture, network.arguments, dict(meta)))
 
 
 def load_network(path: str | os.PathLike[str]) -> tuple[ImageNetwork, dict[str, Any]]:
@@ -180,14 +187,14 @@ def load_network(path: str | os.PathLike[str]) -> tuple[ImageNetwork, dict[str, 
     loaded = load_tensors(path)
     if loaded is None:
         raise UserError(f"there is no file {str(path)!r}")
-    tensors, about = loaded
+    tensors, content = loaded
     try:
+        about = from_json(content, _Saved)
         with torch.device("meta"):  # sizes come from the file: memory is taken for its tensors only
-            network = ARCHITECTURES[about["architecture"]](**about["arguments"])
+            network = ARCHITECTURES[about.architecture](**about.arguments)
         network.load_state_dict(tensors, assign=True)
-        network.arguments = dict(about["arguments"])
-        meta = dict(about["meta"])
+        network.arguments = about.arguments
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{str(path)!r} must hold a network of images, got a file without one ({reason})") from None
-    return network.to(memory_format=torch.channels_last).eval(), meta  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last).eval(), about.meta  # type: ignore[call-overload]

@@ -21,7 +21,7 @@ from symflow.pde import TrajectoryAugment, discover, generate, load, save
 from symflow.pde.augmentation import files as files
 from symflow.pde.augmentation.files import augment_file, generators_of
 from symflow.pde.augmentation.trajectories import residuals, seeded_weights
-from symflow.runs.runs import Run
+from symflow.runs import Run
 
 SAMPLES, TIMES, COPIES = 5, 80, 3
 KDV: dict[str, Any] = {"generators": "kdv", "copies": COPIES, "seed": 4, "strength": 0.1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from functools import lru_cache
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from symflow import NeuralField, SymbolicField, UserError, flow, pde, principal_angles
-from symflow.runs.runs import Run, read_json
+from symflow.runs import Run, read_json
 
 
 @lru_cache
@@ -85,9 +86,10 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
     result = ckdv()
     result.save(tmp_path / "result.json")
     again = pde.load_result(tmp_path / "result.json")
-    assert again == replace(result, seconds={})
+    assert again == result
+    assert again.seconds == result.seconds
     assert str(again) == str(result)
-    assert read_json(tmp_path / "result.json")["schema"] == 2
+    assert read_json(tmp_path / "result.json")["schema"] == 3
 
 
 @pytest.mark.parametrize(
@@ -100,14 +102,15 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
         {"coordinates": {"names": []}},
         {"domain": "sphere"},
         {"rank": "three"},
-        {"truth": None},
+        {"truth": {}},
+        {"verdicts": {}, "kind": "images"},
+        {"structure_constants": [[[0.0]]]},
+        {"seconds": {"data": float("inf")}},
     ],
 )
 def test_a_damaged_result_is_a_sentence(tmp_path: Path, damage: dict) -> None:
-    from symflow.runs.runs import write_json
-
-    write_json(tmp_path / "result.json", ckdv().to_dict() | damage)
-    with pytest.raises(UserError):
+    (tmp_path / "result.json").write_text(json.dumps(ckdv().to_dict() | damage))
+    with pytest.raises(UserError, match="must be a result of symflow, got something else"):
         pde.load_result(tmp_path / "result.json")
 
 
@@ -211,13 +214,58 @@ def test_the_other_equations_on_data(name: str, plane: int, periodic: int) -> No
 
 def test_three_levels_are_told_apart() -> None:
     result = pde.discover(data("ckdv"), steps=0)
-    levels = result.levels
-    assert (levels.equation, levels.domain, result.rank) == (4, 2, 2)
-    assert levels.stable
-    assert levels.lost == [g.formula for g in ckdv().generators if "x" in g.formula.replace("dx", "")]
-    assert levels.data is not None
-    assert levels.data.spectrum.rank == 2
-    assert max(levels.data.angles) < 1e-6
+    equation, domain, data_level = result.verdicts.equation, result.verdicts.domain, result.verdicts.data
+    assert equation is not None
+    assert domain is not None
+    assert data_level is not None
+    assert (equation.dimension, domain.dimension, result.rank) == (4, 2, 2)
+    assert (equation.word, domain.word, data_level.word, result.verdict) == ("proved", "proved", "measured", "measured")
+    assert equation.stable
+    assert not equation.complete  # nothing proves that there are no others
+    assert data_level.figure == result.residual
+    assert domain.lost == [g.formula for g in ckdv().generators if "x" in g.formula.replace("dx", "")]
+    assert result.observed is not None
+    assert result.observed.spectrum.rank == 2
+    assert max(result.observed.angles) < 1e-6
+
+
+def test_a_level_that_was_not_asked_is_none() -> None:
+    assert ckdv().verdicts.domain is None
+    alone = pde.discover("ckdv", steps=0)
+    assert (alone.verdicts.domain, alone.verdicts.data, alone.verdict) == (None, None, "proved")
+
+
+def test_too_few_times_cannot_tell() -> None:
+    short = data("ckdv", 16)
+    result = pde.discover(replace(short, t=short.t[:6], u=short.u[:, :6]), steps=0)
+    assert result.verdicts.data is not None
+    assert (result.verdict, result.verdicts.data.figure) == ("cannot be told", None)
+    assert "too few output times" in result.verdicts.data.reason
+
+
+def test_data_are_moved_along_what_is_proved_and_valid() -> None:
+    result = pde.discover(data("ckdv"), steps=0)
+    more = result.augment(data("ckdv"), strength=0.2, seed=1)
+    assert len(more) == len(data("ckdv"))
+    assert not torch.equal(more.u[:, 0], data("ckdv").u[:, 0])
+    assert more.residual() < 10 * data("ckdv").residual() + 1e-3
+    assert torch.equal(more.u, result.augment(data("ckdv"), strength=0.2, seed=1).u)
+    torch.testing.assert_close(result.augment(data("ckdv"), strength=0.0).u, data("ckdv").u)
+    doubtful = replace(result, generators=[replace(g, valid=False) for g in result.generators])
+    with pytest.raises(UserError, match="proved and valid to move along, got none"):
+        doubtful.augment(data("ckdv"))
+    assert torch.equal(doubtful.augment(data("ckdv"), strength=0.2, seed=1, unproved=True).u, more.u)
+    for arguments, sentence in (({"strength": -1.0}, "`strength` must be"), ({"seed": -1}, "`seed` must be")):
+        with pytest.raises(UserError, match=sentence):
+            result.augment(data("ckdv"), **arguments)
+
+
+def test_a_generator_is_a_function_and_a_formula() -> None:
+    galilei = next(g for g in ckdv().generators if g.formula == "2*sqrt(t + 1) dx + 1/sqrt(t + 1) du")
+    points = torch.tensor([[5.0, 3.0, 2.0]], dtype=torch.float64)
+    torch.testing.assert_close(galilei(points), torch.tensor([[4.0, 0.0, 0.5]], dtype=torch.float64))
+    assert str(galilei.sympy()["dx"]) == "2*sqrt(t + 1)"
+    assert galilei.latex() == r"2 \sqrt{t + 1}\,\partial_x + \frac{1}{\sqrt{t + 1}}\,\partial_u"
 
 
 @pytest.mark.parametrize("noise", [1e-3, 1e-2])
@@ -227,9 +275,9 @@ def test_noise_does_not_hide_what_the_data_visit(noise: float) -> None:
     generator = torch.Generator().manual_seed(1)
     shift = noise * clean.u.std() * torch.randn(clean.u.shape, generator=generator, dtype=torch.float64)
     result = pde.discover(replace(clean, u=clean.u + shift), domain="plane", steps=0)
-    assert result.levels.data is not None
-    assert result.levels.data.spectrum.rank == 4
-    assert max(result.levels.data.angles) < 1e-2
+    assert result.observed is not None
+    assert result.observed.spectrum.rank == 4
+    assert max(result.observed.angles) < 1e-2
 
 
 def test_a_system_in_full() -> None:
@@ -243,7 +291,7 @@ def test_a_system_in_full() -> None:
     assert result.neural.spectrum.rank == 5
     assert max(result.neural.agreement) < 1e-2
     assert result.algebra is not None
-    assert result.algebra["solvable"]
+    assert result.algebra.solvable
     assert {"dv": "-u", "du": "v", "dx": "0", "dt": "0"} in [g.closed_form for g in result.generators]
 
 

@@ -15,7 +15,7 @@ from symflow.pde import generate
 from symflow.pde.scores.jets import unit_weights
 from symflow.pde.scores.local import cut
 from symflow.pde.scores.slots import Slots
-from symflow.runs.runs import Run
+from symflow.runs import Run
 
 
 def slots(**settings: float) -> Slots:

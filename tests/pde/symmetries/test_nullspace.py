@@ -63,7 +63,9 @@ def test_solutions_of_the_heat_equation_are_told_apart() -> None:
     result = discover("u_t = u_xx", domain="plane", steps=0)
     assert result.rank == 6
     assert all(g.verified for g in result.generators)
-    assert result.superposition == {"factor": "1", "condition": ["f_t - f_xx = 0"]}
+    assert [f.formula for f in result.families] == ["f du"]
+    assert result.families[0].functions == {"f": ["x", "t"]}
+    assert result.families[0].conditions == ["f_t - f_xx"]
     assert {"dx", "dt", "u du", "2*t dx - u*x du"} <= {g.formula for g in result.generators}
 
 

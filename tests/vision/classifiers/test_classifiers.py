@@ -211,7 +211,7 @@ def test_copies_are_averaged():
 
 WORKER = """
 import sys, torch
-from symflow.training import distributed
+from symflow.learning import distributed
 from symflow.vision import classifiers
 sys.path.insert(0, sys.argv[1])
 from test_classifiers import small, state, stripes

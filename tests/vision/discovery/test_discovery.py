@@ -11,18 +11,14 @@ import pytest
 import torch
 
 from symflow.errors import UserError
-from symflow.runs.runs import Run
+from symflow.runs import Run
 from symflow.vision.data.batches import Statistics
 from symflow.vision.data.files import load
 from symflow.vision.data.images import Images
-from symflow.vision.discovery.discovery import (
-    DISPLACEMENTS,
-    discover_images,
-    finite_check,
-    split_for_discovery,
-    turning,
-)
+from symflow.vision.discovery.checks import DISPLACEMENTS, finite_check, turning
+from symflow.vision.discovery.discovery import discover_images
 from symflow.vision.discovery.evidence import collect
+from symflow.vision.discovery.networks import split_for_discovery
 from symflow.vision.discovery.result import load_image_result
 from symflow.vision.features.features import Normalised
 from symflow.vision.features.networks import SmallResNet, save_network

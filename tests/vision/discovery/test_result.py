@@ -10,51 +10,75 @@ from dataclasses import replace
 import pytest
 import torch
 
+from symflow.discovery import Verdicts
 from symflow.errors import UserError
 from symflow.pde import load_result
-from symflow.pde.report import write_report
-from symflow.runs.runs import save_tensors
+from symflow.report import write_report
+from symflow.runs import save_tensors
 from symflow.vision.augmentation.augmentation import balanced
 from symflow.vision.discovery import learned_arms
 from symflow.vision.discovery.result import (
     FIELDS,
     Colour,
     Colours,
+    ComparedSpan,
     Generator,
     ImageResult,
     Setting,
-    Span,
     load_image_result,
 )
-from symflow.vision.search.plane import grid_field
+from symflow.vision.discovery.verdicts import data_verdict, generator_verdict
+from symflow.vision.search.plane import PLANE, grid_field
 
 
 def example() -> ImageResult:
-    span = Span([0.4, 0.5], [0.99, 0.3], [0.1, 1.2], 0.25)
+    span = ComparedSpan([0.4, 0.5], [0.99, 0.3], [0.1, 1.2], 0.25)
     fields = torch.randn(30, 2, 2, generator=torch.Generator().manual_seed(0))
+    rotation = Generator(
+        name="V1",
+        closed_form={"dx": "-y+1/4", "dy": "x"},
+        valid=True,
+        score=0.6,
+        control=1.0,
+        data=generator_verdict(True, 0.6),
+        motion="rotation",
+        angle=0.1,
+        value=0.4,
+        ratio=0.39,
+        affineness=0.99,
+        turned=[0.1, 0.2, 0.3],
+    )
+    other = replace(
+        rotation,
+        name="V2",
+        closed_form=None,
+        valid=False,
+        score=0.7,
+        control=0.75,
+        data=generator_verdict(False, 0.7),
+        motion=None,
+        angle=None,
+        value=0.5,
+        ratio=0.45,
+        affineness=0.3,
+        turned=[0.4, 0.6, 0.9],
+    )
     return ImageResult(
+        verdicts=Verdicts(data=data_verdict(1, 2)),
+        rank=1,
+        generators=[rotation, other],
+        coordinates=PLANE,
+        seed=3,
+        seconds={"form": 1.5},
         data="pictures",
         network="SmallResNet",
         accuracy=0.84,
         setting=Setting(
-            images=100,
-            shape=[3, 5, 6],
-            locality=0.1,
-            degree=5,
-            mu=1.0,
-            length=0.1,
-            displacements=[0.1, 0.2, 0.4],
-            seed=3,
+            images=100, shape=[3, 5, 6], locality=0.1, degree=5, mu=1.0, length=0.1, displacements=[0.1, 0.2, 0.4]
         ),
-        generators=[
-            Generator(
-                "V1", "rotation", {"dx": "-y+1/4", "dy": "x"}, 0.1, 0.4, 0.39, 0.99, 0.6, 1.0, [0.1, 0.2, 0.3], True
-            ),
-            Generator("V2", None, None, None, 0.5, 0.45, 0.3, 0.7, 0.75, [0.4, 0.6, 0.9], False),
-        ],
         found=span,
         gap=(1, 1.25),
-        controls={"random network": Span([0.9, 1.1], [0.2, 0.4], [0.7, 1.5], None), "no score": span},
+        controls={"random network": ComparedSpan([0.9, 1.1], [0.2, 0.4], [0.7, 1.5], None), "no score": span},
         affineness_uniform=[0.98, 0.35],
         colours=Colours(
             [
@@ -66,7 +90,6 @@ def example() -> ImageResult:
             std=[0.25] * 3,
         ),
         structure_constants=[[[0.0, 0.0], [0.5, 0.1]], [[-0.5, -0.1], [0.0, 0.0]]],
-        seconds={"form": 1.5},
         omega=torch.full((5, 6), 1 / 30, dtype=torch.float64),
         field=grid_field(fields, 5, 6),
     )
@@ -81,8 +104,9 @@ def test_a_result_comes_back_with_its_fields(tmp_path):
     assert torch.equal(again.field.values, result.field.values)
     assert torch.equal(again.omega, result.omega)
     content = json.loads((tmp_path / "result.json").read_text())
-    assert content["affineness"] == [0.99, 0.3]
-    assert content["lambda"] == [0.4, 0.5]
+    assert (content["schema"], content["kind"], again.verdict) == (3, "images", "measured")
+    assert content["found"]["affineness"] == [0.99, 0.3]
+    assert content["found"]["values"] == [0.4, 0.5]
     assert content["controls"]["random network"]["affineness"] == [0.2, 0.4]
 
 
@@ -102,10 +126,28 @@ def test_strengths_beyond_what_was_measured_get_a_sentence():
 
 def test_augmentation_is_balanced():
     result = example()
-    augment = result.augment(0.1, 2)
+    augment = result.augment(0.1, 2)  # a number that is given counts those that are not valid, too
     expected = balanced([0.1, 0.2, 0.4], [[0.1, 0.2, 0.3], [0.4, 0.6, 0.9]], 0.1)
     assert augment.deviations.tolist() == pytest.approx(expected)
     assert result.augment(0.1).field.generators == 1
+
+
+def test_valid_generators_are_used_unless_told():
+    result = replace(example(), rank=2, gap=(2, 1.25))
+
+    def along(augment, k: int) -> bool:
+        """Whether it moves along one generator, which it scales."""
+        directions = [values.flatten() for values in (augment.field.values, result.field.values[k])]
+        return bool(torch.isclose(torch.cosine_similarity(*directions, dim=0), torch.tensor(1.0)))
+
+    assert along(result.augment(0.1), 0)
+    assert result.augment(0.1, unproved=True).field.generators == 2
+    assert learned_arms(result)["learned"](0.1).field.generators == 2  # a comparison shows what all are worth
+    swapped = [replace(g, valid=not g.valid) for g in result.generators]
+    assert along(replace(result, generators=swapped).augment(0.1), 1)
+    none = [replace(g, valid=False) for g in result.generators]
+    with pytest.raises(UserError, match="must hold a valid generator before the widest gap to move along, got none"):
+        replace(result, generators=none).augment(0.1)
 
 
 def test_colours_are_balanced_and_normalised():
@@ -158,7 +200,7 @@ def test_formulas_are_fields():
 
 
 HOSTILE = {
-    "a missing key": lambda d: d.pop("lambda"),
+    "a missing key": lambda d: d.pop("found"),
     "another schema": lambda d: d.update(schema=1),
     "another kind": lambda d: d.update(kind="pde"),
     "a string for a number": lambda d: d["generators"][0].update(value="0.4"),
@@ -168,7 +210,7 @@ HOSTILE = {
     "a formula that explodes": lambda d: d["generators"][0].update(closed_form={"dx": "9**9**9**9", "dy": "0"}),
     "a component of another space": lambda d: d["generators"][0].update(closed_form={"du": "1"}),
     "a motion that we do not know": lambda d: d["generators"][0].update(motion="$\\frac$"),
-    "too few numbers": lambda d: d["affineness"].pop(),
+    "too few numbers": lambda d: d["found"]["affineness"].pop(),
     "too few of a control": lambda d: d["controls"]["no score"]["affineness"].pop(),
     "no generator": lambda d: d.update(generators=[]),
     "constants of another size": lambda d: d.update(structure_constants=[[[0.0]]]),
@@ -181,7 +223,7 @@ HOSTILE = {
     "a change that we do not know": lambda d: d["colours"]["generators"][0].update(change="<b>"),
     "a deviation of zero": lambda d: d["colours"].update(std=[0.0, 1.0, 1.0]),
     "no change of colour": lambda d: d["colours"].update(generators=[]),
-    "a number that is none": lambda d: d["lambda"].__setitem__(0, float("nan")),
+    "a number that is none": lambda d: d["found"]["values"].__setitem__(0, float("nan")),
     "an infinite time": lambda d: d["seconds"].update(form=float("inf")),
 }
 

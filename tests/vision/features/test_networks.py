@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from symflow.errors import UserError
-from symflow.runs.runs import save_tensors
+from symflow.runs import save_tensors
 from symflow.vision.features.networks import ResNet18, SmallResNet, load_network, resnet18, save_network
 
 

@@ -10,7 +10,7 @@ import torch
 from symflow import NeuralField, flow
 from symflow.learning.loop import learn
 from symflow.ops import warp_ref
-from symflow.runs.runs import Run
+from symflow.runs import Run
 from symflow.vision.features.features import Normalised
 from symflow.vision.search.plane import PLANE, pixel_centres, uniform
 from symflow.vision.search.scores import angles

@@ -1,0 +1,147 @@
+"""What is asked of jets: null spaces over a library, angles to what is known, and the finite flow with its control."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from symflow.algebra import ClosedForm, subspace_angles
+from symflow.discovery import Spectrum
+from symflow.fields import Coordinates, Field, SymbolicField
+
+from ..equations import JetSample, variable
+from ..scores import InfinitesimalScore, JetScore, observed, points_of, unit_weights
+from ..symmetries import Library, NullSpace, Symmetries, condition, gap_rank, polynomial_library, prolongation
+from .result import Domain, Generator, Observed
+from .sources import Source, space_axes
+
+POINTS = 4_000  # of the null space
+CEILING = 1e-6  # of a null space that is exact up to rounding
+OBSERVED_CEILING = 1e-4  # of one with u_t from the data, which the differences in time limit
+NULL_RESOLUTION = 1e-12
+DATA_DEGREE = 2  # of the library on data, and more where the generators have more
+VALID = 10.0  # times the floor
+
+
+def lost(plane: Symmetries) -> list[ClosedForm]:
+    """The generators that change the period."""
+    axes = {variable(name) for name in space_axes(plane.equation)}
+    return [form for form in plane.forms if any(f.free_symbols & axes for f in form.values())]
+
+
+def null_space(source: Source, algebra: Symmetries, sample: JetSample, domain: Domain) -> tuple[NullSpace, int]:
+    """The null space on the jets of data, over a library that holds all generators; the equation's without data."""
+    if source.data is None:
+        return algebra.condition.null_space(), algebra.rank
+    sample = sample[:POINTS]
+    library = _data_library(algebra, sample.points, domain)
+    null = condition(source.equation, sample, library, source.coordinates).null_space()
+    return null, gap_rank(null.values, NULL_RESOLUTION, CEILING)
+
+
+def _data_library(algebra: Symmetries, points: Tensor, domain: Domain) -> Library:
+    """Polynomials of as high a degree as the generators have, times the special functions that exist at the points."""
+    library = algebra.condition.library
+    alone = Library(library.variables, ((0,) * len(library.variables),), library.special)
+    exist = alone(points).isfinite().all(0).tolist()
+    special = [s for s, good in zip(library.special, exist, strict=True) if good]
+    degree = max(DATA_DEGREE, max(map(sum, library.monomials)))
+    without = space_axes(algebra.equation) if domain == "periodic" else ()
+    return polynomial_library(algebra.equation, degree, special, without)
+
+
+def observed_null_space(
+    source: Source,
+    algebra: Symmetries,
+    points: Tensor,
+    domain: Domain,
+    fresh: Tensor,
+    closed: Tensor | None,
+    seed: int,
+) -> Observed | None:
+    """What jets with u_t from the data show."""
+    if source.data is None:
+        return None
+    library = _data_library(algebra, points, domain)
+    null = observed(source.data, library, source.coordinates, POINTS, seed)
+    if null is None:
+        return None
+    count = gap_rank(null.values, NULL_RESOLUTION, OBSERVED_CEILING)
+    angles: list[float] = []
+    if count and closed is not None:
+        angles = subspace_angles(null.fields(fresh, count, source.coordinates), closed).tolist()
+    return Observed(Spectrum(null.values.tolist(), count, NULL_RESOLUTION), angles)
+
+
+def known_algebra(source: Source, domain: Domain) -> SymbolicField | None:
+    """The known algebra; on the periodic domain its part without x, which is what a period leaves."""
+    if source.symmetries is None:
+        return None
+    plane = SymbolicField(source.coordinates, source.symmetries)
+    if domain == "plane":
+        return plane
+    x = plane.symbols[0]
+    free = [k for k, components in enumerate(plane.components) if not any(c.has(x) for c in components)]
+    return SymbolicField(source.coordinates, [source.symmetries[k] for k in free])
+
+
+def angles_to(values: Tensor, truth: SymbolicField, points: Tensor) -> list[float]:
+    """Principal angles between fields, by values, and the known algebra; a right angle for each field too few."""
+    known = truth(points)
+    missing = [math.pi / 2] * abs(known.shape[1] - values.shape[1])
+    return (subspace_angles(values, known).tolist() if values.shape[1] else []) + missing
+
+
+def generators_of(
+    algebra: Symmetries,
+    coordinates: Coordinates,
+    sample: JetSample,
+    moved: JetScore,
+    forms: Sequence[dict[str, str]],
+) -> list[Generator]:
+    """Every closed form with its proof, its finite-flow check, its floor and its control."""
+    if not forms:
+        return []
+    equation = algebra.equation
+    field = SymbolicField(coordinates, forms)
+    points = points_of(sample, coordinates)
+    coarse, scores = replace(moved, steps=moved.steps // 2)(field).tolist(), moved(field).tolist()
+    infinitesimal = InfinitesimalScore(equation, coordinates, sample)(field).tolist()
+    spoiled = moved(controls(field, points)).tolist()
+    generators = []
+    for i, (form, exact) in enumerate(zip(forms, algebra.forms, strict=True)):
+        floor = moved.floor + abs(coarse[i] - scores[i])
+        factor = prolongation.multiplier(equation, exact) if algebra.verified[i] else None
+        generators.append(
+            Generator(
+                name=f"V{i + 1}",
+                closed_form=form,
+                named={key: str(f) for key, f in algebra.named[i].items()},
+                score=scores[i],
+                floor=floor,
+                valid=scores[i] <= VALID * floor,
+                verified=algebra.verified[i],
+                multiplier=None if factor is None else str(factor),
+                infinitesimal=infinitesimal[i],
+                control=spoiled[i],
+            )
+        )
+    return generators
+
+
+def controls(field: SymbolicField, points: Tensor) -> SymbolicField:
+    """Each generator mixed in equal parts, by size on the points, with ``u^2 d/du``."""
+    spoiler = SymbolicField(field.coordinates, [{"du": "u**2"}])
+    ratios = (_size(field, points) / _size(spoiler, points)).tolist()
+    forms = []
+    for components, ratio in zip(field.components, ratios, strict=True):
+        form = {f"d{name}": str(c) for name, c in zip(field.coordinates.names, components, strict=True)}
+        forms.append(form | {"du": f"({form['du']}) + {ratio!r}*u**2"})
+    return SymbolicField(field.coordinates, forms)
+
+
+def _size(field: Field, points: Tensor) -> Tensor:
+    return 1.0 / unit_weights(field, points)

@@ -1,0 +1,59 @@
+"""Files of schema 2, which symflow 0.1 wrote, as files of schema 3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symflow.discovery import Verdicts
+from symflow.runs import to_json
+
+from ..equations import Equation
+from .verdicts import data_verdict, domain_verdict, equation_verdict, superposed
+
+
+def upgraded(old: dict[str, Any]) -> dict[str, Any]:
+    """The content of schema 3; bad content raises whatever it causes."""
+    levels, neural, text = old["levels"], old["neural"], old["equation"]
+    space = Equation(text["text"], **text["parameters"]).space
+    family, proved = old["superposition"], all(g["verified"] is True for g in old["generators"])
+    data = old["data"]
+    return {
+        "verdicts": to_json(
+            Verdicts(
+                equation_verdict(proved, levels["equation"], levels["stable"]),
+                domain_verdict(old["domain"], proved, levels["domain"], levels["lost"]),
+                data_verdict(data["samples"], data["residual"]),
+            )
+        ),
+        "families": [] if family is None else [to_json(superposed(space, family["factor"], family["condition"]))],
+        "equation": {"text": text["text"], "parameters": text["parameters"]},
+        "name": text["name"],
+        "observed": levels["data"],
+        "truth": old["truth"]["principal_angles"] if old["truth"]["known"] else None,
+        "neural": neural
+        if neural is None
+        else {
+            "spectrum": {name: neural[name] for name in ("values", "rank", "resolution")},
+            **{n: neural[n] for n in ("scores", "principal_angles", "agreement", "closure", "jacobi")},
+        },
+        "samples": data["samples"],
+        "residual": data["residual"],
+        "symflow": "0.1.0",
+        "created": "",
+        **{
+            name: old[name]
+            for name in [
+                "coordinates",
+                "domain",
+                "rank",
+                "generators",
+                "structure_constants",
+                "algebra",
+                "certificates",
+                "identified",
+                "nullspace",
+                "seed",
+                "seconds",
+            ]
+        },
+    }

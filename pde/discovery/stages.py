@@ -1,0 +1,239 @@
+"""The stages of a discovery in data or an equation: the list, the state they hand on, and each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symflow.algebra import (
+    Description,
+    describe,
+    measured_structure_constants,
+    sample_brackets,
+    structure_constants,
+    subspace_angles,
+)
+from symflow.discovery import Context, Spectrum, Stage, known, replaced
+from symflow.errors import UserError
+from symflow.fields import NeuralField, SymbolicField, total_degree
+from symflow.learning import Objective, Subspace, learn
+from symflow.runs import one_thread
+
+from ..equations import Equation, JetSample
+from ..laws import certify
+from ..scores import JetForms, JetScore, points_of
+from ..symmetries import Symmetries, prolongation, symmetries
+from ..trajectories import Trajectories
+from . import checks
+from .checks import NULL_RESOLUTION, POINTS
+from .networks import learned_slots, learned_span
+from .result import Certified, Domain, Generator, NeuralSpan, Observed
+from .sources import Source, source_of, space_axes
+
+POOL = 20_000  # jets from which the network draws
+CHECKED = 512  # jets moved by the finite flow
+FRESH = 3_000  # jets on which angles are measured
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked, every default filled in (`discover`)."""
+
+    data: Trajectories | Equation | str
+    domain: Domain
+    seed: int
+    generators: int
+    steps: int
+    degree: int | None
+
+
+@dataclass(frozen=True)
+class Algebra:
+    """What the equation has.
+
+    Attributes:
+        plane, periodic: its symmetries without and with a period.
+        constants, description: what their brackets say, of those that the domain asks for.
+    """
+
+    plane: Symmetries
+    periodic: Symmetries
+    asked: Symmetries
+    constants: list[Any] | None
+    description: Description | None
+
+    @property
+    def texts(self) -> list[dict[str, str]]:
+        """The closed forms that were asked for, as text."""
+        return [{key: str(f) for key, f in form.items()} for form in self.asked.forms]
+
+
+@dataclass(frozen=True)
+class Jets:
+    """Jets of the source, and what the null space on them shows.
+
+    Attributes:
+        sample: for the null space and the network.
+        fresh: other points, normalised, on which spans are compared.
+        truth: the known algebra, if any.
+        closed: values of the closed forms at the fresh points, if there are any.
+        spectrum, angles, observed: as of `Result`.
+    """
+
+    sample: JetSample
+    fresh: Tensor
+    truth: SymbolicField | None
+    closed: Tensor | None
+    spectrum: Spectrum
+    angles: list[float] | None
+    observed: Observed | None
+
+
+@dataclass(frozen=True)
+class State:
+    """What was asked, and what the stages so far have found."""
+
+    request: Request
+    source: Source | None = None
+    algebra: Algebra | None = None
+    jets: Jets | None = None
+    moved: JetScore | None = None
+    generators: tuple[Generator, ...] = ()
+    certified: Certified | None = None
+    neural: NeuralSpan | None = None
+
+
+@one_thread()
+def read(state: State, context: Context) -> State:
+    """The data, checked, and where their jets come from."""
+    return replace(state, source=source_of(state.request.data, state.request.domain))
+
+
+@one_thread()
+def solve_equation(state: State, context: Context) -> State:
+    """The symmetries of the equation alone, on random jets of its manifold: nothing of the data."""
+    equation, degree = known(state.source).equation, state.request.degree
+    plane = symmetries(equation, degree=degree)
+    periodic = symmetries(equation, without=space_axes(equation), degree=degree)
+    asked = plane if state.request.domain == "plane" else periodic
+    constants = structure_constants(asked.forms) if asked.forms else []
+    return replace(
+        state, algebra=Algebra(plane, periodic, asked, constants, describe(constants) if constants else None)
+    )
+
+
+@one_thread()
+def look_at_jets(state: State, context: Context) -> State:
+    """The null space on the jets of the source, with u_t from the equation and from the data."""
+    source, algebra, request = known(state.source), known(state.algebra), state.request
+    coordinates, asked = source.coordinates, algebra.asked
+    sample = source.sample(max(POOL, POINTS), request.seed, prolongation.needed(source.equation))
+    fresh = points_of(source.sample(FRESH, request.seed + 1, ()), coordinates)
+    truth = checks.known_algebra(source, request.domain)
+    closed = SymbolicField(coordinates, algebra.texts)(fresh) if asked.forms else None
+    null, rank = checks.null_space(source, asked, sample, request.domain)
+    found = null.fields(fresh, rank, coordinates)
+    if closed is not None and asked.superposition is not None:
+        found = closed
+    angles = None if truth is None else checks.angles_to(found, truth, fresh)
+    shown = checks.observed_null_space(source, asked, sample.points, request.domain, fresh, closed, request.seed)
+    spectrum = Spectrum(null.values.tolist(), rank, NULL_RESOLUTION)
+    return replace(state, jets=Jets(sample, fresh, truth, closed, spectrum, angles, shown))
+
+
+@one_thread()
+def move(state: State, context: Context) -> State:
+    """Every generator moves surfaces of solutions by a finite flow, beside a control that must fail."""
+    source, algebra, sample = known(state.source), known(state.algebra), known(state.jets).sample
+    equation = source.equation
+    p = len(equation.space.independent)
+    surfaces = source.sample(CHECKED, state.request.seed + 2, total_degree(equation.order, p).monomials)
+    moved = JetScore(equation, source.coordinates, surfaces)
+    found = checks.generators_of(algebra.asked, source.coordinates, sample[:POINTS], moved, algebra.texts)
+    return replace(state, moved=moved, generators=tuple(found))
+
+
+@one_thread()
+def bound(state: State, context: Context) -> State:
+    """Certificates: how far the generators can be from symmetries of the law that noisy data obey."""
+    found = certify(known(known(state.source).data), known(state.algebra).texts, seed=state.request.seed)
+    law = None if found.law is None else found.law.to_dict()
+    return replace(state, certified=Certified(list(found.certificates), found.alpha, found.reason, law))
+
+
+def learn_span(state: State, context: Context) -> State:
+    """A network learns a span from the determining condition on jets, without a library."""
+    source, request = known(state.source), state.request
+    forms = JetForms.of(source.equation, known(state.jets).sample, source.coordinates, request.seed)
+    objective = Subspace(forms, request.generators, request.steps)
+    return replace(state, neural=learned_span(objective, source.coordinates, request.seed, _learning(context)))
+
+
+def learn_slots(state: State, context: Context) -> State:
+    """A network learns the paper's slots from moved patches of the data."""
+    source, request = known(state.source), state.request
+    if source.data is None:
+        raise UserError("`score` local needs trajectories, got an equation without data")
+    learned = learned_slots(
+        source.data, source.coordinates, request.generators, request.steps, request.seed, _learning(context)
+    )
+    return replace(state, neural=learned)
+
+
+def _learning(context: Context) -> Callable[[NeuralField, Objective], None]:
+    """Learning with the checkpoints of the run, told as a share of the stage."""
+
+    def learned(network: NeuralField, objective: Objective) -> None:
+        share = 1.0 / objective.steps
+        learn(network, objective, run=context.run, stage="network", progress=lambda n, r: context.tell(n * share, r))
+
+    return learned
+
+
+@one_thread()
+@torch.no_grad()
+def compare(state: State, context: Context) -> State:
+    """What the network learned beside the closed forms and the known algebra."""
+    jets, moved, neural = known(state.jets), known(state.moved), known(state.neural)
+    field = known(neural.field).double()
+    values = field(jets.fresh)
+    brackets = measured_structure_constants(sample_brackets(field, jets.fresh))
+    compared = replace(
+        neural,
+        closure=float(brackets.closure.max()),
+        jacobi=brackets.jacobi,
+        scores=replace(moved, steps=moved.steps // 2)(field).tolist(),
+        principal_angles=checks.angles_to(values, jets.truth, jets.fresh) if jets.truth else [],
+        agreement=[] if jets.closed is None else subspace_angles(values, jets.closed).tolist(),
+    )
+    return replace(state, neural=compared)
+
+
+def _has_data_and_forms(state: State) -> bool:
+    return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
+
+
+def _learns(state: State) -> bool:
+    return state.request.steps > 0
+
+
+def _learned(state: State) -> bool:
+    return state.neural is not None and state.neural.field is not None
+
+
+STAGES: tuple[Stage[State], ...] = (
+    Stage("data", read),
+    Stage("equation", solve_equation),
+    Stage("null space", look_at_jets),
+    Stage("finite flow", move),
+    Stage("certificates", bound, when=_has_data_and_forms),
+    Stage("network", learn_span, when=_learns),
+    Stage("comparison", compare, when=_learned),
+)
+
+LOCAL = replaced(STAGES, Stage("network", learn_slots, when=_learns))
+"""The paper's route: its score is a stage that takes the place of another."""

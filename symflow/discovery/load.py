@@ -1,0 +1,48 @@
+"""Results of any kind, from their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from symflow import domains
+from symflow.errors import UserError
+from symflow.runs import RESULT, read_json
+
+from .result import Result, load_as
+
+
+def load_result(path: str | Path) -> Result:
+    """The result of a discovery, whatever its domain.
+
+    Args:
+        path: of ``result.json``, or of the run directory that holds it.
+
+    Raises:
+        UserError: there is none, or it holds no result.
+
+    >>> import tempfile
+    >>> from symflow import pde
+    >>> run = Path(tempfile.mkdtemp())
+    >>> pde.discover("kdv", steps=0).save(run / "result.json")
+    >>> load_result(run).verdict
+    'proved'
+    """
+    kind = kind_of(path)
+    if kind == Result.kind:
+        return load_as(path, Result)
+    result: Result = domains.part(kind, "discovery").load_result(path)
+    return result
+
+
+def kind_of(path: str | Path) -> str:
+    """What kind of result a file or a run directory holds.
+
+    Raises:
+        UserError: it holds none.
+    """
+    file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
+    content = read_json(file)
+    kind = content.get("kind", "pde") if isinstance(content, dict) else None
+    if kind not in (known := (Result.kind, *domains.PACKAGES)):
+        raise UserError(f"{str(file)!r} must hold a result of kind {', '.join(known)}, got {kind!r}")
+    return str(kind)

@@ -1,0 +1,367 @@
+"""What a discovery found, whatever its domain, and the file that keeps it.
+
+A result is one record: the dataclasses here are the schema of ``result.json`` (schema 3), and a domain extends them by
+what it adds. Every statement belongs to one of three levels and carries one word:
+
+- **equation**: true of all solutions; *proved* by exact algebra, or *found* in a null space and not proved.
+- **domain**: what keeps this box, these walls, this span of time; *proved*, *found* or *refuted*.
+- **data**: what these numbers show; *measured*, *refuted*, or *cannot be told*, with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+from sympy import Expr
+from torch import Tensor
+
+from symflow.errors import UserError
+from symflow.fields import Coordinates, SymbolicField
+from symflow.formulas import format_generator, notation, text_table
+from symflow.runs import RESULT, from_json, read_json, refusing, to_json, write_json
+
+SCHEMA = 3
+WORDS = ("proved", "found", "measured", "cannot be told", "refuted")
+"""What can be said of a level, from strong to weak."""
+
+R = TypeVar("R", bound="Result")
+
+
+@dataclass(frozen=True)
+class EquationVerdict:
+    """What holds for all solutions.
+
+    Attributes:
+        word: "proved" where each generator follows by exact algebra, else "found".
+        dimension: the number of generators; families that depend on arbitrary functions are counted by themselves.
+        complete: whether a proof says that there are no others.
+        stable: whether the number stopped growing with the library of formulas, which is no proof of completeness.
+        missing: how many others there can be at most; ``None`` where no bound is known.
+    """
+
+    word: Literal["proved", "found"]
+    dimension: int
+    complete: bool = False
+    stable: bool = True
+    missing: int | None = None
+
+
+@dataclass(frozen=True)
+class DomainVerdict:
+    """What keeps the domain.
+
+    Attributes:
+        word: "proved" where each generator that keeps it follows by exact algebra, else "found".
+        dimension: how many generators keep it.
+        lost: those of the equation that do not, on one line each.
+    """
+
+    word: Literal["proved", "found", "refuted"]
+    dimension: int
+    lost: list[str]
+
+
+@dataclass(frozen=True)
+class DataVerdict:
+    """What the numbers show, of all generators or of one.
+
+    Attributes:
+        word: "measured", "refuted", or "cannot be told".
+        reason: of the word, in a sentence; may be empty.
+        figure: what was measured, or ``None``: the relative residual of data in their equation, the score of a
+            generator.
+    """
+
+    word: Literal["measured", "refuted", "cannot be told"]
+    reason: str = ""
+    figure: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """One question at three levels; a level that was not asked is ``None``."""
+
+    equation: EquationVerdict | None = None
+    domain: DomainVerdict | None = None
+    data: DataVerdict | None = None
+
+    @property
+    def word(self) -> str:
+        """That of the weakest level that was asked.
+
+        >>> Verdicts(EquationVerdict("proved", 4), data=DataVerdict("cannot be told", "too few times")).word
+        'cannot be told'
+        """
+        asked = [level.word for level in (self.equation, self.domain, self.data) if level is not None]
+        return max(asked, key=WORDS.index, default="cannot be told")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """One discovered symmetry.
+
+    Attributes:
+        name: ``V1, V2, ...``.
+        closed_form: physical coefficients of d/dx, d/dt and so on, as formulas in the coordinates; or ``None``.
+        verified: whether exact algebra proves it.
+        valid: whether moved data are as valid as data that are not moved, by the check of its domain.
+        score: how far moved data are from valid; ``None`` where nothing was moved.
+        floor: the score of data that are not moved.
+        control: the score of a motion that must fail.
+        data: what the data alone show of it; ``None`` where they were not asked.
+
+    >>> boost = Generator(name="V1", closed_form={"dx": "t", "dt": "0", "du": "1"})
+    >>> boost.formula, boost.latex()
+    ('t dx + du', 't\\\\,\\\\partial_x + \\\\partial_u')
+    """
+
+    name: str
+    closed_form: dict[str, str] | None
+    verified: bool = False
+    valid: bool = False
+    score: float | None = None
+    floor: float | None = None
+    control: float | None = None
+    data: DataVerdict | None = None
+
+    @property
+    def formula(self) -> str:
+        """The closed form on one line, for example ``t dx + du``; empty without one."""
+        return "" if self.closed_form is None else format_generator(self.closed_form)
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """The vectors at points, both in physical units, ``[..., d]``.
+
+        Raises:
+            UserError: there is no closed form.
+
+        >>> import torch
+        >>> Generator(name="V1", closed_form={"dx": "-y", "dy": "x"})(torch.tensor([2.0, 1.0]))
+        tensor([-1.,  2.])
+        """
+        form = self._form()
+        return SymbolicField(Coordinates([name[1:] for name in form]), [form])(points)[..., 0, :]
+
+    def sympy(self) -> dict[str, Expr]:
+        """The closed form as expressions, by component.
+
+        Raises:
+            UserError: there is none.
+        """
+        form = self._form()
+        return dict(zip(form, self._components(form), strict=True))
+
+    def latex(self) -> str:
+        """The closed form in LaTeX.
+
+        Raises:
+            UserError: there is none.
+        """
+        form = self._form()
+        return notation.mathtext(self._components(form), [name[1:] for name in form]).strip("$")
+
+    def _form(self) -> dict[str, str]:
+        if self.closed_form is None:
+            raise UserError(f"the generator {self.name} has no closed form")
+        return self.closed_form
+
+    def _components(self, form: Mapping[str, str]) -> Sequence[Expr]:
+        return SymbolicField(Coordinates([name[1:] for name in form]), [form]).components[0]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Ascending relative violations of a discovery and the gap that decides the rank.
+
+    Attributes:
+        values: singular values (null space) or roots of eigenvalues (network): the relative violation, RMS over the
+            data, of fields of unit size.
+        rank: how many lie below the gap.
+        resolution: values below it are not told apart.
+    """
+
+    values: list[float]
+    rank: int
+    resolution: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank <= len(self.values):
+            raise ValueError(f"a rank of {self.rank} among {len(self.values)} values")
+
+    @property
+    def below(self) -> float:
+        """The last value below the gap, 0 when there is none."""
+        return self.values[self.rank - 1] if self.rank else 0.0
+
+    @property
+    def above(self) -> float:
+        """The first value above the gap, infinite when there is none."""
+        return self.values[self.rank] if self.rank < len(self.values) else math.inf
+
+
+@dataclass(frozen=True)
+class Family:
+    """Generators that depend on arbitrary functions.
+
+    Attributes:
+        closed_form: as of `Generator`, with the functions as names.
+        functions: the variables that each function depends on.
+        conditions: expressions in the functions and their derivatives (``f_t - f_xx``) that must vanish.
+        verified: whether exact algebra proves it for all such functions.
+    """
+
+    closed_form: dict[str, str]
+    functions: dict[str, list[str]]
+    conditions: list[str]
+    verified: bool
+
+    @property
+    def formula(self) -> str:
+        """The closed form on one line."""
+        return format_generator(self.closed_form)
+
+
+@dataclass(frozen=True)
+class Approximate:
+    """A field that nearly is a symmetry.
+
+    Attributes:
+        closed_form: as of `Generator`.
+        defect: its relative violation, 0 for a symmetry.
+        interval: that holds the true defect.
+        reach: the length of flow up to which the data do not tell it from a symmetry.
+    """
+
+    closed_form: dict[str, str]
+    defect: float
+    interval: tuple[float, float]
+    reach: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What was found, how sure it is, and on what that rests.
+
+    ``print(result)`` shows a table, `save` writes ``result.json`` and `symflow.load_result` reads it back. Two results
+    are equal when they say the same; when, how long and by which command they came about does not count.
+
+    Attributes:
+        kind: of the domain; "problem" for a discovery without one.
+        verdicts: at the levels of equation, domain and data.
+        rank: the number of symmetries, families left out.
+        generators: the finite part, in closed form where there is one.
+        families: generators that depend on arbitrary functions.
+        approximate: fields that nearly are symmetries.
+        seed: of the discovery.
+        seconds: by stage.
+        symflow: the version that made it.
+        created: the day.
+        command: what to type for it, or ``None``.
+    """
+
+    kind: ClassVar[str] = "problem"
+
+    verdicts: Verdicts
+    rank: int
+    generators: Sequence[Generator]
+    families: list[Family] = field(default_factory=list)
+    approximate: list[Approximate] = field(default_factory=list)
+    seed: int
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
+    symflow: str = field(default_factory=lambda: version("symflow"), compare=False)
+    created: str = field(default_factory=lambda: date.today().isoformat(), compare=False)
+    command: str | None = field(default=None, compare=False)
+
+    @property
+    def verdict(self) -> str:
+        """The headline in a word: that of the weakest level that was asked."""
+        return self.verdicts.word
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``result.json``."""
+        return {"schema": SCHEMA, "kind": self.kind, **to_json(self)}
+
+    def save(self, path: str | Path) -> None:
+        """Writes ``result.json`` to a path, whole or not at all."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def upgraded(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """The content of a file of schema 2 as one of schema 3; it may raise whatever bad content causes."""
+        raise ValueError(f"there are no results of kind {cls.kind!r} and schema 2")
+
+    def check(self) -> None:
+        """Refuses what is read from a file and does not belong together.
+
+        Raises:
+            ValueError: parts contradict each other.
+        """
+
+    def beside(self: R, folder: Path) -> R:
+        """The same with what lies beside its file; a domain that keeps arrays there reads them here."""
+        return self
+
+    def __str__(self) -> str:
+        rows = [
+            [
+                g.name,
+                g.formula,
+                *("" if v is None else f"{v:.1e}" for v in (g.score, g.floor, g.control)),
+                "yes" if g.valid else "no",
+            ]
+            for g in self.generators
+        ]
+        table = text_table(["", "generator", ">moved data", ">floor", ">control", "valid"], rows)
+        return f"{self.rank} symmetr{'y' if self.rank == 1 else 'ies'}, {self.verdict}\n\n{table}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneSpaceResult(Result):
+    """A result whose generators live in one space of points.
+
+    Attributes:
+        coordinates: normalised units; closed forms and everything printed are physical.
+    """
+
+    coordinates: Coordinates
+
+    @property
+    def symbolic_field(self) -> SymbolicField:
+        """The generators that have a closed form, as a field.
+
+        Raises:
+            UserError: none has.
+        """
+        forms = [g.closed_form for g in self.generators if g.closed_form is not None]
+        if not forms:
+            raise UserError("the result holds no generator in closed form, so it has no field")
+        return SymbolicField(self.coordinates, forms)
+
+
+def load_as(path: str | Path, schema: type[R]) -> R:
+    """The result of one class, from ``result.json`` or the run directory that holds it.
+
+    Raises:
+        UserError: there is none, or it is of another kind, another version, or damaged.
+    """
+    file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
+    content = read_json(file)
+    with refusing(file, "be a result of symflow"):
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds no object, but {type(content).__name__}")
+        kind, number = content.pop("kind", "pde"), content.pop("schema", None)  # schema 2 named no kind for equations
+        if kind != schema.kind or number not in (2, SCHEMA) or isinstance(number, bool):
+            raise ValueError(
+                f"it must be of kind {schema.kind!r} and schema 2 or {SCHEMA}, not {kind!r} and {number!r}"
+            )
+        if number == 2:
+            content = schema.upgraded(content)
+        result: R = from_json(content, schema)
+        result.check()
+        return result.beside(file.parent)

@@ -1,0 +1,84 @@
+"""The images of a discovery, and the network whose features judge them."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import asdict
+
+from symflow.discovery import Tell
+from symflow.errors import UserError
+from symflow.runs import Run, from_json, refusing
+
+from ..classifiers import classifiers
+from ..data import Images, Statistics, load, split
+from ..features import ImageNetwork, SmallResNet, load_network, save_network
+
+HELD_OUT = 0.1  # of images without a test part: only the accuracy of the network is measured on them
+NETWORK = "network"  # the file of a trained network, and the checkpoint it continues from
+
+
+def split_for_discovery(images: Images | str | os.PathLike[str]) -> tuple[Images, Images]:
+    """The images to learn from, and those on which nothing but the accuracy of the network is measured.
+
+    Raises:
+        UserError: they cannot be read, or are too few.
+    """
+    if isinstance(images, Images):
+        if len(images) < 2:
+            raise UserError(f"`images` must hold at least 2 images, got {len(images)}")
+        test, train = split(images, HELD_OUT, seed=0)
+    else:
+        train, test = load(images)
+    if len(train) < 2:
+        raise UserError(f"`images` must hold at least 2 images to learn from, got {len(train)}")
+    return train, test
+
+
+def small_network(images: Images, seed: int) -> SmallResNet:
+    """The network that is trained when none is given: three stages from sides of 32 pixels on, else two narrow ones."""
+    classes, channels = len(images.classes), images.pixels.shape[1]
+    if min(images.pixels.shape[2:]) >= 32:
+        return SmallResNet(classes, channels, seed=seed)
+    return SmallResNet(classes, channels, width=16, stages=2, seed=seed)
+
+
+def network_of(
+    network: ImageNetwork | str | os.PathLike[str] | None,
+    train: Images,
+    epochs: int,
+    flip: bool,
+    seed: int,
+    run: Run | None = None,
+    tell: Tell = lambda done, figures: None,
+) -> tuple[ImageNetwork, Statistics]:
+    """The network, in evaluation mode and with parameters that do not learn, and what its images are normalised by."""
+    statistics = Statistics.of(train)
+    if network is None:
+        file = None if run is None else run.path / f"{NETWORK}.safetensors"
+        if file is not None and file.exists():
+            return network_of(file, train, epochs, flip, seed)
+        model: ImageNetwork = small_network(train, seed)
+        classifiers.train(
+            model,
+            train,
+            epochs=epochs,
+            seed=seed,
+            flip=flip,
+            statistics=statistics,
+            checkpoint=None if run is None else run.path / f"{NETWORK}-checkpoint.safetensors",
+            progress=lambda epoch, record: tell(epoch / epochs, record),
+        )
+        if file is not None:
+            save_network(file, model, {"classes": list(train.classes), "statistics": asdict(statistics)})
+    elif isinstance(network, ImageNetwork):
+        model = copy.deepcopy(network)  # whose parameters will not learn, while the caller's may
+    else:
+        model, meta = load_network(network)
+        if "statistics" in meta:
+            with refusing(network, "say how images are normalised"):
+                statistics = from_json(meta["statistics"], Statistics)
+    channels = train.pixels.shape[1]
+    if model.arguments["channels"] != channels or len(statistics.mean) != channels:
+        raise UserError(f"`network` must be for images of {channels} channels, got {model.arguments['channels']}")
+    return model.eval().requires_grad_(False), statistics
