@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.progress import Progress
+from tyro.conf import OmitArgPrefixes
 
 from symflow.console import REFUTED, bars, check_new, staged
 from symflow.errors import UserError
+
+from .augmentation import Copies, augment_file
+from .operators import OperatorTrainings
+from .trajectories import Generation
 
 if TYPE_CHECKING:
     from symflow.pde import Equation, Trajectories
@@ -22,15 +28,7 @@ def generate(
     name: Annotated[str, tyro.conf.Positional],
     samples: int,
     out: Path,
-    seed: int = 0,
-    length: float | None = None,
-    end: float | None = None,
-    steps: int | None = None,
-    keep: int | None = None,
-    waves: int | None = None,
-    wavenumbers: tuple[int, ...] | None = None,
-    amplitude: float = 0.5,
-    resolution: int | None = None,
+    settings: OmitArgPrefixes[Generation] = Generation(),
     force: bool = False,
 ) -> None:
     """Makes trajectories of an equation from random waves, as an HDF5 file.
@@ -39,15 +37,7 @@ def generate(
         name: kdv, ks, burgers, nkdv or ckdv, or a formula such as "u_t + u*u_x + u_xxx = 0".
         samples: number of trajectories.
         out: the file to write.
-        seed: of the initial waves.
-        length: the period in x; by default the paper's, as are the others.
-        end: the last time; the first is 0.
-        steps: number of output times.
-        keep: how many of the last output times to keep.
-        waves: number of sine waves in the initial value.
-        wavenumbers: from which they are drawn.
-        amplitude: their largest amplitude.
-        resolution: points in x of the stored grid.
+        settings: what trajectories are made.
         force: replace an existing file.
     """
     from symflow import pde
@@ -56,20 +46,7 @@ def generate(
     out.parent.mkdir(parents=True, exist_ok=True)
     with bars() as shown:
         task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
-        data = pde.generate(
-            name,
-            samples,
-            seed,
-            length=length,
-            end=end,
-            steps=steps,
-            keep=keep,
-            waves=waves,
-            wavenumbers=wavenumbers,
-            amplitude=amplitude,
-            resolution=resolution,
-            progress=lambda done: shown.update(task, completed=done),
-        )
+        data = pde.generate(name, samples, settings=settings, progress=lambda done: shown.update(task, completed=done))
     pde.save(data, out, overwrite=force)
     shape = " x ".join(str(n) for n in data.u.shape)
     print(f"{out}: {shape} values of u (trajectory, t, x), float64")
@@ -214,10 +191,7 @@ def augment(
     data: Annotated[Path, tyro.conf.Positional],
     generators: str,
     out: Path,
-    copies: int = 16,
-    strength: float = 0.1,
-    seed: int = 0,
-    learned: bool = False,
+    settings: OmitArgPrefixes[Copies] = Copies(),
     resume: bool = False,
     force: bool = False,
 ) -> None:
@@ -227,25 +201,17 @@ def augment(
         data: a file of trajectories, as `symflow generate` writes them.
         generators: a run of discover, or kdv, ks, burgers, nkdv or ckdv for what is known of them.
         out: the file to write.
-        copies: of each trajectory, itself included.
-        strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
-        seed: of the displacements; shards of one augmentation take different ones.
-        learned: move along the fields the network of the run learned, not along its closed forms.
+        settings: which copies are made.
         resume: continue an interrupted run.
         force: replace an existing file.
     """
-    from symflow.pde.augmentation import augment_file
-
     with bars() as shown:
-        task = shown.add_task(f"{copies} copies of each", total=1.0, note="")
+        task = shown.add_task(f"{settings.copies} copies of each", total=1.0, note="")
         found = augment_file(
             data,
             generators,
             out,
-            copies=copies,
-            strength=strength,
-            seed=seed,
-            learned=learned,
+            settings=settings,
             resume=resume,
             overwrite=force,
             progress=lambda done: shown.update(task, completed=done),
@@ -260,24 +226,10 @@ def augment(
 def train_operator(
     data: Annotated[str, tyro.conf.Positional],
     out: Path,
-    arms: tuple[str, ...] = ("none", "exact", "learned"),
+    settings: OmitArgPrefixes[OperatorTrainings] = OperatorTrainings(),
     generators: Path | None = None,
     equation: str | None = None,
     parameters: tuple[str, ...] = (),
-    trajectories: int = 16,
-    seeds: int = 5,
-    points: int | None = None,
-    width: int = 32,
-    modes: int = 24,
-    layers: int = 4,
-    steps: int = 3_000,
-    batch: int = 16,
-    rate: float = 3e-3,
-    bfloat16: bool = False,
-    copies: int = 32,
-    strengths: tuple[float, ...] = (0.1, 0.2, 0.3),
-    validation: int = 64,
-    test: int = 128,
     workers: int | None = None,
     resume: bool = False,
     force: bool = False,
@@ -287,25 +239,10 @@ def train_operator(
     Args:
         data: a file of trajectories, or the name of an equation, whose trajectories are then generated.
         out: the run directory to make; every finished training is kept there.
-        arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
-            in the training trajectories), wrong (no symmetry), penalty (equivariance as a loss).
+        settings: which operators are trained, on what.
         generators: a run of discover whose learned fields are used for all seeds.
         equation: what the trajectories of a file solve, as for discover; by default what it says, or fitted to them.
         parameters: numbers for the names in it.
-        trajectories: to train on.
-        seeds: how many.
-        points: of the operator's grid in x; by default 128, or what the data have where that is less.
-        width: channels of the operator.
-        modes: Fourier modes that it keeps.
-        layers: of the operator.
-        steps: of training.
-        batch: windows in a step.
-        rate: the highest learning rate.
-        bfloat16: compute pointwise layers in bfloat16; for GPUs.
-        copies: of every trajectory, moved along symmetries.
-        strengths: candidates, the largest displacement of a point in normalised units.
-        validation: trajectories where the strength is chosen.
-        test: trajectories.
         workers: trainings side by side; by default one per processor, and one on a GPU.
         resume: continue an interrupted run, with more seeds or arms if wanted.
         force: replace an earlier run in `out`.
@@ -313,7 +250,7 @@ def train_operator(
     from symflow import pde
     from symflow.runs import load_field
 
-    needed = seeds * trajectories + validation + test
+    needed = settings.seeds * settings.trajectories + settings.validation + settings.test
     field = None if generators is None else load_field(generators / "span.safetensors")
     with bars() as shown:
         if Path(data).exists():
@@ -330,25 +267,13 @@ def train_operator(
         def progress(what: str, done: int, total: int) -> None:
             shown.update(task, completed=done / total, note=f"{done} of {total}, last {what}")
 
+        if settings.points is None:
+            settings = replace(settings, points=min(128, len(loaded.x)))
         found = pde.compare_operators(
             loaded,
             out,
-            arms=arms,
-            trajectories=trajectories,
-            seeds=seeds,
+            settings=settings,
             field=field,
-            points=min(128, len(loaded.x)) if points is None else points,
-            width=width,
-            modes=modes,
-            layers=layers,
-            steps=steps,
-            batch=batch,
-            rate=rate,
-            bfloat16=bfloat16,
-            copies=copies,
-            strengths=strengths,
-            validation=validation,
-            test=test,
             workers=workers,
             resume=resume,
             replacing=force,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
+from tyro.conf import OmitArgPrefixes
 
 from symflow.console import staged
+
+from .classifiers import ClassifierTrainings
 
 
 def discover_images(
@@ -75,14 +78,9 @@ def discover_images(
 def train_classifier(
     images: Annotated[str, tyro.conf.Positional],
     out: Path,
-    arms: tuple[str, ...] = ("none", "crop+flip", "affine"),
+    settings: OmitArgPrefixes[ClassifierTrainings] = ClassifierTrainings(),
     generators: Path | None = None,
     first: int | None = None,
-    fraction: float = 0.1,
-    seeds: int = 3,
-    network: Literal["small", "resnet18"] = "small",
-    epochs: int | None = None,
-    batch: int = 64,
     resume: bool = False,
     force: bool = False,
 ) -> None:
@@ -91,15 +89,9 @@ def train_classifier(
     Args:
         images: a folder, as for discover-images.
         out: the run directory to make; every finished training is kept there.
-        arms: of none, flip, crop, affine, learned and learned+colours; but for none also with flips, as crop+flip, and
-            at a strength that is given instead of chosen, as crop+flip=4.
+        settings: which classifiers are trained, on how many images.
         generators: the run of discover-images whose fields are the learned ones.
         first: how many of them are used, cheapest first; by default those before the widest gap in lambda.
-        fraction: of the training images, above 0, at most 1.
-        seeds: how many.
-        network: small, for two cores; or resnet18, for a GPU.
-        epochs: by default 10 over the root of the fraction.
-        batch: images in a step.
         resume: continue an interrupted run, with more seeds or arms if wanted.
         force: replace an earlier run in `out`.
     """
@@ -111,13 +103,8 @@ def train_classifier(
         found = vision.compare(
             images,
             out,
-            arms=arms,
-            fraction=fraction,
-            seeds=seeds,
+            settings=settings,
             augments=augments,
-            network=network,
-            epochs=epochs,
-            batch=batch,
             resume=resume,
             replace=force,
             progress=lambda what, epoch, epochs: progress(what, epoch / epochs, {}),

@@ -20,6 +20,7 @@ from symflow import domains
 from symflow.errors import UserError, check_integer
 from symflow.fields import Field, SymbolicField
 from symflow.runs import RESULT, load_field
+from symflow.settings import with_settings
 
 from ..equations import ENTRIES, entry
 from ..trajectories import AUGMENTATION, FORMAT, Trajectories, data_coordinates, lay_out, load, reason
@@ -93,15 +94,27 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
     return SymbolicField(axes, forms)
 
 
+@dataclass(frozen=True)
+class Copies:
+    """Which copies of trajectories are made."""
+
+    copies: int = 16
+    """Of each trajectory, itself included."""
+    strength: float = 0.1
+    """The largest root mean square displacement of a point, in units in which the data are of size 1."""
+    seed: int = 0
+    """Of the displacements; shards of one augmentation take different ones."""
+    learned: bool = False
+    """Move along the fields that the network of the run learned, not along its closed forms."""
+
+
+@with_settings(Copies)
 def augment_file(
     source: str | os.PathLike[str],
     generators: str | Path,
     out: str | os.PathLike[str],
+    settings: Copies,
     *,
-    copies: int = 16,
-    strength: float = 0.1,
-    seed: int = 0,
-    learned: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -122,9 +135,7 @@ def augment_file(
         source: a file of `save`.
         generators: a run directory, or a name of the catalogue.
         out: the file to write; its folder must exist.
-        copies: of each trajectory, itself included.
-        strength, seed: see `TrajectoryAugment` and `AugmentedTrajectories`.
-        learned: the learned span of the run instead of its closed forms.
+        settings: its fields are arguments of this function; see also `TrajectoryAugment` and `AugmentedTrajectories`.
         resume: continue ``OUT.partial``.
         overwrite: replace a file that is there, and begin anew where one was begun.
         progress: called with the fraction that is done.
@@ -135,6 +146,7 @@ def augment_file(
     """
     source, out = Path(source), Path(out)
     partial = out.with_name(out.name + ".partial")
+    copies, strength, seed, learned = settings.copies, settings.strength, settings.seed, settings.learned
     for name, value, least in (("copies", copies, 1), ("seed", seed, 0)):
         check_integer(name, value, least)
     if not 0 <= strength < math.inf:

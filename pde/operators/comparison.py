@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
@@ -25,6 +25,7 @@ from symflow.errors import UserError, check_integer
 from symflow.fields import Field
 from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed
 from symflow.runs import available
+from symflow.settings import with_settings
 
 from ..trajectories import Trajectories
 from .arms import PENALTY, _digest, _Job, _Plan
@@ -36,26 +37,54 @@ STRENGTHS = (0.1, 0.2, 0.3)
 """Among which the strength is chosen: the largest RMS displacement of a point, in normalised units."""
 
 
+GROUPS = ("trajectories", "seeds", "validation", "test")
+
+
+@dataclass(frozen=True)
+class OperatorTrainings:
+    """Which operators are trained, on what, and how they are compared."""
+
+    arms: tuple[str, ...] = ("none", "exact", "learned")
+    """Of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds in the
+    training trajectories), wrong (no symmetry), penalty (equivariance as a loss); changes refer to the first."""
+    trajectories: int = 16
+    """To train on."""
+    seeds: int = 5
+    """How many, from 0."""
+    points: int | None = None
+    """Of the operator's grid in x, which must divide that of the data; by default all, on the command line at most 128.
+    Symmetries are found and trajectories are moved on the grid of the data."""
+    width: int = 32
+    """Channels of the operator."""
+    modes: int = 24
+    """Fourier modes that it keeps."""
+    layers: int = 4
+    """Of the operator."""
+    steps: int = 3_000
+    """Of training."""
+    batch: int = 16
+    """Windows in a step."""
+    rate: float = 3e-3
+    """The highest learning rate."""
+    bfloat16: bool = False
+    """Compute pointwise layers in bfloat16; for GPUs."""
+    copies: int = 32
+    """Of every trajectory, moved along symmetries, in augmented arms."""
+    strengths: tuple[float, ...] = STRENGTHS
+    """Candidates, the largest displacement of a point in normalised units."""
+    validation: int = 64
+    """Trajectories where the strength is chosen."""
+    test: int = 128
+    """Trajectories of the test."""
+
+
+@with_settings(OperatorTrainings)
 def compare_operators(
     data: Trajectories,
     out: str | os.PathLike[str] | None = None,
+    settings: OperatorTrainings = OperatorTrainings(),
     *,
-    arms: Sequence[str] = ("none", "exact", "learned"),
-    trajectories: int = 16,
-    seeds: int = 5,
     field: Field | None = None,
-    points: int | None = None,
-    width: int = 32,
-    modes: int = 24,
-    layers: int = 4,
-    steps: int = 3_000,
-    batch: int = 16,
-    rate: float = 3e-3,
-    bfloat16: bool = False,
-    copies: int = 32,
-    strengths: Sequence[float] = STRENGTHS,
-    validation: int = 64,
-    test: int = 128,
     workers: int | None = 1,
     resume: bool = False,
     replacing: bool = False,
@@ -81,17 +110,8 @@ def compare_operators(
     Args:
         data: at least ``seeds * trajectories + validation + test`` trajectories.
         out: a run directory; ``result.json`` in it is the comparison so far.
-        arms: some of `ARMS`; the first is what changes refer to.
-        trajectories: to train on.
-        seeds: how many, from 0.
+        settings: its fields are arguments of this function.
         field: learned generators for all seeds, in (x, t, u).
-        points: of the operator's grid, which must divide that of the data; by default the data's. Symmetries are found
-            and trajectories are moved on the grid of the data.
-        width, modes, layers: of the operator.
-        steps, batch, rate, bfloat16: of its training, as for `pde.operators.train`.
-        copies: of every trajectory, in augmented arms.
-        strengths: candidates.
-        validation, test: trajectories.
         workers: processes; ``None``: one per processor, and one on a GPU.
         resume: continue the run in ``out``, with more arms or seeds if wanted.
         replacing: remove an earlier run there first.
@@ -101,26 +121,19 @@ def compare_operators(
         UserError: a number is out of its range, too few trajectories or times, an unknown arm, no symmetry to move
             along, or a run that cannot be used.
     """
-    network = {"width": width, "modes": modes, "layers": layers, "steps": steps, "batch": batch, "copies": copies}
-    groups = {"trajectories": trajectories, "seeds": seeds, "validation": validation, "test": test}
-    _check(data, arms, strengths, rate, groups | network)
+    _check(data, settings)
+    arms, seeds, strengths = settings.arms, settings.seeds, settings.strengths
     task = Task.of(data.equation)
-    points = len(data.x) if points is None else points
+    points = len(data.x) if settings.points is None else settings.points
     data[:1].coarsen(points)  # says whether it divides
-    tested, checked, *parts = data.split(test, validation, *[trajectories] * seeds)
+    tested, checked, *parts = data.split(settings.test, settings.validation, *[settings.trajectories] * seeds)
     if workers is None:
         workers = 1 if torch.cuda.is_available() else available()
     comparison = OperatorComparison(
         equation=data.equation.text,
-        trajectories=trajectories,
-        test=test,
         rows=(task.inputs, len(task.outputs)),
         points=points,
-        width=width,
-        modes=modes,
-        layers=layers,
-        steps=steps,
-        batch=batch,
+        **{n: getattr(settings, n) for n in ("trajectories", "test", "width", "modes", "layers", "steps", "batch")},
     )
     config = {
         "command": "train-operator",
@@ -128,15 +141,12 @@ def compare_operators(
         "equation": data.equation.text,
         "field": None if field is None else _digest(field),
         **{k: v for k, v in asdict(comparison).items() if k not in ("arms", "validation", "equation", "rows")},
-        "rate": rate,
-        "bfloat16": bfloat16,
-        "copies": copies,
+        **{n: getattr(settings, n) for n in ("rate", "bfloat16", "copies", "validation")},
         "strengths": list(strengths),
-        "validation": validation,
     }
     with _folder(out) as folder, distributed():
         ledger = Ledger(folder, config, resume, replacing)
-        plan = _Plan(tested, task, comparison, rate, bfloat16, copies, folder, field)
+        plan = _Plan(tested, task, comparison, settings.rate, settings.bfloat16, settings.copies, folder, field)
 
         def job(arm: str, strength: float | None, seed: int, on: Trajectories | None = None) -> _Job:
             name = arm if strength is None else f"{arm} {strength:g}"
@@ -225,21 +235,20 @@ def _folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _check(
-    data: Trajectories, arms: Sequence[str], strengths: Sequence[float], rate: float, sizes: Mapping[str, int]
-) -> None:
+def _check(data: Trajectories, settings: OperatorTrainings) -> None:
+    arms, s = settings.arms, settings
     if not arms or len(set(arms)) != len(arms) or not set(arms) <= set(ARMS):
         raise UserError(f"`arms` must be some of {', '.join(ARMS)}, each once, got {', '.join(arms) or 'none'}")
-    for name, value in sizes.items():
-        check_integer(name, value, 2 if name == "modes" else 1)
-    for name, values in (("strengths", strengths), ("rate", (rate,))):
+    for name in (*GROUPS, "width", "modes", "layers", "steps", "batch", "copies"):
+        check_integer(name, getattr(s, name), 2 if name == "modes" else 1)
+    for name, values in (("strengths", s.strengths), ("rate", (s.rate,))):
         if not values or not all(math.isfinite(v) and v > 0 for v in values):
             raise UserError(f"`{name}` must be positive, got {', '.join(map(str, values)) or 'none'}")
-    needed = sizes["seeds"] * sizes["trajectories"] + sizes["validation"] + sizes["test"]
+    needed = s.seeds * s.trajectories + s.validation + s.test
     if len(data) < needed:
         raise UserError(
-            f"`data` must hold at least {needed} trajectories ({sizes['seeds']} seeds of {sizes['trajectories']}, "
-            f"{sizes['validation']} for validation, {sizes['test']} for the test), got {len(data)}"
+            f"`data` must hold at least {needed} trajectories ({s.seeds} seeds of {s.trajectories}, "
+            f"{s.validation} for validation, {s.test} for the test), got {len(data)}"
         )
     if not data.equation.evolutionary:
         raise UserError(f"`data` must solve one evolution equation, got {data.equation.text!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from symflow.errors import UserError, check_integer
 from symflow.runs import processes
+from symflow.settings import with_settings
 
 from ..equations import Equation, entry, lookup
 from . import solvers
@@ -38,21 +40,44 @@ def random_waves(
     return u
 
 
+@dataclass(frozen=True)
+class Generation:
+    """What trajectories are made: initial waves, times, grid, accuracy.
+
+    An equation that is not in the catalogue needs `length` and `end`, and takes 250 steps, the last 140 kept, and 10
+    waves of l in {1, 2}.
+    """
+
+    seed: int = 0
+    """Of the initial waves."""
+    length: float | None = None
+    """The period in x; by default the catalogue's, which are the paper's, as are the others."""
+    end: float | None = None
+    """The last time; the first is 0."""
+    steps: int | None = None
+    """Number of output times."""
+    keep: int | None = None
+    """How many of the last output times to keep."""
+    waves: int | None = None
+    """Number of sine waves in the initial value."""
+    wavenumbers: tuple[int, ...] | None = None
+    """From which they are drawn."""
+    amplitude: float = 0.5
+    """The largest amplitude of a wave."""
+    resolution: int | None = None
+    """Points of the stored grid; by default the catalogue's, on which the data are resolved."""
+    tolerance: float | None = None
+    """Relative error per output interval that the step is chosen for; by default the catalogue's, and 1e-9 for other
+    equations."""
+
+
+@with_settings(Generation)
 def generate(
     equation: str | Equation,
     samples: int,
-    seed: int = 0,
+    settings: Generation,
     *,
-    length: float | None = None,
-    end: float | None = None,
-    steps: int | None = None,
-    keep: int | None = None,
-    waves: int | None = None,
-    wavenumbers: Sequence[int] | None = None,
-    amplitude: float = 0.5,
     initial: Any = None,
-    resolution: int | None = None,
-    tolerance: float | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Trajectories:
@@ -68,13 +93,8 @@ def generate(
     Args:
         equation: a name of the catalogue, or any evolution equation whose highest x-derivative is linear.
         samples: number of trajectories.
-        seed: of the initial waves.
-        length, end, steps, keep, waves, wavenumbers: from the catalogue by default; an equation that is not there
-            needs `length` and `end`, and takes 250 steps, the last 140 kept, and 10 waves of l in {1, 2}.
+        settings: its fields, by place from the seed on or by name, are arguments of this function.
         initial: u at t = 0 instead of random waves, ``[samples, any number of points]`` on the uniform grid from 0.
-        resolution: points of the stored grid; by default the catalogue's, on which the data are resolved.
-        tolerance: relative error per output interval that the step is chosen for; by default the catalogue's, and
-            1e-9 for other equations.
         workers: processes, at most one per 8 trajectories; by default one per available processor.
         progress: called with the fraction that is done.
 
@@ -96,12 +116,12 @@ def generate(
             raise UserError(f"`equation` must be a name or an Equation, got {type(equation).__name__}")
         found = lookup(equation)
         name, defaults = (found[0], dict(found[1].settings)) if found else (None, {})
-    given = {"length": length, "end": end, "steps": steps, "keep": keep, "waves": waves, "tolerance": tolerance}
-    for key, value in given.items():
-        if value is not None:
-            defaults[key] = value
-    if wavenumbers is not None:
-        defaults["wavenumbers"] = tuple(int(n) for n in wavenumbers)
+    seed, amplitude = settings.seed, settings.amplitude
+    for key in ("length", "end", "steps", "keep", "waves", "tolerance"):
+        if getattr(settings, key) is not None:
+            defaults[key] = getattr(settings, key)
+    if settings.wavenumbers is not None:
+        defaults["wavenumbers"] = tuple(int(n) for n in settings.wavenumbers)
     for key in ("length", "end"):
         if key not in defaults:
             raise UserError(f"`{key}` must be given for {equation.text!r}, which is not in the catalogue")
@@ -112,11 +132,11 @@ def generate(
         "resolution": 512,
         "tolerance": solvers.TOLERANCE,
     } | defaults
-    if keep is None and isinstance(chosen["steps"], int):
+    if settings.keep is None and isinstance(chosen["steps"], int):
         chosen["keep"] = min(chosen.get("keep", 140), chosen["steps"])
-    asked = resolution is not None
+    asked = settings.resolution is not None
     if asked:
-        chosen["resolution"] = resolution
+        chosen["resolution"] = settings.resolution
     for key in ("length", "end", "tolerance"):
         chosen[key] = _number(key, chosen[key], 0.0)
     _number("amplitude", amplitude, 0.0)
@@ -158,9 +178,9 @@ def generate(
         workers=workers,
         progress=progress,
     )
-    settings = chosen | {"wavenumbers": list(chosen["wavenumbers"]), "amplitude": amplitude}
+    about = chosen | {"wavenumbers": list(chosen["wavenumbers"]), "amplitude": amplitude}
     if initial is not None:
-        settings = {k: v for k, v in settings.items() if k not in ("waves", "wavenumbers", "amplitude")}
+        about = {k: v for k, v in about.items() if k not in ("waves", "wavenumbers", "amplitude")}
     data = Trajectories(
         equation=equation,
         x=torch.arange(chosen["resolution"], dtype=torch.float64) * (chosen["length"] / chosen["resolution"]),
@@ -168,7 +188,7 @@ def generate(
         u=torch.from_numpy(u),
         name=name,
         seed=seed if initial is None else None,
-        settings=settings,
+        settings=about,
     )
     tail = data.tail()
     if not asked and float(tail.max()) > RESOLVED:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -24,6 +24,7 @@ from torch import nn
 from symflow.errors import UserError, check_integer
 from symflow.formulas import text_table
 from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed, mean_interval
+from symflow.settings import with_settings
 
 from ..augmentation import CropFlip, GeneratorAugment, affine_field
 from ..data import Images, Statistics, load, split
@@ -138,19 +139,37 @@ def _strength(arm: Arm) -> str:
 # ---------------------------------------------------------------- the trainings
 
 
+@dataclass(frozen=True)
+class ClassifierTrainings:
+    """Which classifiers are trained, on how many images, and how they are compared."""
+
+    arms: tuple[str, ...] = ("none", "crop+flip", "affine")
+    """Of none; flip, which mirrors with probability 1/2; crop, which shifts by up to the strength in pixels; affine,
+    along the affine generators; learned and learned+colours, of a discovery. But for none, each can be with flips, as
+    crop+flip, and at a strength that is given instead of chosen, as crop+flip=4. Gains refer to the first."""
+    fraction: float = 0.1
+    """Of the training images, above 0, at most 1."""
+    seeds: int = 3
+    """How many, from 0."""
+    network: Literal["small", "resnet18"] = "small"
+    """small, for two cores; or resnet18, for a GPU."""
+    epochs: int | None = None
+    """By default 10 over the root of the fraction."""
+    batch: int = 64
+    """Images in a step."""
+    strengths: tuple[float, ...] = STRENGTHS
+    """Candidates for generators."""
+    shifts: tuple[float, ...] = SHIFTS
+    """Candidates for crops, whole numbers of pixels."""
+
+
+@with_settings(ClassifierTrainings)
 def compare(
     images: str | os.PathLike[str] | tuple[Images, Images],
     out: str | os.PathLike[str] | None = None,
+    settings: ClassifierTrainings = ClassifierTrainings(),
     *,
-    arms: Sequence[str] = ("none", "crop+flip", "affine"),
-    fraction: float = 0.1,
-    seeds: int = 3,
     augments: Mapping[str, Augment] = MappingProxyType({}),
-    network: str = "small",
-    epochs: int | None = None,
-    batch: int = 64,
-    strengths: Sequence[float] = STRENGTHS,
-    shifts: Sequence[float] = SHIFTS,
     resume: bool = False,
     replace: bool = False,
     progress: JobReport | None = None,
@@ -171,18 +190,8 @@ def compare(
     Args:
         images: a folder that `load` reads, or training and test images.
         out: a run directory; ``result.json`` in it is the comparison so far.
-        arms: "none"; "flip", which mirrors with probability 1/2; "crop", which shifts by up to the strength in pixels;
-            "affine", along the affine generators (`GeneratorAugment`); and those of ``augments``. But for "none", each
-            can be with flips, as "crop+flip", and at a strength that is given instead of chosen, as "crop+flip=4". The
-            first one is what gains refer to.
-        fraction: of the training images, above 0, at most 1.
-        seeds: how many, from 0.
+        settings: its fields are arguments of this function.
         augments: further arms by name, for example `learned_arms`: from a strength to what changes normalised images.
-        network: "small" or "resnet18".
-        epochs: by default ``10 / sqrt(fraction)``.
-        batch: images in a step.
-        strengths: candidates for generators.
-        shifts: candidates for crops, whole numbers of pixels.
         resume: continue the run in ``out``.
         replace: remove an earlier run there first.
         progress: called after every epoch.
@@ -191,8 +200,10 @@ def compare(
         UserError: the images cannot be read; a number is out of its range; an arm or a network is unknown;
             or ``out`` cannot be used, as for `symflow.runs.Run`.
     """
+    s = settings
+    arms, fraction, seeds, network, epochs, batch = s.arms, s.fraction, s.seeds, s.network, s.epochs, s.batch
     augments = {"crop": _crop, "affine": partial(GeneratorAugment, affine_field()), **augments}
-    candidates = _candidates(arms, tuple(augments), strengths, shifts)
+    candidates = _candidates(arms, tuple(augments), s.strengths, s.shifts)
     if network not in NETWORKS:
         raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
     if not 0.0 < fraction <= 1.0:
