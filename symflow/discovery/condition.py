@@ -115,9 +115,10 @@ def evidence(
         each = tables[0]  # [P, B, m']
         count = each.shape[1]
         mean = each.mean(1)
-        scale = (len(mean) * max(1, count - 1) * count) ** 0.5
-        errors.append((each - mean[:, None]).flatten(0, 1) / scale)
-        mean = mean / len(mean) ** 0.5
+        error = (each - mean[:, None]) / (max(1, count - 1) * count) ** 0.5
+        weight = told(mean, error)[:, None]
+        errors.append((error * weight[:, None]).flatten(0, 1) / len(mean) ** 0.5)
+        mean = mean * weight / len(mean) ** 0.5
     else:
         flat = torch.stack([table.flatten(0, 1) for table in tables]) / (tables[0][..., 0].numel()) ** 0.5
         mean = flat.mean(0)
@@ -132,6 +133,19 @@ def evidence(
     unknown = orthonormal_triangle(torch.cat(errors))
     rows = mean.shape[0]
     return Evidence(mean, unknown, floor, unit, rows >= 4 * mean.shape[1])
+
+
+def told(mean: Tensor, error: Tensor) -> Tensor:
+    """How much each mean tells: its signal over its error, less where it is mostly error (Wiener), ``[P]``.
+
+    Of means ``[P, m]`` and the parts ``[P, B, m]`` of their errors, both of all fields together, so that no field is
+    preferred; the most telling one has the weight 1.
+    """
+    noise = error.square().sum((1, 2))
+    signal = (mean.square().sum(1) - noise).clamp_min(0.0)
+    weight = signal.sqrt() / noise.clamp_min(torch.finfo(torch.float64).tiny).sqrt()
+    weight = weight * signal / (signal + noise)
+    return weight / weight.max() if bool((weight > 0).any()) else torch.ones_like(weight)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from .frames import Frame
 
 EXACT = 1e-9  # violations below it belong to coefficients known to enough digits to be taken for rational numbers
 PIVOT = 1e-6  # relative size below which a coefficient of an exact span is zero
+COARSEST = 0.1  # pivot of a span that is hardly known
 DIGITS = 3  # of a coefficient that is measured
 
 Space = tuple[Coordinates, Frame, Polynomials]
@@ -71,6 +72,8 @@ def echelon(vectors: Tensor, pivot: float) -> Tensor:
         others = torch.arange(len(rows)) != lead
         rows[others] -= rows[others, column : column + 1] * rows[lead]
         lead += 1
+    if lead < len(rows) and pivot > PIVOT:  # a span so uncertain that some row is all zero at this size
+        return echelon(vectors, max(PIVOT, pivot / 10))
     return torch.where(rows.abs() > pivot * rows.abs().amax(1, keepdim=True), rows, 0.0)
 
 
@@ -118,7 +121,7 @@ def closed_forms(
     for space, own in spaces.items():
         physical[space] = physical[space] @ _supported(own, points[space])
     flat = torch.stack([physical[s][:, c, f] * sizes[s][c, f] for _, s, c, f in order], 1)
-    rows = echelon(flat, max(PIVOT, 3 * error))
+    rows = echelon(flat, min(max(PIVOT, 3 * error), COARSEST))
     size = torch.stack([sizes[s][c, f] for _, s, c, f in order])
     rows = rows / size
     rows = rows / torch.stack([row[row != 0][0] for row in rows])[:, None]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from symflow import algebra as algebras
 from symflow.fields import Field
-from symflow.liealgebra import describe
+from symflow.liealgebra import CLEAR, describe
 from symflow.readout import structure_constants
 
 from . import forms as closed
@@ -154,6 +154,7 @@ def _points_for(field: Field, state: State, space: str) -> Tensor:
 def _measured(field: Field, points: Tensor, error: float) -> dict[str, Any] | None:
     try:
         brackets = algebras.sample(field, points)
-        return algebras.structure_constants(brackets, uncertainty=error).describe().to_dict()
+        found = algebras.structure_constants(brackets, uncertainty=error).describe()
     except ValueError:  # dependent fields, or constants of no algebra
         return None
+    return found.to_dict() if found.gap is None or found.gap >= CLEAR else None

@@ -17,7 +17,7 @@ from .classes import MOST_COLUMNS, FieldClass, Given, field_class
 from .condition import evidence, null_space, responses, unit_of, whitener
 from .count import LEARNED, Kind, count
 from .linearise import Linearised, Probes, Sensitivities, differences, jitter, linearise, sized
-from .network import learned_fields, network_coordinates
+from .network import FEATURES, learned_fields, network_coordinates
 from .problem import Problem, stream
 from .soundness import Layout, examine
 from .stages import Context
@@ -40,7 +40,7 @@ def look(state: State, context: Context) -> State:
 def columns_of(state: State) -> int:
     """How many fields the class holds."""
     if state.request.fields == "network":
-        return state.request.generators
+        return (FEATURES + 1) * sum(frame.dimension for frame in known(state.layout).frames.values())
     return sum(fields.columns for fields in classes_of(state.problem, state.request, known(state.layout)).values())
 
 
@@ -53,8 +53,9 @@ def classes_of(problem: Problem, request: Request, layout: Layout) -> dict[str, 
 
 
 def linearised(state: State, context: Context) -> State:
-    """Two halves of the data: fields are chosen on one and checked on the other."""
+    """Two parts of the data: fields are chosen on one and checked on the other; a network learns on a third."""
     problem, request, layout = state.problem, state.request, known(state.layout)
+    parts = 3 if request.fields == "network" else 2
     columns = max(columns_of(state), sum(f.dimension * (f.dimension + 1) for f in layout.frames.values()))
     if columns > MOST_COLUMNS:
         raise UserError(f"`fields` must be at most {MOST_COLUMNS:,} fields, got {columns:,}; ask for a smaller class")
@@ -62,16 +63,17 @@ def linearised(state: State, context: Context) -> State:
     size = MOST_HALF_SINGLE if layout.one_by_one else min(MOST_HALF, max(1, MOST_POINTS // layout.points))
     if problem.pooled:
         size = len(problem)
-    size = max(1, min(len(problem) // 2, size))
+    size = max(1, min(len(problem) // parts, size))
     kept = int((layout.weights > 0).sum())
     probes = -(-max(ROWS * columns, FEWEST_ROWS) // size)
     probes = kept if problem.pooled else min(kept, max(probes, 4))
-    halves = []
-    for which, purpose in ((order[:size], "probes"), (order[size : 2 * size], "fresh probes")):
+    found = []
+    for part, purpose in enumerate(("probes", "fresh probes", "probes of the network")[:parts]):
+        which = order[part * size : (part + 1) * size]
         index = which if len(which) else order[:size]
-        halves.append(_half(problem, request, layout, index, Probes(layout.weights, probes, request.seed), purpose))
-        context.tell(len(halves) / 2, {"data": float(len(index)), "probes": float(probes)})
-    return replace(state, halves=(halves[0], halves[1]))
+        found.append(_half(problem, request, layout, index, Probes(layout.weights, probes, request.seed), purpose))
+        context.tell(len(found) / parts, {"data": float(len(index)), "probes": float(probes)})
+    return replace(state, halves=(found[0], found[1]), lesson=found[2] if parts == 3 else None)
 
 
 def _half(problem: Problem, request: Request, layout: Layout, index: Tensor, probes: Probes, purpose: str) -> Half:
@@ -98,7 +100,7 @@ def _half(problem: Problem, request: Request, layout: Layout, index: Tensor, pro
 
 def learned(state: State, context: Context) -> State:
     """The fields of a network, on the mean of the replicates."""
-    layout, request, (fit, _) = known(state.layout), state.request, known(state.halves)
+    layout, request, fit = known(state.layout), state.request, known(state.lesson)
     (space,) = layout.frames
     own = [linear.spaces[space] for linear in fit.linears]
     mean = Sensitivities(own[0].points, torch.stack([s.gradients for s in own]).mean(0))

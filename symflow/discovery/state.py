@@ -53,6 +53,7 @@ class State:
         problem, request: what was asked.
         layout: how the residual uses its motion.
         halves: one to choose fields on, one to check them on.
+        lesson: what a network learns on, for the class "network".
         network: the fields that were learned, for the class "network".
         classes: by space.
         basis: combinations of the class of unit size, ``[m, m']``.
@@ -72,6 +73,7 @@ class State:
     request: Request
     layout: Layout | None = None
     halves: tuple[Half, Half] | None = None
+    lesson: Half | None = None
     network: NeuralField | None = None
     classes: dict[str, FieldClass] | None = None
     basis: Tensor | None = None
