@@ -61,6 +61,7 @@ class Evidence:
         floor: the same for all fields: the residual's own size on valid data, in the unit.
         unit: the RMS response to random affine fields of unit size, in the residual's own units.
         enough: whether there are at least four times as many rows as columns.
+        weight: of each mean of a pooled problem, ``[P]``; ``None`` of others.
     """
 
     responses: Tensor
@@ -68,6 +69,7 @@ class Evidence:
     floor: float
     unit: float
     enough: bool
+    weight: Tensor | None = None
 
     def violation(self, combinations: Tensor) -> Tensor:
         """Of fields given in the columns of unit size, ``[m', K]`` to ``[K]``."""
@@ -110,29 +112,34 @@ def evidence(
         basis: `whitener`.
     """
     tables = [responses(linear, classes, frames) @ basis / unit for linear in replicates]
-    errors = []
+    errors, weight = [], None
     if pooled:
         each = tables[0]  # [P, B, m']
         count = each.shape[1]
-        mean = each.mean(1)
-        error = (each - mean[:, None]) / (max(1, count - 1) * count) ** 0.5
-        weight = told(mean, error)[:, None]
-        errors.append((error * weight[:, None]).flatten(0, 1) / len(mean) ** 0.5)
-        mean = mean * weight / len(mean) ** 0.5
+        error = (each - each.mean(1, keepdim=True)) / (max(1, count - 1) * count) ** 0.5
+        weight = told(each.mean(1), error)
+        errors.append((error * weight[:, None, None]).flatten(0, 1) / len(each) ** 0.5)
     else:
-        flat = torch.stack([table.flatten(0, 1) for table in tables]) / (tables[0][..., 0].numel()) ** 0.5
-        mean = flat.mean(0)
+        flat = torch.stack([table.flatten(0, 1) for table in tables]) / tables[0][..., 0].numel() ** 0.5
         if len(flat) > 1:
-            errors.append(((flat - mean) / (len(flat) * (len(flat) - 1)) ** 0.5).flatten(0, 1))
+            errors.append(((flat - flat.mean(0)) / (len(flat) * (len(flat) - 1)) ** 0.5).flatten(0, 1))
         jittered = responses(again, classes, frames) @ basis / unit
         errors.append(jittered.flatten(0, 1) / jittered[..., 0].numel() ** 0.5 - flat[0])
+    mean = mean_rows(tables, weight)
     floor = 0.0
     if zero:
         floor = float(torch.stack([linear.values for linear in replicates]).square().mean().sqrt()) / unit
     errors.append(ROUNDED * rounding * torch.eye(mean.shape[1], dtype=mean.dtype))
     unknown = orthonormal_triangle(torch.cat(errors))
-    rows = mean.shape[0]
-    return Evidence(mean, unknown, floor, unit, rows >= 4 * mean.shape[1])
+    return Evidence(mean, unknown, floor, unit, mean.shape[0] >= 4 * mean.shape[1], weight)
+
+
+def mean_rows(tables: Sequence[Tensor], weight: Tensor | None) -> Tensor:
+    """Responses ``[P, B, m]`` of all replicates as rows ``[rows, m]`` whose norm is a root mean square."""
+    mean = torch.stack(list(tables)).mean(0)
+    if weight is None:
+        return mean.flatten(0, 1) / mean[..., 0].numel() ** 0.5
+    return mean.mean(1) * weight[:, None] / len(mean) ** 0.5
 
 
 def told(mean: Tensor, error: Tensor) -> Tensor:

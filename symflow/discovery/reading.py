@@ -15,7 +15,7 @@ from symflow.readout import structure_constants
 
 from . import forms as closed
 from .classes import Polynomials
-from .condition import responses
+from .condition import mean_rows, responses
 from .finite import finite_check
 from .network import combined
 from .spans import SpanField
@@ -48,9 +48,8 @@ def written(state: State, context: Context) -> State:
         *(f.triangle(layout.frames[s].whiten(half.linears[0].spaces[s].points.flatten(0, 1))) for s, f in full.items())
     )
     size = (triangle @ printed).norm(dim=0)
-    tables = torch.stack([responses(linear, full, layout.frames) @ (printed / size) for linear in half.linears]).mean(0)
-    rows = tables.mean(1) if state.problem.pooled else tables.flatten(0, 1)
-    violations = rows.square().mean(0).sqrt() / fit.unit
+    tables = [responses(linear, full, layout.frames) @ (printed / size) for linear in half.linears]
+    violations = mean_rows(tables, fit.weight).norm(dim=0) / fit.unit
     back = {space: (spaces[space][0], spaces[space][1], full[space]) for space in spaces}
     return replace(
         state,
