@@ -450,6 +450,22 @@ stencil(
 )
 
 
+@family("nearly wave", 10)
+def nearly_wave(g: torch.Generator, draw: int) -> Case:
+    """A telegraph equation with a small term: the wave equation's other four symmetries are broken by it."""
+    h, c = (0.04, 0.06, 0.08)[draw % 3], 10.0 ** -between(g, 0.5, 1.5)
+    waves = Waves.of(g, 400)
+
+    def solution(x: Tensor, t: Tensor) -> Tensor:
+        return waves(lambda k, x, t: torch.sin(k * x) * torch.cos((k * k + c).sqrt() * t), x, t)
+
+    def residual(move: Any, z: Tensor) -> Tensor:
+        u = patch_derivatives(move(z))
+        return u[0, 2] - u[2, 0] + c * u[0, 0]
+
+    return Case(Problem(residual, patches(g, solution, h, 0.0, 400), zero=True), "affine", 4, f"h = {h}, term {c:.2g}")
+
+
 # ---- clouds ---------------------------------------------------------------------------------------------------------
 
 
@@ -525,6 +541,20 @@ def learned(g: torch.Generator, draw: int) -> Case:
         truth, note = turns(d), "quadratic form"
     nets = [trained(target, d, noise, 1000 * draw + i) for i in range(4)]
     return Case(invariance(nets, normal(g, 800, d)), "affine", truth, f"{note}, d = {d}, noise {noise}")
+
+
+@family("learned, nearly", 8)
+def learned_nearly(g: torch.Generator, draw: int) -> Case:
+    """Four networks trained on a function of a quadratic form that a cubic breaks visibly: nothing is kept."""
+    d = pick(g, 2, 3)
+    size = between(g, 0.2, 0.4)
+    v = nn.functional.normalize(normal(g, d, 3), dim=0).float()
+
+    def target(z: Tensor) -> Tensor:
+        return torch.tanh(z.square().sum(-1) / 2) * 2 + size * torch.sin(2 * z @ v + 0.4).sum(-1)
+
+    nets = [trained(target, d, 0.02, 5000 + 1000 * draw + i) for i in range(4)]
+    return Case(invariance(nets, normal(g, 800, d)), "affine", 0, f"d = {d}, broken by {size:.1g}")
 
 
 # ---- numpy ----------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def distribution(
     samples: Tensor,
     *,
     window: Sequence[tuple[float, float] | None] | None = None,
-    tests: int = 128,
+    tests: int = 64,
     coordinates: Coordinates | None = None,
     seed: int = 0,
 ) -> Problem:

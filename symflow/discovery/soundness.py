@@ -6,7 +6,7 @@ zero where valid data have the residual zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from symflow.errors import UserError
 
 from .frames import Frame
-from .linearise import Linearised, by_datum, linearise
+from .linearise import Linearised, by_datum, jitter, linearise
 from .moves import AffineMotions, Moving, respond, still
 from .problem import Problem, Residual, stream
 
@@ -28,6 +28,7 @@ MOST_DATA = 512
 MOST_NUMBERS = 64  # of a datum whose slopes are compared
 MOST_SINGLE = 128  # data that are batches of their own
 ANY = 1e-9  # of itself: a residual that changes by less is kept by any motion
+ROUNDED = 100.0  # times what the last bits of the data change
 SAME = 1e-5  # of what a motion does: more than this is not rounding
 SLOPES = 0.05  # at which two slopes of one residual differ
 SMOOTH = 0.3  # the least quotient of slopes over short and long ways that belongs to a residual with a slope
@@ -112,17 +113,17 @@ def examine(problem: Problem, derivative: Derivative, seed: int) -> Layout:
         ask = _Asked(problem, problem.residual, index, True)
         values = ask(still())
     changes = _changes(ask, motions, values, LENGTH)
-    weights = _weights(changes, values, coarse)
-    if not bool(weights.any()):
-        weights = _weights(_changes(ask, motions, values, LONG), values, coarse)
-    scale = float((changes * weights).square().mean().sqrt()) or 1.0  # 0 where only long motions change anything
-
-    again = ask(still())
-    if _size((again - values) * weights) > SAME * scale:
+    if (random := _share(ask(still()) - values, changes)) > SAME:
         raise UserError(
             "`residual` must give the same numbers for the same data, "
-            f"got two calls that differ by {_size((again - values) * weights) / scale:.2g} of what a motion does"
+            f"got two calls that differ by {random:.2g} of what a motion does"
         )
+    least = _least(ask, values, coarse, seed)
+    weights = _weights(changes, least)
+    if not bool(weights.any()):
+        weights = _weights(_changes(ask, motions, values, LONG), least)
+    scale = float((changes * weights).square().mean().sqrt()) or 1.0  # 0 where only long motions change anything
+
     if not bool(weights.any()):
         raise UserError("`residual` must change when the data are moved, got one that any motion keeps")
     if not ask.one_by_one and len(index) > 1:
@@ -144,7 +145,7 @@ def examine(problem: Problem, derivative: Derivative, seed: int) -> Layout:
         frames, index, len(calls), max(1, per_datum), weights, ask.one_by_one, torch.finfo(coarse).eps
     )
     notes = _slopes(ask, motions, layout, derivative, values, coarse)
-    return Layout(**{**layout.__dict__, "notes": notes})
+    return replace(layout, notes=notes)
 
 
 def _trace(problem: Problem, order: Tensor) -> tuple[Tensor, list[tuple[str, Tensor]], Tensor, bool]:
@@ -202,9 +203,26 @@ def _changes(ask: _Asked, motions: list[AffineMotions], values: Tensor, length: 
     return torch.stack([(ask(motion, length) - values).nan_to_num(0.0, 0.0, 0.0) for motion in motions])
 
 
-def _weights(changes: Tensor, values: Tensor, dtype: torch.dtype) -> Tensor:
+def _share(difference: Tensor, changes: Tensor) -> float:
+    """The largest size of a difference ``[B, R]``, number by number, over that of what motions do."""
+    size = difference.nan_to_num(0.0, 0.0, 0.0).square().mean(0).sqrt()
+    scale = changes.square().mean((0, 1)).sqrt()
+    return float(torch.where(size > 0, size / scale.clamp_min(torch.finfo(torch.float64).tiny), 0.0).max())
+
+
+def _least(ask: _Asked, values: Tensor, dtype: torch.dtype, seed: int) -> Tensor:
+    """The change of each number that is none, ``[R]``: by rounding of the data, or by a share of itself."""
+    parts = jitter(ask.problem, ask.index, seed)
+    like = [p if isinstance(o, Tensor) else p.numpy() for p, o in zip(parts, ask.problem.parts, strict=True)]
+    other = replace(ask.problem, data=ask.problem.regroup(like))
+    again = _Asked(other, ask.residual, torch.arange(len(ask.index)), ask.one_by_one)(still())
+    rounded = (again - values).nan_to_num(0.0, 0.0, 0.0).square().mean(0).sqrt()
+    itself = max(ANY, 50 * torch.finfo(dtype).eps) * values.square().mean(0).sqrt()
+    return torch.maximum(ROUNDED * rounded, itself)
+
+
+def _weights(changes: Tensor, least: Tensor) -> Tensor:
     change = changes.square().mean((0, 1)).sqrt()
-    least = max(ANY, 50 * torch.finfo(dtype).eps) * values.square().mean(0).sqrt()
     return torch.where(change > least, 1 / change.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
 
 
@@ -241,25 +259,28 @@ def _slopes(
                 f"`residual` must have finite slopes, got {float(wrong.double().mean()):.0%} of the data where they "
                 "are not"
             )
-    flat = _size(slope) <= SMOOTH * 1e-3 * _size(long)
-    jumps = flat or _jumps(slope, long)
-    if _size(gradient) <= 1e-9 * max(_size(slope), _size(long)):
-        if jumps:
-            raise UserError(
-                "`residual` must change smoothly with its points, got one that is constant between jumps, as after "
-                "argmax or rounding"
-            )
-        raise UserError(
-            "`residual` must keep the gradient of its points, got numbers that change with them while their gradient "
-            "is zero, as after detach; derivative='differences' does without"
-        )
-    if derivative == "differences" and jumps:
+    sides = torch.stack([torch.stack(ahead), torch.stack(behind)])
+    flat = _size(sides) <= SMOOTH * 1e-3 * _size(long)
+    jumps = flat or _jumps(sides.abs().amax(0), long)
+    kink = _size(sides[0] - sides[1]) / max(_size(sides), torch.finfo(torch.float64).tiny)
+    hidden = _size(gradient) <= 1e-9 * max(_size(sides), _size(long))
+    if jumps and (hidden or derivative == "differences"):
         raise UserError(
             "`residual` must change smoothly with its points, got one that is constant between jumps, as after argmax "
             "or rounding"
         )
+    if kink > 1.0 and _size(gradient) <= SLOPES * _size(sides):
+        raise UserError(
+            "`residual` must have one slope at its data, "
+            f"got slopes to both sides that differ by {kink:.2g} of themselves"
+        )
+    if hidden:
+        raise UserError(
+            "`residual` must keep the gradient of its points, got numbers that change with them while their gradient "
+            "is zero, as after detach; derivative='differences' does without"
+        )
     notes = []
-    if (kink := _size(torch.stack(ahead) - torch.stack(behind)) / _size(slope)) > SLOPES:
+    if kink > SLOPES:
         notes.append(f"the residual has a kink at its data: slopes to both sides differ by {kink:.2g} of themselves")
     if (off := _size(gradient - slope) / _size(slope)) > SLOPES:
         notes.append(f"the gradient of the residual is not its slope: they differ by {off:.2g}")
