@@ -27,9 +27,7 @@ def some(state: State) -> bool:
 STAGES: tuple[Stage[State], ...] = (
     Stage("residual", look),
     Stage("linearise", linearised),
-    Stage(
-        "network", learned, when=lambda s: s.request.fields == "network", kept=Kept(write_network, read_network)
-    ),
+    Stage("network", learned, when=lambda s: s.request.fields == "network", kept=Kept(write_network, read_network)),
     Stage("null space", solved),
     Stage("count", counted),
     Stage("closed forms", written, when=some),

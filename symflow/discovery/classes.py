@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from symflow.coordinates import Coordinates
-from symflow.fields import Field
 
 from .frames import Frame
 

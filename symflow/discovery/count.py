@@ -94,8 +94,8 @@ def count(values: Tensor, noise: Tensor, fresh: Tensor, fresh_noise: Tensor, kin
         above = sizes[rank]
         if quotients[rank] < rule.beyond or gaps[rank] < rule.gap:
             why.append(
-                f"field {rank + 1} violates by {above:.2g}, {quotients[rank]:.2g} times what a symmetry would show: too "
-                "near to tell"
+                f"field {rank + 1} violates by {above:.2g}, {quotients[rank]:.2g} times what a symmetry would show: "
+                "too near to tell"
             )
         elif above < rule.unit and quotients[rank] < FAR:
             why.append(f"field {rank + 1} violates by {above:.2g} of the unit only: nearly a symmetry")

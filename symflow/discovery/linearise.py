@@ -61,7 +61,9 @@ class Probes:
         kept = self.weights.nonzero()[:, 0]
         if self.count >= len(kept):
             return torch.diag(self.weights)[kept][:, None].expand(-1, data, -1)
-        draw = torch.randn(self.count, data, len(self.weights), generator=stream(purpose, self.seed), dtype=torch.float64)
+        draw = torch.randn(
+            self.count, data, len(self.weights), generator=stream(purpose, self.seed), dtype=torch.float64
+        )
         return draw * self.weights
 
 
@@ -198,17 +200,13 @@ def differences(
     return _join(pieces)
 
 
-def _collect(
-    calls: list[tuple[str, Tensor]], found: list[list[Tensor]], values: Tensor, forms: Tensor
-) -> Linearised:
+def _collect(calls: list[tuple[str, Tensor]], found: list[list[Tensor]], values: Tensor, forms: Tensor) -> Linearised:
     count = len(values)
     spaces = {}
     for space in dict.fromkeys(name for name, _ in calls):
         own = [i for i, (name, _) in enumerate(calls) if name == space]
         points = torch.cat([by_datum(calls[i][1], count).double().cpu() for i in own], 1)
-        gradients = torch.stack(
-            [torch.cat([by_datum(row[i], count).double().cpu() for i in own], 1) for row in found]
-        )
+        gradients = torch.stack([torch.cat([by_datum(row[i], count).double().cpu() for i in own], 1) for row in found])
         spaces[space] = Sensitivities(points, gradients)
     return Linearised(spaces, (values.double().cpu() * forms).sum(-1))
 

@@ -111,5 +111,7 @@ def respond(residual: Residual, move: Move, batch: Any, count: int) -> Tensor:
     if values.dim() < 1 or values.shape[0] != count or values.numel() == 0:
         raise UserError(f"`residual` must return [B, ...] for its B = {count} data, got {list(values.shape)}")
     if values.is_complex():
-        raise UserError(f"`residual` must return real numbers, got {values.dtype}; return their real and imaginary parts")
+        raise UserError(
+            f"`residual` must return real numbers, got {values.dtype}; return their real and imaginary parts"
+        )
     return values.reshape(count, -1)

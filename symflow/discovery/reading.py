@@ -86,9 +86,7 @@ def fields_of(state: State) -> dict[str, SpanField]:
     classes, layout = known(state.classes), known(state.layout)
     parts = known(state.generators).split([fields.columns for fields in classes.values()])
     return {
-        space: SpanField(
-            state.problem.named(space, layout.frames[space].dimension), layout.frames[space], fields, part
-        )
+        space: SpanField(state.problem.named(space, layout.frames[space].dimension), layout.frames[space], fields, part)
         for (space, fields), part in zip(classes.items(), parts, strict=True)
     }
 

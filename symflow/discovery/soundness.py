@@ -141,9 +141,7 @@ def examine(problem: Problem, derivative: Derivative, seed: int) -> Layout:
                 f"from number {k + 1}"
             )
     per_datum = sum(p.numel() // p.shape[-1] for _, p in calls) // (1 if one_by_one else max(1, len(values)))
-    layout = Layout(
-        frames, index, len(calls), max(1, per_datum), weights, ask.one_by_one, torch.finfo(coarse).eps
-    )
+    layout = Layout(frames, index, len(calls), max(1, per_datum), weights, ask.one_by_one, torch.finfo(coarse).eps)
     notes = _slopes(ask, motions, layout, derivative, values, coarse)
     return replace(layout, notes=notes)
 
@@ -231,7 +229,12 @@ def _size(values: Tensor) -> float:
 
 
 def _slopes(
-    ask: _Asked, motions: list[AffineMotions], layout: Layout, derivative: Derivative, values: Tensor, dtype: torch.dtype
+    ask: _Asked,
+    motions: list[AffineMotions],
+    layout: Layout,
+    derivative: Derivative,
+    values: Tensor,
+    dtype: torch.dtype,
 ) -> tuple[str, ...]:
     """Compares slopes along random motions: one-sided, over short and long ways, and the gradient's."""
     short, kept = SHORT[dtype], layout.weights.nonzero()[:, 0]
