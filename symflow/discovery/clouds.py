@@ -35,7 +35,8 @@ def distribution(
     """Which motions keep the distribution that samples were drawn from, ``phi(Z) ~ Z``.
 
     Too few samples leave the count unclear: the noise is that of means over samples. What the cosines do not resolve is
-    not seen: structure finer than an eighth of the spread of the cloud. Meant for affine fields: of others there are always some that oscillate and keep a cloud.
+    not seen: structure finer than an eighth of the spread of the cloud. Meant for affine fields: of others there are
+    always some that oscillate and keep a cloud.
 
     Args:
         samples: independent, ``[n, d]``.

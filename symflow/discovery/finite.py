@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from symflow._flow import flow
+from symflow.fields import Field
 
 from .moves import AffineMotions, Moving, respond, still
 from .problem import Problem, stream
 from .soundness import Layout
-from .spans import SpanField
 
 LENGTH = 0.3  # of the flow of a field of unit size, in whitened units
 STEPS = 16
@@ -21,7 +21,7 @@ MOST = 128  # data that are moved
 
 
 def finite_check(
-    problem: Problem, layout: Layout, index: Tensor, fields: Mapping[str, SpanField], seed: int
+    problem: Problem, layout: Layout, index: Tensor, fields: Mapping[str, Field], seed: int
 ) -> tuple[list[float], float]:
     """The RMS change of the residuals under the flow of each field, in units of what random affine fields do.
 
@@ -64,7 +64,7 @@ def finite_check(
     return [m / scale for m in moved], min(controls) / scale
 
 
-def along(fields: Mapping[str, SpanField], length: float = LENGTH) -> Moving:
+def along(fields: Mapping[str, Field], length: float = LENGTH) -> Moving:
     """The flow of one field in every space."""
 
     def displace(points: Tensor, space: str, call: int) -> Tensor:

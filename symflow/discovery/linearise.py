@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,7 +82,9 @@ def jitter(problem: Problem, index: Tensor, seed: int) -> list[Tensor]:
     return parts
 
 
-def _batches(problem: Problem, index: Tensor, one_by_one: bool, parts: list[Tensor] | None) -> Iterator[tuple]:
+def _batches(
+    problem: Problem, index: Tensor, one_by_one: bool, parts: list[Tensor] | None
+) -> Iterator[tuple[Tensor, Any]]:
     size = 1 if one_by_one else len(index)
     for start in range(0, len(index), size):
         which = torch.arange(start, min(start + size, len(index)))
@@ -133,11 +136,10 @@ def linearise(
             values = respond(residual, move, batch, len(which))
         found: list[list[Tensor]] = []
         for form in forms[:, which]:
+            gradients: tuple[Tensor | None, ...] = (None,) * len(leaves)
             if values.requires_grad:
                 total = (values * form.to(values)).sum()
                 gradients = torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True)
-            else:
-                gradients = (None,) * len(leaves)
             found.append([torch.zeros_like(x) if g is None else g for g, x in zip(gradients, leaves, strict=True)])
         pieces.append(_collect(move.calls, found, values.detach(), forms[:, which]))
     return _join(pieces)
@@ -181,23 +183,28 @@ def differences(
             for place in range(by_datum(points, count)[0].numel()):
                 n, axis = divmod(place, d)
                 step = factor * STEP.get(points.dtype, STEP[torch.float32]) * float(spread[space][axis])
-
-                def at(
-                    multiple: float, number: int = number, n: int = n, axis: int = axis, step: float = step
-                ) -> Tensor:
-                    def displace(points: Tensor, space: str, call: int) -> Tensor:
-                        moved = by_datum(points.clone(), count)
-                        if call == number:
-                            moved[:, n, axis] += multiple * step
-                        return moved.reshape(points.shape)
-
-                    return respond(residual, Moving(displace), batch, count).double().cpu()
-
-                slope = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)  # [B, R]
+                ends = [
+                    respond(residual, _nudge(number, n, axis, m * step, count), batch, count).double().cpu()
+                    for m in (-2, -1, 1, 2)
+                ]
+                slope = (8 * (ends[2] - ends[1]) - (ends[3] - ends[0])) / (12 * step)  # [B, R]
                 for p, form in enumerate(forms[:, which]):
                     by_datum(found[p][number], count)[:, n, axis] = (slope * form).sum(-1)
         pieces.append(_collect(calls, found, values, forms[:, which]))
     return _join(pieces)
+
+
+def _nudge(number: int, n: int, axis: int, step: float, count: int) -> Moving:
+    """The motion of one coordinate of one point of every datum, in one of the calls."""
+
+    def displace(points: Tensor, space: str, call: int) -> Tensor:
+        if call != number:
+            return points
+        moved = by_datum(points.clone(), count)
+        moved[:, n, axis] += step
+        return moved.reshape(points.shape)
+
+    return Moving(displace)
 
 
 def _collect(calls: list[tuple[str, Tensor]], found: list[list[Tensor]], values: Tensor, forms: Tensor) -> Linearised:

@@ -114,7 +114,7 @@ def learned(state: State, context: Context) -> State:
     return replace(state, network=field.requires_grad_(False))
 
 
-def write_network(state: State) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
+def write_network(state: State) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The learned fields, for a run directory."""
     field = known(state.network)
     about = {"coordinates": field.coordinates.to_dict(), "generators": field.generators}

@@ -147,7 +147,7 @@ def examine(problem: Problem, derivative: Derivative, seed: int) -> Layout:
 
 
 def _trace(problem: Problem, order: Tensor) -> tuple[Tensor, list[tuple[str, Tensor]], Tensor, bool]:
-    """Some of the data, the points that are moved for them, and the residuals; datum by datum where points are shared."""
+    """Some of the data, the points moved for them, and the residuals; datum by datum where points are shared."""
     few = order[: min(len(order), 3)]
     move = still()
     with torch.no_grad():
@@ -157,13 +157,14 @@ def _trace(problem: Problem, order: Tensor) -> tuple[Tensor, list[tuple[str, Ten
     points = sum(p.numel() // p.shape[-1] for _, p in move.calls)
     shared = any(p.dim() < 2 or p.numel() // p.shape[-1] % len(few) for _, p in move.calls)
     if shared:
-        index, calls, values = order[:MOST_SINGLE], [], []
+        index, calls = order[:MOST_SINGLE], []
+        each: list[Tensor] = []
         for datum in index.split(1):
             move = still()
             with torch.no_grad():
-                values.append(respond(problem.residual, move, problem.batch(datum), 1).double().cpu())
+                each.append(respond(problem.residual, move, problem.batch(datum), 1).double().cpu())
             calls += move.calls
-        return index, calls, torch.cat(values), True
+        return index, calls, torch.cat(each), True
     index = order[: max(2, min(MOST_DATA, MOST_POINTS * len(few) // points))]
     move = still()
     with torch.no_grad():

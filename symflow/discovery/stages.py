@@ -50,7 +50,7 @@ class Kept(Generic[State]):
         read: from the state before the stage, and these two, to the state after it, with the same bits.
     """
 
-    write: Callable[[State], tuple[Mapping[str, Tensor], Mapping[str, Any]]]
+    write: Callable[[State], tuple[dict[str, Tensor], dict[str, Any]]]
     read: Callable[[State, Mapping[str, Tensor], Mapping[str, Any]], State]
 
 
@@ -118,8 +118,8 @@ def _one(stage: Stage[State], state: State, run: Run | None, show: Progress) -> 
     after = stage.function(state, Context(lambda done, figures: show(stage.name, done, figures), run))
     taken = round(time.perf_counter() - begun, 3)
     if run is not None and stage.kept is not None:
-        tensors, about = stage.kept.write(after)
-        run.save_tensors(file, tensors, {"kept": dict(about), "seconds": taken})
+        found, about = stage.kept.write(after)
+        run.save_tensors(file, found, {"kept": about, "seconds": taken})
     return after, taken
 
 
