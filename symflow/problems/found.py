@@ -1,0 +1,141 @@
+"""The result of a discovery of one's own: the count, how sure it is and why, and the generators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from dataclasses import field as attribute
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from symflow import discovery
+from symflow.discovery import Result, load_as
+from symflow.fields import Coordinates, Field, SymbolicField
+from symflow.formulas import text_table
+from symflow.runs import ASIDE, save_tensors
+
+FIELDS = "fields.safetensors"  # beside result.json
+SHOWN = 40  # generators of a table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator(discovery.Generator):
+    """One vector field that keeps the data valid, as far as was measured.
+
+    ``score`` is the RMS change of the residual when a finite flow of the field moves the data, and ``control`` the
+    least change by a random affine flow of the same size, both relative to the RMS of those. ``closed_form`` is
+    ``None`` where the class has none.
+
+    Attributes:
+        rational: whether the coefficients of its closed form are rational numbers; else they are rounded to what is
+            known.
+        violation: RMS response of the residual to the field of unit size, in units of that to random affine fields;
+            of the closed form as it is written, where there is one; on fresh data.
+    """
+
+    rational: bool
+    violation: float
+    score: float = attribute()  # without a default: here they always exist
+    control: float = attribute()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found(Result):
+    """What `discover` found.
+
+    ``print(result)`` shows the verdict and a table, `save` writes ``result.json`` and the fields beside it.
+
+    Attributes:
+        fields: the class that was searched.
+        clear: whether nothing speaks against the count.
+        why: what the count rests on, or what speaks against it, a sentence each.
+        values: violations of fields of unit size, ascending, in units of random affine fields; those that count first.
+        noise: of each, how large the violation of a true symmetry would be.
+        fresh: violations of the same fields on data that had no part in choosing them.
+        floor: the resolution: the noise of the last field that counts, or of the first where none does.
+        coherence: of each field that counts, its violation over that of the same displacements with independent signs:
+            0 when the parts of a datum cancel, 1 when each point is kept by itself.
+        pointwise_rank: the dimension that the fields span at a point; the dimension of the space minus that is the
+            number of independent invariants.
+        agreement: the largest angle between the spans of any two replicates, radians; ``None`` without replicates.
+        generators: the fields that count.
+        algebra: what is known of their Lie algebra (`symflow.algebra.Description`), ``None`` where nothing is.
+        coordinates: by the spaces that the residual moves.
+        field: the generators as a field of unit size; ``None`` where none counts, and for a network read from a file.
+        field_by_space: the same in every space that the residual moves.
+    """
+
+    kind: ClassVar[str] = "problem"
+
+    generators: Sequence[Generator]
+    fields: str
+    clear: bool
+    why: tuple[str, ...]
+    values: list[float]
+    noise: list[float]
+    fresh: list[float]
+    floor: float
+    coherence: list[float]
+    pointwise_rank: int
+    agreement: float | None
+    algebra: dict[str, Any] | None
+    coordinates: dict[str, Coordinates]
+    field: Field | None = attribute(default=None, compare=False, repr=False, metadata=ASIDE)
+    field_by_space: Mapping[str, Field] = attribute(default_factory=dict, compare=False, repr=False, metadata=ASIDE)
+
+    def save(self, path: str | Path) -> None:
+        """Writes ``result.json`` and, beside it, the combinations of the class as ``fields.safetensors``."""
+        tensors: dict[str, Tensor] = {}
+        for space, found in self.field_by_space.items():
+            combinations = getattr(found, "combinations", None)
+            if isinstance(combinations, Tensor):
+                tensors[f"{space}.combinations"] = combinations
+            elif isinstance(found, torch.nn.Module):
+                tensors |= {f"{space}.{name}": p for name, p in found.named_parameters()}
+        if tensors:
+            save_tensors(Path(path).parent / FIELDS, tensors, {"kind": self.kind})
+        super().save(path)
+
+    def beside(self, folder: Path) -> Found:
+        """With the closed forms as a field, where there are any."""
+        forms = [g.closed_form for g in self.generators]
+        if not forms or any(form is None for form in forms) or len(self.coordinates) != 1:
+            return self
+        ((space, coordinates),) = self.coordinates.items()
+        field = SymbolicField(coordinates, [form for form in forms if form is not None])
+        return replace(self, field=field, field_by_space={space: field})
+
+    def __str__(self) -> str:
+        sure = "clear" if self.clear else "not clear"
+        lines = [
+            f"{self.rank} {self.fields} {'field keeps' if self.rank == 1 else 'fields keep'} the data valid ({sure})."
+        ]
+        lines += [f"  {sentence[0].upper()}{sentence[1:]}." for sentence in self.why]
+        if self.algebra is not None:
+            lines.append(f"Algebra: {self.algebra['sentence']}.")
+        after = self.values[self.rank : self.rank + 1]
+        last = f"{self.values[self.rank - 1]:.2g}" if self.rank else "none"
+        lines.append(
+            f"Violation of the last that counts: {last}; of the next: {f'{after[0]:.2g}' if after else 'none'}; "
+            f"resolution {self.floor:.2g}; unit: random affine fields."
+        )
+        if self.rank:
+            lines.append(f"Pointwise rank {self.pointwise_rank}; coherence up to {max(self.coherence):.2g}.")
+            rows = [
+                [g.name, g.formula or "-", *(f"{v:.2g}" for v in (g.violation, g.score, g.control))]
+                for g in self.generators[:SHOWN]
+            ]
+            lines.append(text_table(["", "closed form", ">violation", ">moved", ">control"], rows))
+        return "\n".join(lines)
+
+
+def load_result(path: str | Path) -> Found:
+    """The result of a discovery of one's own, from ``result.json`` or the run directory that holds it.
+
+    Raises:
+        UserError: there is none, or it is of another kind.
+    """
+    return load_as(path, Found)
