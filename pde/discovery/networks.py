@@ -46,8 +46,8 @@ def learned_slots(
     network = NeuralField(coordinates, generators, width=PAPER_WIDTH, seed=seed)
     patch = min(Slots.patch, len(data.t), len(data.x))
     learned(network, Slots(data.equation, coordinates, data, steps=steps, patch=patch, seed=seed))
-    score = LocalScore(data.equation, coordinates, data, seed=seed)
-    with torch.no_grad():
+    with one_thread(), torch.no_grad():
+        score = LocalScore(data.equation, coordinates, data, seed=seed)
         scores, order = score(network).double().sort()
     rank = int((scores <= NEAR * score.floor).sum())
     field = None

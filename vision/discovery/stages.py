@@ -154,10 +154,13 @@ def solve_form(state: State, context: Context) -> State:
     height, width = pixels.shape[2:]
     basis = Basis.polynomials(height, width, DEGREE)
     own = judge.model.features if asked.labels else PatchFeatures.of(pixels, asked.seed)
-    features = Whitened.of(own, pixels)
-    sensitivity = sensitivities(features, pixels, asked.seed)
+    try:
+        features = Whitened.of(own, pixels)
+        sensitivity = sensitivities(features, pixels, asked.seed)
+        weight = omega(sensitivity)
+    except ValueError as error:
+        raise UserError(f"`images` must vary from image to image and from place to place: {error}") from None
     forms = forms_of(sensitivity, basis, asked.locality, asked.flip)
-    weight = omega(sensitivity)
     if asked.flip:
         weight = (weight + weight.unflatten(0, (height, width)).flip(1).flatten()) / 2
     search = Search(basis, weight, asked.generators)
