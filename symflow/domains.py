@@ -8,7 +8,11 @@ from types import ModuleType
 from symflow.errors import UserError
 
 PACKAGES = {"pde": "symflow.pde", "images": "symflow.vision"}
-"""A package for each kind of result; the page and the command line look for its ``report`` and ``commands``."""
+"""A package for each kind of result. A domain is a folder and its name here.
+
+What serves all domains looks for three modules in it: ``discovery`` with ``load_result(path)``, ``report`` with
+``write_report(run)``, and ``commands`` with ``COMMANDS``, the functions of the command line.
+"""
 
 
 def part(kind: object, name: str) -> ModuleType:
@@ -16,7 +20,7 @@ def part(kind: object, name: str) -> ModuleType:
 
     Args:
         kind: of result, as in the file of one.
-        name: of the module: "report", "commands".
+        name: of the module: "discovery", "report", "commands".
 
     Raises:
         UserError: there is no such kind.

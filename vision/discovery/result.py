@@ -58,6 +58,11 @@ class Generator(discovery.Generator):
         if self.motion is not None and self.motion not in MOTIONS:
             raise ValueError(f"there is no motion {self.motion!r}")
 
+    @property
+    def moved(self) -> float:
+        """The score, as tables and pages of images call it."""
+        return self.score
+
 
 @dataclass(frozen=True)
 class ComparedSpan:
