@@ -20,5 +20,10 @@ from symflow.ops import jet_flow as jet_flow
 from symflow.ops import resample as resample
 from symflow.ops import scatter as scatter
 from symflow.ops import warp as warp
+from symflow.problems import Problem as Problem
+from symflow.problems import discover as discover
+from symflow.problems import distribution as distribution
+from symflow.problems import equivariance as equivariance
+from symflow.problems import invariance as invariance
 
 __version__ = _version("symflow")

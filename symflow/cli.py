@@ -19,7 +19,7 @@ from symflow.errors import UserError
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; `arguments` are those of the process by default."""
-    of_domains = [f for kind in domains.PACKAGES for f in domains.part(kind, "commands").COMMANDS]
+    of_domains = [f for kind in domains.having("commands") for f in domains.part(kind, "commands").COMMANDS]
     functions = [*of_domains, report, doctor]
     commands = {function.__name__.replace("_", "-"): function for function in functions}
     try:

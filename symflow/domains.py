@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from symflow.errors import UserError
 
-PACKAGES = {"pde": "symflow.pde", "images": "symflow.vision"}
+PACKAGES = {"problem": "symflow.problems", "pde": "symflow.pde", "images": "symflow.vision"}
 """A package for each kind of result. A domain is a folder and its name here.
 
 What serves all domains looks for three modules in it: ``discovery`` with ``load_result(path)``, ``report`` with
-``write_report(run)``, and ``commands`` with ``COMMANDS``, the functions of the command line.
+``write_report(run)``, and, where it has any, ``commands`` with ``COMMANDS``, the functions of the command line.
 """
+
+
+def having(name: str) -> list[str]:
+    """The kinds whose domain has a module of this name.
+
+    >>> having("report")
+    ['problem', 'pde', 'images']
+    """
+    return [kind for kind, package in PACKAGES.items() if find_spec(f"{package}.{name}") is not None]
 
 
 def part(kind: object, name: str) -> ModuleType:

@@ -8,7 +8,7 @@ from symflow import domains
 from symflow.errors import UserError
 from symflow.runs import RESULT, read_json
 
-from .result import Result, load_as
+from .result import Result
 
 
 def load_result(path: str | Path) -> Result:
@@ -27,10 +27,7 @@ def load_result(path: str | Path) -> Result:
     >>> load_result(run).verdict
     'proved'
     """
-    kind = kind_of(path)
-    if kind == Result.kind:
-        return load_as(path, Result)
-    result: Result = domains.part(kind, "discovery").load_result(path)
+    result: Result = domains.part(kind_of(path), "discovery").load_result(path)
     return result
 
 
@@ -43,6 +40,6 @@ def kind_of(path: str | Path) -> str:
     file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
     content = read_json(file)
     kind = content.get("kind", "pde") if isinstance(content, dict) else None
-    if kind not in (known := (Result.kind, *domains.PACKAGES)):
-        raise UserError(f"{str(file)!r} must hold a result of kind {', '.join(known)}, got {kind!r}")
-    return str(kind)
+    if not isinstance(kind, str) or kind not in domains.PACKAGES:
+        raise UserError(f"{str(file)!r} must hold a result of kind {', '.join(domains.PACKAGES)}, got {kind!r}")
+    return kind

@@ -252,7 +252,7 @@ class Result:
     are equal when they say the same; when, how long and by which command they came about does not count.
 
     Attributes:
-        kind: of the domain; "problem" for a discovery without one.
+        kind: of the domain.
         verdicts: at the levels of equation, domain and data.
         rank: the number of symmetries, families left out.
         generators: the finite part, in closed form where there is one.
@@ -265,7 +265,7 @@ class Result:
         command: what to type for it, or ``None``.
     """
 
-    kind: ClassVar[str] = "problem"
+    kind: ClassVar[str]
 
     verdicts: Verdicts
     rank: int

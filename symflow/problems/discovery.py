@@ -9,6 +9,7 @@ from symflow.runs import Run, one_thread
 
 from .classes import Basis
 from .found import Found, Generator
+from .found import load_result as load_result
 from .problem import IN, Problem
 from .reading import bracketed, checked, public_fields, written
 from .searching import counted, learned, linearised, look, read_network, solved, write_network

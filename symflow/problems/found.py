@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from symflow import discovery
+from symflow.algebra import Description
 from symflow.discovery import Result, load_as
 from symflow.fields import Coordinates, Field, SymbolicField
 from symflow.formulas import text_table
@@ -81,7 +82,7 @@ class Found(Result):
     coherence: list[float]
     pointwise_rank: int
     agreement: float | None
-    algebra: dict[str, Any] | None
+    algebra: Description | None
     coordinates: dict[str, Coordinates]
     field: Field | None = attribute(default=None, compare=False, repr=False, metadata=ASIDE)
     field_by_space: Mapping[str, Field] = attribute(default_factory=dict, compare=False, repr=False, metadata=ASIDE)
@@ -115,7 +116,7 @@ class Found(Result):
         ]
         lines += [f"  {sentence[0].upper()}{sentence[1:]}." for sentence in self.why]
         if self.algebra is not None:
-            lines.append(f"Algebra: {self.algebra['sentence']}.")
+            lines.append(f"Algebra: {self.algebra.sentence}.")
         after = self.values[self.rank : self.rank + 1]
         last = f"{self.values[self.rank - 1]:.2g}" if self.rank else "none"
         lines.append(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from symflow.algebra import measured_structure_constants, sample_brackets, structure_constants
-from symflow.algebra.description import CLEAR, describe
+from symflow.algebra.description import CLEAR, Description, describe
 from symflow.discovery import Context
 from symflow.fields import Field, SymbolicField
 
@@ -137,7 +136,7 @@ def bracketed(state: State, context: Context) -> State:
         exact = [dict(zip(names, components, strict=True)) for components in parsed.components]
         constants = structure_constants(exact)
         if constants is not None:
-            return replace(state, algebra=describe(constants).to_dict())
+            return replace(state, algebra=describe(constants))
     return replace(state, algebra=_measured(field, _points_for(field, state, space), _error(state)))
 
 
@@ -146,10 +145,10 @@ def _points_for(field: Field, state: State, space: str) -> Tensor:
     return field.coordinates.to_normalised(points[: 4 * CHECKED])
 
 
-def _measured(field: Field, points: Tensor, error: float) -> dict[str, Any] | None:
+def _measured(field: Field, points: Tensor, error: float) -> Description | None:
     try:
         brackets = sample_brackets(field, points)
         found = measured_structure_constants(brackets, uncertainty=error).describe()
     except ValueError:  # dependent fields, or constants of no algebra
         return None
-    return found.to_dict() if found.gap is None or found.gap >= CLEAR else None
+    return found if found.gap is None or found.gap >= CLEAR else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from torch import Tensor
 
+from symflow.algebra import Description
 from symflow.fields import NeuralField
 
 from .classes import Basis, FieldClass
@@ -88,7 +89,7 @@ class State:
     moved: tuple[float, ...] = ()
     control: float = 0.0
     pointwise: int = 0
-    algebra: dict[str, Any] | None = None
+    algebra: Description | None = None
 
 
 def known(value: T | None) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -12,7 +13,6 @@ import jinja2
 from matplotlib.figure import Figure
 from torch import Tensor
 
-import symflow
 from symflow.discovery import Result
 from symflow.formulas import notation
 from symflow.report import figures
@@ -60,7 +60,7 @@ class Page(Generic[R]):
         """What the template shows, by name; a domain adds to it."""
         return {
             "result": self.result,
-            "version": symflow.__version__,
+            "version": version("symflow"),
             "command": command(self.config, self.run.name),
             "identity": self.config.get("identity"),
         }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from symflow import domains
-from symflow.discovery import Result, kind_of, load_result
+from symflow.discovery import kind_of
 from symflow.runs import RESULT
 
-from .page import Page, open_run
+from .page import open_run
 
 
 def write_report(run: str | Path) -> Path:
@@ -33,8 +33,5 @@ def write_report(run: str | Path) -> Path:
     >>> write_report(run).name
     'report.html'
     """
-    folder, config = open_run(run)
-    kind = kind_of(folder / RESULT)
-    if kind == Result.kind:
-        return Page(folder, load_result(folder), config).write()
-    return Path(domains.part(kind, "report").write_report(folder))
+    folder, _ = open_run(run)
+    return Path(domains.part(kind_of(folder / RESULT), "report").write_report(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from pathlib import Path
@@ -43,7 +42,6 @@ def test_they_have_the_page_of_all_results_and_what_it_adds(toy, tmp_path):
     assert "<dt>data</dt><dd>measured</dd>" in page
 
 
-@pytest.mark.skipif("domains" not in inspect.getsource(cli), reason="commands of domains are still those of the core")
 def test_its_command_is_found(toy, tmp_path, capsys):
     cli.main(["turn-cloud", "--out", str(tmp_path / "run")])
     assert "-y dx + x dy" in capsys.readouterr().out

@@ -17,23 +17,42 @@ from symflow.discovery import (
     DataVerdict,
     DomainVerdict,
     EquationVerdict,
-    Generator,
-    Result,
     Verdicts,
     load_result,
 )
+from symflow.fields import Coordinates
+from symflow.problems.found import Found, Generator
 from symflow.report import write_report
 
 DATA = Path(__file__).parent / "data"
 OLD = ("equations-schema2.json", "family-schema2.json", "images-schema2.json")
 
 
-def problem() -> Result:
-    """A result without a domain."""
-    boost = Generator(name="V1", closed_form={"dx": "-y", "dy": "x"}, valid=True, score=1e-9, floor=1e-9, control=0.5)
+def problem() -> Found:
+    """A result of a problem of one's own."""
+    form = {"dx": "-y", "dy": "x"}
+    boost = Generator(name="V1", closed_form=form, rational=True, violation=1e-9, score=1e-9, control=0.5)
     verdicts = Verdicts(data=DataVerdict("measured", "by 8 replicates", 1e-9))
-    other = Generator(name="V2", closed_form=None)
-    return Result(verdicts=verdicts, rank=2, generators=[boost, other], seed=0, seconds={"count": 0.5})
+    other = Generator(name="V2", closed_form=None, rational=False, violation=1e-3, score=1e-3, control=0.5)
+    return Found(
+        verdicts=verdicts,
+        rank=2,
+        generators=[boost, other],
+        seed=0,
+        seconds={"count": 0.5},
+        fields="affine",
+        clear=True,
+        why=("by 8 replicates",),
+        values=[1e-9, 1e-3, 0.5],
+        noise=[1e-9, 1e-3, 1e-3],
+        fresh=[1e-9, 1e-3, 0.5],
+        floor=1e-3,
+        coherence=[0.0, 0.5],
+        pointwise_rank=1,
+        agreement=None,
+        algebra=None,
+        coordinates={"in": Coordinates(("x", "y"))},
+    )
 
 
 @pytest.mark.parametrize("name", OLD)
@@ -77,13 +96,13 @@ def test_one_function_reads_every_kind(tmp_path):
             load(tmp_path)
 
 
-def test_a_result_without_a_domain_has_a_page(tmp_path):
+def test_a_problem_of_ones_own_has_a_page(tmp_path):
     problem().save(tmp_path / "result.json")
     page = write_report(tmp_path).read_text()
     assert page == write_report(tmp_path).read_text()
-    assert "2 continuous symmetries were found" in page
+    assert "2 fields keep the data valid" in page
     assert "-y dx + x dy" in page
-    assert "measured: by 8 replicates" in page
+    assert "By 8 replicates" in page
     assert "-y dx + x dy" in str(problem())
 
 
