@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from symflow.discovery import DataVerdict, DomainVerdict, EquationVerdict, Family
 
@@ -12,14 +13,19 @@ from ..trajectories import MISLABELLED
 
 def equation_verdict(proved: bool, dimension: int, stable: bool) -> EquationVerdict:
     """Of all solutions. That a count is stable is no proof that it is complete."""
-    return EquationVerdict("proved" if proved else "found", dimension, complete=False, stable=stable)
+    return EquationVerdict(_word(proved, dimension), dimension, complete=False, stable=stable)
 
 
 def domain_verdict(domain: str, proved: bool, dimension: int, lost: Sequence[str]) -> DomainVerdict | None:
     """Of the period; ``None`` where none was asked for."""
     if domain == "plane":
         return None
-    return DomainVerdict("proved" if proved else "found", dimension, list(lost))
+    return DomainVerdict(_word(proved, dimension), dimension, list(lost))
+
+
+def _word(proved: bool, dimension: int) -> Literal["proved", "found"]:
+    """That nothing was found is proved by nothing."""
+    return "proved" if proved and dimension else "found"
 
 
 def data_verdict(samples: int, residual: float | None) -> DataVerdict | None:
