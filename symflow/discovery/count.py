@@ -45,7 +45,7 @@ class Rule:
 RULES: dict[Kind, Rule] = {
     "rounding": Rule(sure=100.0, within=100.0, ceiling=0.05, beyond=1e4, gap=100.0, unit=0.0),
     "floor": Rule(sure=10.0, within=100.0, ceiling=0.02, beyond=30.0, gap=10.0, unit=0.05),
-    "replicates": Rule(sure=4.0, within=8.0, ceiling=0.15, beyond=6.0, gap=5.0, unit=0.2),
+    "replicates": Rule(sure=4.0, within=8.0, ceiling=0.15, beyond=6.0, gap=5.0, unit=0.3),
     "sampling": Rule(sure=1.5, within=2.0, ceiling=1.0, beyond=5.0, gap=3.0, unit=0.0),
     "network": Rule(sure=10.0, within=30.0, ceiling=0.01, beyond=30.0, gap=10.0, unit=0.05),
 }
@@ -113,8 +113,8 @@ def _leading(quotients: Sequence[float], sizes: Sequence[float], most: float, ce
 
 
 def _gaps(sizes: Sequence[float], noise: Sequence[float]) -> list[float]:
-    """For every rank, the next violation over the last that counts, neither below its noise."""
+    """For every rank, the next violation over the last that counts, neither below its noise; last comes the unit."""
     at_least = [max(s, n) for s, n in zip(sizes, noise, strict=True)]
     below = [noise[0] if noise else 1.0, *at_least]
-    above = [*at_least, math.inf]
+    above = [*at_least, max([1.0, *at_least])]
     return [a / b if b else math.inf for a, b in zip(above, below, strict=True)]

@@ -26,7 +26,7 @@ def counted(values, kind="floor", noise=NOISE, fresh=None):
         ([1e-4, 0.012, 0.9], 2, False),  # far above its noise, far below the next: it may count, and is not clear
         ([1e-4, 0.012, 0.03, 0.9], 1, False),
         ([1e-4, 0.04, 0.9], 1, False),  # nearly a symmetry
-        ([5e-3, 0.02], 1, False),
+        ([5e-3, 0.02], 2, False),  # the unit is above the last
     ],
 )
 def test_values_and_noise(values, rank, clear):
