@@ -7,6 +7,7 @@ from typing import Any
 from symflow.runs import Run
 
 from .classes import Basis
+from .count import error_rate
 from .found import Found, Generator
 from .problem import IN, Problem
 from .reading import bracketed, checked, public_fields, written
@@ -121,6 +122,8 @@ def _found(state: State, seconds: dict[str, float]) -> Found:
         fields=state.request.name,
         clear=counted.clear,
         why=counted.why,
+        source=counted.source,
+        error_rate=error_rate(counted.source),
         values=null.values.tolist(),
         noise=noise.tolist(),
         fresh=fresh.violation(null.combinations).tolist(),
@@ -141,4 +144,6 @@ def _verdict(state: State) -> Verdict:
     figures = {"dimension": found.rank, "clear": found.clear}
     if not found.clear:
         return Verdict("cannot be told", "; ".join(found.why), figures)
-    return Verdict("measured", "; ".join(found.why), figures)
+    rate = error_rate(found.source)
+    reason = "" if rate is None else f"at most {rate:.1%} of such counts are wrong (95 % confidence, on a bench)"
+    return Verdict("measured", reason, figures)
