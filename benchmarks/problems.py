@@ -1,10 +1,10 @@
-"""How often `symflow.discovery` counts right: a bench of problems whose number of symmetries is known by theory.
+"""How often `symflow.discover` counts right: a bench of problems whose number of symmetries is known by theory.
 
-    python benchmarks/problems.py                 # runs all, writes benchmarks/results/problems.json
+    python benchmarks/problems.py                 # runs all, writes results/problems.json, the table of docs/problems.md
     python benchmarks/problems.py --only cloud    # families whose name begins so, nothing is written
 
 Every family states the theorem that gives its count. Draws with even numbers were looked at when the thresholds of
-`symflow/discovery/count.py` were chosen; those with odd numbers were held out, and so was every family in `HELD_OUT`.
+`symflow/problems/count.py` were chosen; those with odd numbers were held out, and so was every family in `HELD_OUT`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ import argparse
 import json
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from _common import RESULTS, machine, print_table
+from _common import RESULTS, machine, print_table, replace_table
 from torch import Tensor, nn
 
 from symflow.problems import Problem, discover, distribution, equivariance, invariance
 
+PAGE = Path(__file__).parents[1] / "docs" / "problems.md"
 FAMILIES: dict[str, tuple[Callable[..., Any], int]] = {}
 HELD_OUT = ("volume", "symplectic", "two spaces", "laplace", "oscillators", "nearly so(p,q)")
 
@@ -585,12 +588,16 @@ def arrays(g: torch.Generator, draw: int) -> Case:
 
 def cases(only: str = "") -> Iterator[tuple[str, int, Case]]:
     """All problems, family by family."""
-    for number, (name, (make, draws)) in enumerate(FAMILIES.items()):
+    for name, (make, draws) in FAMILIES.items():
         if not name.startswith(only):
             continue
         for draw in range(draws):
-            g = torch.Generator().manual_seed(10_000 * (number + 1) + draw)
-            yield name, draw, make(g, draw)
+            yield name, draw, draw_case(name, make, draw)
+
+
+def draw_case(name: str, make: Callable[..., Any], draw: int) -> Case:
+    """A draw of a family, whatever else is in the bench."""
+    return make(torch.Generator().manual_seed(zlib.crc32(f"{name} {draw}".encode())), draw)
 
 
 def run(only: str = "") -> list[dict[str, Any]]:
@@ -609,6 +616,7 @@ def run(only: str = "") -> list[dict[str, Any]]:
             "rank": found.rank,
             "clear": found.clear,
             "why": list(found.why),
+            "source": found.source,
             "last": found.values[found.rank - 1] if found.rank else None,
             "next": found.values[found.rank] if found.rank < len(found.values) else None,
             "noise": found.noise[min(max(case.truth, 1), len(found.noise)) - 1],
@@ -642,28 +650,46 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="families whose name begins so")
-    only = parser.parse_args().only
-    records = run(only)
+def parts_of(records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """What rates are stated of: all, both halves, kinds of noise, families."""
     parts = {
         "all": records,
         "chosen on": [r for r in records if not r["held_out"]],
         "held out": [r for r in records if r["held_out"]],
     }
-    parts |= {name: [r for r in records if r["family"] == name] for name in FAMILIES if name.startswith(only)}
-    figures = {name: summary(part) for name, part in parts.items() if part}
-    print_table(
-        ["", "problems", "right", "clear", "clear and wrong", "seconds"],
-        [
-            [name, f["problems"], f"{f['right']:.1%}", f"{f['clear']:.1%}", f["clear_wrong"], f["seconds"]]
-            for name, f in figures.items()
-        ],
-    )
+    for key, label in (("source", "noise: "), ("family", "")):
+        for value in dict.fromkeys(r[key] for r in records):
+            parts[label + value] = [r for r in records if r[key] == value]
+    return {name: part for name, part in parts.items() if part}
+
+
+HEADER = ("", "problems", "right", "clear", "clear and wrong", "seconds")
+
+
+def rows_of(figures: dict[str, dict[str, Any]]) -> list[list[object]]:
+    """The summaries as rows of a table."""
+    return [
+        [name, f["problems"], f"{f['right']:.1%}", f"{f['clear']:.1%}", f["clear_wrong"], f["seconds"]]
+        for name, f in figures.items()
+    ]
+
+
+def write(records: list[dict[str, Any]]) -> None:
+    """The results, and the table of docs/problems.md."""
+    figures = {name: summary(part) for name, part in parts_of(records).items()}
+    content = {"machine": machine(), "summary": figures, "problems": records}
+    (RESULTS / "problems.json").write_text(json.dumps(content, indent=1) + "\n")
+    replace_table(PAGE, "problems", HEADER, rows_of(figures))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="families whose name begins so")
+    only = parser.parse_args().only
+    records = run(only)
+    print_table(HEADER, rows_of({name: summary(part) for name, part in parts_of(records).items()}))
     if not only:
-        content = {"machine": machine(), "summary": figures, "problems": records}
-        (RESULTS / "problems.json").write_text(json.dumps(content, indent=1) + "\n")
+        write(records)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,17 @@ class Rule:
 RULES: dict[Kind, Rule] = {
     "rounding": Rule(sure=100.0, within=100.0, ceiling=0.05, beyond=1e4, gap=100.0, unit=0.0),
     "floor": Rule(sure=10.0, within=100.0, ceiling=0.02, beyond=30.0, gap=10.0, unit=0.05),
-    "replicates": Rule(sure=4.0, within=8.0, ceiling=0.15, beyond=6.0, gap=5.0, unit=0.2),
+    "replicates": Rule(sure=4.0, within=8.0, ceiling=0.15, beyond=6.0, gap=5.0, unit=0.3),
     "sampling": Rule(sure=1.5, within=2.0, ceiling=1.0, beyond=5.0, gap=3.0, unit=0.0),
     "network": Rule(sure=10.0, within=30.0, ceiling=0.01, beyond=30.0, gap=10.0, unit=0.05),
 }
+MEASURED: dict[Kind, tuple[int, int]] = {
+    "rounding": (0, 0),
+    "floor": (0, 0),
+    "replicates": (0, 0),
+    "sampling": (0, 0),
+}
+"""Of the clear counts on the bench, how many there are and how many are wrong; networks are not on the bench."""
 FAR = 1e3  # times the noise: no near symmetry, whatever the unit
 
 
@@ -59,14 +66,38 @@ class Count:
     Attributes:
         rank: how many fields cannot be told from symmetries.
         clear: whether nothing speaks against it.
-        why: what the count rests on, or what speaks against it, one sentence each.
-        gap: the first violation that does not count over the last that does, at least its noise.
+        why: what speaks against it, one sentence each.
+        source: of the noise.
     """
 
     rank: int
     clear: bool
     why: tuple[str, ...]
-    gap: float
+    source: Kind
+
+
+def error_rate(source: Kind) -> float | None:
+    """At most this share of clear counts is wrong, with 95 % confidence, as measured on the bench.
+
+    The upper end of the one-sided interval of Clopper and Pearson (Biometrika 26, 1934); ``None`` where none was
+    measured.
+
+    >>> error_rate("network") is None
+    True
+    """
+    clear, wrong = MEASURED.get(source, (0, 0))
+    if not clear:
+        return None
+
+    def tail(p: float) -> float:
+        """The probability of at most so many wrong ones."""
+        return sum(math.comb(clear, k) * p**k * (1 - p) ** (clear - k) for k in range(wrong + 1))
+
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if tail(middle) > 0.05 else (low, middle)
+    return high
 
 
 def count(values: Tensor, noise: Tensor, fresh: Tensor, fresh_noise: Tensor, kind: Kind) -> Count:
@@ -103,7 +134,7 @@ def count(values: Tensor, noise: Tensor, fresh: Tensor, fresh_noise: Tensor, kin
     if doubtful and max(doubtful) > 3 * rule.within:
         worst = doubtful.index(max(doubtful))
         why.append(f"field {worst + 1} violates by {float(fresh[worst]):.2g} on fresh data: it fits these data only")
-    return Count(rank, not why, tuple(why), gaps[rank])
+    return Count(rank, not why, tuple(why), kind)
 
 
 def _leading(quotients: Sequence[float], sizes: Sequence[float], most: float, ceiling: float) -> int:
@@ -113,8 +144,8 @@ def _leading(quotients: Sequence[float], sizes: Sequence[float], most: float, ce
 
 
 def _gaps(sizes: Sequence[float], noise: Sequence[float]) -> list[float]:
-    """For every rank, the next violation over the last that counts, neither below its noise."""
+    """For every rank, the next violation over the last that counts, neither below its noise; last comes the unit."""
     at_least = [max(s, n) for s, n in zip(sizes, noise, strict=True)]
     below = [noise[0] if noise else 1.0, *at_least]
-    above = [*at_least, math.inf]
+    above = [*at_least, max([1.0, *at_least])]
     return [a / b if b else math.inf for a, b in zip(above, below, strict=True)]

@@ -8,6 +8,7 @@ from symflow.discovery import DataVerdict, Kept, Progress, Stage, Verdicts, run_
 from symflow.runs import Run, one_thread
 
 from .classes import Basis
+from .count import Count, error_rate
 from .found import Found, Generator
 from .found import load_result as load_result
 from .problem import IN, Problem
@@ -97,7 +98,8 @@ def discover(
 def _found(state: State, seconds: dict[str, float]) -> Found:
     counted, null, (fit, fresh) = known(state.count), known(state.null), known(state.evidence)
     rank = counted.rank
-    verdict = DataVerdict("measured" if counted.clear else "cannot be told", "; ".join(counted.why))
+    rate = error_rate(counted.source)
+    verdict = _verdict(counted, rate)
     noise = fit.noise(null.combinations)
     forms = state.forms
     generators = [
@@ -122,6 +124,8 @@ def _found(state: State, seconds: dict[str, float]) -> Found:
         fields=state.request.name,
         clear=counted.clear,
         why=counted.why,
+        source=counted.source,
+        error_rate=rate,
         values=null.values.tolist(),
         noise=noise.tolist(),
         fresh=fresh.violation(null.combinations).tolist(),
@@ -135,3 +139,10 @@ def _found(state: State, seconds: dict[str, float]) -> Found:
         field=fields.get(IN, next(iter(fields.values()), None)),
         field_by_space=fields,
     )
+
+
+def _verdict(count: Count, rate: float | None) -> DataVerdict:
+    if not count.clear:
+        return DataVerdict("cannot be told", "; ".join(count.why))
+    reason = "" if rate is None else f"at most {rate:.1%} of such counts are wrong (95 % confidence, on a bench)"
+    return DataVerdict("measured", reason)

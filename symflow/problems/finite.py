@@ -17,7 +17,8 @@ from .soundness import Layout
 LENGTH = 0.3  # of the flow of a field of unit size, in whitened units
 STEPS = 16
 CONTROLS = 4
-MOST = 128  # data that are moved
+FEWEST, MOST = 8, 128  # data that are moved
+MOST_MOVED = 2_000  # in all, by all fields
 
 
 def finite_check(
@@ -36,11 +37,12 @@ def finite_check(
         The change by each field, relative to the RMS change by the controls; and the smallest change by a control,
         relative to the same, which says how sure a control is to fail.
     """
-    index = index[:MOST]
+    count = next(iter(fields.values())).generators
+    index = index[: max(FEWEST, min(MOST, MOST_MOVED // count))]
     parts: Sequence[Tensor] = index.split(1) if layout.one_by_one else (index,)
 
     def change(displace: Moving) -> float:
-        squares, count = 0.0, 0
+        squares, numbers = 0.0, 0
         for part in parts:
             batch = problem.batch(part)
             with torch.no_grad():
@@ -50,8 +52,8 @@ def finite_check(
             if problem.pooled:
                 moved = moved.mean(0, keepdim=True)
             squares += float(moved.square().sum())
-            count += moved.numel()
-        return float((squares / count) ** 0.5)
+            numbers += moved.numel()
+        return float((squares / numbers) ** 0.5)
 
     generator = stream("controls", seed)
     controls = []
@@ -59,7 +61,6 @@ def finite_check(
         motion = AffineMotions.random(layout.frames, generator)
         controls.append(change(motion_by_flow(motion, layout)))
     scale = (sum(c * c for c in controls) / len(controls)) ** 0.5
-    count = next(iter(fields.values())).generators
     moved = [change(along({space: field.slot(k) for space, field in fields.items()})) for k in range(count)]
     return [m / scale for m in moved], min(controls) / scale
 

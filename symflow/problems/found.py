@@ -18,6 +18,8 @@ from symflow.fields import Coordinates, Field, SymbolicField
 from symflow.formulas import text_table
 from symflow.runs import ASIDE, save_tensors
 
+from .count import Kind
+
 FIELDS = "fields.safetensors"  # beside result.json
 SHOWN = 40  # generators of a table
 
@@ -52,7 +54,11 @@ class Found(Result):
     Attributes:
         fields: the class that was searched.
         clear: whether nothing speaks against the count.
-        why: what the count rests on, or what speaks against it, a sentence each.
+        why: what speaks against the count, a sentence each.
+        source: where the noise comes from that violations are compared with: "rounding", "floor" (the residual of valid
+            data), "replicates", "sampling", or "network" (what learning leaves).
+        error_rate: at most this share of clear counts of this kind is wrong, with 95 % confidence, as measured on a
+            bench (docs/problems.md); ``None`` where none was measured.
         values: violations of fields of unit size, ascending, in units of random affine fields; those that count first.
         noise: of each, how large the violation of a true symmetry would be.
         fresh: violations of the same fields on data that had no part in choosing them.
@@ -75,6 +81,8 @@ class Found(Result):
     fields: str
     clear: bool
     why: tuple[str, ...]
+    source: Kind
+    error_rate: float | None
     values: list[float]
     noise: list[float]
     fresh: list[float]
