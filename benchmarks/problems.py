@@ -1,10 +1,10 @@
 """How often `symflow.discovery` counts right: a bench of problems whose number of symmetries is known by theory.
 
-    python benchmarks/problems.py                 # runs all, writes results/problems.json and the table of docs/problems.md
+    python benchmarks/problems.py                 # runs all; writes results/problems.json and a table in docs
     python benchmarks/problems.py --only cloud    # families whose name begins so, nothing is written
 
-Every family states the theorem that gives its count. Draws with even numbers were looked at when the thresholds of
-`symflow/discovery/count.py` were chosen; those with odd numbers were held out, and so was every family in `HELD_OUT`.
+Every family states the theorem that gives its count. The thresholds of `symflow/discovery/count.py` were chosen on draws
+of other seeds, of families that are not in `HELD_OUT`; "held out" are these families, and half of the draws of the others.
 """
 
 from __future__ import annotations
