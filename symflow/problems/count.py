@@ -50,10 +50,10 @@ RULES: dict[Kind, Rule] = {
     "network": Rule(sure=10.0, within=30.0, ceiling=0.01, beyond=30.0, gap=10.0, unit=0.05),
 }
 MEASURED: dict[Kind, tuple[int, int]] = {
-    "rounding": (0, 0),
-    "floor": (0, 0),
-    "replicates": (0, 0),
-    "sampling": (0, 0),
+    "rounding": (238, 0),
+    "floor": (51, 0),
+    "replicates": (12, 1),
+    "sampling": (18, 0),
 }
 """Of the clear counts on the bench, how many there are and how many are wrong; networks are not on the bench."""
 FAR = 1e3  # times the noise: no near symmetry, whatever the unit
