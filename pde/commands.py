@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.progress import Progress
@@ -17,11 +17,13 @@ from symflow.console import REFUTED, bars, check_new, staged
 from symflow.errors import UserError
 
 from .augmentation import Copies, augment_file
+from .discovery import Discovery
+from .equations import Equation
 from .operators import OperatorTrainings
 from .trajectories import Generation
 
 if TYPE_CHECKING:
-    from symflow.pde import Equation, Trajectories
+    from symflow.pde import Trajectories
 
 
 def generate(
@@ -56,14 +58,9 @@ def discover(
     data: Annotated[str | None, tyro.conf.Positional] = None,
     *,
     out: Path,
-    domain: Literal["periodic", "plane"] | None = None,
     equation: str | None = None,
     parameters: tuple[str, ...] = (),
-    seed: int = 0,
-    score: Literal["infinitesimal", "local"] = "infinitesimal",
-    generators: int | None = None,
-    steps: int | None = None,
-    degree: int | None = None,
+    settings: OmitArgPrefixes[Discovery] = Discovery(),
     resume: bool = False,
     force: bool = False,
 ) -> None:
@@ -72,18 +69,11 @@ def discover(
     Args:
         data: a file of trajectories; without it, the equation alone is studied.
         out: the run directory to make.
-        domain: periodic, for fields with the period of the data; or plane, for any. By default periodic for data and
-            plane for an equation alone.
         equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of
             a system are separated by semicolons. With data, what they solve when the file does not say; fitted to them
             when this does not say it either.
         parameters: numbers for the names in the formula, such as nu=0.01.
-        seed: of the sampled points and of the network.
-        score: what the network learns from: infinitesimal, the determining condition; or local, the paper's own route,
-            which takes hours at its own number of steps.
-        generators: fields the network learns; 7 by default, and 4 for local.
-        steps: of the network's learning, 0 leaves it out; 150 by default, and 12,800 for local.
-        degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
+        settings: how symmetries are looked for.
         resume: continue an interrupted run.
         force: replace an earlier run in `out`.
     """
@@ -93,23 +83,12 @@ def discover(
     from symflow.runs import RESULT, Run
 
     source, identity = _read(data, equation, _numbers(parameters))
-    settings = {"score": score, "generators": generators, "steps": steps, "degree": degree}
-    domain = domain or ("periodic" if isinstance(source, pde.Trajectories) else "plane")
+    settings = replace(settings, domain=settings.domain or ("plane" if isinstance(source, Equation) else "periodic"))
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
-    config = {"command": "discover", **about, "domain": domain, "seed": seed, **settings}
+    config = {"command": "discover", **about, **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
-        result = pde.discover(
-            source,
-            domain,
-            seed,
-            score=score,
-            generators=generators,
-            steps=steps,
-            degree=degree,
-            run=run,
-            progress=progress,
-        )
+        result = pde.discover(source, settings=settings, run=run, progress=progress)
         progress("report", 0.0, {})
         result.save(run.path / RESULT)
         trajectories = source if isinstance(source, pde.Trajectories) else None

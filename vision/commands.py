@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,19 +12,14 @@ from tyro.conf import OmitArgPrefixes
 from symflow.console import staged
 
 from .classifiers import ClassifierTrainings
+from .discovery import ImageDiscovery
 
 
 def discover_images(
     images: Annotated[str, tyro.conf.Positional],
     out: Path,
     network: Path | None = None,
-    labels: bool = True,
-    generators: int = 10,
-    mu: float = 1.0,
-    locality: float = 0.1,
-    flip: bool = True,
-    epochs: int = 8,
-    seed: int = 0,
+    settings: OmitArgPrefixes[ImageDiscovery] = ImageDiscovery(),
     resume: bool = False,
     force: bool = False,
 ) -> None:
@@ -33,13 +29,7 @@ def discover_images(
         images: a folder: cifar-10-batches-py or -bin, MNIST idx files, or a folder of images for each class.
         out: the run directory to make.
         network: the file of a network whose features are used; by default a small one is trained.
-        labels: use them; without, the features are whitened patches and nothing is trained.
-        generators: how many to look for.
-        mu: the weight of smoothness against cost, at most 3.
-        locality: the size of a patch whose motion a coherent one is compared with, on a plane 2 across.
-        flip: mirror images are as good as images; not so for digits.
-        epochs: of the training, when no network is given.
-        seed: of the network and of all draws.
+        settings: how generators are looked for.
         resume: continue an interrupted run.
         force: replace an earlier run in `out`.
     """
@@ -48,24 +38,11 @@ def discover_images(
     from symflow.runs import RESULT, Run
     from symflow.vision.discovery import collect
 
-    config: dict[str, str | float | None] = {"command": "discover-images", "data": images}
-    config |= {"network": None if network is None else str(network), "labels": labels, "generators": generators}
-    config |= {"mu": mu, "locality": locality, "flip": flip, "epochs": epochs, "seed": seed}
+    about = {"data": images, "network": None if network is None else str(network)}
+    config = {"command": "discover-images", **about, **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"accuracy {figures['accuracy']:.3f}" if "accuracy" in figures else "") as progress:
-        result = vision.discover_images(
-            images,
-            network=network,
-            labels=labels,
-            generators=generators,
-            mu=mu,
-            locality=locality,
-            flip=flip,
-            epochs=epochs,
-            seed=seed,
-            run=run,
-            progress=progress,
-        )
+        result = vision.discover_images(images, settings=settings, network=network, run=run, progress=progress)
         progress("report", 0.0, {})
         result.save(run.path / RESULT)
         run.save_tensors("evidence", collect(vision.load(images)[0], result), {})

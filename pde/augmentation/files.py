@@ -96,16 +96,19 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
 
 @dataclass(frozen=True)
 class Copies:
-    """Which copies of trajectories are made."""
+    """Which copies of trajectories are made.
+
+    Attributes:
+        copies: of each trajectory, itself included.
+        strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
+        seed: of the displacements; shards of one augmentation take different ones.
+        learned: move along the fields that the network of the run learned, not along its closed forms.
+    """
 
     copies: int = 16
-    """Of each trajectory, itself included."""
     strength: float = 0.1
-    """The largest root mean square displacement of a point, in units in which the data are of size 1."""
     seed: int = 0
-    """Of the displacements; shards of one augmentation take different ones."""
     learned: bool = False
-    """Move along the fields that the network of the run learned, not along its closed forms."""
 
 
 @with_settings(Copies)

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from symflow.discovery import Progress, Stage, Verdicts, known, run_stages
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.formulas import format_generator
 from symflow.runs import Run, command, one_thread
+from symflow.settings import with_settings
 
 from ..equations import Equation
 from ..scores import Slots
@@ -45,15 +46,53 @@ class Route:
 ROUTES = {"infinitesimal": Route(STAGES, 7, 150), "local": Route(LOCAL, 4, Slots.steps)}
 
 
+@dataclass(frozen=True)
+class Discovery:
+    """How symmetries of data or of an equation are looked for.
+
+    Attributes:
+        domain: periodic, for fields with the period of the data in space; plane, for any. By default periodic for data,
+            and plane for an equation alone, which has no domain.
+        seed: of the sampled points and of the network.
+        score: what the network learns from: infinitesimal, the determining condition on jets; local, the paper's own
+            route, slots scored by local interpolation of moved patches, which needs data, and hours at its own number
+            of steps.
+        generators: fields that the network learns: more than there are symmetries, so that the gap shows; by default 7,
+            and the paper's 4 for local.
+        steps: of the network's learning, 0 leaves it out; by default 150, and the paper's 12,800 for local.
+        degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
+
+    Raises:
+        UserError: a value is out of its range.
+    """
+
+    domain: Domain | None = None
+    seed: int = 0
+    score: Literal["infinitesimal", "local"] = "infinitesimal"
+    generators: int | None = None
+    steps: int | None = None
+    degree: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.domain not in (None, "periodic", "plane"):
+            raise UserError(f"`domain` must be periodic or plane, got {self.domain!r}")
+        if self.score not in ROUTES:
+            raise UserError(f"`score` must be {' or '.join(ROUTES)}, got {self.score!r}")
+        check_integer("seed", self.seed, 0, 2**31 - 1)
+        for name, least, most in (
+            ("generators", 1, MOST_GENERATORS),
+            ("steps", 0, 1_000_000),
+            ("degree", 0, MOST_DEGREE),
+        ):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), least, most)
+
+
+@with_settings(Discovery)
 def discover(
     data: Trajectories | Equation | str,
-    domain: Domain | None = None,
-    seed: int = 0,
+    settings: Discovery,
     *,
-    score: Literal["infinitesimal", "local"] = "infinitesimal",
-    generators: int | None = None,
-    steps: int | None = None,
-    degree: int | None = None,
     run: Run | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -64,18 +103,7 @@ def discover(
 
     Args:
         data: trajectories; or an equation, or the name of one, whose jets are then drawn at random.
-        domain: "periodic" for fields that have the period of the data in space, "plane" for any. By default periodic
-            for trajectories, and plane for an equation alone, which has no domain.
-        seed: of the points and of the network.
-        score: what the network learns from. "infinitesimal": the determining condition on jets, by the span's
-            Rayleigh quotient (`symflow.learning.subspace`). "local": the paper's route, slots scored by local
-            interpolation of moved patches (`pde.scores.Slots`); needs trajectories, and hours at its own number of
-            steps.
-        generators: fields the network learns; more than there are symmetries, so that the gap shows. By default 7,
-            and the paper's 4 for "local".
-        steps: of the network's learning; 0 leaves the network out. By default 150, and the paper's 12,800 for "local".
-        degree: of the polynomials of the library; by default as high as needed until the number of symmetries is
-            stable.
+        settings: its fields, by place or by name, are arguments of this function.
         run: a run directory for metrics and checkpoints.
         progress: called as the stages go on.
 
@@ -86,24 +114,15 @@ def discover(
     >>> [g.formula for g in result.generators]
     ['dx', 'dt', 't dx + du', 'x dx + 2*t dt - u du', 't*x dx + t**2 dt + (-t*u + x) du']
     """
-    if domain is None:
-        domain = "periodic" if isinstance(data, Trajectories) else "plane"
-    if domain not in ("periodic", "plane"):
-        raise UserError(f"`domain` must be periodic or plane, got {domain!r}")
-    if score not in ROUTES:
-        raise UserError(f"`score` must be {' or '.join(ROUTES)}, got {score!r}")
-    route = ROUTES[score]
-    generators = route.generators if generators is None else generators
-    steps = route.steps if steps is None else steps
-    for name, value, least, most in (
-        ("generators", generators, 1, MOST_GENERATORS),
-        ("steps", steps, 0, 1_000_000),
-        ("degree", 0 if degree is None else degree, 0, MOST_DEGREE),
-        ("seed", seed, 0, 2**31 - 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise UserError(f"`{name}` must be an integer from {least} to {most}, got {value!r}")
-    request = Request(data, domain, seed, generators, steps, degree)
+    route = ROUTES[settings.score]
+    request = Request(
+        data,
+        settings.domain or ("periodic" if isinstance(data, Trajectories) else "plane"),
+        settings.seed,
+        route.generators if settings.generators is None else settings.generators,
+        route.steps if settings.steps is None else settings.steps,
+        settings.degree,
+    )
     state, seconds = run_stages(route.stages, State(request), run=run, progress=progress)
     return _result(state, seconds, None if run is None else command(run.config))
 

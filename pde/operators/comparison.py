@@ -42,40 +42,44 @@ GROUPS = ("trajectories", "seeds", "validation", "test")
 
 @dataclass(frozen=True)
 class OperatorTrainings:
-    """Which operators are trained, on what, and how they are compared."""
+    """Which operators are trained, on what, and how they are compared.
+
+    Attributes:
+        arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
+            in the training trajectories), wrong (no symmetry), penalty (equivariance as a loss); changes refer to the
+            first.
+        trajectories: to train on.
+        seeds: how many, from 0.
+        points: of the operator's grid in x, which must divide that of the data; by default all, on the command line at
+            most 128. Symmetries are found and trajectories are moved on the grid of the data.
+        width: channels of the operator.
+        modes: fourier modes that it keeps.
+        layers: of the operator.
+        steps: of training.
+        batch: windows in a step.
+        rate: the highest learning rate.
+        bfloat16: compute pointwise layers in bfloat16; for GPUs.
+        copies: of every trajectory, moved along symmetries, in augmented arms.
+        strengths: candidates, the largest displacement of a point in normalised units.
+        validation: trajectories where the strength is chosen.
+        test: trajectories of the test.
+    """
 
     arms: tuple[str, ...] = ("none", "exact", "learned")
-    """Of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds in the
-    training trajectories), wrong (no symmetry), penalty (equivariance as a loss); changes refer to the first."""
     trajectories: int = 16
-    """To train on."""
     seeds: int = 5
-    """How many, from 0."""
     points: int | None = None
-    """Of the operator's grid in x, which must divide that of the data; by default all, on the command line at most 128.
-    Symmetries are found and trajectories are moved on the grid of the data."""
     width: int = 32
-    """Channels of the operator."""
     modes: int = 24
-    """Fourier modes that it keeps."""
     layers: int = 4
-    """Of the operator."""
     steps: int = 3_000
-    """Of training."""
     batch: int = 16
-    """Windows in a step."""
     rate: float = 3e-3
-    """The highest learning rate."""
     bfloat16: bool = False
-    """Compute pointwise layers in bfloat16; for GPUs."""
     copies: int = 32
-    """Of every trajectory, moved along symmetries, in augmented arms."""
     strengths: tuple[float, ...] = STRENGTHS
-    """Candidates, the largest displacement of a point in normalised units."""
     validation: int = 64
-    """Trajectories where the strength is chosen."""
     test: int = 128
-    """Trajectories of the test."""
 
 
 @with_settings(OperatorTrainings)

@@ -46,29 +46,31 @@ class Generation:
 
     An equation that is not in the catalogue needs `length` and `end`, and takes 250 steps, the last 140 kept, and 10
     waves of l in {1, 2}.
+
+    Attributes:
+        seed: of the initial waves.
+        length: the period in x; by default the catalogue's, which are the paper's, as are the others.
+        end: the last time; the first is 0.
+        steps: number of output times.
+        keep: how many of the last output times to keep.
+        waves: number of sine waves in the initial value.
+        wavenumbers: from which they are drawn.
+        amplitude: the largest amplitude of a wave.
+        resolution: points of the stored grid; by default the catalogue's, on which the data are resolved.
+        tolerance: relative error per output interval that the step is chosen for; by default the catalogue's, and 1e-9
+            for other equations.
     """
 
     seed: int = 0
-    """Of the initial waves."""
     length: float | None = None
-    """The period in x; by default the catalogue's, which are the paper's, as are the others."""
     end: float | None = None
-    """The last time; the first is 0."""
     steps: int | None = None
-    """Number of output times."""
     keep: int | None = None
-    """How many of the last output times to keep."""
     waves: int | None = None
-    """Number of sine waves in the initial value."""
     wavenumbers: tuple[int, ...] | None = None
-    """From which they are drawn."""
     amplitude: float = 0.5
-    """The largest amplitude of a wave."""
     resolution: int | None = None
-    """Points of the stored grid; by default the catalogue's, on which the data are resolved."""
     tolerance: float | None = None
-    """Relative error per output interval that the step is chosen for; by default the catalogue's, and 1e-9 for other
-    equations."""
 
 
 @with_settings(Generation)

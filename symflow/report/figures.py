@@ -297,15 +297,17 @@ def planes(panels: Sequence[tuple[str, tuple[str, str], np.ndarray, np.ndarray]]
     Args:
         panels: a title, the names of the axes, points ``[N, 2]`` and the vectors there ``[N, 2]``, one for each panel.
     """
-    figure, axes = _row(len(panels), 2.9, between=0.55)
-    for ax, (title, names, points, vectors) in zip(axes, panels, strict=True):
+    figure, axes = _row(max(len(panels), 4), 2.6, between=0.7)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    for ax, (title, names, points, vectors) in zip(axes, panels, strict=False):
         size = np.ptp(points, axis=0)
         longest = np.hypot(*(vectors / size).T).max(initial=0.0) or 1.0
         arrows = vectors * (2 * LONGEST_ARROW / longest)
         ax.quiver(*points.T, *arrows.T, angles="xy", scale_units="xy", scale=1.0, width=0.006, pivot="mid", color=BELOW)
         ax.set_title(title)
         ax.set_xlabel(names[0])
-        ax.set_ylabel(names[1], rotation=0, labelpad=9)
+        ax.set_ylabel(names[1], rotation=0, labelpad=5)
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(nbins=4))
     return figure

@@ -141,26 +141,30 @@ def _strength(arm: Arm) -> str:
 
 @dataclass(frozen=True)
 class ClassifierTrainings:
-    """Which classifiers are trained, on how many images, and how they are compared."""
+    """Which classifiers are trained, on how many images, and how they are compared.
+
+    Attributes:
+        arms: of none; flip, which mirrors with probability 1/2; crop, which shifts by up to the strength in pixels;
+            affine, along the affine generators; learned and learned+colours, of a discovery. But for none, each can be
+            with flips, as crop+flip, and at a strength that is given instead of chosen, as crop+flip=4. Gains refer to
+            the first.
+        fraction: of the training images, above 0, at most 1.
+        seeds: how many, from 0.
+        network: small, for two cores; or resnet18, for a GPU.
+        epochs: by default 10 over the root of the fraction.
+        batch: images in a step.
+        strengths: candidates for generators.
+        shifts: candidates for crops, whole numbers of pixels.
+    """
 
     arms: tuple[str, ...] = ("none", "crop+flip", "affine")
-    """Of none; flip, which mirrors with probability 1/2; crop, which shifts by up to the strength in pixels; affine,
-    along the affine generators; learned and learned+colours, of a discovery. But for none, each can be with flips, as
-    crop+flip, and at a strength that is given instead of chosen, as crop+flip=4. Gains refer to the first."""
     fraction: float = 0.1
-    """Of the training images, above 0, at most 1."""
     seeds: int = 3
-    """How many, from 0."""
     network: Literal["small", "resnet18"] = "small"
-    """small, for two cores; or resnet18, for a GPU."""
     epochs: int | None = None
-    """By default 10 over the root of the fraction."""
     batch: int = 64
-    """Images in a step."""
     strengths: tuple[float, ...] = STRENGTHS
-    """Candidates for generators."""
     shifts: tuple[float, ...] = SHIFTS
-    """Candidates for crops, whole numbers of pixels."""
 
 
 @with_settings(ClassifierTrainings)

@@ -10,10 +10,12 @@ and from the paper's losses without any score. The last two look at no image, an
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, dataclass
 
 from symflow.discovery import Progress, Verdicts, known, run_stages
-from symflow.errors import UserError
+from symflow.errors import UserError, check_integer
 from symflow.runs import Run, command
+from symflow.settings import with_settings
 
 from ..data import Images
 from ..features import ImageNetwork
@@ -26,17 +28,48 @@ from .verdicts import data_verdict, generator_verdict
 EPOCHS = 8
 
 
+@dataclass(frozen=True)
+class ImageDiscovery:
+    """How generators of images are looked for.
+
+    Attributes:
+        labels: use them. Without, nothing is trained: the features are whitened patches of the images.
+        generators: how many to look for.
+        mu: the weight of smoothness against cost, at most 3, where it is mostly smoothness that decides.
+        locality: the size of a patch whose motion a coherent one is compared with, on a plane 2 across: a little more
+            than over what neighbouring pixels belong together (.1 for CIFAR-10, .15 for MNIST).
+        flip: mirror images are as good as images: they take part in the training of the network, and the forms are
+            averaged with their mirror images. Not so for digits.
+        epochs: of the training, when no network is given.
+        seed: of the network, of the random features and of all draws.
+
+    Raises:
+        UserError: a value is out of its range.
+    """
+
+    labels: bool = True
+    generators: int = 10
+    mu: float = 1.0
+    locality: float = 0.1
+    flip: bool = True
+    epochs: int = EPOCHS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        basis_size = (DEGREE + 1) * (DEGREE + 2)
+        for name, least, most in (("generators", 1, basis_size), ("epochs", 1, 10_000), ("seed", 0, 2**31 - 1)):
+            check_integer(name, getattr(self, name), least, most)
+        for name, low, high in (("mu", 0.0, 3.0), ("locality", 0.01, 1.0)):
+            if not low <= getattr(self, name) <= high:
+                raise UserError(f"`{name}` must be from {low:g} to {high:g}, got {getattr(self, name)!r}")
+
+
+@with_settings(ImageDiscovery)
 def discover_images(
     images: Images | str | os.PathLike[str],
+    settings: ImageDiscovery,
     *,
     network: ImageNetwork | str | os.PathLike[str] | None = None,
-    labels: bool = True,
-    generators: int = 10,
-    mu: float = 1.0,
-    locality: float = 0.1,
-    flip: bool = True,
-    epochs: int = EPOCHS,
-    seed: int = 0,
     run: Run | None = None,
     progress: Progress | None = None,
 ) -> ImageResult:
@@ -47,37 +80,18 @@ def discover_images(
 
     Args:
         images: a folder that `load` reads, or images, of which a tenth is then held out.
+        settings: its fields are arguments of this function.
         network: whose features are used, or the file of one; by default one is trained, on the training part alone.
-        labels: whether to use them. Without labels nothing is trained: the features are whitened patches of the images
-            (`features.PatchFeatures`), and ``network`` must not be given.
-        generators: K, how many to look for.
-        mu: weight of smoothness against cost, at most 3, where it is mostly smoothness that decides.
-        locality: l, the size of a patch whose motion a coherent one is compared with, in units of the plane, which is 2
-            across: a little more than over what neighbouring pixels belong together (.1 for CIFAR-10, .15 for MNIST).
-        flip: whether mirror images are as good: they then take part in the training of the network, and the forms are
-            averaged with their mirror images. Not so for digits.
-        epochs: of the training, when no network is given.
-        seed: of the network, of the random features and of all draws.
+            Without labels none must be given.
         run: a run directory for the network and the checkpoints of its training.
         progress: called as the stages go on.
 
     Raises:
         UserError: an argument is out of range, or images or network cannot be read or do not fit each other.
     """
-    basis_size = (DEGREE + 1) * (DEGREE + 2)
-    for name, value, least, most in (
-        ("generators", generators, 1, basis_size),
-        ("epochs", epochs, 1, 10_000),
-        ("seed", seed, 0, 2**31 - 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise UserError(f"`{name}` must be an integer from {least} to {most}, got {value!r}")
-    for name, number, low, high in (("mu", mu, 0.0, 3.0), ("locality", locality, 0.01, 1.0)):
-        if not low <= number <= high:
-            raise UserError(f"`{name}` must be from {low:g} to {high:g}, got {number!r}")
-    if network is not None and not labels:
+    if network is not None and not settings.labels:
         raise UserError("`network` must not be given when `labels` are not to be used, got both")
-    request = Request(images, network, labels, generators, mu, locality, flip, epochs, seed)
+    request = Request(images, network, **asdict(settings))
     state, seconds = run_stages(STAGES, State(request), run=run, progress=progress)
     return _result(state, seconds, None if run is None else command(run.config))
 
