@@ -16,8 +16,8 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.fields import Coordinates
 
-from .frames import Frame
 from .problem import Move, Problem, stream
+from .residuals.frames import Frame
 
 BLOCKS = 200  # of samples, at most
 FEWEST = 100

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .classes import FieldClass, Polynomials, orthonormal_triangle
-from .frames import Frame
-from .linearise import Linearised
+from .bases.classes import FieldClass, Polynomials, orthonormal_triangle
+from .residuals.frames import Frame
+from .residuals.linearise import Linearised
 
 DEPENDENT = 1e-10  # relative size at which a combination of fields vanishes on the data
 ROUNDED = 10.0  # rounding units that the decompositions themselves may lose

@@ -7,14 +7,14 @@ from typing import Any
 from symflow.discovery import DataVerdict, Kept, Progress, Stage, Verdicts, run_stages
 from symflow.runs import Run, one_thread
 
-from .classes import Basis
+from .bases.classes import Basis
 from .count import Count, error_rate
 from .found import Found, Generator
 from .found import load_result as load_result
 from .problem import IN, Problem
 from .reading import bracketed, checked, public_fields, written
+from .residuals.soundness import Derivative
 from .searching import counted, learned, linearised, look, read_network, solved, write_network
-from .soundness import Derivative
 from .state import Request, State, known
 
 MOST_GENERATORS = 64

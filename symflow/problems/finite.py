@@ -10,9 +10,9 @@ from torch import Tensor
 from symflow.fields import Field
 from symflow.ops import flow
 
-from .moves import AffineMotions, Moving, respond, still
 from .problem import Problem, stream
-from .soundness import Layout
+from .residuals.moves import AffineMotions, Moving, respond, still
+from .residuals.soundness import Layout
 
 LENGTH = 0.3  # of the flow of a field of unit size, in whitened units
 STEPS = 16

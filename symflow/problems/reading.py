@@ -12,12 +12,12 @@ from symflow.algebra.description import CLEAR, Description, describe
 from symflow.discovery import Context
 from symflow.fields import Field, SymbolicField
 
-from . import forms as closed
-from .classes import Polynomials
+from .bases import forms as closed
+from .bases.classes import Polynomials
+from .bases.network import combined
+from .bases.spans import SpanField
 from .condition import mean_rows, responses
 from .finite import finite_check
-from .network import combined
-from .spans import SpanField
 from .state import State, known
 
 MOST_FORMS = 64  # generators that are written down

@@ -13,13 +13,13 @@ from symflow.discovery import Context
 from symflow.errors import UserError
 from symflow.fields import Coordinates, NeuralField
 
-from .classes import MOST_COLUMNS, FieldClass, Given, field_class
+from .bases.classes import MOST_COLUMNS, FieldClass, Given, field_class
+from .bases.network import FEATURES, learned_fields, network_coordinates
 from .condition import evidence, null_space, responses, unit_of, whitener
 from .count import LEARNED, Kind, count
-from .linearise import Linearised, Probes, Sensitivities, differences, jitter, linearise, sized
-from .network import FEATURES, learned_fields, network_coordinates
 from .problem import Problem, stream
-from .soundness import Layout, examine
+from .residuals.linearise import Linearised, Probes, Sensitivities, differences, jitter, linearise, sized
+from .residuals.soundness import Layout, examine
 from .state import Half, Request, State, known
 
 ROWS = 8  # times the columns

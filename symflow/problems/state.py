@@ -10,13 +10,13 @@ from torch import Tensor
 from symflow.algebra import Description
 from symflow.fields import NeuralField
 
-from .classes import Basis, FieldClass
+from .bases.classes import Basis, FieldClass
+from .bases.forms import Forms
 from .condition import Evidence, Null
 from .count import Count
-from .forms import Forms
-from .linearise import Linearised
 from .problem import Problem
-from .soundness import Derivative, Layout
+from .residuals.linearise import Linearised
+from .residuals.soundness import Derivative, Layout
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from symflow.fields import Coordinates, NeuralField, Series, total_degree
 from symflow.learning import Subspace, eigenfields, learn, span_field, with_constant
 from symflow.runs import Run
 
-from .linearise import Sensitivities
-from .problem import stream
+from ..problem import stream
+from ..residuals.linearise import Sensitivities
 
 WIDTH, FEATURES = 64, 48
 BATCH = 4_096  # points of a step

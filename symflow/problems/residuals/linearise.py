@@ -16,9 +16,9 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
+from ..problem import Problem, Residual, stream
 from .frames import Frame
 from .moves import Moving, respond
-from .problem import Problem, Residual, stream
 
 STEP = {torch.float64: 1e-3, torch.float32: 3e-2}  # of differences of order 4, in spreads of the data
 MOST_EVALUATIONS = 20_000

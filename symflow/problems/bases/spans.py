@@ -9,8 +9,8 @@ from torch import Tensor
 
 from symflow.fields import Coordinates, Series
 
+from ..residuals.frames import Frame
 from .classes import FieldClass, Polynomials, monomials
-from .frames import Frame
 
 
 @dataclass(frozen=True)

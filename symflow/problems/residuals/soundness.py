@@ -14,10 +14,10 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
+from ..problem import Problem, Residual, stream
 from .frames import Frame
 from .linearise import Linearised, by_datum, jitter, linearise
 from .moves import AffineMotions, Moving, respond, still
-from .problem import Problem, Residual, stream
 
 MOTIONS = 3
 LENGTH = 0.1  # of motions, in spreads of the data

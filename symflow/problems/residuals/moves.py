@@ -12,8 +12,8 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
+from ..problem import IN, Move, Residual
 from .frames import Frame
-from .problem import IN, Move, Residual
 
 Displace = Callable[[Tensor, str, int], Tensor]
 """``(points, space, number of the call) -> moved points``, of the same shape."""

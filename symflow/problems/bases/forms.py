@@ -13,9 +13,9 @@ from torch import Tensor
 from symflow.algebra.readout import rational
 from symflow.fields import Coordinates
 
+from ..condition import DEPENDENT
+from ..residuals.frames import Frame
 from .classes import Polynomials, exponents, monomials, orthonormal_triangle
-from .condition import DEPENDENT
-from .frames import Frame
 
 EXACT = 1e-9  # violations below it belong to coefficients known to enough digits to be taken for rational numbers
 PIVOT = 1e-6  # relative size below which a coefficient of an exact span is zero

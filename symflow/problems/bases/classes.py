@@ -18,7 +18,7 @@ from torch import Tensor
 
 from symflow.fields import Coordinates
 
-from .frames import Frame
+from ..residuals.frames import Frame
 
 CHUNK = 4_000_000  # numbers of a table of fields at points that are held at once
 MOST_COLUMNS = 2_000

@@ -1,0 +1,1 @@
+"""Classes of fields: polynomial ones, those of a network, and their closed forms."""
