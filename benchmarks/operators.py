@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from _common import print_table, replace_table, write_results
 
 from symflow.pde import OperatorComparison, Trajectories, compare_operators, generate, load, save
-from symflow.pde.operators.comparison import STRENGTHS
+from symflow.pde.operators import OperatorTrainings
 
 SEEDS, VALIDATION, TEST = 5, 64, 128
 COLUMNS = ("data", "trajectories", "arm", "error", "against none", "against exact", "angle", "shifted u")
@@ -29,28 +29,35 @@ class Setting:
     """One equation and one number of trajectories."""
 
     equation: str
-    trajectories: int
     resolution: int  # of the data
-    points: int  # of the operator
-    steps: int
-    arms: tuple[str, ...]
-    copies: int = 32
-    strengths: tuple[float, ...] = STRENGTHS
+    trainings: OperatorTrainings
+
+    @property
+    def trajectories(self) -> int:
+        return self.trainings.trajectories
 
     @property
     def name(self) -> str:
         return f"{self.equation}-{self.trajectories}"
 
 
+def of(
+    equation: str, trajectories: int, resolution: int, points: int, steps: int, *arms: str, **others: Any
+) -> Setting:
+    """One of the table."""
+    trainings = OperatorTrainings(arms=arms, trajectories=trajectories, points=points, steps=steps, **others)
+    return Setting(equation, resolution, trainings)
+
+
 SETTINGS = (
-    Setting("kdv", 16, 256, 128, 2_000, ("none", "fixed", "exact", "learned", "wrong", "penalty")),
-    Setting("ks", 16, 128, 64, 2_000, ("none", "exact", "learned", "wrong")),
+    of("kdv", 16, 256, 128, 2_000, "none", "fixed", "exact", "learned", "wrong", "penalty"),
+    of("ks", 16, 128, 64, 2_000, "none", "exact", "learned", "wrong"),
     # Its windows all begin at one time, so that moves lead away from what is tested: short ones are candidates.
-    Setting("nkdv", 16, 256, 128, 2_000, ("none", "exact", "learned", "wrong"), strengths=(0.02, 0.05, 0.1)),
-    Setting("kdv", 64, 256, 128, 2_000, ("none", "exact", "learned"), 16),
-    Setting("ks", 64, 128, 64, 6_000, ("none", "exact", "learned"), 16),
+    of("nkdv", 16, 256, 128, 2_000, "none", "exact", "learned", "wrong", strengths=(0.02, 0.05, 0.1)),
+    of("kdv", 64, 256, 128, 2_000, "none", "exact", "learned", copies=16),
+    of("ks", 64, 128, 64, 6_000, "none", "exact", "learned", copies=16),
 )
-QUICK = (Setting("kdv", 2, 256, 64, 20, ("none", "exact", "learned")),)
+QUICK = (of("kdv", 2, 256, 64, 20, "none", "exact", "learned"),)
 
 
 def data_of(setting: Setting, samples: int, folder: Path) -> Trajectories:
@@ -124,15 +131,7 @@ def main() -> None:
         found = compare_operators(
             data,
             run,
-            arms=setting.arms,
-            trajectories=setting.trajectories,
-            seeds=seeds,
-            points=setting.points,
-            steps=setting.steps,
-            copies=setting.copies,
-            strengths=setting.strengths,
-            validation=validation,
-            test=test,
+            settings=replace(setting.trainings, seeds=seeds, validation=validation, test=test),
             workers=None,
             resume=(run / "config.json").exists(),
             progress=progress,

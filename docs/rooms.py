@@ -68,7 +68,7 @@ def steps(used: dict[str, set[str]]) -> list[tuple[str, str]]:
     def below(name: str) -> set[str]:
         return used[name] | {far for other in used[name] for far in below(other)}
 
-    return [(a, b) for a in used for b in used[a] if not any(b in below(other) for other in used[a] - {b})]
+    return [(a, b) for a in used for b in sorted(used[a]) if not any(b in below(other) for other in used[a] - {b})]
 
 
 def lines(text: str, width: int) -> list[str]:

@@ -20,12 +20,12 @@ def load_result(path: str | Path) -> Result:
     Raises:
         UserError: there is none, or it holds no result.
 
-    >>> import tempfile
-    >>> from symflow import pde
-    >>> run = Path(tempfile.mkdtemp())
-    >>> pde.discover("kdv", steps=0).save(run / "result.json")
-    >>> load_result(run).verdict
-    'proved'
+    >>> import tempfile, torch
+    >>> from symflow import discover, invariance
+    >>> file = Path(tempfile.mkdtemp()) / "result.json"
+    >>> discover(invariance(lambda z: z.square().sum(-1), torch.randn(200, 2))).save(file)
+    >>> load_result(file).rank
+    1
     """
     result: Result = domains.part(kind_of(path), "discovery").load_result(path)
     return result

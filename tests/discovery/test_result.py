@@ -43,6 +43,8 @@ def problem() -> Found:
         fields="affine",
         clear=True,
         why=("by 8 replicates",),
+        source="replicates",
+        error_rate=None,
         values=[1e-9, 1e-3, 0.5],
         noise=[1e-9, 1e-3, 1e-3],
         fresh=[1e-9, 1e-3, 0.5],
