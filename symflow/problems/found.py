@@ -108,6 +108,18 @@ class Found(Result):
             save_tensors(Path(path).parent / FIELDS, tensors, {"kind": self.kind})
         super().save(path)
 
+    def check(self) -> None:
+        """Refuses a file whose parts contradict each other.
+
+        Raises:
+            ValueError: they do.
+        """
+        if not len(self.generators) == len(self.coherence) == self.rank <= len(self.values):
+            raise ValueError(
+                f"a rank of {self.rank} with {len(self.generators)} generators, {len(self.coherence)} coherences and "
+                f"{len(self.values)} values"
+            )
+
     def beside(self, folder: Path) -> Found:
         """With the closed forms as a field, where there are any."""
         forms = [g.closed_form for g in self.generators]
