@@ -56,6 +56,10 @@ class Description:
     exact: bool = True
     gap: float | None = None
 
+    def __post_init__(self) -> None:
+        if not self.derived_series or not self.lower_central_series:
+            raise ValueError("the series of an algebra begin with its dimension, got an empty one")
+
     @property
     def abelian(self) -> bool:
         """All brackets vanish."""
