@@ -163,7 +163,7 @@ class TrajectoryAugment(nn.Module):
         return f"generators={self.field.generators}, strength={self.strength}, steps={self.steps}"
 
 
-class AugmentedTrajectories(Dataset):
+class AugmentedTrajectories(Dataset[dict[str, Any]]):
     """Trajectories and moved copies of them, each made when it is asked for.
 
     Item i is copy ``i % copies`` of trajectory ``i // copies``; copy 0 is the trajectory itself. An item depends on
@@ -378,7 +378,7 @@ def _whitener(field: Field, sample: Tensor, period: float) -> Tensor:
             f"size {math.sqrt(max(least, 0.0)):.1g}"
         )
     values, vectors = torch.linalg.eigh(gram)
-    whitener = vectors / values.sqrt() @ vectors.T
+    whitener: Tensor = vectors / values.sqrt() @ vectors.T
     jump = torch.einsum("nkd,nld->kl", there - here, there - here) / len(here)
     change = math.inf  # a field may not exist one period on: exp(x) overflows there
     if bool(jump.isfinite().all()):

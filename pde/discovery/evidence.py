@@ -78,7 +78,8 @@ def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     points = points_of(jets, coordinates)  # [T X, 3]
 
     def on_grid(values: Tensor) -> Tensor:  # [T X, K, ...] to [K, T, X, ...]
-        return values.transpose(0, 1).unflatten(1, grid)
+        found: Tensor = values.transpose(0, 1).unflatten(1, grid)
+        return found
 
     evidence["field"] = on_grid(coordinates.vectors_to_physical(exact(points)))
     learned = result.neural.field if result.neural is not None else None

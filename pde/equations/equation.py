@@ -198,7 +198,8 @@ class Equation:
 
     def residual(self, x_: Tensor, t_: Tensor, u_: Sequence[Tensor], u_t_: Tensor) -> Tensor:
         """``F = u_t + K(x, t, u, u_x, ...)`` from values of u, its x-derivatives and ``u_t``, all of one shape."""
-        return u_t_ + self.evaluate(self.K, x_, t_, u_)
+        residual: Tensor = u_t_ + self.evaluate(self.K, x_, t_, u_)
+        return residual
 
     def residual_terms(
         self, x_: Tensor, t_: Tensor, u_: Sequence[Tensor] | Tensor, u_t_: Tensor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import sympy
 
@@ -66,7 +67,7 @@ def solve_for_principal(residuals: Sequence[sympy.Expr], space: JetSpace, text: 
     """
     present = {entry for F in residuals for entry in space.indices(F)}
 
-    def candidates(F: sympy.Expr) -> list[tuple[tuple, sympy.Symbol]]:
+    def candidates(F: sympy.Expr) -> list[tuple[tuple[Any, ...], sympy.Symbol]]:
         found = []
         for a, index in space.indices(F):
             symbol = space.symbol(a, index)

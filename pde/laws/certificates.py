@@ -244,7 +244,8 @@ def _root(covariance: Tensor) -> Tensor:
     """L with ``L L^T`` the covariance, also when it is nearly singular."""
     scale = covariance.diagonal().clamp_min(1e-300).sqrt()
     values, vectors = torch.linalg.eigh(covariance / scale / scale[:, None])
-    return scale[:, None] * vectors * values.clamp_min(0).sqrt()
+    root: Tensor = scale[:, None] * vectors * values.clamp_min(0).sqrt()
+    return root
 
 
 def _judged(

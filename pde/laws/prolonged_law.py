@@ -120,7 +120,9 @@ class Prolonged:
 
 def _evaluate(expression: sympy.Expr, jets: Jets) -> Tensor:
     at = {x: jets.x, t: jets.t} | {derivative_symbol(m): value for m, value in enumerate(jets.u)}
-    return torch.zeros_like(jets.x) + expressions.evaluate(sympy.sympify(expression, strict=True), at, _FUNCTIONS)
+    value = expressions.evaluate(sympy.sympify(expression, strict=True), at, _FUNCTIONS)
+    found: Tensor = torch.zeros_like(jets.x) + value
+    return found
 
 
 def _along(f: sympy.Expr, order: int, jets: Jets) -> Tensor:

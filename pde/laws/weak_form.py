@@ -197,7 +197,8 @@ def _values(f: sympy.Expr, data: Trajectories, v: Tensor, jet: Tensor, sigma: fl
             value = value + weight * expressions.evaluate(curvature, at, _FUNCTIONS)
         return value
     at |= {derivative_symbol(m): d for m, d in enumerate(jet)}
-    return torch.zeros_like(v) + expressions.evaluate(f, at, _FUNCTIONS)
+    found: Tensor = torch.zeros_like(v) + expressions.evaluate(f, at, _FUNCTIONS)
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -215,7 +216,7 @@ def smooth_spectrum(data: Trajectories, v: Tensor, sigma: float) -> Tensor:
     The mean power over the times must be `SIGNAL` times that of the noise, ``sigma^2 / X``, and above round-off.
     """
     points = v.shape[-1]
-    spectrum = torch.fft.rfft(v, norm="forward")[..., : (points + 1) // 2]
+    spectrum: Tensor = torch.fft.rfft(v, norm="forward")[..., : (points + 1) // 2]
     power = spectrum.abs().square().mean(0)
     floor = max(SIGNAL * sigma**2 / points, 1e-28 * float(power.max()))
     lost = (power < floor).nonzero()[:, 0]

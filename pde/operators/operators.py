@@ -117,7 +117,8 @@ class Operator(nn.Module):
 
     def forward(self, u: Tensor) -> Tensor:
         """``[B, inputs, X]`` to ``[B, outputs, X]``, physical."""
-        return self.network(u / self.scale) * self.scale
+        found: Tensor = self.network(u / self.scale)
+        return found * self.scale
 
 
 def _in_single_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -236,7 +237,9 @@ def _generator(seed: int, number: int) -> torch.Generator:
 
 def relative_error(predicted: Tensor, target: Tensor) -> Tensor:
     """``|predicted - target| / |target|`` of every window ``[B, rows, X]``, ``[B]``."""
-    return (predicted.float() - target).flatten(1).norm(dim=1) / target.flatten(1).norm(dim=1).clamp_min(1e-12)
+    distance: Tensor = (predicted.float() - target).flatten(1).norm(dim=1)
+    size: Tensor = target.flatten(1).norm(dim=1)
+    return distance / size.clamp_min(1e-12)
 
 
 def train(

@@ -150,7 +150,8 @@ class LocalResidual:
     def _chunked(self, function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
         chunk = max(1, CHUNK_POINTS // (points.shape[1] * points.shape[2]))
         if torch.is_grad_enabled() and points.requires_grad:
-            return _RowByRow.apply(function, points, chunk)
+            row_by_row: Callable[..., Tensor] = _RowByRow.apply
+            return row_by_row(function, points, chunk)
         return torch.cat([function(part) for part in points.split(chunk)])
 
 

@@ -60,4 +60,5 @@ def without_noise(u: Tensor) -> Tensor:
     loud = (power > LOUD * floor).nonzero()
     last = int(loud.max()) if len(loud) else 0
     v[..., last + 1 :] = 0.0
-    return torch.fft.irfft(v, u.shape[-1])
+    kept: Tensor = torch.fft.irfft(v, u.shape[-1])
+    return kept

@@ -120,7 +120,8 @@ class Slots:
         sample = self.sample.to(dtype)
 
         def values(points: Tensor) -> Tensor:
-            return field(points) * unit[:, None]
+            vectors: Tensor = field(points)
+            return vectors * unit[:, None]
 
         h, dt = self.residual.grid.spacing
         columns = len(self.data.x)

@@ -80,7 +80,8 @@ class Condition:
     def shares(self, null: NullSpace, rank: int) -> Tensor:
         """How large each column is in the null space, ``[d, functions]``, in units of the field's size."""
         vectors = null.vectors[..., :rank] * (self.size / self.scale[:, None])[..., None]
-        return vectors.norm(dim=-1)
+        sizes: Tensor = vectors.norm(dim=-1)
+        return sizes
 
     def support(self, rank: int) -> Tensor:
         """The simplest columns, bool ``[d, functions]``, over which the null space keeps its dimension.

@@ -80,7 +80,8 @@ def _truncation(indices: tuple[Index, ...]) -> Truncation:
 
 def _on_jets(expression: sympy.Expr, sample: JetSample) -> Tensor:
     like = next(iter(sample.values.values()))
-    return torch.zeros_like(like) + expressions.evaluate(expression, sample.values, series.FUNCTIONS)
+    value: Tensor = torch.zeros_like(like) + expressions.evaluate(expression, sample.values, series.FUNCTIONS)
+    return value
 
 
 def determining_coefficients(equation: Equation, sample: JetSample) -> Tensor:
@@ -245,7 +246,8 @@ def is_zero(expression: sympy.Expr) -> bool:
     expression, _ = readout.short_exponents(expression)
     # powers and exponentials of the variables become independent symbols, so that rational arithmetic decides
     reduced = sympy.cancel(sympy.together(sympy.powsimp(sympy.expand(expression))))
-    return reduced == 0 or sympy.simplify(expression) == 0
+    zero: bool = reduced == 0 or sympy.simplify(expression) == 0
+    return zero
 
 
 def multiplier(equation: Equation, closed_form: Mapping[str, sympy.Expr]) -> sympy.Expr | None:

@@ -19,9 +19,9 @@ MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than
 class _Raw:
     """What a file holds, before it is made into trajectories."""
 
-    u: NDArray  # [S, T, X], [T, X] or [X, T]
-    x: NDArray
-    t: NDArray
+    u: NDArray[Any]  # [S, T, X], [T, X] or [X, T]
+    x: NDArray[Any]
+    t: NDArray[Any]
     about: dict[str, Any] = field(default_factory=dict)  # equation, parameters, name, seed, settings, version
     space_first: bool = False  # for a square [X, T]
 

@@ -55,7 +55,7 @@ def _inner(parent: h5py.Group, name: str, kind: type) -> bool:
     return isinstance(parent.get(name, getlink=True), h5py.HardLink) and isinstance(parent.get(name), kind)
 
 
-def _numbers(parent: h5py.Group, name: str, samples: int | None = None) -> NDArray:
+def _numbers(parent: h5py.Group, name: str, samples: int | None = None) -> NDArray[Any]:
     if name not in parent.keys():  # noqa: SIM118 - `in parent` would follow a link
         raise UserError(f"`{name}` is missing in the file")
     if not _inner(parent, name, h5py.Dataset):
@@ -69,7 +69,8 @@ def _numbers(parent: h5py.Group, name: str, samples: int | None = None) -> NDArr
     few = samples is not None and dataset.ndim >= 2 and samples < shape[0]
     wanted = (samples, *shape[1:]) if few else shape
     _affordable(name, shape, dataset.dtype.itemsize, dataset.id.get_storage_size(), wanted)
-    return dataset[:samples] if few else dataset[()]
+    numbers: NDArray[Any] = dataset[:samples] if few else dataset[()]
+    return numbers
 
 
 def _about(file: h5py.File) -> dict[str, Any]:

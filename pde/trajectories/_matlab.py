@@ -10,6 +10,7 @@ import math
 import struct
 import zlib
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ _COMPLEX = 0x0800
 _LONGEST_HEAD = 4096  # of a compressed array: flags, dimensions, name
 
 
-def arrays(content: bytes, names: Collection[str], most: int) -> dict[str, NDArray]:
+def arrays(content: bytes, names: Collection[str], most: int) -> dict[str, NDArray[Any]]:
     """The real arrays of the given names, as far as the file has them.
 
     Args:
@@ -44,7 +45,7 @@ def arrays(content: bytes, names: Collection[str], most: int) -> dict[str, NDArr
     order = {b"IM": "<", b"MI": ">"}.get(content[126:_HEADER])
     if order is None:
         raise ValueError("no byte order")
-    found: dict[str, NDArray] = {}
+    found: dict[str, NDArray[Any]] = {}
     for kind, body in _elements(memoryview(content)[_HEADER:], order):
         if kind == _COMPRESSED:
             head = zlib.decompressobj().decompress(body, _LONGEST_HEAD)
@@ -97,7 +98,7 @@ def _name(body: memoryview, order: str) -> str:
     return bytes(_parts(body, order)[2][1]).decode("latin-1")
 
 
-def _real_array(name: str, body: memoryview, order: str, most: int) -> NDArray:
+def _real_array(name: str, body: memoryview, order: str, most: int) -> NDArray[Any]:
     (_, flags), (_, dimensions), _, *real = _parts(body, order)
     if len(flags) < 4 or len(dimensions) % 4:
         raise ValueError("damaged flags or dimensions")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ def _from_npz(path: Path) -> _Raw:
     return _Raw(found["u"], found["x"], found["t"], about)
 
 
-def _npz_member(archive: zipfile.ZipFile, name: str, kinds: str = "fiu") -> NDArray:
+def _npz_member(archive: zipfile.ZipFile, name: str, kinds: str = "fiu") -> NDArray[Any]:
     try:
         info = archive.getinfo(f"{name}.npy")
     except KeyError:

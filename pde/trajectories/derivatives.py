@@ -11,11 +11,12 @@ PLATEAU = 1e-14  # modes below this, relative to the largest, are round-off and 
 def filtered(u: Tensor) -> Tensor:
     """Fourier coefficients of rows ``[..., X]`` below the highest cosine, zero where only round-off is left."""
     points = u.shape[-1]
-    v = torch.fft.rfft(u, norm="forward")[..., : (points + 1) // 2]
+    v: Tensor = torch.fft.rfft(u, norm="forward")[..., : (points + 1) // 2]
     size = v.abs()
     meaningful = size > PLATEAU * size.amax(-1, keepdim=True)
     # from the last meaningful mode on, nothing is kept: a smooth function, not one with gaps
-    return v * meaningful.to(torch.uint8).flip(-1).cummax(-1).values.flip(-1)
+    kept: Tensor = meaningful.to(torch.uint8).flip(-1).cummax(-1).values.flip(-1)
+    return v * kept
 
 
 def difference_weights(t: Tensor, order: int) -> Tensor:

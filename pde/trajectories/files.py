@@ -258,14 +258,14 @@ def _own_equation(about: Mapping[str, Any]) -> Equation:
     return _as_equation(text) if not parameters else Equation(text, **parameters)
 
 
-def _array(value: Any, name: str) -> NDArray:
-    value = value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
-    if value.dtype.kind not in "fiu":
-        raise UserError(f"`{name}` must be an array of real numbers, got {value.dtype}")
-    return value
+def _array(value: Any, name: str) -> NDArray[Any]:
+    array: NDArray[Any] = value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise UserError(f"`{name}` must be an array of real numbers, got {array.dtype}")
+    return array
 
 
-def _coordinate(values: NDArray, name: str) -> NDArray:
+def _coordinate(values: NDArray[Any], name: str) -> NDArray[Any]:
     """One axis: flat, and exactly uniform where it is uniform up to the rounding of its type."""
     if values.ndim == 2 and 1 not in values.shape:  # LPSDA: one row per trajectory
         if not np.allclose(values, values[0], rtol=0, atol=1e-9 * np.abs(values).max(initial=0.0)):
@@ -281,7 +281,7 @@ def _coordinate(values: NDArray, name: str) -> NDArray:
     return flat
 
 
-def _closed(u: NDArray) -> bool:
+def _closed(u: NDArray[Any]) -> bool:
     """Whether the last column repeats the first, as a grid does that includes both ends of the period."""
     first, second, last = (np.asarray(u[..., i], np.float64) for i in (0, 1, -1)) if u.shape[-1] > 2 else [0.0] * 3
     scale = float(np.max(np.abs(u), initial=0.0))

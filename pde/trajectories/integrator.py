@@ -27,7 +27,13 @@ Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 STABILITY = 1.5  # h max|u| k_max: above 2, single trajectories become NaN or drift in energy
 PADDING = 2.5  # points per mode: what is aliased is below TAIL^1.5, for a spectrum that decays geometrically
-_FUNCTIONS: dict[str, Callable] = {"exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tanh": np.tanh}
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+}
 
 
 def _compiled(expression: sympy.Expr) -> Callable[[dict[sympy.Symbol, Any]], Any]:
@@ -54,7 +60,8 @@ def _compiled(expression: sympy.Expr) -> Callable[[dict[sympy.Symbol, Any]], Any
 
 
 def _value(expression: sympy.Expr, time: float | Array | None) -> float | Array:
-    return expressions.evaluate(expression, {t: time}, _FUNCTIONS)
+    value: float | Array = expressions.evaluate(expression, {t: time}, _FUNCTIONS)
+    return value
 
 
 @lru_cache(maxsize=256)
@@ -74,15 +81,15 @@ def _even_fast_length(least: int) -> int:
 class StepWeights:
     """The multipliers of one step of Krogstad's scheme, ``[modes]`` or ``[S, modes]``, for ``z = h L``."""
 
-    whole: NDArray  # exp(z)
-    half: NDArray  # exp(z/2)
-    a: NDArray  # h phi_1(z/2)/2
-    b: NDArray  # h phi_2(z/2)
-    c_first: NDArray  # h (phi_1(z) - 2 phi_2(z))
-    c_last: NDArray  # 2 h phi_2(z)
-    first: NDArray  # h (phi_1 - 3 phi_2 + 4 phi_3)
-    middle: NDArray  # h (2 phi_2 - 4 phi_3)
-    last: NDArray  # h (4 phi_3 - phi_2)
+    whole: NDArray[Any]  # exp(z)
+    half: NDArray[Any]  # exp(z/2)
+    a: NDArray[Any]  # h phi_1(z/2)/2
+    b: NDArray[Any]  # h phi_2(z/2)
+    c_first: NDArray[Any]  # h (phi_1(z) - 2 phi_2(z))
+    c_last: NDArray[Any]  # 2 h phi_2(z)
+    first: NDArray[Any]  # h (phi_1 - 3 phi_2 + 4 phi_3)
+    middle: NDArray[Any]  # h (2 phi_2 - 4 phi_3)
+    last: NDArray[Any]  # h (4 phi_3 - phi_2)
 
     def __getitem__(self, rows: slice) -> StepWeights:
         return StepWeights(*(getattr(self, f.name)[rows] for f in fields(self)))
@@ -216,7 +223,8 @@ class SpectralGrid:
         with np.errstate(all="ignore"):
             damped = STABILITY * self.damping / speed
             limit = np.where(damped < 1e-8, STABILITY / speed, -np.log1p(-damped) / self.damping)
-        return np.where((damped >= 1.0) | (speed == 0.0), np.inf, limit).min(-1)
+        least: Array = np.where((damped >= 1.0) | (speed == 0.0), np.inf, limit).min(-1)
+        return least
 
     def advance(
         self, v: ComplexArray, h: Sequence[float], steps: Sequence[int], times: Sequence[Array] | None

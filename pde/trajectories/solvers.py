@@ -74,7 +74,7 @@ class _Run:
         if not self.splitting.clock.has(t):
             return np.linspace(low, high, 2 * steps + 1)
         target = np.linspace(self.s[j], self.s[j + 1], 2 * steps + 1)
-        guess = np.interp(target, [self.s[j], self.s[j + 1]], [low, high])
+        guess: Array = np.interp(target, [self.s[j], self.s[j + 1]], [low, high])
         for _ in range(60):
             miss = np.asarray(_value(self.splitting.elapsed, guess)) - target
             update = np.clip(guess - miss / np.asarray(_value(self.splitting.clock, guess)), low, high)
@@ -228,7 +228,8 @@ def _moments(v: ComplexArray) -> Array:
 
 def _tail(size: Array, modes: int) -> Array:
     """The largest of the modes in the last eighth of `modes` and beyond, relative to the largest of all."""
-    return size[:, modes - modes // 8 :].max(-1) / np.maximum(size.max(-1), 1e-300)
+    share: Array = size[:, modes - modes // 8 :].max(-1) / np.maximum(size.max(-1), 1e-300)
+    return share
 
 
 def spectrum(u: Array) -> ComplexArray:

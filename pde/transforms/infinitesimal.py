@@ -215,7 +215,8 @@ def on_points(form: ClosedForm, names: Sequence[str], points: Tensor, coordinate
 
 
 def _least_squares(A: Tensor, b: Tensor) -> Tensor:
-    return torch.linalg.lstsq(A, b, driver="gelsd").solution
+    solution: Tensor = torch.linalg.lstsq(A, b, driver="gelsd").solution
+    return solution
 
 
 def _sparse(A: Tensor, b: Tensor, tolerance: float) -> Tensor:

@@ -156,7 +156,7 @@ def load_function(reference: str) -> Callable[..., Any]:
         sys.path.remove(folder)
     if not hasattr(module, name):
         raise UserError(f"{path!r} must define {name!r}, got no such name in it")
-    function = getattr(module, name)
+    function: Callable[..., Any] = getattr(module, name)
     if not callable(function):
         raise UserError(f"{name!r} in {path!r} must be a function, got {type(function).__name__}")
     return function

@@ -98,7 +98,8 @@ class TransformAudit:
             "findings": list(self.findings),
             "seed": self.seed,
         }
-        return _json(content)
+        cleaned: dict[str, Any] = _json(content)
+        return cleaned
 
     def __str__(self) -> str:
         proof = ", proven" if self.proven else ""

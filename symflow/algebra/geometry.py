@@ -21,6 +21,7 @@ def span_basis(values: Tensor) -> Tensor:
     if bad:
         raise ValueError(f"the fields must be finite on the points, got others from those of index {bad}")
     columns = columns / columns.norm(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
+    basis: Tensor
     basis, triangle = torch.linalg.qr(columns)
     if triangle.diagonal().abs().min() < 1e-12:
         raise ValueError("the fields must be linearly independent on the points, got a dependent set")

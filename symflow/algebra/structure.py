@@ -29,7 +29,8 @@ Constants = Sequence[Sequence[Sequence[Any]]] | NDArray[Any]
 def brackets(constants: NDArray[Any], a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """All brackets of two sets of elements, rows ``[r, n]`` and ``[s, n]`` to rows ``[r s, n]``, the second fastest."""
     left = np.tensordot(a, constants, (1, 0))  # [r, n, n]
-    return np.tensordot(left, b, (1, 1)).transpose(0, 2, 1).reshape(-1, constants.shape[0])
+    both: NDArray[Any] = np.tensordot(left, b, (1, 1)).transpose(0, 2, 1)  # [r, s, n]
+    return both.reshape(-1, constants.shape[0])
 
 
 def exact(constants: Constants) -> Matrix:
@@ -71,13 +72,15 @@ def exact(constants: Constants) -> Matrix:
 
 def _integral(fractions: Matrix) -> Matrix:
     denominator = math.lcm(*(v.denominator for v in fractions.flat))
-    return np.vectorize(lambda v: int(v * denominator), otypes=[object])(fractions)
+    integers: Matrix = np.vectorize(lambda v: int(v * denominator), otypes=[object])(fractions)
+    return integers
 
 
 def jacobiator(constants: NDArray[Any]) -> NDArray[Any]:
     """``[[e_i, e_j], e_k] + cyclic``, ``[n, n, n, n]``: zero for a Lie algebra."""
     double = np.tensordot(constants, constants, (2, 0))  # [i, j, k, m]
-    return double + double.transpose(2, 0, 1, 3) + double.transpose(1, 2, 0, 3)
+    total: NDArray[Any] = double + double.transpose(2, 0, 1, 3) + double.transpose(1, 2, 0, 3)
+    return total
 
 
 def killing_form(constants: NDArray[Any]) -> NDArray[Any]:
@@ -102,7 +105,7 @@ def lower_central_series(constants: NDArray[Any], span: BasisOf = rational.span)
     return _series(constants, span, lambda _, whole: whole)
 
 
-def _series(constants: NDArray[Any], span: BasisOf, partner: Callable) -> list[NDArray[Any]]:
+def _series(constants: NDArray[Any], span: BasisOf, partner: Callable[..., Any]) -> list[NDArray[Any]]:
     whole = np.eye(constants.shape[0], dtype=int).astype(constants.dtype)
     terms = [whole]
     while len(terms[-1]):

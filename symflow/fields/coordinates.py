@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,7 +53,9 @@ class Coordinates:
         if d == 0 or len(set(names)) != d or not all(isinstance(n, str) and n.isidentifier() for n in names):
             raise ValueError(f"`names` must be distinct identifiers, at least one, got {names!r}")
 
-        def per_axis(argument: str, values: Sequence[float | None] | None, default: float | None) -> tuple:
+        def per_axis(
+            argument: str, values: Sequence[float | None] | None, default: float | None
+        ) -> tuple[float | None, ...]:
             if values is None:
                 return (default,) * d
             values = tuple(None if v is None else float(v) for v in values)
@@ -110,6 +113,6 @@ class Coordinates:
         """Vectors ``[..., d]`` from physical to normalised units."""
         return vectors / self._row(self.scale, vectors)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description, read back by ``Coordinates(**d)``."""
         return {k: list(getattr(self, k)) for k in ("names", "periods", "offset", "scale")}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +112,7 @@ class Table:
             s = s.clamp(-1.0, count - 1.0)
         return s, s.detach().floor()
 
-    def _corners(self, cells: Sequence[Tensor], fractions: Sequence):
+    def _corners(self, cells: Sequence[Tensor], fractions: Sequence[Any]) -> Iterator[tuple[Tensor, Any]]:
         """The vectors ``[..., K, d]`` at each corner of the cells, and their shares as products of fractions."""
         d = self.coordinates.dimension
         nodes = self.values.flatten(1, d)

@@ -147,7 +147,8 @@ def _affine(value: Series, weight: Tensor, bias: Tensor) -> Series:
 
 
 def _silu(value: Series) -> Series:
-    return series.FUNCTIONS["silu"](value)
+    activated: Series = series.FUNCTIONS["silu"](value)
+    return activated
 
 
 def embedding_size(coordinates: Coordinates) -> int:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -112,7 +113,8 @@ class Series:
 
     def __pow__(self, exponent: Series | Tensor | float) -> Series:
         if not isinstance(exponent, (int, float)):
-            return FUNCTIONS["exp"](exponent * FUNCTIONS["log"](self))
+            power: Series = FUNCTIONS["exp"](exponent * FUNCTIONS["log"](self))
+            return power
         if exponent >= 0 and exponent == int(exponent):  # by squaring
             result, square, n = self._constant(1.0), self, int(exponent)
             while n:
@@ -133,7 +135,8 @@ class Series:
         return self.compose(taylor)
 
     def __rpow__(self, base: Tensor | float) -> Series:
-        return FUNCTIONS["exp"](self * torch.log(torch.as_tensor(base, dtype=self.coefficients.dtype)))
+        power: Series = FUNCTIONS["exp"](self * torch.log(torch.as_tensor(base, dtype=self.coefficients.dtype)))
+        return power
 
     def compose(self, taylor: Callable[[Tensor, int], Sequence[Tensor]]) -> Series:
         """``f`` of the series; ``taylor(a, n)`` gives ``f(a), f'(a), ..., f^(n)(a)/n!``, by Horner's rule."""
@@ -236,7 +239,7 @@ _TAYLOR: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
     "sign": _sign,
 }
 
-FUNCTIONS: dict[str, Callable] = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: (lambda value, taylor=taylor: value.compose(taylor) if isinstance(value, Series) else taylor(value, 0)[0])
     for name, taylor in _TAYLOR.items()
 }

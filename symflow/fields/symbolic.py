@@ -85,4 +85,5 @@ class SymbolicField:
 
 def _on_tensor(expression: sympy.Expr, values: Mapping[sympy.Symbol, Tensor]) -> Tensor:
     like = next(iter(values.values()))
-    return torch.zeros_like(like) + expressions.evaluate(expression, values, series.FUNCTIONS)
+    value: Tensor = torch.zeros_like(like) + expressions.evaluate(expression, values, series.FUNCTIONS)
+    return value

@@ -256,7 +256,9 @@ def terms(expression: sympy.Expr) -> int:
     return max([1, *(p for p in parts if p > MOST_TERMS)])
 
 
-def evaluate(expression: sympy.Expr, values: Mapping[sympy.Symbol, Any], functions: Mapping[str, Callable]) -> Any:
+def evaluate(
+    expression: sympy.Expr, values: Mapping[sympy.Symbol, Any], functions: Mapping[str, Callable[..., Any]]
+) -> Any:
     """The value of a sympy expression on anything that has ``+ * **``: numbers, tensors, truncated series.
 
     Args:
@@ -286,7 +288,7 @@ def evaluate(expression: sympy.Expr, values: Mapping[sympy.Symbol, Any], functio
     return functions[type(expression).__name__](*parts)
 
 
-def _reduce(parts: list, operation: Callable) -> Any:
+def _reduce(parts: list[Any], operation: Callable[[Any, Any], Any]) -> Any:
     """Numbers last: a float may not know how to act on a tensor or a series from the left."""
     parts = sorted(parts, key=lambda part: isinstance(part, float))
     value = parts[0]

@@ -3,6 +3,9 @@
 One module per operation, from its public function to its reference. What others may use is listed here.
 """
 
+from symflow.ops._resample_ref import LEAST_ROWS as LEAST_ROWS
+from symflow.ops._resample_ref import resample_ref as resample_ref
+from symflow.ops._resample_ref import scatter_ref as scatter_ref
 from symflow.ops.flow import flow as flow
 from symflow.ops.flow import flow_kernel as flow_kernel
 from symflow.ops.flow import flow_ref as flow_ref
@@ -16,13 +19,10 @@ from symflow.ops.flow_warp import pixel_points as pixel_points
 from symflow.ops.jet_flow import jet_flow as jet_flow
 from symflow.ops.jet_flow import jet_flow_kernel as jet_flow_kernel
 from symflow.ops.jet_flow import jet_flow_ref as jet_flow_ref
-from symflow.ops.resample import LEAST_ROWS as LEAST_ROWS
 from symflow.ops.resample import resample as resample
 from symflow.ops.resample import resample_kernel as resample_kernel
-from symflow.ops.resample import resample_ref as resample_ref
 from symflow.ops.resample import scatter as scatter
 from symflow.ops.resample import scatter_kernel as scatter_kernel
-from symflow.ops.resample import scatter_ref as scatter_ref
 from symflow.ops.warp import warp as warp
 from symflow.ops.warp import warp_kernel as warp_kernel
 from symflow.ops.warp import warp_ref as warp_ref

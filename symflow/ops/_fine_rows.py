@@ -47,7 +47,7 @@ def fine_rows(rows: Tensor) -> Tensor:
     spectrum = torch.fft.rfft(rows, norm="forward") * _division(columns, rows.device)
     if columns % 2 == 0:
         spectrum[..., -1] *= 0.5  # the highest cosine: on the fine grid it counts twice
-    fine = torch.fft.irfft(spectrum, 2 * columns, norm="forward")
+    fine: Tensor = torch.fft.irfft(spectrum, 2 * columns, norm="forward")
     nodes = torch.arange(-(TAPS // 2 - 1), 2 * columns + TAPS // 2 + 1, device=rows.device) % (2 * columns)
     return fine[..., nodes]
 
@@ -58,7 +58,9 @@ def transpose_to_rows(table: Tensor, columns: int) -> Tensor:
     before = -(TAPS // 2 - 1) % period
     after = -(before + table.shape[-1]) % period
     fine = torch.nn.functional.pad(table, (before, after)).unflatten(-1, (-1, period)).sum(-2)
-    return torch.fft.irfft(torch.fft.rfft(fine)[..., : columns // 2 + 1] * _division(columns, table.device), columns)
+    spectrum = torch.fft.rfft(fine)[..., : columns // 2 + 1] * _division(columns, table.device)
+    rows: Tensor = torch.fft.irfft(spectrum, columns)
+    return rows
 
 
 # ---- points in cells of the grid ------------------------------------------------------------------------------------

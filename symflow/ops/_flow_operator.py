@@ -8,7 +8,7 @@ options.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -46,7 +46,8 @@ class FlowOperator:
         tensors = arguments[: self.tensors]
         save_states = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         inputs = (*(t.contiguous() for t in tensors), *arguments[self.tensors :], save_states, *options)
-        return call(self.name, self.function)(*inputs)[0]
+        end: Tensor = call(self.name, self.function)(*inputs)[0]
+        return end
 
 
 def _functions(name: str, tensors: int, options: int) -> tuple[Any, Any]:
@@ -62,7 +63,7 @@ def _functions(name: str, tensors: int, options: int) -> tuple[Any, Any]:
     @kernel(name, refusal)
     class Flow(torch.autograd.Function):
         @staticmethod
-        def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
             states = output[1]
             ctx.mark_non_differentiable(states)
             ctx.save_for_backward(states, *inputs[:tensors])
@@ -70,10 +71,11 @@ def _functions(name: str, tensors: int, options: int) -> tuple[Any, Any]:
             ctx.constants, ctx.steps, ctx.options = inputs[tensors : end - 2], inputs[end - 2], inputs[end:]
 
         @staticmethod
-        def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple:
+        def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Any, ...]:
             states, points, weights, *field = ctx.saved_tensors
             if states.shape[0] == 0:  # a transform hid that gradients would be wanted
-                states = Flow.apply(points, weights, *field, *ctx.constants, ctx.steps, True, *ctx.options)[1]
+                again: Callable[..., tuple[Tensor, Tensor]] = Flow.apply
+                states = again(points, weights, *field, *ctx.constants, ctx.steps, True, *ctx.options)[1]
             wanted = ctx.needs_input_grad[:tensors]
             flags = bool(wanted[1]), any(wanted[2:])
             grads = last.apply(points, grad.contiguous(), states, weights, *field, *ctx.constants, *flags, *ctx.options)

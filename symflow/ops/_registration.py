@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Rule = Callable[[Any], Callable]
+Rule = Callable[[Any], Callable[..., Any]]
 """From an operator to how it is batched by vmap."""
 
 
@@ -50,7 +50,7 @@ def last_derivative(name: str, refusal: str, unused: int = 0) -> Any:
     @kernel(name, refusal, unused)
     class LastDerivative(torch.autograd.Function):
         @staticmethod
-        def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
             pass
 
         @staticmethod
@@ -66,10 +66,10 @@ def call(name: str, function: Any) -> Any:
     return operator(name) if torch.compiler.is_compiling() else function.apply
 
 
-def one_by_one(op: Callable[..., Tensor | tuple[Tensor, ...]]) -> Callable:
+def one_by_one(op: Callable[..., Tensor | tuple[Tensor, ...]]) -> Callable[..., Any]:
     """A vmap rule that makes one call after another, for operators with a batch dimension of their own."""
 
-    def rule(info: Any, in_dims: tuple, *arguments: Any) -> tuple[Any, Any]:
+    def rule(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, Any]:
         def call(i: int) -> Any:
             # A list (the periods) comes with a list of dimensions, a tensor without one with None.
             pairs = zip(arguments, in_dims, strict=True)
@@ -87,8 +87,8 @@ def merged(tensors: int) -> Rule:
     """A vmap rule for operators whose first arguments, so many tensors, are batches of independent problems: with one
     more batch they are longer ones."""
 
-    def rule_of(op: Any) -> Callable:
-        def rule(info: Any, in_dims: tuple, *arguments: Any) -> tuple[Any, Any]:
+    def rule_of(op: Any) -> Callable[..., Any]:
+        def rule(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, Any]:
             batched = [
                 a.movedim(dim, 0) if isinstance(dim, int) else a.expand(info.batch_size, *a.shape)
                 for a, dim in zip(arguments[:tensors], in_dims[:tensors], strict=True)
@@ -107,14 +107,14 @@ _library = torch.library.Library("symflow", "FRAGMENT")
 """The registrations last as long as this does."""
 
 
-def register(name: str, derivative: Callable, meta: Callable, rule: Rule = one_by_one) -> None:
+def register(name: str, derivative: Callable[..., Any], meta: Callable[..., Any], rule: Rule = one_by_one) -> None:
     """An operator's derivative, the shapes of its results, and how it is batched."""
     _library.impl(name, derivative, "Autograd")
     torch.library.register_fake(f"symflow::{name}", meta)
     torch.library.register_vmap(f"symflow::{name}", rule(operator(name)))
 
 
-def register_kernel(name: str, function: Callable) -> None:
+def register_kernel(name: str, function: Callable[..., Any]) -> None:
     """An operator that is made of others, on every device."""
     for device in ("CPU", "CUDA"):
         _library.impl(name, function, device)

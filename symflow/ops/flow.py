@@ -127,9 +127,11 @@ def _adaptive(field: Field, points: Tensor, weights: Tensor, method: str) -> Ten
     try:
         if isinstance(field, nn.Module):
             parameters = tuple(p for p in (weights, *field.parameters()) if p.requires_grad)
-            return odeint_adjoint(Velocity(), points, times, adjoint_params=parameters, **options)[-1]
+            states: Tensor = odeint_adjoint(Velocity(), points, times, adjoint_params=parameters, **options)
+            return states[-1]
         # The adjoint would need every tensor that the field depends on; the steps themselves know them.
-        return odeint(Velocity(), points, times, **options)[-1]
+        states = odeint(Velocity(), points, times, **options)
+        return states[-1]
     except AssertionError as error:
         raise RuntimeError(f"the method {method!r} cannot follow this field to time 1: {error}") from error
 
@@ -167,7 +169,8 @@ def flow_ref(field: Field, points: Tensor, weights: Tensor, steps: int = 8) -> T
 def _tf32_allowed() -> bool:
     """Whether float32 products may be in TF32 on GPUs, by any of torch's settings: to read ``allow_tf32`` would fail
     after ``fp32_precision`` was set."""
-    return torch.backends.cuda.matmul.fp32_precision == "tf32"
+    allowed: bool = torch.backends.cuda.matmul.fp32_precision == "tf32"
+    return allowed
 
 
 def flow_kernel(

@@ -200,19 +200,20 @@ class _FlowWarpOperator:
 
     def __call__(self, *arguments: Any) -> Tensor:
         tensors = (t.contiguous() for t in arguments[: self.tensors])
-        return call(self.name, self.function)(*tensors, *arguments[self.tensors :])
+        warped: Tensor = call(self.name, self.function)(*tensors, *arguments[self.tensors :])
+        return warped
 
 
 def _function(name: str, last: Any, tensors: int) -> Any:
     @kernel(name, _REFUSAL)
     class FlowWarp(torch.autograd.Function):
         @staticmethod
-        def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
             ctx.save_for_backward(*inputs[:tensors])
             ctx.constants = inputs[tensors:]
 
         @staticmethod
-        def backward(ctx: Any, grad: Tensor) -> tuple:
+        def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
             images, _, weights, *field = ctx.needs_input_grad[:tensors]
             wanted = (images, weights, any(field))
             grads = last.apply(grad.contiguous(), *ctx.saved_tensors, *ctx.constants, *wanted)

@@ -259,25 +259,25 @@ _ResampleBackward = last_derivative("resample_backward", _refusal("resample"))
 @kernel("scatter", _refusal("scatter"))
 class _Scatter(torch.autograd.Function):
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.save_for_backward(inputs[0])
         ctx.extent = inputs[3:]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         return (_ScatterBackward.apply(grad, *ctx.saved_tensors, *ctx.extent), *(None,) * 5)
 
 
 @kernel("resample", _refusal("resample"))
 class _Resample(torch.autograd.Function):
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(inputs[0], output[1])
         ctx.extent = inputs[1:]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple:
+    def backward(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Any, ...]:
         return (_ResampleBackward.apply(grad, *ctx.saved_tensors, *ctx.extent), *(None,) * 3)
 
 

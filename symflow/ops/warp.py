@@ -8,6 +8,7 @@ one over the other stay on the kernels; forward over forward and third derivativ
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -120,7 +121,8 @@ def warp_ref(images: Tensor, grid: Tensor, padding: str = "zeros") -> Tensor:
         inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
         index = torch.where(inside, r * width + c, height * width).flatten(2)[:, :, None]
         index = index.expand(batch, -1, channels, -1)
-        return torch.gather(pixels, 3, index).unflatten(3, row.shape[2:])
+        found: Tensor = torch.gather(pixels, 3, index).unflatten(3, row.shape[2:])
+        return found
 
     x, y = x[:, :, None], y[:, :, None]
     upper = corner(0, 0) * (1 - x) + corner(0, 1) * x
@@ -155,7 +157,8 @@ def warp_kernel(images: Tensor, grid: Tensor, padding: str = "zeros") -> Tensor:
         NotImplementedError: a derivative of third order, or forward mode over forward mode, is asked for; `warp_ref`
             has them.
     """
-    return call("warp", _Warp)(images.contiguous(), grid.contiguous(), PADDINGS.index(padding))
+    warped: Tensor = call("warp", _Warp)(images.contiguous(), grid.contiguous(), PADDINGS.index(padding))
+    return warped
 
 
 _MISSING = (
@@ -176,11 +179,14 @@ def _sum(a: Tensor | None, b: Tensor | None, like: Tensor) -> Tensor:
     return torch.zeros_like(like) if there is None else there
 
 
-def _jvp(images: Tensor, grid: Tensor, images_dot: Tensor | None, grid_dot: Tensor | None, padding: int) -> Any:
+def _jvp(
+    images: Tensor, grid: Tensor, images_dot: Tensor | None, grid_dot: Tensor | None, padding: int
+) -> Tensor | None:
     """``A images_dot + (grid_dot . dA) images``; None when nothing moves."""
     if images_dot is None and grid_dot is None:
         return None
-    return _WarpJvp.apply(images, grid, *_contiguous(images_dot, grid_dot), padding)
+    derivative: Callable[..., Tensor] = _WarpJvp.apply
+    return derivative(images, grid, *_contiguous(images_dot, grid_dot), padding)
 
 
 def _jvp_backward(
@@ -207,21 +213,22 @@ def _backward(
     """``A^T grad`` and ``<grad, dA images>``; None where unwanted."""
     if not any(wanted):
         return None, None
-    found = _WarpBackward.apply(grad, images, grid, padding, *wanted)
+    derivative: Callable[..., tuple[Tensor, Tensor]] = _WarpBackward.apply
+    found = derivative(grad, images, grid, padding, *wanted)
     return (found[0] if wanted[0] else None, found[1] if wanted[1] else None)
 
 
 @kernel("warp")
 class _Warp(torch.autograd.Function):
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[:2])
         ctx.save_for_forward(*inputs[:2])
         ctx.padding = inputs[2]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None) -> tuple:
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Any, ...]:
         if grad is None:
             return None, None, None
         images, grid = ctx.saved_tensors
@@ -236,7 +243,7 @@ class _Warp(torch.autograd.Function):
 @kernel("warp_backward")
 class _WarpBackward(torch.autograd.Function):
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[:3])
         ctx.save_for_forward(*inputs[:3])
@@ -245,14 +252,16 @@ class _WarpBackward(torch.autograd.Function):
 
     # <h, A^T g> + <k, <g, dA images>> = <g, A h + (k . dA) images>: the cotangents are tangents of warp.
     @staticmethod
-    def backward(ctx: Any, images_dot: Tensor | None, grid_dot: Tensor | None) -> tuple:
+    def backward(ctx: Any, images_dot: Tensor | None, grid_dot: Tensor | None) -> tuple[Any, ...]:
         grad, images, grid = ctx.saved_tensors
         dots = (images_dot if ctx.wanted[0] else None, grid_dot if ctx.wanted[1] else None)
         found = _jvp_backward(grad, images, grid, *dots, ctx.padding, ctx.needs_input_grad[1:3])
         return (_jvp(images, grid, *dots, ctx.padding) if ctx.needs_input_grad[0] else None, *found, *[None] * 3)
 
     @staticmethod
-    def jvp(ctx: Any, grad_dot: Tensor | None, images_dot: Tensor | None, grid_dot: Tensor | None, *_: None) -> tuple:
+    def jvp(
+        ctx: Any, grad_dot: Tensor | None, images_dot: Tensor | None, grid_dot: Tensor | None, *_: None
+    ) -> tuple[Tensor | None, ...]:
         grad, images, grid = ctx.saved_tensors
         first: tuple[Tensor | None, Tensor | None] = (None, None)
         if grad_dot is not None:
@@ -265,14 +274,14 @@ class _WarpBackward(torch.autograd.Function):
 @kernel("warp_jvp", _MISSING)
 class _WarpJvp(torch.autograd.Function):
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs[:4])
         ctx.save_for_forward(*inputs[:4])  # for a refusal under vmap
         ctx.padding = inputs[4]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None) -> tuple:
+    def backward(ctx: Any, grad: Tensor | None) -> tuple[Any, ...]:
         if grad is None:
             return (None,) * 5
         images, grid, images_dot, grid_dot = ctx.saved_tensors

@@ -48,7 +48,8 @@ def whitener(linear: Linearised, classes: Classes, frames: Mapping[str, Frame]) 
     size = whole.norm(dim=0).clamp_min(torch.finfo(torch.float64).tiny)
     _, values, right = torch.linalg.svd(whole / size)
     kept = values > DEPENDENT * values[0]
-    return right[kept].T / values[kept] / size[:, None]
+    combinations: Tensor = right[kept].T / values[kept] / size[:, None]
+    return combinations
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class Evidence:
 
     def violation(self, combinations: Tensor) -> Tensor:
         """Of fields given in the columns of unit size, ``[m', K]`` to ``[K]``."""
-        return (self.responses @ combinations).norm(dim=0)
+        size: Tensor = (self.responses @ combinations).norm(dim=0)
+        return size
 
     def noise(self, combinations: Tensor) -> Tensor:
         """How large the violation of a true symmetry would be, ``[m', K]`` to ``[K]``."""
@@ -138,8 +140,10 @@ def mean_rows(tables: Sequence[Tensor], weight: Tensor | None) -> Tensor:
     """Responses ``[P, B, m]`` of all replicates as rows ``[rows, m]`` whose norm is a root mean square."""
     mean = torch.stack(list(tables)).mean(0)
     if weight is None:
-        return mean.flatten(0, 1) / mean[..., 0].numel() ** 0.5
-    return mean.mean(1) * weight[:, None] / len(mean) ** 0.5
+        root: float = mean[..., 0].numel() ** 0.5
+        return mean.flatten(0, 1) / root
+    root = len(mean) ** 0.5
+    return mean.mean(1) * weight[:, None] / root
 
 
 def told(mean: Tensor, error: Tensor) -> Tensor:

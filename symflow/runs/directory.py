@@ -114,7 +114,8 @@ def read_config(run: Path, *, missing: bool = True) -> dict[str, Any]:
     """
     if missing and not (run / CONFIG).exists():
         return {}
-    return read_record(run / CONFIG, dict[str, Any], "be the configuration of a run")
+    config: dict[str, Any] = read_record(run / CONFIG, dict[str, Any], "be the configuration of a run")
+    return config
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

@@ -120,7 +120,8 @@ def each(
 
 def _message(end: Any) -> tuple[bool, str]:
     try:
-        return end.recv()
+        message: tuple[bool, str] = end.recv()
+        return message
     except EOFError:  # the pipe of a process that ended without a word
         return True, ""
 

@@ -178,7 +178,8 @@ class ColourAugment(nn.Module):
         combined = torch.einsum("...k,kij->...ij", weights.float(), self.generators.float())
         flow = torch.linalg.matrix_exp(combined).to(images)
         changed = flow[..., :3, :3] @ images.flatten(2)[:, None] + flow[..., :3, 3:]
-        return changed.unflatten(-1, images.shape[2:])
+        moved: Tensor = changed.unflatten(-1, images.shape[2:])
+        return moved
 
     def extra_repr(self) -> str:
         return f"generators={len(self.generators)}, strength={self.strength}, weights={self.weights!r}"
@@ -329,4 +330,5 @@ def _root_mean_square(field: GridField) -> Tensor:
     """Of every generator over the pixels of a square image, ``[K]``."""
     line = torch.linspace(-1, 1, _MEASURE, dtype=field.values.dtype, device=field.values.device)
     points = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).flatten(0, 1)
-    return field(points).double().square().sum(-1).mean(0).sqrt()
+    vectors: Tensor = field(points)
+    return vectors.double().square().sum(-1).mean(0).sqrt()

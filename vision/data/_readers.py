@@ -57,7 +57,7 @@ class _Stand:
 
     __slots__ = ("args", "name", "state")
 
-    def __init__(self, name: str, args: tuple = ()) -> None:
+    def __init__(self, name: str, args: tuple[Any, ...] = ()) -> None:
         self.name, self.args = name, args
         self.state: Any = None
 
@@ -129,7 +129,8 @@ def _array(stand: Any) -> np.ndarray:
         raise ValueError("`data` is no array of uint8")
     if not (isinstance(raw, bytes) and len(shape) == 2 and shape[0] * shape[1] == len(raw)):
         raise ValueError("the size of `data` is not that of its bytes")
-    return np.frombuffer(raw, np.uint8).reshape(shape, order="F" if fortran else "C")
+    data: np.ndarray = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if fortran else "C")
+    return data
 
 
 def cifar_pickle(path: Path) -> Arrays:

@@ -24,7 +24,8 @@ LEAST_VARIANCE = 1e-6  # relative to the largest: directions below it are roundi
 
 def unit(vectors: Tensor) -> Tensor:
     """Vectors ``[..., F]`` divided by their lengths."""
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
+    length: Tensor = vectors.norm(dim=-1, keepdim=True)
+    return vectors / length.clamp_min(torch.finfo(vectors.dtype).tiny)
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,13 @@ class ImageNetwork(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """``[B, C, H, W]`` to ``[B, F]``: the mean of the last layer's channels over all pixels."""
-        return self.body(images).mean((2, 3))
+        channels: Tensor = self.body(images)
+        return channels.mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
         """``[B, C, H, W]`` to the logits ``[B, classes]``."""
-        return self.head(self.features(images))
+        logits: Tensor = self.head(self.features(images))
+        return logits
 
 
 class SmallResNet(ImageNetwork):

@@ -8,7 +8,7 @@ patches of the pixel plane.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -157,7 +157,7 @@ def colour_generators(
     return ColourGenerators(found, basis, forms, GridField(COLOURS, table.float(), (0.0,) * 3, (1.0,) * 3))
 
 
-_CHANGES = {
+_CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "brightness": lambda c, mean: torch.ones_like(c),
     "contrast": lambda c, mean: c - mean,
     "saturation": lambda c, mean: c - c.mean(-1, keepdim=True),

@@ -191,9 +191,11 @@ def _whitener(matrix: Tensor) -> Tensor:
     """
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if not failed:
-        return torch.linalg.inv(factor)
+        inverse: Tensor = torch.linalg.inv(factor)
+        return inverse
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors / values.clamp_min(torch.finfo(torch.float32).eps * values[-1]).sqrt()).T
+    whitener: Tensor = (vectors / values.clamp_min(torch.finfo(torch.float32).eps * values[-1]).sqrt()).T
+    return whitener
 
 
 def smoothest(energy: Tensor, gram: Tensor, count: int) -> CheapestFields:
@@ -209,7 +211,8 @@ def orthonormaliser(gram: Tensor) -> Tensor:
     m = len(gram)
     ridge = RIDGE * gram.diagonal().mean() * torch.eye(m, dtype=torch.float64)
     factor = torch.linalg.cholesky(gram + ridge)
-    return torch.linalg.solve_triangular(factor, torch.eye(m, dtype=torch.float64), upper=False).T
+    inverse: Tensor = torch.linalg.solve_triangular(factor, torch.eye(m, dtype=torch.float64), upper=False)
+    return inverse.T
 
 
 def widest_gap(values: Tensor) -> tuple[int, float]:
@@ -229,4 +232,5 @@ def out_of_step(height: int, width: int, locality: float, draws: int, seed: int)
 
 def _root(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values.clamp_min(0.0).sqrt()) @ vectors.T
+    root: Tensor = (vectors * values.clamp_min(0.0).sqrt()) @ vectors.T
+    return root

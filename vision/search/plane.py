@@ -34,7 +34,8 @@ def orthonormal(values: Tensor, measure: Tensor) -> Tensor:
     """The same span with an orthonormal basis: ``[N, K, d]`` under ``<V, W> = sum_n measure_n V(z_n) . W(z_n)``."""
     weighted = (values * measure.sqrt()[:, None, None]).transpose(1, 2).flatten(0, 1)  # [N d, K]
     triangle = torch.linalg.qr(weighted)[1]
-    return torch.linalg.solve_triangular(triangle, values.transpose(1, 2), upper=True, left=False).transpose(1, 2)
+    basis: Tensor = torch.linalg.solve_triangular(triangle, values.transpose(1, 2), upper=True, left=False)
+    return basis.transpose(1, 2)
 
 
 def uniform(height: int, width: int) -> Tensor:
@@ -66,7 +67,8 @@ def affineness(values: Tensor, points: Tensor, measure: Tensor) -> Tensor:
     >>> [round(a, 6) for a in affineness(field(points), points, uniform(9, 9)).tolist()]
     [1.0, 0.0]
     """
-    return affine_products(values, points, measure).norm(dim=1).clamp_max(1.0)
+    share: Tensor = affine_products(values, points, measure).norm(dim=1)
+    return share.clamp_max(1.0)
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,10 @@ class FeatureDerivative:
 
         def along(grid: Tensor) -> Tensor:
             moved = warp(images, grid.view(K, *points.shape), padding=self.padding)
-            return self.features(moved.flatten(0, 1)).unflatten(0, moved.shape[:2])
+            found: Tensor = self.features(moved.flatten(0, 1)).unflatten(0, moved.shape[:2])
+            return found
 
-        speed = torch.func.jvp(along, (ends,), (velocity,))[1]  # [B, K, F]
+        speed: Tensor = torch.func.jvp(along, (ends,), (velocity,))[1]  # [B, K, F]
         return speed.square().sum((0, 2)).clamp_min(torch.finfo(speed.dtype).tiny).log()
 
 

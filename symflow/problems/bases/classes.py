@@ -88,7 +88,8 @@ def orthonormal_triangle(columns: Tensor) -> Tensor:
     short = columns.shape[1] - columns.shape[0]
     if short > 0:
         columns = torch.cat([columns, columns.new_zeros(short, columns.shape[1])])
-    return torch.linalg.qr(columns, mode="r")[1]
+    triangle: Tensor = torch.linalg.qr(columns, mode="r")[1]
+    return triangle
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,8 @@ class Given:
         for some in points.split(size):
             columns = self.fields(some).transpose(1, 2).flatten(0, 1)
             triangle = orthonormal_triangle(torch.cat([triangle, columns]))
-        return triangle / len(points) ** 0.5
+        root: float = len(points) ** 0.5
+        return triangle / root
 
 
 def field_class(fields: str | Basis, frame: Frame, coordinates: Coordinates) -> FieldClass:

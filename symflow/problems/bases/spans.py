@@ -44,7 +44,8 @@ class SpanField:
         else:
             vectors = torch.einsum("nmd,mk->nkd", self.fields.fields(w), self.combinations)
         whole = self.coordinates.vectors_to_normalised(self.frame.vectors(vectors))
-        return whole.unflatten(0, points.shape[:-1]).to(points)
+        found: Tensor = whole.unflatten(0, points.shape[:-1])
+        return found.to(points)
 
     def series(self, points: Series) -> Series:
         """Truncated polynomials have no use for a field that is only known by its values."""
