@@ -18,7 +18,7 @@ from .fits import Fit, fit
 from .rows import WeakRows, weak_rows
 from .samples import SIGNAL, Samples
 from .spacing import wrong_spacing
-from .trials import MISTAKE
+from .trials import MISTAKE, Own
 from .verdict import MATERIAL, Coefficient
 
 TESTED = 0.01  # half-length of the interval of a coefficient that is tested
@@ -27,12 +27,27 @@ MISSING = 1e-4  # of the terms: a smaller contribution of a neighbour may be the
 
 @dataclass(frozen=True)
 class Found:
-    """Of the terms; of neighbours that the data have; names of neighbours that are not excluded; the spacing's name."""
+    """What trajectories have together.
+
+    Attributes:
+        terms: of the equations.
+        missing: neighbours that the data have.
+        open: names of neighbours that they do not exclude.
+        ratios, halves: for each law, fitted over claimed coefficients and the half-lengths of what refuses.
+        spacing: which spacing is wrong, in words.
+    """
 
     terms: list[Coefficient]
     missing: list[Coefficient]
     open: list[str]
+    ratios: list[Tensor]
+    halves: list[Tensor]
     spacing: str
+
+    def agrees(self, own: Own) -> bool:
+        """Whether a coefficient of one trajectory by itself is that of those here."""
+        apart = abs(own.ratio - float(self.ratios[own.law][own.term]))
+        return apart <= own.half + float(self.halves[own.law][own.term]) + MATERIAL
 
     @property
     def refused(self) -> list[Coefficient]:
@@ -52,10 +67,9 @@ def coefficients(
         left: the trajectories.
         alpha: probability of error of the intervals that are shown.
     """
-    found = Found([], [], [], "")
+    found = Found([], [], [], [], [], "")
     tests = max(sum(len(law.terms) for law in laws), 1)
     absent = max(sum(len(law.neighbours) for law in laws), 1)
-    fits: list[Fit] = []
     for n, law in enumerate(laws):
         J = len(law.terms)
         scale = torch.tensor(law.claimed, dtype=torch.float64)
@@ -68,16 +82,20 @@ def coefficients(
             best = tried[rung]
             if law.smoothed():
                 best = replace(best, grid=best.grid + _bias(samples, law, own[rung], left, best, scale))
-            fits.append(best)
-            half, shown = best.half(MISTAKE, tests).tolist(), best.half(alpha, tests).tolist()
+            half, shown = best.half(MISTAKE, tests), best.half(alpha, tests)
+            found.ratios.append(best.ratio)
+            found.halves.append(half)
             for j, m in enumerate(law.terms):
-                found.terms.append(_claim(n, m, law.claimed[j], float(best.ratio[j]), half[j], shown[j]))
+                figures = (float(v[j]) for v in (best.ratio, half, shown))
+                found.terms.append(_claim(n, m, law.claimed[j], *figures))
+        else:
+            found.ratios.append(scale)
+            found.halves.append(scale)
         seen, open_ = _absent(n, law, own[rung], scale, absent, alpha)
         found.missing.extend(seen)
         found.open.extend(open_)
-    if any(c.refused for c in found.terms) and not found.missing and len(fits) == len(laws):
-        halves = [f.half(MISTAKE, tests) for f in fits]
-        return replace(found, spacing=wrong_spacing(laws, samples.axes, [f.ratio for f in fits], halves))
+    if any(c.refused for c in found.terms) and not found.missing:
+        return replace(found, spacing=wrong_spacing(laws, samples.axes, found.ratios, found.halves))
     return found
 
 
@@ -91,7 +109,7 @@ def _claim(n: int, m: sympy.Expr, c: float, ratio: float, half: float, shown: fl
 def _bias(samples: Samples, law: Law, rows: WeakRows, left: Sequence[int], found: Fit, scale: Tensor) -> Tensor:
     """What smoothing four times as much moves the coefficients: the bias of derivatives in factors that keep them."""
     some = law.columns()[: len(law.terms) + 1]
-    harder = fit(weak_rows(samples[list(left)], some, rows.widths, 4 * SIGNAL), scale)
+    harder = fit(weak_rows(samples[list(left)], some, rows.widths, 4 * SIGNAL).over(rows.unit), scale)
     return (harder.ratio - found.ratio).abs()
 
 

@@ -23,6 +23,7 @@ from dataclasses import replace
 
 import sympy
 import torch
+from torch import Tensor
 
 from symflow.errors import UserError
 from symflow.runs import one_thread
@@ -32,7 +33,7 @@ from ..trajectories import Trajectories
 from .claims import Law
 from .coefficients import Found, coefficients
 from .figures import Figures, all_rows, best_rung
-from .prediction import predict
+from .prediction import BLURRED, predict
 from .samples import Samples
 from .trials import trials
 from .verdict import FACTOR, MATERIAL, NOT, OUTLIERS, SOLVES, UNKNOWN, Coefficient, Gate, Trial, word_of
@@ -97,20 +98,34 @@ def _weak(samples: Samples, laws: Sequence[Law], text: str, alpha: float, data: 
     rows = all_rows(samples, laws)
     figures = [[Figures.of(r, law) for r, law in zip(of_laws, laws, strict=True)] for of_laws in rows]
     best = best_rung(figures)
-    judged = trials(samples, rows, figures[best], rows[best][0].sigma, laws)
+    judged, own = trials(samples, rows, figures[best], rows[best][0].sigma, laws)
     if data is not None and not _open(judged):
         judged = [_asked(data, trial) for trial in judged]
     refuted = [t for t in judged if t.word == NOT]
     most = bool(refuted) and 2 * len(refuted) >= sum(t.word != UNKNOWN for t in judged)
     if most:  # then nobody is unlike the others: all that change are fitted
         judged = [replace(t, outlier=False) for t in judged]
-    left = [t.trajectory for t in judged if not t.outlier and t.residual is not None]
-    found = coefficients(samples, rows, laws, left or range(len(judged)), alpha)
+    # in units of what is explained: the loudest trajectory does not speak for all
+    even = [[r.over(_unit(f)) for r, f in zip(*both, strict=True)] for both in zip(rows, figures, strict=True)]
+    found = coefficients(samples, even, laws, _alike(judged), alpha)
+    agree = [o.trajectory for o in own if not most and found.agrees(o)]
+    if agree:  # their coefficients are those of the others: it is the equation's that is not
+        judged = [replace(t, outlier=t.outlier and t.trajectory not in agree) for t in judged]
+        found = coefficients(samples, even, laws, _alike(judged), alpha)
     names = [*(c.term for c in found.terms if not c.tested), *found.open]
     verdict, reason = _file(judged, found, most)
     return Gate(
         text, verdict, reason, tuple(judged), tuple(found.terms), tuple(found.missing), tuple(names), "weak form", alpha
     )
+
+
+def _unit(figures: Figures) -> Tensor:
+    return ((figures.error + MATERIAL) * figures.size).clamp_min(1e-300)
+
+
+def _alike(judged: Sequence[Trial]) -> list[int]:
+    """The trajectories that are fitted together."""
+    return [t.trajectory for t in judged if not t.outlier and t.residual is not None] or [t.trajectory for t in judged]
 
 
 def _file(judged: Sequence[Trial], found: Found, most: bool) -> tuple[str, str]:
@@ -123,6 +138,8 @@ def _file(judged: Sequence[Trial], found: Found, most: bool) -> tuple[str, str]:
         return UNKNOWN, _commonest(judged)
     if found.refused:
         return NOT, _reason(*why)
+    if own := [t for t in judged if t.word == NOT and not t.outlier]:
+        return NOT, f"{own[0].reason}, {len(own)} of {len(judged)} trajectories"
     if outliers := [t for t in judged if t.outlier]:
         named = "; ".join(f"trajectory {t.trajectory}: {t.reason}" for t in outliers)
         return OUTLIERS, f"{len(outliers)} of {len(judged)} are unlike the others: {named}"
@@ -156,12 +173,12 @@ def _asked(data: Trajectories, trial: Trial) -> Trial:
     if trial.word != UNKNOWN or not trial.reason.startswith("too coarse"):
         return trial
     found = predict(data, trial.trajectory)
-    if found.residual is None or found.error is None:
-        return replace(trial, outlier=False)
-    word = word_of(found.residual, found.error)
-    if word == UNKNOWN:
-        return replace(trial, outlier=False)
-    return Trial(trial.trajectory, word, found.reason, found.residual, found.error, word == NOT)
+    word = UNKNOWN if found.residual is None or found.error is None else word_of(found.residual, found.error)
+    if word == UNKNOWN:  # a solution may be too fast for the solver; too noisy for it, the rows of others were fine
+        return replace(trial, outlier=trial.outlier and trial.reason == COARSE and found.reason == BLURRED)
+    return replace(
+        trial, word=word, reason=found.reason, residual=found.residual, error=found.error, outlier=word == NOT
+    )
 
 
 def _predicted(data: Trajectories, law: Law, weak: Gate) -> Gate:

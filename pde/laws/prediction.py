@@ -23,11 +23,12 @@ from symflow.errors import UserError
 from ..equations import Equation
 from ..trajectories import Trajectories
 from ..trajectories.solvers import solve
-from .verdict import FACTOR, MATERIAL, UNKNOWN, word_of
+from .verdict import FACTOR, KNOWN, MATERIAL, UNKNOWN, word_of
 
 MOST_STEPS = 2048  # from one row to the next
 MOST_MODES = 1024
 TOLERANCE = 1e-8
+BLURRED = "rows too noisy or too coarse in x for a prediction"
 STILL = 1e-12  # of a row: smaller steps are rounding
 
 
@@ -45,9 +46,9 @@ class Prediction:
 
 
 def predict(data: Trajectories, s: int, nudged: Sequence[Equation] = ()) -> Prediction:
-    """Prediction of the two rows of trajectory s around its largest step, each by the row before it.
+    """Prediction of rows of trajectory s where it steps farthest, each by the row before it.
 
-    A row that is torn or filled makes the largest step, as does the fastest change of a solution.
+    A row that is torn or filled makes the largest steps, into it and out of it; so does the fastest change.
 
     Args:
         data: with an evolution equation.
@@ -55,22 +56,25 @@ def predict(data: Trajectories, s: int, nudged: Sequence[Equation] = ()) -> Pred
         nudged: equations with one coefficient changed, for `Prediction.answers`.
     """
     steps = (data.u[s].diff(dim=0)).norm(dim=1)
-    largest = int(steps.argmax())
+    largest = steps.topk(min(2, len(steps))).indices.tolist()
     found: list[tuple[float, float]] = []
     answers = [0.0] * len(nudged)
     failed = ""
-    for n in {max(largest - 1, 0), largest}:
+    for n in sorted({max(n - before, 0) for n in largest for before in (0, 1)}):
         now, step = data.u[s, n], float(steps[n])
         if step <= STILL * float(now.norm()):
             continue
         smooth, sigma = _smooth(now)
+        noise = math.sqrt(2 * len(now)) * sigma / step
+        if noise > KNOWN:  # the solver need not start from noise
+            failed = BLURRED
+            continue
         try:
             went = _step(data.equation, data, n, now)
             rough = _step(data.equation, data, n, smooth)
         except UserError as error:
             failed = f"the solver does not get from t = {float(data.t[n]):g} to the next row: {error}"
             continue
-        noise = math.sqrt(2 * len(now)) * sigma / step
         p = float((went - data.u[s, n + 1]).norm()) / step
         found.append((p, noise + float((went - rough).norm()) / step))
         for j, equation in enumerate(nudged):
@@ -85,7 +89,7 @@ def predict(data: Trajectories, s: int, nudged: Sequence[Equation] = ()) -> Pred
         return Prediction(None, None, (), failed)
     reason = f"prediction by one row off by {p:.2g} of what changes"
     if word_of(p, e) == UNKNOWN:
-        reason = "rows too noisy or too coarse in x for a prediction"
+        reason = BLURRED
     return Prediction(p, e, tuple(answers), reason)
 
 

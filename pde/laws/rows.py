@@ -42,6 +42,7 @@ class WeakRows:
         centres: of the test functions, physical, for each axis.
         sigma: ``[S, unknowns]``, standard deviations of the noise.
         widths: half-widths in steps.
+        unit: ``[S]``, what the rows of each trajectory are divided by.
     """
 
     plain: Tensor
@@ -51,6 +52,7 @@ class WeakRows:
     centres: tuple[Tensor, ...]
     sigma: Tensor
     widths: Widths
+    unit: Tensor
 
     def of(self, columns: Sequence[int]) -> WeakRows:
         """With some of the columns only."""
@@ -72,6 +74,18 @@ class WeakRows:
             change=tuple(c[pick] for c in self.change),
             valid=self.valid[pick],
             sigma=self.sigma[pick],
+            unit=self.unit[pick],
+        )
+
+    def over(self, units: Tensor) -> WeakRows:
+        """The rows of each trajectory divided by a unit of its own, ``[S]``."""
+        each = units.reshape(-1, *[1] * (self.plain.ndim - 1))
+        return replace(
+            self,
+            plain=self.plain / each,
+            noise=self.noise / each,
+            change=tuple(c / each for c in self.change),
+            unit=self.unit * units,
         )
 
     def rms(self, rows: Tensor) -> Tensor:
@@ -126,6 +140,7 @@ def weak_rows(samples: Samples, columns: Sequence[Parts], widths: Widths, signal
         tuple(axis.centres(width) for axis, width in zip(samples.axes, widths, strict=True)),
         torch.stack(sigmas),
         widths,
+        torch.ones(len(samples), dtype=torch.float64),
     )
 
 

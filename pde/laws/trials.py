@@ -7,6 +7,7 @@ much from one node to the next that nothing can be told of it, where of the othe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -25,10 +26,21 @@ MISTAKE = 1e-3  # probability that any interval of a file refuses a right coeffi
 NOISY = "too noisy"
 
 
+@dataclass(frozen=True)
+class Own:
+    """A coefficient that a trajectory refuses by itself: of which law and term, fitted over claimed, half-length."""
+
+    trajectory: int
+    law: int
+    term: int
+    ratio: float
+    half: float
+
+
 def trials(
     samples: Samples, rows: Sequence[Sequence[WeakRows]], figures: Sequence[Figures], sigma: Tensor, laws: Sequence[Law]
-) -> list[Trial]:
-    """A word for each trajectory.
+) -> tuple[list[Trial], list[Own]]:
+    """A word for each trajectory, and the coefficients that refute one by itself.
 
     Args:
         samples: the data.
@@ -42,7 +54,7 @@ def trials(
     loud, times = _loud(figures, sigma)
     strange = (_above(residual, UNLIKE) & (residual > FACTOR * error)).any(0)
     torn = (error > KNOWN).any(0) & _above(error, UNLIKE).any(0)
-    found = []
+    found, own = [], []
     for s in range(len(samples)):
         if samples.unchanging(s):
             found.append(Trial(s, UNKNOWN, "nothing changes", None, None, True))
@@ -54,7 +66,8 @@ def trials(
         elif word == UNKNOWN or bool((error[:, s] > KNOWN).any()):
             word, reason = UNKNOWN, _largest(samples, figures, s)
         elif off := _own(rows, laws, s, len(samples)):
-            word, reason = NOT, off
+            own.append(off)
+            word, reason = NOT, f"{laws[off.law].terms[off.term]} has {off.ratio:.4g} times the coefficient"
         unlike = word == NOT or (bool(torn[s]) and reason != NOISY)  # a small solution is noisy, not torn
         if word != NOT and bool(loud[s]):
             unlike, reason = True, f"another noise, {float(times[s]):.1f} times theirs"
@@ -64,7 +77,7 @@ def trials(
                 f"another residual, {r / max(float(residual[worst[s]].median()), 1e-300):.0f} times theirs",
             )
         found.append(Trial(s, word, reason, r, e, unlike))
-    return found
+    return found, own
 
 
 def _above(values: Tensor, factor: float) -> Tensor:
@@ -76,8 +89,8 @@ def _loud(figures: Sequence[Figures], sigma: Tensor) -> tuple[Tensor, Tensor]:
     """Which trajectories have another noise, ``[S]``, and how many times the median their standard deviation is."""
     times = (sigma / sigma.median(0, keepdim=True).values.clamp_min(1e-300)).amax(1)
     noise = torch.stack([f.noise for f in figures])
-    # noise rows see a grid that is too coarse, too: then every second node of one axis alone changes more
-    white = torch.stack([(f.rough <= f.noise).all(0) for f in figures])
+    # noise rows see a grid that is too coarse, too: then one axis alone changes more, or the residual is smaller
+    white = torch.stack([(f.rough <= f.noise).all(0) & (f.residual > f.noise / FACTOR) for f in figures])
     return (_above(noise, LOUDER) & white).any(0) & (times > LOUDER), times
 
 
@@ -89,8 +102,8 @@ def _largest(samples: Samples, figures: Sequence[Figures], s: int) -> str:
     return NOISY if name == "noise" else f"too coarse in {name}"
 
 
-def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, count: int) -> str:
-    """What the coefficients of one trajectory refuse; an empty text if nothing."""
+def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, count: int) -> Own | None:
+    """The coefficient that one trajectory refuses, if there is one."""
     tests = count * sum(len(law.terms) for law in laws)
     for n, law in enumerate(laws):
         J = len(law.terms)
@@ -98,10 +111,10 @@ def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, count:
             continue
         scale = torch.tensor(law.claimed, dtype=torch.float64)
         fits = [fit(of_laws[n].only([s]).of(range(J + 1)), scale) for of_laws in rows]
-        for j, m in enumerate(law.terms):
+        for j in range(J):
             halves = [float(f.half(MISTAKE, tests)[j]) for f in fits]
             best = min(range(len(fits)), key=lambda i: halves[i])
             off = float(fits[best].ratio[j] - 1)
             if abs(off) > halves[best] + MATERIAL:
-                return f"{m} has {1 + off:.4g} times the coefficient"
-    return ""
+                return Own(s, n, j, 1 + off, halves[best])
+    return None

@@ -79,7 +79,8 @@ def test_waves_constants_and_noise_with_a_label(kdv):
     assert "nothing changes" in still.sentence
     white = torch.randn(kdv.u.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = gate(replace(kdv, u=white))
-    assert (found.verdict, found.reason) == ("cannot be told", "too noisy")
+    assert found.verdict == "cannot be told"
+    assert "too noisy" in found.reason
 
 
 def test_a_travelling_wave_solves_its_equation_and_no_other():
