@@ -11,6 +11,7 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
+from .axes import FEWEST_STEPS
 from .claims import Law
 from .fits import sharp
 from .rows import WeakRows, Widths, weak_rows
@@ -66,17 +67,13 @@ class Figures:
 
 
 def ladder(samples: Samples) -> list[Widths]:
-    """Half-widths from narrow to wide, as far as there is room on every axis.
-
-    Raises:
-        UserError: an axis has room for none.
-    """
+    """Half-widths from narrow to wide, as far as there is room on every axis; none where one has no room."""
     choices = []
     for axis in samples.axes:
         few = FEW_FRACTIONS if len(axis) < FEW_TIMES else TIME_FRACTIONS
         widths = axis.widths(*(few if axis.name == "t" else SPACE_FRACTIONS))
         if not widths:
-            raise UserError(f"test functions need at least 9 nodes along {axis.name}, got {len(axis)}")
+            return []
         choices.append([widths[0], widths[-1]])
     in_time = [n for n, axis in enumerate(samples.axes) if axis.name == "t"]
     found = []
@@ -86,10 +83,20 @@ def ladder(samples: Samples) -> list[Widths]:
 
 
 def all_rows(samples: Samples, laws: Sequence[Law]) -> list[list[WeakRows]]:
-    """The rows of every law at every rung of the ladder, ``[rung][law]``."""
+    """The rows of every law at every rung of the ladder, ``[rung][law]``.
+
+    Raises:
+        UserError: an axis has no room for a test function.
+    """
     columns = [law.columns() for law in laws]
+    choices = ladder(samples)
+    if not choices:
+        short = min(samples.axes, key=len)
+        raise UserError(
+            f"test functions need at least {2 * FEWEST_STEPS + 1} nodes along {short.name}, got {len(short)}"
+        )
     result = []
-    for widths in ladder(samples):
+    for widths in choices:
         rows = weak_rows(samples, [part for parts in columns for part in parts], widths)
         ends = torch.tensor([len(parts) for parts in columns]).cumsum(0).tolist()
         result.append([rows.of(range(end - len(p), end)) for p, end in zip(columns, ends, strict=True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ SOLVES, UNKNOWN, NOT, OUTLIERS = "solves", "cannot be told", "refuted", "outlier
 FACTOR = 3.0  # of the error that a residual may have
 MATERIAL = 2e-3  # of the terms, or of a coefficient: what is smaller refutes nothing
 KNOWN = 0.02  # of the terms: a larger error tells nothing
+MARGIN = 1e-5  # of a coefficient: more digits tell a person nothing
 
 
 def word_of(residual: float, error: float) -> str:
@@ -61,7 +63,9 @@ class Coefficient:
         """What the data say of it."""
         if self.estimate is None or self.lower is None or self.upper is None:
             return f"the data do not determine the coefficient of {self.term}"
-        margin = f"{self.estimate:.6g} ± {(self.upper - self.lower) / 2:.1g}"
+        half = max((self.upper - self.lower) / 2, MARGIN * abs(self.estimate), 1e-300)
+        digits = max(-math.floor(math.log10(half)), 0)
+        margin = f"{self.estimate:.{digits}f} ± {math.ceil(half * 10**digits) / 10**digits:.{digits}f}"
         says = f"the equation says {self.claimed:g}" if self.claimed else "the equation is without it"
         return f"the data have {self.term} with coefficient {margin}, {says}"
 
