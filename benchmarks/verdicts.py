@@ -19,9 +19,9 @@ from typing import Any
 
 import sympy
 import torch
+from _common import print_table, write_results
 from torch import Tensor
 
-from _common import print_table, write_results
 from symflow import pde
 from symflow.errors import UserError
 from symflow.pde import Equation, Trajectories
@@ -70,6 +70,11 @@ def changed(data: Trajectories, term: sympy.Expr, by: float) -> Trajectories:
     return labelled(data, Equation(f"{data.equation.residuals[0]} + ({sympy.Rational(repr(by))})*({term}) = 0"))
 
 
+def same(data: Trajectories, m: sympy.Expr) -> tuple[str, ...]:
+    """A term as the label of the data writes it."""
+    return tuple(str(k) for k in law_of(data).terms if sympy.simplify(k / m).is_number)
+
+
 def law_of(data: Trajectories) -> Law:
     return Law.of(data.equation.residuals[0], Samples.of(data).space)
 
@@ -82,8 +87,7 @@ def variants(kind: str, data: Trajectories, levels: tuple[float, ...], random: t
         for m, c in zip(law.terms, law.claimed, strict=True):
             sign = 1 if torch.rand(1, generator=random) < 0.5 else -1
             off = changed(data, m, 0.02 * sign * c)
-            (name,) = (str(k) for k in law_of(off).terms if (k / m).is_number) if len(law.terms) else ("",)
-            yield Case(f"{kind}2 % off", noisy(off, level, random), False, level, (name,))
+            yield Case(f"{kind}2 % off", noisy(off, level, random), False, level, same(off, m))
             if len(law.terms) > 1:
                 without = changed(data, m, -c)
                 yield Case(f"{kind}term missing", noisy(without, level, random), False, level, (str(m),))
@@ -109,7 +113,7 @@ def shapes(data: Trajectories, random: torch.Generator) -> Iterator[Case]:
     law = law_of(data)
     m, c = law.terms[-1], law.claimed[-1]
     off = changed(data, m, 0.1 * c)
-    wrong = tuple(str(k) for k in law_of(off).terms if (k / m).is_number)
+    wrong = same(off, m)
     for right, d in ((True, data), (False, off)):
         about = {"right": right, "wrong": None if right else wrong}
         yield Case("half resolution", replace(d, x=d.x[::2], u=d.u[..., ::2]), **about)
@@ -312,7 +316,7 @@ def main() -> None:
         }
     print(rates)
     accused = accusations(draws, seeds, random)
-    print({k: v for k, v in accused.items()})
+    print(dict(accused.items()))
     content = {
         "cases": len(results),
         "wrong_verdicts": sum(r["bad"] for r in results),

@@ -114,7 +114,8 @@ class Axis:
     @cached_property
     def measure(self) -> Tensor:
         """The weights of an integral over the axis, ``[n]``."""
-        return torch.full_like(self.nodes, self.step) if self.period is not None else quadrature_weights(self.nodes)
+        # of functions that vanish at the ends of their supports: the trapezoidal rule, wherever the nodes are even
+        return torch.full_like(self.nodes, self.step) if self.uniform else quadrature_weights(self.nodes)
 
     def centres(self, width: int) -> Tensor:
         """Of test functions whose half-width is so many steps: `OVERLAP` a half-width; inside, on an open axis."""
@@ -144,8 +145,9 @@ class TestFunctions:
     """The test functions of one axis, for one derivative: ``plain [c, n]``, and what every second node alone gives.
 
     ``change`` is plain less the sum over every second node: on a uniform axis the plain one with alternating signs. It
-    sees the noise and the error of the coarser grid. ``coarse [c, n/2]`` is the sum over every second node itself,
-    ``None`` where they do not close the period.
+    sees the noise and the error of the coarser grid; its noise times ``loudness [c]``, 1 on a uniform axis, is that of
+    the plain one. ``coarse [c, n/2]`` is the sum over every second node itself, ``None`` where they do not close the
+    period.
     """
 
     __test__ = False  # no tests for pytest
@@ -153,6 +155,10 @@ class TestFunctions:
     plain: Tensor
     change: Tensor
     coarse: Tensor | None
+
+    @cached_property
+    def loudness(self) -> Tensor:
+        return self.plain.norm(dim=1) / self.change.norm(dim=1).clamp_min(1e-300)
 
     @staticmethod
     def of(axis: Axis, width: int, derivative: int) -> TestFunctions:

@@ -167,7 +167,10 @@ def _both(f: Tensor, functions: Functions, k: Index) -> list[Tensor]:
         return out
 
     d = len(counts)
-    return [part([0] * d), part([1] * d), *(part([int(i == j) for j in range(d)]) for i in range(d))]
+    noise = part([1] * d)
+    for i, c in enumerate(chosen):
+        noise = noise * c.loudness.reshape([-1 if i == j else 1 for j in range(d)])
+    return [part([0] * d), noise, *(part([int(i == j) for j in range(d)]) for i in range(d))]
 
 
 def _column(
