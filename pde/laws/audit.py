@@ -160,7 +160,7 @@ def _number(value: float | None) -> float:
 
 def _map(data: Trajectories) -> tuple[Tensor, float, Tensor, Tensor]:
     """The residual for the narrowest test functions, the relative noise, the centres; empty without room for any."""
-    samples = Samples.of(data)
+    samples = Samples.of(data, data.equation.residuals)
     law = Law.of(data.equation.residuals[0], samples.space)
     choices = ladder(samples)
     if not choices:

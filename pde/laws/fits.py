@@ -2,7 +2,7 @@
 
 Least squares on noisy rows is biased towards 0. The noise rows have the noise of the plain ones and nothing else, so
 ``G = Z^T Z - D^T D`` is the Gram matrix without it. Columns are multiplied by the claimed coefficients: a fit of 1
-agrees, in any units. With the jackknife over clusters (trajectories, cut into blocks a half-width wide and wider) and
+agrees, in any units. With the jackknife over clusters (trajectories, cut into blocks at least a test function wide) and
 the fit on every second node of each axis, which moves it by ``delta_a``,
 
     h = t se + sum_a max(4 delta_a^2, delta_a/64).
@@ -70,7 +70,7 @@ def clusters(rows: Tensor, samples: int) -> Tensor:
     wanted = math.ceil(CLUSTERS / samples)
     parts = [rows]
     for i in range(1, rows.ndim - 1):
-        count = min(wanted, max(rows.shape[i] // OVERLAP, 1))
+        count = min(wanted, max(rows.shape[i] // (2 * OVERLAP), 1))  # a block is at least a test function wide
         parts = [block for part in parts for block in part.tensor_split(count, i)]
         wanted = math.ceil(wanted / count)
     return torch.cat([block.flatten(1, -2).mT @ block.flatten(1, -2) for block in parts])

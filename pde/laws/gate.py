@@ -72,7 +72,11 @@ def gate(
     'refuted'
     """
     if isinstance(data, Trajectories):
-        text, residuals, samples = data.equation.text, data.equation.residuals, Samples.of(data)
+        text, residuals, samples = (
+            data.equation.text,
+            data.equation.residuals,
+            Samples.of(data, data.equation.residuals),
+        )
     elif equations:
         text, residuals, samples = "; ".join(f"{F} = 0" for F in equations), tuple(equations), data
     else:
@@ -109,9 +113,11 @@ def _weak(samples: Samples, laws: Sequence[Law], text: str, alpha: float, data: 
     even = [[r.over(_unit(f)) for r, f in zip(*both, strict=True)] for both in zip(rows, figures, strict=True)]
     found = coefficients(samples, even, laws, _alike(judged), alpha)
     agree = [o.trajectory for o in own if not most and found.agrees(o)]
-    if agree:  # their coefficients are those of the others: it is the equation's that is not
-        judged = [replace(t, outlier=t.outlier and t.trajectory not in agree) for t in judged]
+    if agree:  # their coefficients are those of the others: what all have together decides
+        judged = [replace(t, outlier=False) if t.trajectory in agree else t for t in judged]
         found = coefficients(samples, even, laws, _alike(judged), alpha)
+        if not any(c.refused for c in found.terms):
+            judged = [replace(t, word=SOLVES) if t.trajectory in agree else t for t in judged]
     names = [*(c.term for c in found.terms if not c.tested), *found.open]
     verdict, reason = _file(judged, found, most)
     return Gate(
@@ -138,8 +144,6 @@ def _file(judged: Sequence[Trial], found: Found, most: bool) -> tuple[str, str]:
         return UNKNOWN, _commonest(judged)
     if found.refused:
         return NOT, _reason(*why)
-    if own := [t for t in judged if t.word == NOT and not t.outlier]:
-        return NOT, f"{own[0].reason}, {len(own)} of {len(judged)} trajectories"
     if outliers := [t for t in judged if t.outlier]:
         named = "; ".join(f"trajectory {t.trajectory}: {t.reason}" for t in outliers)
         return OUTLIERS, f"{len(outliers)} of {len(judged)} are unlike the others: {named}"

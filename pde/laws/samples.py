@@ -15,7 +15,7 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.formulas import expressions
 
-from ..equations import Index, JetSpace
+from ..equations import Index, JetSpace, x
 from ..trajectories import Trajectories
 from .axes import Axis
 
@@ -63,9 +63,10 @@ class Samples:
         object.__setattr__(self, "missing", missing if bool(missing.any()) else None)
 
     @staticmethod
-    def of(data: Trajectories) -> Samples:
-        """The axes t and x of trajectories."""
-        axes = Axis("t", data.t), Axis("x", data.x, data.length)
+    def of(data: Trajectories, terms: Sequence[sympy.Expr] = ()) -> Samples:
+        """The axes t and x of trajectories; x does not wrap where a term holds it, for that has no period."""
+        turn = any(term.has(x) for term in terms)
+        axes = Axis("t", data.t), Axis("x", data.x, None if turn else data.length)
         return Samples(JetSpace(("t", "x"), ("u",)), axes, data.u[:, None])
 
     def __len__(self) -> int:

@@ -111,10 +111,10 @@ def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, count:
             continue
         scale = torch.tensor(law.claimed, dtype=torch.float64)
         fits = [fit(of_laws[n].only([s]).of(range(J + 1)), scale) for of_laws in rows]
-        for j in range(J):
-            halves = [float(f.half(MISTAKE, tests)[j]) for f in fits]
-            best = min(range(len(fits)), key=lambda i: halves[i])
-            off = float(fits[best].ratio[j] - 1)
-            if abs(off) > halves[best] + MATERIAL:
-                return Own(s, n, j, 1 + off, halves[best])
+        best = max(fits, key=lambda f: f.degrees)  # the shortest interval would be one of few blocks by chance
+        half = best.half(MISTAKE, tests)
+        off = ((best.ratio - 1).abs() - half - MATERIAL).nan_to_num(nan=-1.0)
+        j = int(off.argmax())
+        if float(off[j]) > 0:
+            return Own(s, n, j, float(best.ratio[j]), float(half[j]))
     return None
