@@ -130,7 +130,7 @@ def audit_data(data: Trajectories, alpha: float = 0.05) -> DataAudit:
             coefficient do with 1e-3.
 
     Raises:
-        UserError: terms that are not finite on the data.
+        UserError: terms that are not finite on the data, or times that cannot be told apart.
         ValueError: `alpha` is no probability.
 
     >>> from dataclasses import replace

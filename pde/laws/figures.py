@@ -86,7 +86,7 @@ def all_rows(samples: Samples, laws: Sequence[Law]) -> list[list[WeakRows]]:
     """The rows of every law at every rung of the ladder, ``[rung][law]``.
 
     Raises:
-        UserError: an axis has no room for a test function.
+        UserError: an axis has no room for a test function, or terms that are not finite on the data.
     """
     columns = [law.columns() for law in laws]
     choices = ladder(samples)
@@ -98,6 +98,9 @@ def all_rows(samples: Samples, laws: Sequence[Law]) -> list[list[WeakRows]]:
     result = []
     for widths in choices:
         rows = weak_rows(samples, [part for parts in columns for part in parts], widths)
+        if not bool(rows.plain.isfinite().all()):
+            named = ", ".join(str(m) for law in laws for m in law.terms)
+            raise UserError(f"the terms {named} must be finite on the data, got values that are not")
         ends = torch.tensor([len(parts) for parts in columns]).cumsum(0).tolist()
         result.append([rows.of(range(end - len(p), end)) for p, end in zip(columns, ends, strict=True)])
     return result

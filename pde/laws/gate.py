@@ -61,7 +61,8 @@ def gate(
         prediction: ask the solver where the weak form cannot tell for the rows' sake.
 
     Raises:
-        UserError: terms that are not finite on the data, or equations that are not of this kind.
+        UserError: an equation without a term that is linear in a derivative.
+        ValueError: samples without equations.
 
     >>> from dataclasses import replace
     >>> from symflow import pde

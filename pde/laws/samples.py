@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -191,11 +191,3 @@ def difference_matrix(axis: Axis, order: int) -> Tensor:
         moments[order] = math.factorial(order) / scale**order
         result[i, window % n] = torch.linalg.solve(torch.linalg.vander(away / scale).T, moments)
     return result
-
-
-def check_finite(rows: Tensor, names: Mapping[int, str]) -> None:
-    """Raises a UserError that names the columns ``[..., columns]`` that are not finite."""
-    bad = (~rows.isfinite()).flatten(0, -2).any(0).nonzero()[:, 0].tolist()
-    if bad:
-        named = ", ".join(names[c] for c in bad if c in names)
-        raise UserError(f"the terms {named} must be finite on the data, got values that are not")

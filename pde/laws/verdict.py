@@ -64,8 +64,8 @@ class Coefficient:
         if self.estimate is None or self.lower is None or self.upper is None:
             return f"the data do not determine the coefficient of {self.term}"
         half = max((self.upper - self.lower) / 2, MARGIN * abs(self.estimate), 1e-300)
-        digits = max(-math.floor(math.log10(half)), 0)
-        margin = f"{self.estimate:.{digits}f} ± {math.ceil(half * 10**digits) / 10**digits:.{digits}f}"
+        digits = max(math.ceil(-math.log10(half) - 1e-6), 0)
+        margin = f"{self.estimate:.{digits}f} ± {math.ceil(half * 10**digits - 1e-6) / 10**digits:.{digits}f}"
         says = f"the equation says {self.claimed:g}" if self.claimed else "the equation is without it"
         return f"the data have {self.term} with coefficient {margin}, {says}"
 
