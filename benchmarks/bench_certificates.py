@@ -28,10 +28,10 @@ from symflow.pde.equations.equation import Equation, derivative_symbol, u
 from symflow.pde.laws.certificates import _closed_form, certify, smooth_jets
 from symflow.pde.laws.prolonged_law import jet_order, prolong, relative_condition
 from symflow.pde.laws.regression import choose_widths, effective_coefficients
-from symflow.pde.laws.terms import law
-from symflow.pde.laws.weak_form import weak_rows
 from symflow.pde.trajectories.data import Trajectories
 from symflow.pde.trajectories.generation import generate
+from symflow.pde.weak.terms import law
+from symflow.pde.weak.weak_form import weak_rows
 
 ALPHA = 0.05
 CLAIMED = ENTRIES["kdv"].equation

@@ -1,4 +1,4 @@
-"""The law that data obey: fitted, identified, audited, and what it certifies."""
+"""The law that data obey: fitted, identified, audited, whether it is the one they claim, and what it certifies."""
 
 from .audit import DataAudit as DataAudit
 from .audit import audit_data as audit_data
@@ -7,3 +7,4 @@ from .certificates import Certificates as Certificates
 from .certificates import certify as certify
 from .identify import identify as identify
 from .identify import load_identified as load_identified
+from .verdict import Gate as Gate

@@ -53,11 +53,10 @@ from symflow.runs import one_thread
 
 from ..equations import Equation, Jets, derivative_symbol, t, u, x
 from ..trajectories import Trajectories
+from ..weak import law, smooth_derivatives
 from .intervals import ellipsoid_radius
 from .prolonged_law import COMPONENTS, Polynomial, jet_order, prolong, relative_condition
 from .regression import Coefficients, check_alpha, effective_coefficients
-from .terms import law
-from .weak_form import smooth_derivatives
 
 POINTS = 2_000
 MEANINGLESS = 0.1  # a bound above this says nothing: fields that are no symmetries have defects of 0.2 to 1

@@ -28,8 +28,8 @@ from symflow.runs import one_thread
 
 from ..equations import Equation, derivative_symbol, u
 from ..trajectories import Trajectories, load
+from ..weak import weak_rows
 from .regression import Coefficients, candidates, check_alpha, effective_coefficients
-from .weak_form import weak_rows
 
 HIGHEST_POWER, HIGHEST_DERIVATIVE = 2, 4
 PROPOSED_FROM = 8  # trajectories that PySINDy sees

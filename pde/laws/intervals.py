@@ -11,7 +11,7 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.runs import one_thread
 
-from .weak_form import Rows
+from ..weak import Rows
 
 DRAWS = 100_000
 SINGULAR = 1e-12  # eigenvalues of Gram matrices of columns of unit size up to it are rounding

@@ -14,7 +14,7 @@ from symflow.errors import UserError
 from symflow.formulas import expressions
 
 from ..equations import Jets, derivative_symbol, highest_derivative, t, total_derivative_x, u, x
-from .weak_form import _FUNCTIONS
+from ..weak import FUNCTIONS
 
 COMPONENTS = ("dx", "dt", "du")
 
@@ -120,7 +120,7 @@ class Prolonged:
 
 def _evaluate(expression: sympy.Expr, jets: Jets) -> Tensor:
     at = {x: jets.x, t: jets.t} | {derivative_symbol(m): value for m, value in enumerate(jets.u)}
-    value = expressions.evaluate(sympy.sympify(expression, strict=True), at, _FUNCTIONS)
+    value = expressions.evaluate(sympy.sympify(expression, strict=True), at, FUNCTIONS)
     found: Tensor = torch.zeros_like(jets.x) + value
     return found
 

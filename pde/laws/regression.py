@@ -1,7 +1,7 @@
 """Effective coefficients of an evolution law, from trajectories, in weak form and with intervals.
 
 The law is ``u_t + sum_j theta_j m_j = 0``, its terms m_j known and its coefficients not. Against a test function psi
-of compact support, with every total derivative moved onto psi (`by_parts`),
+of compact support, with every total derivative moved onto psi (`parts.moved`),
 
     -<u, psi_t> + sum_j theta_j sum_k (-1)^k <f_jk(x, t, u), D_x^k psi> = 0,        m_j = sum_k D_x^k f_jk,
 
@@ -9,7 +9,7 @@ no derivative of the data is taken. Each psi, one for every centre of a lattice 
 ``y + Z theta = 0``. Here ``psi = b((x - x_c)/h_x) b((t - t_c)/h_t)`` with ``b(s) = (1 - s^2)^p``; integrals are sums
 over the grid, whose weights follow the times (`quadrature_weights`) and which converge fast because psi is smooth and
 vanishes at its ends. What is no total derivative (``u_x^2``) is evaluated with spectral derivatives of u, the modes
-lost in noise left out (`smooth_spectrum`); such terms are named in the result.
+lost in noise left out (`samples`); such terms are named in the result.
 
 **Noise.** Least squares on noisy rows is biased towards 0 (errors in variables). The grid is coloured as a
 checkerboard, ``c_ij = (-1)^(i+j)``. Rows from the black and from the white half have independent noise, E and O, and
@@ -49,15 +49,15 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.runs import one_thread
 
-from ..equations import highest_derivative
+from ..equations import JetSpace
 from ..trajectories import Trajectories
+from ..weak import Rows, Widths, law, movable, moved, weak_rows
 from .intervals import _covariance, jackknife, largest_t
-from .terms import by_parts, law
-from .weak_form import Rows, Widths, weak_rows
 
 LADDER_X = (12, 18, 27, 40)  # half-widths in grid steps, each 1.5 times the last
 LADDER_T = (8, 12, 18, 27)
 SELECTION = 6  # trajectories on which the widths are chosen
+PLANE = JetSpace(("t", "x"), ("u",))
 COLLINEAR = 1e-6  # square of the sine of the angle of a term to those before it
 
 
@@ -178,7 +178,7 @@ def effective_coefficients(
         doubt=doubt,
         degrees=degrees,
         collinear=collinear,
-        smoothed=tuple(m for m in kept if any(highest_derivative(f) for _, f in by_parts(m))),
+        smoothed=tuple(m for m in kept if not movable(moved(m, PLANE), PLANE)),
         noise=float(rows.sigma.square().mean().sqrt()),
         misfit=float((r.square().mean() / d.square().mean().clamp_min(1e-300)).sqrt()),
         residual=float((r.square().mean() / size.clamp_min(1e-300)).sqrt()),

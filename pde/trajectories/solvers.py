@@ -41,8 +41,11 @@ ENERGY_TOLERANCE = 1e-5
 class _Run:
     """What the trajectories of one call share: the splitting, the grids made so far, the output times."""
 
-    def __init__(self, equation: Equation, times: Array, length: float, tolerance: float) -> None:
+    def __init__(
+        self, equation: Equation, times: Array, length: float, tolerance: float, most_steps: int, most_modes: int
+    ) -> None:
         self.equation, self.times, self.length, self.tolerance = equation, times, length, tolerance
+        self.most_steps, self.most_modes = most_steps, most_modes
         self.splitting = split(equation)
         self.balances = balances(equation)
         with np.errstate(all="ignore"):
@@ -133,8 +136,8 @@ class _Rows:
                     # compared with half as many steps: at least two
                     least = 2 if self._due(row, j) else 1
                     row.steps = _rung(max(span / min(row.accurate, limit), row.steps, least))
-                    if row.steps > MOST_STEPS:
-                        raise self._fail(row, j, f"needs more than {MOST_STEPS} steps per output time")
+                    if row.steps > self.run.most_steps:
+                        raise self._fail(row, j, f"needs more than {self.run.most_steps} steps per output time")
                 refused += self._attempt(grid, sorted(rows, key=lambda row: -row.steps), j, span)
             pending = refused
 
@@ -178,8 +181,8 @@ class _Rows:
                 row.steps += 1
             elif tail[i] > TAIL:
                 modes = _rung(grid.modes + 1)
-                if modes > MOST_MODES:
-                    raise self._fail(row, j, f"is not resolved by {2 * MOST_MODES} points in x")
+                if modes > run.most_modes:
+                    raise self._fail(row, j, f"is not resolved by {2 * run.most_modes} points in x")
                 row.v = np.pad(row.v, (0, modes - grid.modes))
                 row.steps = 0
             else:
@@ -252,6 +255,8 @@ def solve(
     first: int = 0,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
+    most_steps: int = MOST_STEPS,
+    most_modes: int = MOST_MODES,
 ) -> Array:
     """Solutions of an evolution equation on a periodic line, ``[S, keep, resolution]``, float64.
 
@@ -268,13 +273,15 @@ def solve(
         first: the index of the first row, for messages.
         workers: processes, at most one per 8 rows; by default one per available processor.
         progress: called from this process with the fraction that is done.
+        most_steps: per output interval; a trajectory that needs more is refused.
+        most_modes: the largest grid has twice as many points; a trajectory that needs more is refused.
 
     Raises:
         UserError: the equation is not of this kind, or a trajectory blows up, is not resolved or breaks a balance.
     """
     times = np.asarray(times, float)
     initial = np.asarray(initial, float)
-    run = _Run(equation, times, length, tolerance)
+    run = _Run(equation, times, length, tolerance, most_steps, most_modes)
     samples = initial.shape[0]
     keep = times.size if keep is None else keep
     start = spectrum(initial)

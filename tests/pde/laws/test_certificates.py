@@ -15,7 +15,7 @@ from symflow.pde import CATALOGUE, Equation, certify, generate
 from symflow.pde.equations.equation import t, u, x
 from symflow.pde.laws.certificates import bound, smooth_jets
 from symflow.pde.laws.prolonged_law import Polynomial, jet_order, prolong, relative_condition
-from symflow.pde.laws.terms import law
+from symflow.pde.weak.terms import law
 
 KDV = CATALOGUE["kdv"]
 SETTINGS = {"length": 64.0, "end": 20.0, "steps": 60, "keep": 50, "resolution": 128}

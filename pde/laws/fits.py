@@ -1,0 +1,171 @@
+"""Coefficients of weak rows relative to what is claimed, with half-lengths that noise and grid explain.
+
+Least squares on noisy rows is biased towards 0. The noise rows have the noise of the plain ones and nothing else, so
+``G = Z^T Z - D^T D`` is the Gram matrix without it. Columns are multiplied by the claimed coefficients: a fit of 1
+agrees, in any units. With the jackknife over clusters (trajectories, cut into blocks at least a test function wide) and
+the fit on every second node of each axis, which moves it by ``delta_a``,
+
+    h = t se + sum_a max(4 delta_a^2, delta_a/64).
+
+The sums of smooth test functions converge like a power of the spacing no less than 6, or faster than any: what the half
+grid is off, the full one is off by a 64th of or by its square.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ..weak import OVERLAP, WeakRows
+from .intervals import largest_t
+
+CLUSTERS = 32  # wanted: more make the quantiles shorter
+FEWEST = 6
+COLLINEAR = 1e-6  # square of the sine of the angle of a column to those before it
+RELEVANT = 1e-2  # part of a column that another one carries, from which both are uncertain together
+
+
+def sharp(change: Tensor) -> Tensor:
+    """The error of the full grid from what the half grid changes, both relative: ``max(4 d^2, d/64)``."""
+    return torch.maximum(4 * change.square(), change / 64)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Relative coefficients, ``[J]`` each; those that are not determined agree with the claim and have no interval.
+
+    Attributes:
+        ratio: fitted over claimed.
+        spread: their standard errors by the jackknife, infinite where undetermined.
+        grid: what the half grids change, made sharp.
+        degrees: of freedom of the spread.
+        alone: the norm of the part of each column that no other column carries.
+    """
+
+    ratio: Tensor
+    spread: Tensor
+    grid: Tensor
+    degrees: int
+    alone: Tensor
+
+    def half(self, alpha: float, tests: int) -> Tensor:
+        """Half-lengths of the intervals of so many coefficients that all hold with probability ``1 - alpha``."""
+        return quantile(tests, max(self.degrees, 1), alpha) * self.spread + self.grid
+
+
+@lru_cache(maxsize=256)
+def quantile(count: int, degrees: int, alpha: float) -> float:
+    """Of the largest of `count` independent t variables; never below that of correlated ones."""
+    return largest_t(torch.eye(count, dtype=torch.float64), degrees, alpha)
+
+
+def clusters(rows: Tensor, samples: int) -> Tensor:
+    """Gram matrices ``[clusters, columns, columns]`` of rows ``[S, c_1, ..., c_d, columns]``."""
+    wanted = math.ceil(CLUSTERS / samples)
+    parts = [rows]
+    for i in range(1, rows.ndim - 1):
+        count = min(wanted, max(rows.shape[i] // (2 * OVERLAP), 1))  # a block is at least a test function wide
+        parts = [block for part in parts for block in part.tensor_split(count, i)]
+        wanted = math.ceil(wanted / count)
+    return torch.cat([block.flatten(1, -2).mT @ block.flatten(1, -2) for block in parts])
+
+
+def fit(rows: WeakRows, scale: Tensor) -> Fit:
+    """The coefficients of columns 1, 2, ... in ``column 0 + sum_j ratio_j scale_j column j = 0``.
+
+    A column that is a combination of those before it keeps the claim and has no interval; neither have those that
+    carry it.
+
+    Args:
+        rows: of the trajectories that are fitted together.
+        scale: ``[J]``, the claimed coefficients.
+    """
+    J = len(scale)
+    columns = torch.cat([torch.ones(1, dtype=torch.float64), scale])
+    samples = len(rows.plain)
+    plain, noise = rows.plain * columns, rows.noise * columns
+    noises = clusters(noise, samples)
+    grams = clusters(plain, samples) - noises
+    total = grams.sum(0)
+    kept, lost = _independent(total)
+    one, zero = torch.ones(J, dtype=torch.float64), torch.zeros(J, dtype=torch.float64)
+    nothing = Fit(one, one / 0, zero, 0, zero)
+    if not kept or len(grams) < max(FEWEST, len(kept) + 2):
+        return nothing
+    # what is lost counts with the claim, on the left side
+    join = torch.zeros(J + 1, len(kept) + 1, dtype=torch.float64)
+    join[[0, *(j + 1 for j in lost)], 0] = 1.0
+    join[[j + 1 for j in kept], range(1, len(kept) + 1)] = 1.0
+    theta, replicates = _solve(join.T @ total @ join), _solve(join.T @ (total - grams) @ join)
+    if theta is None or replicates is None:
+        return nothing
+    n = len(grams)
+    ratio, spread, grid, alone = one.clone(), one / 0, zero.clone(), zero.clone()
+    ratio[kept] = theta
+    spread[kept] = ((n - 1) / n * (replicates - replicates.mean(0)).square().sum(0)).sqrt()
+    for change in rows.change:
+        # every second node has twice the variance
+        coarse = (clusters(plain - change * columns, samples) - 2 * noises).sum(0)
+        moved = _solve(join.T @ coarse @ join)
+        grid[kept] += torch.inf if moved is None else sharp((moved - theta).abs())
+    alone[kept] = torch.linalg.inv((join.T @ total @ join)[1:, 1:]).diagonal().clamp_min(1e-300).rsqrt()
+    spread[_carriers(total, kept, lost)] = torch.inf
+    return Fit(ratio, spread, grid, n - 1, alone)
+
+
+def _solve(gram: Tensor) -> Tensor | None:
+    """``-G^-1 g`` of Gram matrices ``[..., 1 + K, 1 + K]``; ``None`` unless all are definite beyond rounding."""
+    inner = gram[..., 1:, 1:]
+    size = inner.diagonal(dim1=-2, dim2=-1)
+    if not bool(gram.isfinite().all() and (size > 0).all()):
+        return None
+    root = size.sqrt()
+    unit = inner / root[..., None] / root[..., None, :]
+    if float(torch.linalg.eigvalsh(unit)[..., 0].min()) <= COLLINEAR / 100:
+        return None
+    found: Tensor = -torch.linalg.solve(unit, gram[..., 1:, 0] / root) / root
+    return found
+
+
+def _independent(gram: Tensor) -> tuple[list[int], list[int]]:
+    """Columns that are no combination of those before them, and the others."""
+    kept: list[int] = []
+    lost: list[int] = []
+    for j in range(len(gram) - 1):
+        rest = _rest(gram, kept, j)
+        (kept if float(gram[j + 1, j + 1]) > 0 and rest > COLLINEAR * float(gram[j + 1, j + 1]) else lost).append(j)
+    return kept, lost
+
+
+def _rest(gram: Tensor, kept: Sequence[int], j: int) -> float:
+    """The square of the part of column j that the kept ones do not carry."""
+    own = float(gram[j + 1, j + 1])
+    if not kept:
+        return own
+    weights = _weights(gram, kept, j)
+    return own - float(gram[j + 1, [k + 1 for k in kept]] @ weights)
+
+
+def _weights(gram: Tensor, kept: Sequence[int], j: int) -> Tensor:
+    at = [k + 1 for k in kept]
+    inner = gram[at][:, at]
+    root = inner.diagonal().clamp_min(1e-300).sqrt()
+    b = (gram[at, j + 1] / root)[:, None]
+    found: Tensor = torch.linalg.lstsq(inner / root / root[:, None], b).solution[:, 0] / root
+    return found
+
+
+def _carriers(gram: Tensor, kept: Sequence[int], lost: Sequence[int]) -> list[int]:
+    """The kept columns of which a lost one is made."""
+    found = set()
+    size = gram.diagonal().clamp_min(0).sqrt()
+    for j in lost:
+        if float(size[j + 1]) > 0:
+            parts = _weights(gram, kept, j).abs() * size[[k + 1 for k in kept]]
+            found |= {k for k, part in zip(kept, parts.tolist(), strict=True) if part > RELEVANT * float(size[j + 1])}
+    return sorted(found)

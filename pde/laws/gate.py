@@ -1,0 +1,226 @@
+"""The gate: do these data solve this equation? Weak residuals, coefficients, and prediction where rows are too few.
+
+Each trajectory is judged by itself (`trials`), with r its weak residual, e what noise and grid explain (`figures`), and
+the coefficients of a fit to it alone, h the half-length of an interval (`fits`):
+
+    refuted          r > 3 e + 2e-3, or |theta_j/c_j - 1| > h_j + 2e-3
+    cannot be told   e > .02, or nothing changes
+    solves           else
+
+The trajectories that are not unlike the others are fitted together, and with each neighbouring term that the equation
+claims to be without (`coefficients`): the residual alone does not see a small term. A file is refuted by most of the
+trajectories that can be told, or by a coefficient; coefficients whose interval is longer than 1 % are not tested, and
+named. Where rows are too few or too coarse for the weak form, the solver predicts each by the one before it
+(`prediction`), and the same bounds hold for p and its error.
+
+Where the bounds come from, and how often they were wrong: `benchmarks/verdicts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sympy
+import torch
+from torch import Tensor
+
+from symflow.errors import UserError
+from symflow.runs import one_thread
+
+from ..equations import Equation
+from ..trajectories import Trajectories
+from ..weak import Samples
+from .claims import Law
+from .coefficients import Found, coefficients
+from .figures import Figures, all_rows, best_rung
+from .prediction import BLURRED, predict
+from .trials import trials
+from .verdict import FACTOR, MATERIAL, NOT, OUTLIERS, SOLVES, UNKNOWN, Coefficient, Gate, Trial, word_of
+
+NUDGED = 2  # trajectories that are asked which coefficients a prediction answers to
+COARSE = "too coarse in t"
+
+
+@one_thread()
+def gate(
+    data: Trajectories | Samples,
+    equations: Sequence[sympy.Expr] | None = None,
+    *,
+    alpha: float = 0.05,
+    prediction: bool = True,
+) -> Gate:
+    """Whether data solve an equation, trajectory by trajectory and coefficient by coefficient.
+
+    Determinism: the same data give the same verdict and figures; nothing depends on time or on threads.
+
+    Args:
+        data: trajectories with the equation they claim, or samples of any unknowns on any axes.
+        equations: for samples, expressions that vanish on solutions, one per equation.
+        alpha: probability of error of the intervals that are shown, all together; those that refuse have 1e-3.
+        prediction: ask the solver where the weak form cannot tell for the rows' sake.
+
+    Raises:
+        UserError: an equation without a term that is linear in a derivative.
+        ValueError: samples without equations.
+
+    >>> from dataclasses import replace
+    >>> from symflow import pde
+    >>> data = pde.generate("kdv", samples=4, seed=0, steps=60, keep=60, end=20.0, resolution=128)
+    >>> gate(data).verdict
+    'solves'
+    >>> gate(replace(data, u=1.02 * data.u)).verdict
+    'refuted'
+    """
+    if isinstance(data, Trajectories):
+        text, residuals, samples = (
+            data.equation.text,
+            data.equation.residuals,
+            Samples.of(data, data.equation.residuals),
+        )
+    elif equations:
+        text, residuals, samples = "; ".join(f"{F} = 0" for F in equations), tuple(equations), data
+    else:
+        raise ValueError("`equations` must be given for samples")
+    laws = [Law.of(F, samples.space) for F in residuals]
+    count = range(len(samples))
+    if all(samples.unchanging(s) for s in count):
+        still = tuple(Trial(s, UNKNOWN, "nothing changes", None, None, False) for s in count)
+        return Gate(text, UNKNOWN, "nothing changes in them", still, (), (), (), "weak form", alpha)
+    solver = data if prediction and isinstance(data, Trajectories) else None
+    try:
+        found = _weak(samples, laws, text, alpha, solver)
+    except UserError as error:
+        unknown = tuple(Trial(s, UNKNOWN, str(error), None, None, False) for s in count)
+        found = Gate(text, UNKNOWN, str(error), unknown, (), (), (), "weak form", alpha)
+    few = any(t.word == UNKNOWN and (t.reason == COARSE or "along t" in t.reason) for t in found.trials)
+    if solver is not None and few and found.verdict == UNKNOWN:
+        return _predicted(solver, laws[0], found)
+    return found
+
+
+def _weak(samples: Samples, laws: Sequence[Law], text: str, alpha: float, data: Trajectories | None) -> Gate:
+    rows = all_rows(samples, laws)
+    figures = [[Figures.of(r, law) for r, law in zip(of_laws, laws, strict=True)] for of_laws in rows]
+    best = best_rung(figures)
+    judged, own = trials(samples, rows, figures[best], rows[best][0].sigma, laws)
+    if data is not None and not _open(judged):
+        judged = [_asked(data, trial) for trial in judged]
+    refuted = [t for t in judged if t.word == NOT]
+    most = bool(refuted) and 2 * len(refuted) >= sum(t.word != UNKNOWN for t in judged)
+    if most:  # then nobody is unlike the others: all that change are fitted
+        judged = [replace(t, outlier=False) for t in judged]
+    # in units of what is explained: the loudest trajectory does not speak for all
+    even = [[r.over(_unit(f)) for r, f in zip(*both, strict=True)] for both in zip(rows, figures, strict=True)]
+    found = coefficients(samples, even, laws, _alike(judged), alpha)
+    agree = [o.trajectory for o in own if not most and found.agrees(o)]
+    if agree:  # their coefficients are those of the others: what all have together decides
+        judged = [replace(t, outlier=False) if t.trajectory in agree else t for t in judged]
+        found = coefficients(samples, even, laws, _alike(judged), alpha)
+        if not any(c.refused for c in found.terms):
+            judged = [replace(t, word=SOLVES) if t.trajectory in agree else t for t in judged]
+    names = [*(c.term for c in found.terms if not c.tested), *found.open]
+    verdict, reason = _file(judged, found, most)
+    return Gate(
+        text, verdict, reason, tuple(judged), tuple(found.terms), tuple(found.missing), tuple(names), "weak form", alpha
+    )
+
+
+def _unit(figures: Figures) -> Tensor:
+    return ((figures.error + MATERIAL) * figures.size).clamp_min(1e-300)
+
+
+def _alike(judged: Sequence[Trial]) -> list[int]:
+    """The trajectories that are fitted together."""
+    return [t.trajectory for t in judged if not t.outlier and t.residual is not None] or [t.trajectory for t in judged]
+
+
+def _file(judged: Sequence[Trial], found: Found, most: bool) -> tuple[str, str]:
+    """The verdict on the file, and its reason."""
+    refuted = [t for t in judged if t.word == NOT]
+    why = [found.spacing, *(c.sentence for c in found.refused[:2])] if found.refused else []
+    if most:
+        return NOT, _reason(_figure(refuted, "weak residual {:.2g} of its terms", len(judged)), *why)
+    if _open(judged):
+        return UNKNOWN, _commonest(judged)
+    if found.refused:
+        return NOT, _reason(*why)
+    if outliers := [t for t in judged if t.outlier]:
+        named = "; ".join(f"trajectory {t.trajectory}: {t.reason}" for t in outliers)
+        return OUTLIERS, f"{len(outliers)} of {len(judged)} are unlike the others: {named}"
+    told = [t for t in judged if t.word == SOLVES]
+    return SOLVES, _figure(told, "weak residual {:.1g} of its terms", len(judged))
+
+
+def _open(judged: Sequence[Trial]) -> bool:
+    """Whether fewer than half of the trajectories that are alike can be told."""
+    alike = [t for t in judged if not t.outlier]
+    told = [t for t in alike if t.word != UNKNOWN]
+    return not told or 2 * len(told) < len(alike)
+
+
+def _commonest(judged: Sequence[Trial]) -> str:
+    reasons = [t.reason for t in judged if t.word == UNKNOWN]
+    return max(sorted(set(reasons)), key=reasons.count)
+
+
+def _figure(those: Sequence[Trial], figure: str, count: int) -> str:
+    middle = sorted(t.residual or 0.0 for t in those)[len(those) // 2]
+    return f"{figure.format(middle)}, {len(those)} of {count} trajectories"
+
+
+def _reason(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _asked(data: Trajectories, trial: Trial) -> Trial:
+    """A trajectory that is too coarse, among others that are not: the solver tells a fast one from a torn one."""
+    if trial.word != UNKNOWN or not trial.reason.startswith("too coarse"):
+        return trial
+    found = predict(data, trial.trajectory)
+    word = UNKNOWN if found.residual is None or found.error is None else word_of(found.residual, found.error)
+    if word == UNKNOWN:  # a solution may be too fast for the solver; too noisy for it, the rows of others were fine
+        return replace(trial, outlier=trial.outlier and trial.reason == COARSE and found.reason == BLURRED)
+    return replace(
+        trial, word=word, reason=found.reason, residual=found.residual, error=found.error, outlier=word == NOT
+    )
+
+
+def _predicted(data: Trajectories, law: Law, weak: Gate) -> Gate:
+    """The verdict of the solver, where the weak form has none."""
+    nudged = [
+        Equation(f"{data.equation.residuals[0]} + ({sympy.Rational(str(c)) / 100})*({m}) = 0")
+        for c, m in zip(law.claimed, law.terms, strict=True)
+    ]
+    judged: list[Trial] = []
+    answers = torch.zeros(len(nudged), dtype=torch.float64)
+    for s in range(len(data)):
+        asked = sum(t.word == SOLVES for t in judged) < NUDGED
+        found = predict(data, s, nudged if asked else ())
+        if found.residual is None or found.error is None:
+            judged.append(Trial(s, UNKNOWN, found.reason, None, None, False))
+            continue
+        word = word_of(found.residual, found.error)
+        judged.append(Trial(s, word, found.reason, found.residual, found.error, False))
+        if word == SOLVES and asked:
+            one_percent = torch.tensor(found.answers, dtype=torch.float64)
+            answers = torch.maximum(answers, one_percent / (FACTOR * found.error + MATERIAL))
+    told = [t for t in judged if t.word != UNKNOWN]
+    refuted = [t for t in told if t.word == NOT]
+    figure = "prediction by one row off by {:.1g} of what changes"
+    if not told or 2 * len(told) < len(judged):
+        verdict, reason = UNKNOWN, _commonest(judged)
+    elif 2 * len(refuted) >= len(told):
+        verdict, reason = NOT, _figure(refuted, figure, len(judged))
+    elif refuted:
+        judged = [replace(t, outlier=t.word == NOT) for t in judged]
+        verdict, reason = OUTLIERS, "; ".join(f"trajectory {t.trajectory}: {t.reason}" for t in refuted)
+    else:
+        verdict, reason = SOLVES, _figure(told, figure, len(judged))
+    terms = tuple(
+        Coefficient(0, str(m), c, None, None, None, None, ok, False)
+        for m, c, ok in zip(law.terms, law.claimed, (answers > 1).tolist(), strict=True)
+    )
+    names = tuple(c.term for c in terms if not c.tested)
+    method = "prediction by one row"
+    return Gate(weak.equation, verdict, reason, tuple(judged), terms, (), names, method, weak.alpha)

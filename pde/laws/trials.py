@@ -1,0 +1,119 @@
+"""Each trajectory by itself: its weak residual, its own coefficients, and whether it is unlike the others.
+
+Unlike the others is a trajectory that is refuted; that has another noise or another residual; or whose rows change so
+much from one node to the next that nothing can be told of it, where of the others it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..weak import Samples, WeakRows
+from .claims import Law
+from .figures import Figures
+from .fits import fit
+from .verdict import FACTOR, KNOWN, MATERIAL, NOT, UNKNOWN, Trial, word_of
+
+UNLIKE = 10.0  # times the median: another residual
+LOUDER = 4.0  # times the median: another noise
+UNALIKE = 1e-4  # of the terms: trajectories that differ by less are alike
+MISTAKE = 1e-3  # probability that any interval of a file refuses a right coefficient
+NOISY = "too noisy"
+
+
+@dataclass(frozen=True)
+class Own:
+    """A coefficient that a trajectory refuses by itself: of which law and term, fitted over claimed, half-length."""
+
+    trajectory: int
+    law: int
+    term: int
+    ratio: float
+    half: float
+
+
+def trials(
+    samples: Samples, rows: Sequence[Sequence[WeakRows]], figures: Sequence[Figures], sigma: Tensor, laws: Sequence[Law]
+) -> tuple[list[Trial], list[Own]]:
+    """A word for each trajectory, and the coefficients that refute one by itself.
+
+    Args:
+        samples: the data.
+        rows: of each rung and law.
+        figures: of each law at the rung that is judged.
+        sigma: ``[S, unknowns]``, the noise as measured there.
+        laws: the equations.
+    """
+    residual, error = (torch.stack([getattr(f, n) for f in figures]) for n in ("residual", "error"))
+    worst = (residual / (FACTOR * error + MATERIAL)).argmax(0)
+    loud, times = _loud(figures, sigma)
+    strange = (_above(residual, UNLIKE) & (residual > FACTOR * error)).any(0)
+    torn = (error > KNOWN).any(0) & _above(error, UNLIKE).any(0)
+    found, own = [], []
+    for s in range(len(samples)):
+        if samples.unchanging(s):
+            found.append(Trial(s, UNKNOWN, "nothing changes", None, None, True))
+            continue
+        r, e = float(residual[worst[s], s]), float(error[worst[s], s])
+        word, reason = word_of(r, e), f"weak residual {r:.2g} of its terms"
+        if word == NOT:
+            reason += f", where {e:.1g} is explained"
+        elif word == UNKNOWN or bool((error[:, s] > KNOWN).any()):
+            word, reason = UNKNOWN, _largest(samples, figures, s)
+        elif off := _own(rows, laws, s, len(samples)):
+            own.append(off)
+            word, reason = NOT, f"{laws[off.law].terms[off.term]} has {off.ratio:.4g} times the coefficient"
+        unlike = word == NOT or (bool(torn[s]) and reason != NOISY)  # a small solution is noisy, not torn
+        if word != NOT and bool(loud[s]):
+            unlike, reason = True, f"another noise, {float(times[s]):.1f} times theirs"
+        elif word != NOT and bool(strange[s]):
+            unlike, reason = (
+                True,
+                f"another residual, {r / max(float(residual[worst[s]].median()), 1e-300):.0f} times theirs",
+            )
+        found.append(Trial(s, word, reason, r, e, unlike))
+    return found, own
+
+
+def _above(values: Tensor, factor: float) -> Tensor:
+    """Which of ``[laws, S]`` are so many times the median, and more than nothing."""
+    return (values > factor * values.median(1, keepdim=True).values) & (values > UNALIKE)
+
+
+def _loud(figures: Sequence[Figures], sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """Which trajectories have another noise, ``[S]``, and how many times the median their standard deviation is."""
+    times = (sigma / sigma.median(0, keepdim=True).values.clamp_min(1e-300)).amax(1)
+    noise = torch.stack([f.noise for f in figures])
+    # noise rows see a grid that is too coarse, too: then one axis alone changes more, or the residual is smaller
+    white = torch.stack([(f.rough <= f.noise).all(0) & (f.residual > f.noise / FACTOR) for f in figures])
+    return (_above(noise, LOUDER) & white).any(0) & (times > LOUDER), times
+
+
+def _largest(samples: Samples, figures: Sequence[Figures], s: int) -> str:
+    """Why the error of a trajectory is too large."""
+    f = max(figures, key=lambda f: float(f.error[s]))
+    parts = {"noise": float(f.noise[s])} | {a.name: float(g) for a, g in zip(samples.axes, f.grid[:, s], strict=True)}
+    name = max(parts, key=lambda n: parts[n])
+    return NOISY if name == "noise" else f"too coarse in {name}"
+
+
+def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, count: int) -> Own | None:
+    """The coefficient that one trajectory refuses, if there is one."""
+    tests = count * sum(len(law.terms) for law in laws)
+    for n, law in enumerate(laws):
+        J = len(law.terms)
+        if not J:
+            continue
+        scale = torch.tensor(law.claimed, dtype=torch.float64)
+        fits = [fit(of_laws[n].only([s]).of(range(J + 1)), scale) for of_laws in rows]
+        best = max(fits, key=lambda f: f.degrees)  # the shortest interval would be one of few blocks by chance
+        half = best.half(MISTAKE, tests)
+        off = ((best.ratio - 1).abs() - half - MATERIAL).nan_to_num(nan=-1.0)
+        j = int(off.argmax())
+        if float(off[j]) > 0:
+            return Own(s, n, j, float(best.ratio[j]), float(half[j]))
+    return None

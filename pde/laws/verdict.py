@@ -1,0 +1,150 @@
+"""What the gate says: a word for the file, for each trajectory and for each coefficient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from symflow.console import CANNOT_TELL, HOLDS, REFUTED
+
+SOLVES, UNKNOWN, NOT, OUTLIERS = "solves", "cannot be told", "refuted", "outliers"
+FACTOR = 3.0  # of the error that a residual may have
+MATERIAL = 2e-3  # of the terms, or of a coefficient: what is smaller refutes nothing
+KNOWN = 0.02  # of the terms: a larger error tells nothing
+MARGIN = 1e-5  # of a coefficient: more digits tell a person nothing
+
+
+def word_of(residual: float, error: float) -> str:
+    """``r > 3 e + 2e-3`` refutes, else ``e > .02`` tells nothing."""
+    if residual > FACTOR * error + MATERIAL:
+        return NOT
+    return UNKNOWN if not error <= KNOWN else SOLVES
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trajectory: word and reason, residual and error relative to its terms, whether it is unlike the others."""
+
+    trajectory: int
+    word: str
+    reason: str
+    residual: float | None
+    error: float | None
+    outlier: bool
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A coefficient of the equation beside that of the data.
+
+    Attributes:
+        equation: which of a system.
+        term: with the leading term at coefficient 1 on the same side.
+        claimed: by the equation; 0 for a term that it is without.
+        estimate, lower, upper: of the data, ``None`` where they do not determine it.
+        share: the term's part of the terms that it brings by itself, for a term that the equation is without.
+        tested: whether the data know it to 1 %.
+        refused: whether they contradict the claim.
+    """
+
+    equation: int
+    term: str
+    claimed: float
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    share: float | None
+    tested: bool
+    refused: bool
+
+    @property
+    def sentence(self) -> str:
+        """What the data say of it."""
+        if self.estimate is None or self.lower is None or self.upper is None:
+            return f"the data do not determine the coefficient of {self.term}"
+        half = max((self.upper - self.lower) / 2, MARGIN * abs(self.estimate), 1e-300)
+        digits = max(math.ceil(-math.log10(half) - 1e-6), 0)
+        margin = f"{self.estimate:.{digits}f} ± {math.ceil(half * 10**digits - 1e-6) / 10**digits:.{digits}f}"
+        says = f"the equation says {self.claimed:g}" if self.claimed else "the equation is without it"
+        return f"the data have {self.term} with coefficient {margin}, {says}"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What data say of the equation they claim to solve.
+
+    Attributes:
+        equation: its text.
+        verdict: "solves", "refuted", "cannot be told", or "outliers": it holds but for trajectories unlike the others.
+        reason: the figures behind it, in words.
+        trials: a word for each trajectory.
+        coefficients: of the equation's terms.
+        missing: terms that the data have and the equation is without.
+        not_tested: coefficients that the data do not know to 1 %, and absent terms that they do not exclude to 1 % of
+            the terms, by name.
+        method: "weak form" or "prediction by one row".
+        alpha: probability of error of the intervals that are shown.
+    """
+
+    equation: str
+    verdict: str
+    reason: str
+    trials: tuple[Trial, ...]
+    coefficients: tuple[Coefficient, ...]
+    missing: tuple[Coefficient, ...]
+    not_tested: tuple[str, ...]
+    method: str
+    alpha: float
+
+    @property
+    def word(self) -> str:
+        """The verdict at the level of data: "measured", "refuted" or "cannot be told"."""
+        return {SOLVES: "measured", UNKNOWN: UNKNOWN}.get(self.verdict, NOT)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if the data solve the equation, 1 if they or some of them do not, 3 if it cannot be told."""
+        return {SOLVES: HOLDS, UNKNOWN: CANNOT_TELL}.get(self.verdict, REFUTED)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the data solve the equation."""
+        return self.verdict == SOLVES
+
+    @property
+    def outliers(self) -> tuple[Trial, ...]:
+        """Trajectories unlike the others."""
+        return tuple(trial for trial in self.trials if trial.outlier)
+
+    @property
+    def sentence(self) -> str:
+        """The one line a person reads."""
+        text = {
+            SOLVES: "these data solve it",
+            NOT: "these data do not solve it",
+            UNKNOWN: "whether these data solve it cannot be told",
+            OUTLIERS: "these data solve it but for some trajectories",
+        }[self.verdict]
+        text += f" ({self.reason})"
+        if self.not_tested and self.verdict in (SOLVES, OUTLIERS):
+            text += f"; not tested to 1 %: {', '.join(self.not_tested)}"
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "word": self.word,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "sentence": self.sentence,
+            "method": self.method,
+            "trajectories": [vars(trial) for trial in self.trials],
+            "coefficients": [vars(c) for c in self.coefficients],
+            "missing": [vars(c) for c in self.missing],
+            "not_tested": list(self.not_tested),
+            "alpha": self.alpha,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.equation}: {self.sentence}"

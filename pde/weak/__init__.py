@@ -1,0 +1,19 @@
+"""Rows of the weak form: laws against test functions, on any axes and for any unknowns."""
+
+from .axes import FEWEST_STEPS as FEWEST_STEPS
+from .axes import OVERLAP as OVERLAP
+from .axes import Axis as Axis
+from .parts import Parts as Parts
+from .parts import movable as movable
+from .parts import moved as moved
+from .rows import HalfWidths as HalfWidths
+from .rows import WeakRows as WeakRows
+from .rows import rows_on_axes as rows_on_axes
+from .samples import FUNCTIONS as FUNCTIONS
+from .samples import SIGNAL as SIGNAL
+from .samples import Samples as Samples
+from .terms import law as law
+from .weak_form import Rows as Rows
+from .weak_form import Widths as Widths
+from .weak_form import smooth_derivatives as smooth_derivatives
+from .weak_form import weak_rows as weak_rows

@@ -1,0 +1,195 @@
+"""Data on axes: unknowns at the nodes of a grid, their derivatives, and values of formulas whose mean noise shifts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sympy
+import torch
+from torch import Tensor
+
+from symflow.errors import UserError
+from symflow.formulas import expressions
+
+from ..equations import Index, JetSpace, x
+from ..trajectories import Trajectories
+from .axes import Axis
+
+SIGNAL = 4.0  # a mode is kept while its mean power is so many times the noise's
+ROUNDING = 1e-28  # of the largest power
+STENCIL = 9  # nodes of a difference on an open axis
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    name: getattr(torch, name) for name in ("exp", "log", "sin", "cos", "tanh", "sqrt", "sinh", "cosh", "sign")
+} | {"Abs": torch.abs}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Solutions on one grid: ``values[s, a, i_1, ..., i_d]`` is unknown a of trajectory s at the nodes of the axes.
+
+    Args:
+        space: the variables, the independent ones in the order of the axes.
+        axes: one per independent variable; time is one of them.
+        values: ``[S, unknowns, n_1, ..., n_d]``, float64. Values that are not finite are missing.
+        missing: ``[S, n_1, ..., n_d]``, further nodes that hold nothing; test functions that touch them are left out.
+
+    Raises:
+        UserError: shapes that do not match.
+    """
+
+    space: JetSpace
+    axes: tuple[Axis, ...]
+    values: Tensor
+    missing: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        values = torch.as_tensor(self.values, dtype=torch.float64)
+        shape = [len(self.space.dependent), *map(len, self.axes)]
+        if tuple(a.name for a in self.axes) != self.space.independent:
+            names = ", ".join(self.space.independent)
+            raise UserError(f"`axes` must be {names}, got {', '.join(a.name for a in self.axes)}")
+        if values.ndim != len(shape) + 1 or list(values.shape[1:]) != shape or len(values) == 0:
+            raise UserError(f"`values` must have shape [samples, {str(shape)[1:-1]}], got {list(values.shape)}")
+        missing = ~values.isfinite().all(1)
+        if self.missing is not None:
+            missing = missing | torch.as_tensor(self.missing, dtype=torch.bool)
+        if bool(missing.any()):  # 0 times NaN is NaN: filled before any sum
+            values = torch.where(missing[:, None], torch.zeros((), dtype=torch.float64), values)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "missing", missing if bool(missing.any()) else None)
+
+    @staticmethod
+    def of(data: Trajectories, terms: Sequence[sympy.Expr] = ()) -> Samples:
+        """The axes t and x of trajectories; x does not wrap where a term holds it, for that has no period."""
+        turn = any(term.has(x) for term in terms)
+        axes = Axis("t", data.t), Axis("x", data.x, None if turn else data.length)
+        return Samples(JetSpace(("t", "x"), ("u",)), axes, data.u[:, None])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, which: Sequence[int] | slice) -> Samples:
+        """Some of the trajectories."""
+        missing = None if self.missing is None else self.missing[which]
+        return Samples(self.space, self.axes, self.values[which], missing)
+
+    def every_second(self, i: int) -> Samples | None:
+        """Every second node of an axis; ``None`` where those do not close the period."""
+        half = self.axes[i].half()
+        if half is None:
+            return None
+        axes = (*self.axes[:i], half, *self.axes[i + 1 :])
+        taken = self.values.index_select(i + 2, torch.arange(0, len(self.axes[i]), 2))
+        missing = self.missing
+        if missing is not None:
+            missing = missing.index_select(i + 1, torch.arange(0, len(self.axes[i]), 2))
+        return Samples(self.space, axes, taken, missing)
+
+    def evaluate(self, f: sympy.Expr, s: int, sigma: Tensor, signal: float = SIGNAL) -> Tensor:
+        """A formula of jet space on the grid of trajectory s, ``[n_1, ..., n_d]``.
+
+        Without derivatives its mean is corrected for the noise of the unknowns; with them, the unknowns are smoothed
+        (`smoothed`) and differentiated.
+
+        Args:
+            f: in the variables of the space.
+            s: which trajectory.
+            sigma: ``[unknowns]``, standard deviations of the noise.
+            signal: of the modes that are kept.
+        """
+        grid = [a.nodes.reshape([-1 if i == j else 1 for j in range(len(self.axes))]) for i, a in enumerate(self.axes)]
+        at: dict[sympy.Symbol, Tensor] = dict(zip(self.space.variables, grid, strict=False))
+        like = self.values[s, 0]
+        wanted = self.space.indices(f)
+        if any(sum(index) for _, index in wanted):
+            for a, index in wanted:
+                at[self.space.symbol(a, index)] = self.derivative(s, a, index, float(sigma[a]), signal)
+            found: Tensor = torch.zeros_like(like) + expressions.evaluate(f, at, FUNCTIONS)
+            return found
+        unknowns = self.space.variables[len(self.axes) :]
+        at |= dict(zip(unknowns, self.values[s], strict=True))
+        value = torch.zeros_like(like)
+        for powers, correction in corrections(f, unknowns):
+            weight = math.prod(
+                (-(float(v) ** 2) / 2) ** n / math.factorial(n) for v, n in zip(sigma, powers, strict=True)
+            )
+            if weight:
+                value = value + weight * expressions.evaluate(correction, at, FUNCTIONS)
+        return value
+
+    def derivative(self, s: int, unknown: int, index: Index, sigma: float, signal: float = SIGNAL) -> Tensor:
+        """A derivative of an unknown on the grid, of modes above the noise; by differences along open axes."""
+        v = self.smoothed(s, unknown, sigma, signal)
+        for i, order in enumerate(index):
+            if order == 0:
+                continue
+            axis = self.axes[i]
+            if axis.period is None or self.missing is not None:
+                v = torch.tensordot(difference_matrix(axis, order), v, dims=([1], [i])).movedim(0, i)
+                continue
+            k = torch.fft.fftfreq(len(axis), d=1.0 / len(axis)).to(torch.float64) * (2 * math.pi / axis.period)
+            if len(axis) % 2 == 0:
+                k[len(axis) // 2] = 0.0  # the highest cosine has no odd derivative, and no room for an even one
+            shape = [-1 if i == j else 1 for j in range(len(self.axes))]
+            v = torch.fft.ifft(torch.fft.fft(v, dim=i) * (1j * k.reshape(shape)) ** order, dim=i).real
+        return v
+
+    def smoothed(self, s: int, unknown: int, sigma: float, signal: float) -> Tensor:
+        """An unknown without the modes of the periodic axes whose mean power is below `signal` times the noise's."""
+        v = self.values[s, unknown]
+        dims = [i for i, a in enumerate(self.axes) if a.period is not None]
+        if not dims or self.missing is not None:
+            return v
+        spectrum = torch.fft.fftn(v, dim=dims, norm="forward")
+        open_ = [i for i in range(v.ndim) if i not in dims]
+        power = spectrum.abs().square()
+        power = power.mean(open_, keepdim=True) if open_ else power
+        floor = max(signal * sigma**2 / math.prod(v.shape[i] for i in dims), ROUNDING * float(power.max()))
+        found: Tensor = torch.fft.ifftn(torch.where(power >= floor, spectrum, 0), dim=dims, norm="forward").real
+        return found
+
+    def unchanging(self, s: int) -> bool:
+        """Whether every unknown is one number, up to rounding."""
+        v = self.values[s].flatten(1)
+        return bool((v.amax(1) - v.amin(1) <= 1e-13 * v.abs().amax(1)).all())
+
+
+@lru_cache(maxsize=4096)
+def corrections(f: sympy.Expr, unknowns: tuple[sympy.Symbol, ...]) -> tuple[tuple[Index, sympy.Expr], ...]:
+    """``(n, d^(2n) f), ...``: the sum with weights ``prod (-sigma_a^2/2)^n_a/n_a!`` has the mean of f without noise.
+
+    All of them for a polynomial of degree up to 5; the first order alone for another function, whose series need not
+    converge.
+    """
+    most = 2 if f.is_polynomial(*unknowns) else 1
+    found: dict[Index, sympy.Expr] = {(0,) * len(unknowns): f}
+    for _ in range(most):
+        for powers, g in list(found.items()):
+            for i, w in enumerate(unknowns):
+                n = (*powers[:i], powers[i] + 1, *powers[i + 1 :])
+                if n not in found and sum(n) <= most:
+                    found[n] = sympy.diff(g, w, 2)
+    return tuple((n, g) for n, g in found.items() if g != 0)
+
+
+def difference_matrix(axis: Axis, order: int) -> Tensor:
+    """The order-th derivative at every node by the polynomial through the `STENCIL` nearest, ``[n, n]``."""
+    nodes, n = axis.nodes, len(axis)
+    q = min(STENCIL, n)
+    if order >= q:
+        raise UserError(f"a derivative of order {order} in {axis.name} needs {order + 1} nodes, got {n}")
+    periodic = axis.period is not None
+    result = torch.zeros(n, n, dtype=torch.float64)
+    for i in range(n):
+        first = i - q // 2 if periodic else min(max(i - q // 2, 0), n - q)
+        window = torch.arange(first, first + q)
+        away = (window - i) * axis.step if periodic else nodes[window] - nodes[i]
+        scale = float(away.abs().max())
+        moments = torch.zeros(q, dtype=torch.float64)
+        moments[order] = math.factorial(order) / scale**order
+        result[i, window % n] = torch.linalg.solve(torch.linalg.vander(away / scale).T, moments)
+    return result
