@@ -315,7 +315,7 @@ def main() -> None:
             "every_coefficient_tested": sum(r["verdict"] == "solves" and r["tested"] for r in those),
         }
     print(rates)
-    accused = accusations(draws, seeds, random)
+    accused = accusations(draws, seeds, torch.Generator().manual_seed(options.seed + 1))
     print(dict(accused.items()))
     content = {
         "cases": len(results),

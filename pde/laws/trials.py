@@ -19,7 +19,7 @@ from .fits import fit
 from .verdict import FACTOR, KNOWN, MATERIAL, NOT, UNKNOWN, Trial, word_of
 
 UNLIKE = 10.0  # times the median: another residual
-LOUDER = 4.0  # times the median: another noise
+LOUDER = 3.0  # times the median: another noise
 UNALIKE = 1e-4  # of the terms: trajectories that differ by less are alike
 MISTAKE = 1e-3  # probability that any interval of a file refuses a right coefficient
 NOISY = "too noisy"
@@ -89,7 +89,7 @@ def _loud(figures: Sequence[Figures], sigma: Tensor) -> tuple[Tensor, Tensor]:
     times = (sigma / sigma.median(0, keepdim=True).values.clamp_min(1e-300)).amax(1)
     noise = torch.stack([f.noise for f in figures])
     # noise rows see a grid that is too coarse, too: then one axis alone changes more, or the residual is smaller
-    white = torch.stack([(f.rough <= f.noise).all(0) & (f.residual > f.noise / FACTOR) for f in figures])
+    white = torch.stack([(f.rough <= 2 * f.noise).all(0) & (f.residual > f.noise / FACTOR) for f in figures])
     return (_above(noise, LOUDER) & white).any(0) & (times > LOUDER), times
 
 
