@@ -132,7 +132,8 @@ def audit(
     """Asks whether data solve the equation they claim, or whether a transformation of yours is a symmetry of one.
 
     The transformation is a function in a Python file of yours, ``my_transform.py:function``. It is run as it is, with
-    all it may do: audit only code that you would run yourself. The exit code is 1 when the audit refuses.
+    all it may do: audit only code that you would run yourself. The exit code is 0 where it holds, 1 where it
+    is refuted, and 3 where it cannot be told.
 
     Args:
         target: a file of trajectories, or FILE.py:FUNCTION.
@@ -162,8 +163,8 @@ def audit(
     print(found)
     if out is not None:
         write_json(out, found.to_dict())
-    if not found.passed:
-        sys.exit(REFUTED)
+    if found.exit_code:
+        sys.exit(found.exit_code)
 
 
 def augment(

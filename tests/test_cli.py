@@ -219,3 +219,20 @@ def test_wrong_equations_cost_a_sentence(arguments: list[str], sentence: str, tm
     assert sentence in answer.stderr
     assert "Traceback" not in answer.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_the_exit_code_of_an_audit_is_its_verdict(data: Path, tmp_path: Path) -> None:
+    """0 where the data solve their equation, 1 where they do not, 3 where nothing can be told of them."""
+    assert symflow("audit", str(data), cwd=tmp_path).returncode == 0
+    refuted = symflow("audit", str(data), "--equation", "kdv", cwd=tmp_path)
+    assert refuted.returncode == 1, refuted.stdout
+    assert "do not solve it" in refuted.stdout
+    with h5py.File(data, "r") as file, h5py.File(tmp_path / "still.h5", "w") as still:
+        for name in file:
+            file.copy(name, still)
+        for name, value in file.attrs.items():
+            still.attrs[name] = value
+        still["u"][...] = 1.0
+    untold = symflow("audit", "still.h5", cwd=tmp_path)
+    assert untold.returncode == 3, untold.stdout
+    assert "Traceback" not in untold.stderr

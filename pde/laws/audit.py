@@ -69,6 +69,11 @@ class DataAudit:
         return self.gate.passed
 
     @property
+    def exit_code(self) -> int:
+        """Of the command: 0 where the data solve the equation, 1 where they do not, 3 where it cannot be told."""
+        return self.gate.exit_code
+
+    @property
     def claims(self) -> tuple[Coefficient, ...]:
         """The coefficients of the equation, and after them terms that the data have and it is without."""
         return (*self.gate.coefficients, *self.gate.missing)

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from symflow.console import CANNOT_TELL, HOLDS, REFUTED
 from symflow.formulas import text_table
 
 from ..equations import Equation
@@ -81,6 +82,11 @@ class TransformAudit:
     def passed(self) -> bool:
         """Whether the verdict is "symmetry"."""
         return self.verdict == "symmetry"
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command: 0 for a symmetry, 1 where it is none, 3 where the numbers do not tell."""
+        return {"symmetry": HOLDS, "undecided": CANNOT_TELL}.get(self.verdict, REFUTED)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; numbers that are not finite are ``None``."""
