@@ -29,3 +29,4 @@ from .search import FeatureAngle as FeatureAngle
 from .search import FeatureDerivative as FeatureDerivative
 from .search import Slots as Slots
 from .search import colour_generators as colour_generators
+from .search import feature_problem as feature_problem

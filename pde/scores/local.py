@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from symflow.errors import UserError
 from symflow.fields import Coordinates, Field
 from symflow.ops import flow
+from symflow.problems import Problem
 from symflow.runs import one_thread
 
 from ..equations import Equation, derivative_order
@@ -255,6 +256,22 @@ class LocalScore:
     def log_floor(self) -> float:
         """The `log_score` of a flow of length 0."""
         return float(self.residual.log_mean(self.points).mean())
+
+    def problem(self) -> Problem:
+        """The residuals of the patches as a problem of `symflow.discover`, in physical units.
+
+        What it finds is what this score can tell: with derivatives from a grid the shear ``x dt`` and others lie at the
+        floor of the symmetries, and the count is not clear. Jets, whose derivatives are those of the data themselves,
+        stay the score of `pde.discover` for that reason.
+        """
+
+        def residual(move: Any, patches: Tensor) -> Tensor:
+            found, squares = self.residual(self.coordinates.to_normalised(move(patches)))
+            relative: Tensor = found / (squares + self.residual.softening).sqrt()
+            return relative
+
+        names = Coordinates(self.coordinates.names)
+        return Problem(residual, self.coordinates.to_physical(self.points), coordinates=names, zero=True)
 
     def _moved(self, field: Field) -> Tensor:
         """``[K * patches, T, X, 3]``."""

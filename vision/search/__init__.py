@@ -21,6 +21,7 @@ from .plane import affineness as affineness
 from .plane import grid_field as grid_field
 from .plane import pixel_centres as pixel_centres
 from .plane import uniform as uniform
+from .problem import feature_problem as feature_problem
 from .scores import ColourAngle as ColourAngle
 from .scores import FeatureAngle as FeatureAngle
 from .scores import FeatureDerivative as FeatureDerivative

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from cnoidal import KDV, axes, waves
-from symflow import Coordinates, NeuralField, SymbolicField, UserError
-from symflow.pde import Equation, Trajectories, generate
+from symflow import Coordinates, NeuralField, SymbolicField, UserError, discover
+from symflow.pde import CATALOGUE, Equation, Trajectories, generate
 from symflow.pde.scores.local import LocalResidual, LocalScore, cut, random_corners
 
 
@@ -176,3 +176,21 @@ def test_too_little_data_gets_a_sentence() -> None:
         LocalResidual.of(KDV, axes(data), short)
     with pytest.raises(ValueError, match="axes x, t, u, got x, y"):
         LocalResidual.of(KDV, Coordinates(("x", "y")), data)
+
+
+def test_as_a_problem_the_patches_hold_the_symmetries_and_do_not_tell_their_number() -> None:
+    """The span that counts holds all four of KdV; what lies at the floor beside them makes the count unclear."""
+    data = generate("kdv", samples=8, seed=0, resolution=256)
+    axis = axes(data)
+    problem = LocalScore(data.equation, axis, data).problem()
+    found = discover(replace(problem, data=problem.data[:, :12, :24]))
+    assert not found.clear
+    assert 4 <= found.rank <= 11
+    assert max(found.values[:2]) < 1e-12 < 1e-5 < found.values[2]  # translations are exact on a stencil, no other is
+    points = problem.data[:, 6, 12]
+    own = found.field.coordinates
+    span = own.vectors_to_physical(found.field(own.to_normalised(points)))
+    known = SymbolicField(Coordinates(("x", "t", "u")), CATALOGUE["kdv"].symmetries)(points)
+    span, known = ((v / torch.tensor(axis.scale)).transpose(1, 2).flatten(0, 1) for v in (span, known))
+    rest = known - span @ torch.linalg.lstsq(span, known).solution
+    assert bool((rest.norm(dim=0) < 0.2 * known.norm(dim=0)).all())
