@@ -35,5 +35,6 @@ def test_all_examples_are_found():
         "Finite differences of one's own",
         "A flow map",
         "A cloud of points",
+        "The package's own scores",
         "Residuals that cannot be used",
     ]
