@@ -13,7 +13,7 @@ import tyro
 from rich.progress import Progress
 from tyro.conf import OmitArgPrefixes
 
-from symflow.console import REFUTED, bars, check_new, staged
+from symflow.console import CANNOT_TELL, REFUTED, bars, check_new, staged
 from symflow.errors import UserError
 
 from .augmentation import Copies, augment_file
@@ -91,7 +91,8 @@ def discover(
         result = pde.discover(source, settings=settings, run=run, progress=progress)
         progress("report", 0.0, {})
         result.save(run.path / RESULT)
-        trajectories = source if isinstance(source, pde.Trajectories) else None
+        said = result.verdicts.data
+        trajectories = source if isinstance(source, pde.Trajectories) and result.of_data else None
         if result.neural is not None and result.neural.field is not None:
             run.save_field("span", result.neural.field)
         run.save_tensors("evidence", collect(trajectories, result), {"rank": result.rank})
@@ -99,6 +100,8 @@ def discover(
         progress("report", 1.0, {})
     print(result)
     print(f"report: {page}")
+    if said is not None and not settings.trust and said.word != "measured":
+        sys.exit(REFUTED if said.word == "refuted" else CANNOT_TELL)
 
 
 def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
@@ -269,7 +272,7 @@ def _read(data: str | None, equation: str | None, parameters: dict[str, float]) 
     if data is None and equation is None:
         raise UserError("a file of trajectories or `--equation` must be given, got neither")
     if data is not None and Path(data).exists():
-        trajectories = _load(Path(data), equation, parameters, check=True)
+        trajectories = _load(Path(data), equation, parameters, check=False)
         content = hashlib.sha256(trajectories.u.numpy().tobytes())
         content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
         return trajectories, content.hexdigest()

@@ -66,9 +66,13 @@ class EquationPage(Page[Result]):
         result = self.result
         components = result.symbolic_field.components if result.generators else []
         neural = result.neural
+        said = result.verdicts.data
+        from_data = result.of_data
         return super().content() | {
             "neural": neural,
-            "subject": "data" if result.samples else "equation",
+            "said": said,
+            "from_data": from_data,
+            "subject": "data" if from_data else "equation",
             "equation": self.equation(),
             "count": result.rank,
             "proven": sum(g.verified for g in result.generators),

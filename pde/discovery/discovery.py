@@ -7,8 +7,8 @@ a network without a library learns the span from the same condition; and the dat
 finite flow, beside a control that must fail. `pde.discovery.stages` has them in order.
 
 With u_t from the equation the determining condition holds at any jet, and off solutions ``pr V(F) = lambda F`` is an
-identity: the data choose the points at which it is asked. That the data solve the equation is a statement of its own,
-checked first (`Trajectories.residual`).
+identity: the data choose the points at which it is asked. Whether the data solve the equation is a question of its own,
+asked first (`pde.laws.gate`); where they do not, nothing is said of them, and the equation alone is studied.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..trajectories import Trajectories
 from .checks import lost
 from .result import Domain, Result
 from .stages import LOCAL, STAGES, Request, State
-from .verdicts import data_verdict, domain_verdict, equation_verdict, superposed
+from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_data, superposed
 
 MOST_GENERATORS = 32
 MOST_DEGREE = 6
@@ -61,6 +61,7 @@ class Discovery:
             and the paper's 4 for local.
         steps: of the network's learning, 0 leaves it out; by default 150, and the paper's 12,800 for local.
         degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
+        trust: do not ask whether the data solve their equation; the result says so.
 
     Raises:
         UserError: a value is out of its range.
@@ -72,6 +73,7 @@ class Discovery:
     generators: int | None = None
     steps: int | None = None
     degree: int | None = None
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if self.domain not in (None, "periodic", "plane"):
@@ -108,7 +110,7 @@ def discover(
         progress: called as the stages go on.
 
     Raises:
-        UserError: an argument out of range, too few data, or data that do not solve their equation.
+        UserError: an argument out of range, or too few data.
 
     >>> result = discover("burgers", domain="plane", steps=0)
     >>> [g.formula for g in result.generators]
@@ -122,6 +124,7 @@ def discover(
         route.generators if settings.generators is None else settings.generators,
         route.steps if settings.steps is None else settings.steps,
         settings.degree,
+        settings.trust,
     )
     state, seconds = run_stages(route.stages, State(request), run=run, progress=progress)
     return _result(state, seconds, None if run is None else command(run.config))
@@ -132,7 +135,8 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
     """What the last stage leaves, as a record."""
     request, source, algebra, jets = state.request, known(state.source), known(state.algebra), known(state.jets)
     data, asked, constants = source.data, algebra.asked, algebra.constants
-    samples = 0 if data is None else len(data)
+    samples = len(request.data) if isinstance(request.data, Trajectories) else 0
+    said = data_verdict(samples, state.judged)
     residual = data.residual() if data is not None and len(data.t) > 8 else None
     gone = [format_generator({k: str(f) for k, f in form.items()}) for form in lost(algebra.plane)]
     family = asked.superposition.to_dict() if asked.superposition is not None else None
@@ -140,10 +144,10 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         verdicts=Verdicts(
             equation_verdict(all(algebra.plane.verified), len(algebra.plane.forms), asked.stable),
             domain_verdict(request.domain, all(algebra.periodic.verified), len(algebra.periodic.forms), gone),
-            data_verdict(samples, residual),
+            said,
         ),
         rank=len(state.generators),
-        generators=list(state.generators),
+        generators=[for_the_data(g, said, request.trust) for g in state.generators],
         families=[] if family is None else [superposed(source.equation.space, family["factor"], family["condition"])],
         coordinates=source.coordinates,
         equation=source.equation,

@@ -164,6 +164,13 @@ class Result(OneSpaceResult):
     residual: float | None
     samples: int
 
+    @property
+    def of_data(self) -> bool:
+        """Whether data were studied beyond the equation: they solve it, or are trusted to."""
+        said = self.verdicts.data
+        shown = self.observed is not None or self.residual is not None
+        return self.samples > 0 and (shown or said is None or said.word == "measured")
+
     def check(self) -> None:
         """Refuses what does not belong together."""
         K, names = len(self.generators), {f"d{name}" for name in self.coordinates.names}

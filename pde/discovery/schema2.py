@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from symflow.discovery import Verdicts
+from symflow.discovery import DataVerdict, Verdicts
 from symflow.runs import to_json
 
 from ..equations import Equation
-from .verdicts import data_verdict, domain_verdict, equation_verdict, superposed
+from ..trajectories import MISLABELLED
+from .verdicts import domain_verdict, equation_verdict, superposed
 
 
 def upgraded(old: dict[str, Any]) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def upgraded(old: dict[str, Any]) -> dict[str, Any]:
             Verdicts(
                 equation_verdict(proved, levels["equation"], levels["stable"]),
                 domain_verdict(old["domain"], proved, levels["domain"], levels["lost"]),
-                data_verdict(data["samples"], data["residual"]),
+                _data_verdict(data["samples"], data["residual"]),
             )
         ),
         "families": [] if family is None else [to_json(superposed(space, family["factor"], family["condition"]))],
@@ -57,3 +58,15 @@ def upgraded(old: dict[str, Any]) -> dict[str, Any]:
             ]
         },
     }
+
+
+def _data_verdict(samples: int, residual: float | None) -> DataVerdict | None:
+    """Of data whose only check was a residual with u_t by differences, those that certainly failed it being refused."""
+    if not samples:
+        return None
+    if residual is None:
+        return DataVerdict("cannot be told", "there are too few output times to take derivatives in time from the data")
+    if residual > MISLABELLED:
+        reason = "the data are too coarse or too noisy to tell whether they solve the equation"
+        return DataVerdict("cannot be told", reason, residual)
+    return DataVerdict("measured", "relative residual of the equation on the data, u_t by differences", residual)

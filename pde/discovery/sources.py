@@ -37,7 +37,7 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
     """The jets of trajectories, completed by their equation; of an equation, or the name of one, random ones.
 
     Raises:
-        UserError: too few data, or data that do not solve their equation.
+        UserError: too few data, or data that do not vary.
     """
     if isinstance(data, str):
         data = Equation(data) if "=" in data else entry(data).equation
@@ -53,7 +53,6 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
         )
     if float(data.u.std()) == 0.0:
         raise UserError("`data` must vary, got one constant value of u")
-    data.check_equation()
     known = lookup(equation)
     coordinates = data_coordinates(data, data.length if domain == "periodic" else None)
 

@@ -24,7 +24,8 @@ from symflow.learning import Objective, Subspace, learn
 from symflow.runs import one_thread
 
 from ..equations import Equation, JetSample
-from ..laws import certify
+from ..laws import Gate, certify, gate
+from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
 from ..symmetries import Symmetries, prolongation, symmetries
 from ..trajectories import Trajectories
@@ -49,6 +50,7 @@ class Request:
     generators: int
     steps: int
     degree: int | None
+    trust: bool
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class State:
 
     request: Request
     source: Source | None = None
+    judged: Gate | None = None
     algebra: Algebra | None = None
     jets: Jets | None = None
     moved: JetScore | None = None
@@ -111,6 +114,16 @@ class State:
 def read(state: State, context: Context) -> State:
     """The data, checked, and where their jets come from."""
     return replace(state, source=source_of(state.request.data, state.request.domain))
+
+
+@one_thread()
+def ask(state: State, context: Context) -> State:
+    """Whether the data solve the equation. Where they do not, or cannot tell, the equation alone is studied further."""
+    source = known(state.source)
+    judged = gate(known(source.data))
+    if judged.verdict not in (SOLVES, OUTLIERS):
+        source = source_of(source.equation, state.request.domain)
+    return replace(state, judged=judged, source=source)
 
 
 @one_thread()
@@ -213,6 +226,10 @@ def compare(state: State, context: Context) -> State:
     return replace(state, neural=compared)
 
 
+def _asks(state: State) -> bool:
+    return known(state.source).data is not None and not state.request.trust
+
+
 def _has_data_and_forms(state: State) -> bool:
     return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
 
@@ -227,6 +244,7 @@ def _learned(state: State) -> bool:
 
 STAGES: tuple[Stage[State], ...] = (
     Stage("data", read),
+    Stage("gate", ask, when=_asks),
     Stage("equation", solve_equation),
     Stage("null space", look_at_jets),
     Stage("finite flow", move),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING, Literal
 
 from symflow.discovery import DataVerdict, DomainVerdict, EquationVerdict, Family
 
 from ..equations import JetSpace
-from ..trajectories import MISLABELLED
+from ..laws import Gate
+
+if TYPE_CHECKING:
+    from .result import Generator
 
 
 def equation_verdict(proved: bool, dimension: int, stable: bool) -> EquationVerdict:
@@ -28,20 +34,21 @@ def _word(proved: bool, dimension: int) -> Literal["proved", "found"]:
     return "proved" if proved and dimension else "found"
 
 
-def data_verdict(samples: int, residual: float | None) -> DataVerdict | None:
-    """Of data: for a generator that is proved the question is whether they solve the equation.
-
-    Data that certainly do not are refused before (`Trajectories.check_equation`): a large residual that remains is one
-    of data whose derivatives are in doubt.
-    """
+def data_verdict(samples: int, judged: Gate | None) -> DataVerdict | None:
+    """Of data, if there are any: for a generator that is proved the question is whether they solve the equation."""
     if not samples:
         return None
-    if residual is None:
-        return DataVerdict("cannot be told", "there are too few output times to take derivatives in time from the data")
-    if residual > MISLABELLED:
-        reason = "the data are too coarse or too noisy to tell whether they solve the equation"
-        return DataVerdict("cannot be told", reason, residual)
-    return DataVerdict("measured", "relative residual of the equation on the data, u_t by differences", residual)
+    if judged is None:
+        return DataVerdict("cannot be told", "whether the data solve the equation was not asked")
+    residuals = [r for r in (trial.residual for trial in judged.trials) if r is not None and math.isfinite(r)]
+    return DataVerdict(judged.word, judged.sentence, median(residuals) if residuals else None)
+
+
+def for_the_data(generator: Generator, said: DataVerdict | None, trusted: bool) -> Generator:
+    """A generator with what the data say: it is valid for them if they solve the equation, or are trusted to."""
+    if said is None or trusted:
+        return generator
+    return replace(generator, valid=generator.valid and said.word == "measured", data=DataVerdict(said.word))
 
 
 def superposed(space: JetSpace, factor: str, conditions: Sequence[str]) -> Family:

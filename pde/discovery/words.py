@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from symflow.formulas import format_generator, text_table
 
 if TYPE_CHECKING:
+    from symflow.discovery import DataVerdict
+
     from .result import Certified, Result
 
 
@@ -15,7 +17,17 @@ def headline(result: Result) -> str:
     source = f"{result.samples} trajectories of " if result.samples else ""
     where = "with the period of the data" if result.domain == "periodic" else "on the plane"
     count = "no symmetry" if result.rank == 0 else f"{result.rank} symmetr{'y' if result.rank == 1 else 'ies'}"
-    return f"{source}{result.equation.text}: {count} {where}"
+    said = result.verdicts.data
+    if said is None or said.word == "measured":
+        return f"{source}{result.equation.text}: {count} {where}"
+    proved = ", proved" if result.rank and all(g.verified for g in result.generators) else ""
+    return f"The equation {result.equation.text} has {count} {where}{proved}.\n{_of_the_data(said)}"
+
+
+def _of_the_data(said: DataVerdict) -> str:
+    """What is said of data that are not known to solve the equation."""
+    sentence = said.reason[:1].upper() + said.reason[1:]
+    return f"{sentence}: nothing is said of the data."
 
 
 def table(result: Result) -> str:
@@ -53,7 +65,10 @@ def remarks(result: Result) -> list[str]:
         )
         if spectrum.rank != result.rank:
             lines.append("The two counts differ: a symmetry may lie outside the library, or learning is not done.")
-    if result.residual is not None:
+    said = result.verdicts.data
+    if said is not None and said.word == "measured" and said.reason:
+        lines.append(said.reason)
+    elif said is None and result.residual is not None:
         lines.append(f"the data solve the equation to {result.residual:.0e} (relative, u_t by differences)")
     if result.identified:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")

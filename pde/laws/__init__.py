@@ -5,6 +5,7 @@ from .audit import audit_data as audit_data
 from .certificates import Certificate as Certificate
 from .certificates import Certificates as Certificates
 from .certificates import certify as certify
+from .gate import gate as gate
 from .identify import identify as identify
 from .identify import load_identified as load_identified
 from .verdict import Gate as Gate

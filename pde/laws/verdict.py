@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from symflow.console import CANNOT_TELL, HOLDS, REFUTED
 
@@ -98,9 +98,11 @@ class Gate:
     alpha: float
 
     @property
-    def word(self) -> str:
-        """The verdict at the level of data: "measured", "refuted" or "cannot be told"."""
-        return {SOLVES: "measured", UNKNOWN: UNKNOWN}.get(self.verdict, NOT)
+    def word(self) -> Literal["measured", "refuted", "cannot be told"]:
+        """The verdict at the level of data."""
+        if self.verdict == SOLVES:
+            return "measured"
+        return "cannot be told" if self.verdict == UNKNOWN else "refuted"
 
     @property
     def exit_code(self) -> int:
