@@ -20,6 +20,7 @@ from ..laws import Certificate
 from ..symmetries import prolongation
 from ..trajectories import Trajectories, data_coordinates
 from . import schema2, words
+from .verdicts import NOT_ASKED
 
 Domain = Literal["periodic", "plane"]
 
@@ -169,7 +170,7 @@ class Result(OneSpaceResult):
         """Whether data were studied beyond the equation: they solve it, or are trusted to."""
         said = self.verdicts.data
         shown = self.observed is not None or self.residual is not None
-        return self.samples > 0 and (shown or said is None or said.word == "measured")
+        return self.samples > 0 and (shown or said is None or said.word == "measured" or said.reason == NOT_ASKED)
 
     def check(self) -> None:
         """Refuses what does not belong together."""

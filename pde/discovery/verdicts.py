@@ -16,6 +16,9 @@ from ..laws import Gate
 if TYPE_CHECKING:
     from .result import Generator
 
+NOT_ASKED = "whether the data solve the equation was not asked"
+"""What is said of data that are trusted."""
+
 
 def equation_verdict(proved: bool, dimension: int, stable: bool) -> EquationVerdict:
     """Of all solutions. That a count is stable is no proof that it is complete."""
@@ -39,7 +42,7 @@ def data_verdict(samples: int, judged: Gate | None) -> DataVerdict | None:
     if not samples:
         return None
     if judged is None:
-        return DataVerdict("cannot be told", "whether the data solve the equation was not asked")
+        return DataVerdict("cannot be told", NOT_ASKED)
     residuals = [r for r in (trial.residual for trial in judged.trials) if r is not None and math.isfinite(r)]
     return DataVerdict(judged.word, judged.sentence, median(residuals) if residuals else None)
 

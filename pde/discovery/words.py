@@ -18,7 +18,7 @@ def headline(result: Result) -> str:
     where = "with the period of the data" if result.domain == "periodic" else "on the plane"
     count = "no symmetry" if result.rank == 0 else f"{result.rank} symmetr{'y' if result.rank == 1 else 'ies'}"
     said = result.verdicts.data
-    if said is None or said.word == "measured":
+    if said is None or result.of_data:
         return f"{source}{result.equation.text}: {count} {where}"
     proved = ", proved" if result.rank and all(g.verified for g in result.generators) else ""
     return f"The equation {result.equation.text} has {count} {where}{proved}.\n{_of_the_data(said)}"
@@ -66,7 +66,7 @@ def remarks(result: Result) -> list[str]:
         if spectrum.rank != result.rank:
             lines.append("The two counts differ: a symmetry may lie outside the library, or learning is not done.")
     said = result.verdicts.data
-    if said is not None and said.word == "measured" and said.reason:
+    if said is not None and result.of_data and said.reason:
         lines.append(said.reason)
     elif said is None and result.residual is not None:
         lines.append(f"the data solve the equation to {result.residual:.0e} (relative, u_t by differences)")

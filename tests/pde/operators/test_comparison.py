@@ -62,7 +62,7 @@ def test_two_processes_find_what_one_finds(data: pde.Trajectories) -> None:
 WORKER = """
 import json, sys, torch
 sys.path.insert(0, sys.argv[1])
-from test_operator_comparison import SMALL
+from test_comparison import SMALL
 from symflow import pde
 
 data = pde.load(sys.argv[2])

@@ -9,7 +9,7 @@ import torch
 
 from symflow.algebra.geometry import subspace_angles
 from symflow.vision.data.batches import Statistics
-from symflow.vision.discovery.discovery import coloured
+from symflow.vision.discovery.checks import coloured
 from symflow.vision.features.features import unit
 from symflow.vision.search.colours import ColourBasis, change, colour_generators
 from symflow.vision.search.scores import ALMOST_EQUAL
