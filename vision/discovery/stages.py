@@ -153,8 +153,8 @@ def solve_form(state: State, context: Context) -> State:
     pixels = judge.pixels
     height, width = pixels.shape[2:]
     basis = Basis.polynomials(height, width, DEGREE)
-    own = judge.model.features if asked.labels else PatchFeatures.of(pixels, asked.seed)
     try:
+        own = judge.model.features if asked.labels else PatchFeatures.of(pixels, asked.seed)
         features = Whitened.of(own, pixels)
         sensitivity = sensitivities(features, pixels, asked.seed)
         weight = omega(sensitivity)
