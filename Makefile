@@ -44,11 +44,11 @@ demo: install  ## find and prove the symmetries of KdV data, with a report in ru
 	@echo "Now open $(DEMO)/report.html in a browser."
 
 # ---------------------------------------------------------------- checks
-# Examples are collected in append mode: the importlib mode of the tests would put the module symflow.ops.flow in the place
-# of the function of that name.
+# Examples are run on the package as it is installed, in append mode: in the checkout pde/ would be a package of its own
+# beside symflow.pde, and the importlib mode of the tests would put the module symflow.ops.flow in the place of the function.
 test: install  ## the tests that take seconds, and the examples in docstrings
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
-	$(BIN)/python -m pytest -q --import-mode=append --doctest-modules --pyargs symflow symflow.pde symflow.vision
+	.ci/as-installed python -m pytest -q --import-mode=append --doctest-modules symflow
 
 test-slow: install  ## the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
