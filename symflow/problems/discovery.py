@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symflow.discovery import DataVerdict, Kept, Progress, Stage, Verdicts, run_stages
+from symflow.discovery import DataVerdict, Kept, Progress, Stage, Verdicts, known, run_stages
 from symflow.runs import Run, one_thread
 
 from .bases.classes import Basis
@@ -15,7 +15,7 @@ from .problem import IN, Problem
 from .reading import bracketed, checked, public_fields, written
 from .residuals.soundness import Derivative
 from .searching import counted, learned, linearised, look, read_network, solved, write_network
-from .state import Request, State, known
+from .state import Request, State
 
 MOST_GENERATORS = 64
 

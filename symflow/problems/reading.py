@@ -9,7 +9,7 @@ from torch import Tensor
 
 from symflow.algebra import measured_structure_constants, sample_brackets, structure_constants
 from symflow.algebra.description import CLEAR, Description, describe
-from symflow.discovery import Context
+from symflow.discovery import Context, known
 from symflow.fields import Field, SymbolicField
 
 from .bases import forms as closed
@@ -18,7 +18,7 @@ from .bases.network import combined
 from .bases.spans import SpanField
 from .condition import mean_rows, responses
 from .finite import finite_check
-from .state import State, known
+from .state import State
 
 MOST_FORMS = 64  # generators that are written down
 EXACT_ALGEBRA = 8  # generators whose brackets are computed symbolically

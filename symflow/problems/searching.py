@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symflow.discovery import Context
+from symflow.discovery import Context, known
 from symflow.errors import UserError
 from symflow.fields import Coordinates, NeuralField
 
@@ -20,7 +20,7 @@ from .count import LEARNED, Kind, count
 from .problem import Problem, stream
 from .residuals.linearise import Linearised, Probes, Sensitivities, differences, jitter, linearise, sized
 from .residuals.soundness import Layout, examine
-from .state import Half, Request, State, known
+from .state import Half, Request, State
 
 ROWS = 8  # times the columns
 FEWEST_ROWS = 256

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 from torch import Tensor
 
@@ -17,8 +16,6 @@ from .count import Count
 from .problem import Problem
 from .residuals.linearise import Linearised
 from .residuals.soundness import Derivative, Layout
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -90,10 +87,3 @@ class State:
     control: float = 0.0
     pointwise: int = 0
     algebra: Description | None = None
-
-
-def known(value: T | None) -> T:
-    """What an earlier stage filled in."""
-    if value is None:
-        raise RuntimeError("a stage was run before the one that it builds on")
-    return value
