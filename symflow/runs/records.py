@@ -38,7 +38,9 @@ ASIDE: Mapping[str, Any] = {"aside": True}
 """Metadata of a field that is no part of the file; such a field has a default."""
 
 Figure = NewType("Figure", float)
-"""A number that may be infinite or none, as the loss of a training may be; in an annotation of a record."""
+"""A number that may be infinite or none, as the loss of a training may be; in an annotation of a record.
+
+Metrics and checkpoints hold such numbers; `write_json` refuses them, for JSON as others read it has none."""
 
 LARGEST = 2**63 - 1
 WORDS: Mapping[Any, str] = {

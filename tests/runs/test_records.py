@@ -166,8 +166,8 @@ def test_damage_is_refused_or_is_no_damage(tmp_path, record, data):
         read = read_record(path, type(record))
     except UserError:
         return
-    write_record(path, read)
-    assert read_record(path, type(record)) == read
+    again = from_json(json.loads(json.dumps(to_json(read))), type(record))
+    assert repr(again) == repr(read)  # a Figure may be NaN, which equals nothing
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
