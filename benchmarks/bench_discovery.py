@@ -6,7 +6,6 @@ with default settings, in processes of their own, so that seconds include import
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import subprocess
@@ -17,6 +16,8 @@ from pathlib import Path
 
 from _common import options, print_table, replace_table, write_results
 
+from symflow import pde
+
 EQUATIONS = ("kdv", "ks", "burgers", "nkdv", "ckdv")
 DIMENSIONS = {"plane": (4, 3, 5, 4, 4), "periodic": (3, 3, 3, 3, 2)}
 HEADER = (
@@ -25,6 +26,7 @@ HEADER = (
     "seed",
     "rank",
     "expected",
+    "data",
     "verified",
     "angle",
     "rank of network",
@@ -61,22 +63,23 @@ def main() -> None:
                 for domain, dimensions in DIMENSIONS.items():
                     out = f"{folder}/{name}{seed}{domain}"
                     seconds, peak = symflow("discover", file, "--out", out, "--domain", domain, "--seed", str(seed))
-                    result = json.loads(Path(out, "result.json").read_text())
+                    result = pde.load_result(out)
                     expected = dimensions[EQUATIONS.index(name)]
-                    generators, neural = result["generators"], result["neural"]
-                    angle = max(result["truth"]["principal_angles"], default=math.nan)
-                    learned = max(neural["principal_angles"], default=math.nan)
-                    verified = sum(g["verified"] and g["valid"] for g in generators)
+                    generators, neural = result.generators, result.neural
+                    angle = max(result.truth, default=math.nan)
+                    learned = max(neural.principal_angles, default=math.nan)
+                    verified = sum(g.verified and g.valid for g in generators)
                     rows.append(
                         (
                             name,
                             domain,
                             seed,
-                            result["rank"],
+                            result.rank,
                             expected,
+                            result.verdicts.data.word,
                             f"{verified} of {len(generators)}",
                             f"{angle:.0e}",
-                            neural["rank"],
+                            neural.spectrum.rank,
                             f"{learned:.0e}",
                             f"{peak:.0f}",
                             f"{seconds:.1f}",
@@ -87,14 +90,10 @@ def main() -> None:
                             "equation": name,
                             "domain": domain,
                             "seed": seed,
-                            "rank": result["rank"],
                             "expected": expected,
-                            "generators": generators,
-                            "truth": result["truth"],
-                            "neural": neural,
+                            "result": result.to_dict(),
                             "generate_seconds": making,
                             "seconds": seconds,
-                            "stages": result["seconds"],
                             "peak_mb": peak,
                         }
                     )
