@@ -47,7 +47,7 @@ operator() {
   for size in $sizes; do
     out="$runs/$1-$size" resume=()
     [ ! -f "$out/config.json" ] || resume=(--resume)
-    limited "$PYTHON" -m symflow train-operator "$runs/$1.h5" --out "$out" --arms none exact learned \
+    limited "$PYTHON" -m symflow train-operator "$runs/$1.h5" --out "$out" --arms none exact learned --unproved \
       --trajectories "$size" --seeds "$seeds" --steps "$steps" --validation "$validation" --test "$test" \
       "${shape[@]}" "${resume[@]}" || return $?
     cp "$out/result.json" "$results/$1-$size.json"

@@ -126,11 +126,11 @@ arms() {
   needs "$state/discover-0/report.html" discover
   local out="$state/arms" resume=() status=0 learned
   learned="$("$PYTHON" -c 'import sys; from symflow.vision import learned_arms, load_image_result
-print(*(arm + "+flip" for arm in learned_arms(load_image_result(sys.argv[1]))))' "$state/discover-0/result.json")"
+print(*(arm + "+flip" for arm in learned_arms(load_image_result(sys.argv[1]), unproved=True)))' "$state/discover-0/result.json")"
   [ ! -e "$out/config.json" ] || resume=(--resume)
   limited "$PYTHON" -m symflow train-classifier "$images" --network "$network" --fraction "$fraction" --batch 128 \
     --epochs "$arm_epochs" --seeds "$seeds" --arms none crop+flip affine+flip $learned \
-    --generators "$state/discover-0" --out "$out" "${resume[@]}" || status=$?
+    --generators "$state/discover-0" --unproved --out "$out" "${resume[@]}" || status=$?
   [ ! -e "$out/metrics.jsonl" ] || cat "$out/metrics.jsonl"
   [ ! -e "$out/result.json" ] || cp "$out/result.json" "$results/arms.json"
   return $status

@@ -131,7 +131,7 @@ def main() -> None:
         found = compare_operators(
             data,
             run,
-            settings=replace(setting.trainings, seeds=seeds, validation=validation, test=test),
+            settings=replace(setting.trainings, unproved=True, seeds=seeds, validation=validation, test=test),
             workers=None,
             resume=(run / "config.json").exists(),
             progress=progress,

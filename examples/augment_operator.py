@@ -48,6 +48,7 @@ figure.savefig("moved.png", dpi=120)
 comparison = pde.compare_operators(
     data,
     arms=("none", "exact", "learned"),
+    unproved=True,  # nothing proves what a network learned
     field=result.neural.field,
     trajectories=TRAIN,
     seeds=1,

@@ -18,7 +18,8 @@ from symflow.formulas import expressions, notation
 from symflow.report import Page, Picture, figures, open_run
 from symflow.runs import read_metrics
 
-from .discovery import Generator, Result, load_result
+from .discovery import Generator, Result, load_result, words
+from .laws import Coefficient
 from .symmetries import determining_equations
 
 STAGE = "network"  # of the metrics that hold relative violations
@@ -36,6 +37,11 @@ def write_report(run: str | Path) -> Path:
     """
     folder, config = open_run(run)
     return EquationPage(folder, load_result(folder), config).write()
+
+
+def shown(c: Coefficient) -> bool:
+    """Whether data determine a coefficient."""
+    return c.estimate is not None and c.lower is not None and c.upper is not None
 
 
 @dataclass(frozen=True)
@@ -66,17 +72,22 @@ class EquationPage(Page[Result]):
         result = self.result
         components = result.symbolic_field.components if result.generators else []
         neural = result.neural
-        said = result.verdicts.data
-        from_data = result.of_data
+        gate = result.gate
         return super().content() | {
+            "title": words.title(result),
+            "words": result.words,
             "neural": neural,
-            "said": said,
-            "from_data": from_data,
-            "subject": "data" if from_data else "equation",
+            "said": result.verdicts.data,
+            "vouched": words.vouched(result),
+            "from_data": result.of_data,
+            "gate": gate,
+            "coefficients": [c for c in (*gate.coefficients, *gate.missing) if shown(c)] if gate is not None else [],
+            "unlike": gate.outliers if gate is not None else (),
+            "checked": all(g.at_floor for g in result.generators),
+            "failed": "; ".join(words.checks(result)),
             "equation": self.equation(),
             "count": result.rank,
             "proven": sum(g.verified for g in result.generators),
-            "valid": sum(g.valid for g in result.generators),
             "sections": [self.section(k, c) for k, c in enumerate(components)],
             "spectra": self.spectra(),
             "angles": self.angles(),

@@ -25,6 +25,9 @@ def discover_images(
 ) -> None:
     """Finds the generators of images: the motions of the pixel plane that change least what a network sees.
 
+    They come in an order; whether images moved along them stay valid cannot be told, for want of a rule and not because
+    of these images, so the exit code is 0.
+
     Args:
         images: a folder: cifar-10-batches-py or -bin, MNIST idx files, or a folder of images for each class.
         out: the run directory to make.
@@ -58,6 +61,7 @@ def train_classifier(
     settings: OmitArgPrefixes[ClassifierTrainings] = ClassifierTrainings(),
     generators: Path | None = None,
     first: int | None = None,
+    unproved: bool = False,
     resume: bool = False,
     force: bool = False,
 ) -> None:
@@ -69,13 +73,16 @@ def train_classifier(
         settings: which classifiers are trained, on how many images.
         generators: the run of discover-images whose fields are the learned ones.
         first: how many of them are used, cheapest first; by default those before the widest gap in lambda.
+        unproved: use them though it cannot be told whether images moved along them stay valid.
         resume: continue an interrupted run, with more seeds or arms if wanted.
         force: replace an earlier run in `out`.
     """
     from symflow import vision
     from symflow.runs import RESULT
 
-    augments = {} if generators is None else vision.learned_arms(vision.load_image_result(generators / RESULT), first)
+    augments = {}
+    if generators is not None:
+        augments = vision.learned_arms(vision.load_image_result(generators / RESULT), first, unproved=unproved)
     with staged() as progress:
         found = vision.compare(
             images,

@@ -49,7 +49,7 @@ class ImagePage(Page[ImageResult]):
             "six": AFFINE_RANK,
             "rows": [{"g": g, "formula": self.formula(k)} for k, g in enumerate(result.generators)],
             "spans": {"found": result.found, **result.controls},
-            "valid": sum(g.valid for g in result.generators),
+            "learned": sum(g.learned for g in result.generators),
             "fields": self.fields(),
             "moved": self.moved(),
             "coloured": self.coloured(),

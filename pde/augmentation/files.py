@@ -22,8 +22,9 @@ from symflow.fields import Field, SymbolicField
 from symflow.runs import RESULT, load_field
 from symflow.settings import with_settings
 
-from ..equations import ENTRIES, entry
-from ..trajectories import AUGMENTATION, FORMAT, Trajectories, data_coordinates, lay_out, load, reason
+from ..equations import ENTRIES, Entry, Equation, entry
+from ..trajectories import AUGMENTATION, FORMAT, Trajectories, lay_out, load, reason
+from .allowed import UNLESS, check_solve, with_period
 from .trajectories import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
 
 FEWEST = 60  # valid rows of the paper's 140 below which a moved trajectory is not kept
@@ -54,7 +55,7 @@ class Augmented:
     ratio: float
 
 
-def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -> Field:
+def generators_of(name: str | Path, data: Trajectories, learned: bool = False, unproved: bool = False) -> Field:
     """The field that a run directory or a name of the catalogue stands for.
 
     Closed forms are taken in the units of the data, so that a strength has one meaning wherever they come from; of
@@ -65,33 +66,38 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
         name: of a run of ``symflow discover``, or of an equation.
         data: that are to be augmented.
         learned: the network's span instead of the closed forms of a run; a table of it, in float32.
+        unproved: also what is not valid: learned fields, and generators without a proof.
 
     Raises:
-        UserError: it is neither, or the run has no such field.
+        UserError: it is neither, the run has no such field, or it holds nothing that is valid.
     """
-    path = Path(name)
     if learned:
-        return tabulated(load_field(path / "span.safetensors").double(), data).float()
-    axes = data_coordinates(data, data.length)
-    if path.is_dir():
-        result = domains.part("pde", "discovery").load_result(path / RESULT)
-        forms = [g.closed_form for g in result.generators]
-        plane = result.domain == "plane"
-    elif str(name).lower() in ENTRIES:
-        forms, plane = list(entry(str(name)).symmetries), True
-    else:
+        if not unproved:
+            raise UserError(f"`learned` fields are proved by nothing, so they are not valid for the data; {UNLESS}")
+        return tabulated(load_field(Path(name) / "span.safetensors").double(), data).float()
+    if Path(name).is_dir():
+        return with_period(_result(name).allowed(unproved), data, "`generators`")
+    return with_period(_entry(name).symmetries, data, repr(str(name)))
+
+
+def to_solve(name: str | Path) -> Equation | None:
+    """The equation that data must solve for such generators to be valid; ``None`` where they are trusted to."""
+    if Path(name).is_dir():
+        result = _result(name)
+        return None if result.trusted else result.equation
+    return _entry(name).equation
+
+
+def _result(name: str | Path) -> Any:
+    return domains.part("pde", "discovery").load_result(Path(name) / RESULT)
+
+
+def _entry(name: str | Path) -> Entry:
+    if str(name).lower() not in ENTRIES:
         raise UserError(
             f"`generators` must be a run directory or one of {', '.join(ENTRIES)}, got {str(name)!r}, which is neither"
         )
-    if plane and forms:
-        field = SymbolicField(axes, forms)
-        x = field.symbols[0]
-        forms = [f for f, row in zip(forms, field.components, strict=True) if not any(c.has(x) for c in row)]
-    if not forms:
-        raise UserError(
-            f"{str(name)!r} holds no generator with the period of the data, so there is nothing to move along"
-        )
-    return SymbolicField(axes, forms)
+    return entry(str(name))
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,15 @@ class Copies:
         strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
         seed: of the displacements; shards of one augmentation take different ones.
         learned: move along the fields that the network of the run learned, not along its closed forms.
+        unproved: move also along what is not valid for the data: learned fields, generators without a proof, and data
+            that do not solve the equation or cannot tell.
     """
 
     copies: int = 16
     strength: float = 0.1
     seed: int = 0
     learned: bool = False
+    unproved: bool = False
 
 
 @with_settings(Copies)
@@ -144,8 +153,8 @@ def augment_file(
         progress: called with the fraction that is done.
 
     Raises:
-        UserError: a file is missing, there already, or not what it should be; the arguments of a file to resume differ;
-            or the disk is full.
+        UserError: a file is missing, there already, or not what it should be; the generators are not valid for the data
+            (`generators_of`, `allowed.check_solve`); the arguments of a file to resume differ; or the disk is full.
     """
     source, out = Path(source), Path(out)
     partial = out.with_name(out.name + ".partial")
@@ -156,17 +165,20 @@ def augment_file(
         raise UserError(f"`strength` must be a finite number of at least 0, got {strength}")
     _check_place(out, partial, resume, overwrite)
     data = _measured(source)
-    field = generators_of(generators, data, learned)
+    field = generators_of(generators, data, learned, settings.unproved)
+    equation = None if settings.unproved else to_solve(generators)
     try:
         augment = TrajectoryAugment(field, data, strength)
     except ValueError as error:
         raise UserError(str(error)) from None
     asked = {"generators": str(generators), "learned": learned, "copies": copies, "strength": strength, "seed": seed}
-    asked["identity"] = _identity(data, field)
+    asked |= {"unproved": settings.unproved, "identity": _identity(data, field)}
     try:
         with h5py.File(source, "r") as file:
             samples = file["u"].shape[0]
-            if not resume:
+            if not resume:  # what was begun has been asked
+                if equation is not None:
+                    check_solve(data, equation)
                 _begin(partial, data, samples, field.generators, asked)
             with h5py.File(partial, "r+") as target:
                 _check_begun(partial, target, samples * copies, asked)

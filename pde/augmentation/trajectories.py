@@ -32,9 +32,8 @@ ORDER = 8  # of the differences in time of `residuals`
 class Discovered(Protocol):
     """What a discovery found, as far as augmentation needs to know."""
 
-    @property
-    def symbolic_field(self) -> SymbolicField:
-        """The generators as a field."""
+    def along(self, data: Trajectories, unproved: bool = False) -> SymbolicField:
+        """Those of its generators that data may be moved along."""
 
 
 class TrajectoryAugment(nn.Module):
@@ -54,13 +53,16 @@ class TrajectoryAugment(nn.Module):
     The field is copied: it moves with the module (`.to`), and takes no part in training.
 
     Args:
-        field: in ``(x, t, u)``, or what `pde.discover` found, whose closed forms are used.
+        field: in ``(x, t, u)``, any; or what `pde.discover` found, of which those closed forms are used that are valid
+            for the data and have their period (`Result.along`).
         data: of which the grid and the measure are taken; at least 6 uniform times.
         strength: in normalised units of the field's coordinates, at least 0.
         steps: of the Runge-Kutta method that follows the flow.
+        unproved: use what is not valid for the data, too, of what was found. A field is used as it is given.
 
     Raises:
-        UserError: the times are too few or not uniform, or a field has not the period of the data.
+        UserError: the times are too few or not uniform, a field has not the period of the data, or nothing that was
+            found is valid for them.
         ValueError: the field is not one in (x, t, u), its generators are dependent on the data, or ``strength`` is
             negative or not finite; or shapes do not fit the grid.
         TypeError: u is no floating-point tensor.
@@ -77,9 +79,11 @@ class TrajectoryAugment(nn.Module):
 
     whitener: Tensor
 
-    def __init__(self, field: Field | Discovered, data: Trajectories, strength: float, *, steps: int = 4) -> None:
+    def __init__(
+        self, field: Field | Discovered, data: Trajectories, strength: float, *, steps: int = 4, unproved: bool = False
+    ) -> None:
         super().__init__()
-        owned = _owned(field)
+        owned = _owned(field.along(data, unproved) if isinstance(field, Discovered) else field)
         if owned.coordinates.names != AXES:
             got = ", ".join(owned.coordinates.names)
             raise ValueError(f"`field` must have the coordinates {', '.join(AXES)}, got {got}")
@@ -317,10 +321,8 @@ class _Combination:
 # ---- the span and its measure ---------------------------------------------------------------------------------------
 
 
-def _owned(field: Field | Discovered) -> Field:
+def _owned(field: Field) -> Field:
     """A copy that the module may move, where there is something to move."""
-    if isinstance(field, Discovered):
-        return field.symbolic_field
     if isinstance(field, Network):
         width, head_width = field.layers[1].shape[0], field.layers[5].shape[1]
         made = NeuralField(field.coordinates, field.generators, width, head_width).to(field.layers[0])

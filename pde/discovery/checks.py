@@ -23,7 +23,6 @@ CEILING = 1e-6  # of a null space that is exact up to rounding
 OBSERVED_CEILING = 1e-4  # of one with u_t from the data, which the differences in time limit
 NULL_RESOLUTION = 1e-12
 DATA_DEGREE = 2  # of the library on data, and more where the generators have more
-VALID = 10.0  # times the floor
 
 
 def lost(plane: Symmetries) -> list[ClosedForm]:
@@ -122,7 +121,6 @@ def generators_of(
                 named={key: str(f) for key, f in algebra.named[i].items()},
                 score=scores[i],
                 floor=floor,
-                valid=scores[i] <= VALID * floor,
                 verified=algebra.verified[i],
                 multiplier=None if factor is None else str(factor),
                 infinitesimal=infinitesimal[i],

@@ -28,7 +28,7 @@ from ..trajectories import Trajectories
 from .checks import lost
 from .result import Domain, Result
 from .stages import LOCAL, STAGES, Request, State
-from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_data, superposed
+from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_data, recorded, searched, superposed
 
 MOST_GENERATORS = 32
 MOST_DEGREE = 6
@@ -142,7 +142,12 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
     family = asked.superposition.to_dict() if asked.superposition is not None else None
     return Result(
         verdicts=Verdicts(
-            equation_verdict(all(algebra.plane.verified), len(algebra.plane.forms), asked.stable),
+            equation_verdict(
+                all(algebra.plane.verified),
+                len(algebra.plane.forms),
+                asked.stable,
+                searched(algebra.plane.condition.library, max(algebra.plane.counts)),
+            ),
             domain_verdict(request.domain, all(algebra.periodic.verified), len(algebra.periodic.forms), gone),
             said,
         ),
@@ -163,6 +168,8 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         neural=state.neural,
         residual=residual,
         samples=samples,
+        trusted=request.trust and samples > 0,
+        gate=recorded(state.judged),
         seed=request.seed,
         seconds=seconds,
         command=made_by,

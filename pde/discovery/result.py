@@ -8,21 +8,22 @@ from typing import Any, ClassVar, Literal
 
 from symflow import discovery
 from symflow.algebra import Description
-from symflow.discovery import OneSpaceResult, Spectrum, load_as
+from symflow.discovery import OneSpaceResult, Spectrum, Statement, load_as
 from symflow.errors import UserError
 from symflow.fields import NeuralField, SymbolicField
 from symflow.formulas import expressions
 from symflow.runs import ASIDE, As, from_json
 
-from ..augmentation import moved
+from ..augmentation import UNLESS, check_solve, moved, with_period
 from ..equations import Equation
-from ..laws import Certificate
+from ..laws import Certificate, Gate
 from ..symmetries import prolongation
-from ..trajectories import Trajectories, data_coordinates
+from ..trajectories import Trajectories
 from . import schema2, words
 from .verdicts import NOT_ASKED
 
 Domain = Literal["periodic", "plane"]
+AT_FLOOR = 10.0  # times the floor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,10 @@ class Generator(discovery.Generator):
     Attributes:
         closed_form: physical coefficients of d/dx, d/dt, d/du (and d/dy, d/dv) as formulas in the coordinates.
         verified: whether the closed form satisfies the determining equations exactly, by symbolic computation.
-        valid: whether the score is at the floor.
+        valid: whether it is proved and the data solve the equation or are trusted to; without data, whether it is
+            proved.
         score: the finite-flow check: RMS of the relative residual of the data moved along the generator, u_t from the
-            equation.
+            equation. Of a generator that is proved it checks the code, for ``F[moved]`` is a factor times ``F[u]``.
         floor: the same for data that are not moved, plus what the flow's solver leaves, by comparison of step sizes.
         control: the score of the generator mixed in equal parts with ``u^2 d/du``: a transform that must fail.
         named: the closed form, up to a factor, with the parameters of the equation by name, where it is proven for any
@@ -52,6 +54,11 @@ class Generator(discovery.Generator):
     named: dict[str, str]
     multiplier: str | None
     infinitesimal: float
+
+    @property
+    def at_floor(self) -> bool:
+        """Whether moved data are as near to solving the equation as data that are not moved."""
+        return self.score <= AT_FLOOR * self.floor
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ ALGEBRA = As(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result(OneSpaceResult):
     """The symmetries of a data set or an equation: how many, which, how sure.
 
@@ -146,6 +153,8 @@ class Result(OneSpaceResult):
         neural: what the network found without a library, or ``None``.
         residual: how far the data are from solving the equation (`Trajectories.residual`), or ``None``.
         samples: trajectories, 0 for an equation without data.
+        trusted: whether the data were taken at their word: whether they solve the equation was not asked.
+        gate: what they said when they were asked, trajectory by trajectory and coefficient by coefficient.
     """
 
     kind: ClassVar[str] = "pde"
@@ -164,13 +173,25 @@ class Result(OneSpaceResult):
     neural: NeuralSpan | None
     residual: float | None
     samples: int
+    trusted: bool = False
+    gate: Gate | None = None
 
     @property
     def of_data(self) -> bool:
-        """Whether data were studied beyond the equation: they solve it, or are trusted to."""
+        """Whether data were studied beyond the equation: most of them solve it, or are trusted to."""
         said = self.verdicts.data
         shown = self.observed is not None or self.residual is not None
-        return self.samples > 0 and (shown or said is None or said.word == "measured" or said.reason == NOT_ASKED)
+        return self.samples > 0 and (shown or self.trusted or (said is not None and said.word == "measured"))
+
+    @property
+    def headline(self) -> str:
+        """What was studied, how many symmetries it has, and whether they are those of the data."""
+        return words.headline(self)
+
+    @property
+    def statements(self) -> list[Statement]:
+        """What is said of the equation, of the period and of the data, and on what it rests."""
+        return words.said(self)
 
     def check(self) -> None:
         """Refuses what does not belong together."""
@@ -209,46 +230,74 @@ class Result(OneSpaceResult):
     ) -> Trajectories:
         """The data, each trajectory moved along a random combination of the generators.
 
-        Used are the generators that have the period of the data, are proved, and are valid on moved data. A moved
-        trajectory ends where its sources end: what is returned are the times that all of them have. One that keeps
-        fewer than 3/7 of its times stays as it is, as in the paper.
+        Used are the generators that are valid and have the period of the data, on data that solve the equation
+        (`along`). A moved trajectory ends where its sources end: what is returned are the times that all of them have.
+        One that keeps fewer than 3/7 of its times stays as it is, as in the paper.
 
         Args:
             data: on a uniform grid.
             strength: the largest root mean square displacement of a point, in units in which the data are of size 1
                 (`pde.TrajectoryAugment`).
             seed: of the combinations.
-            unproved: use all generators with the period, also those that are neither proved nor valid.
+            unproved: use all generators with the period, and ask nothing of the data.
 
         Raises:
-            UserError: no generator is left, or the data cannot be augmented.
+            UserError: no generator is left, the data do not solve the equation or cannot tell, or they cannot be
+                augmented.
 
         >>> from symflow import pde
         >>> data = pde.generate("ckdv", samples=2, seed=0, steps=60, keep=20, end=10.0)
         >>> pde.discover(data, steps=0).augment(data, strength=0.1, seed=1).u.shape[::2]
         torch.Size([2, 512])
         """
-        used = [g.closed_form for g in self.generators if unproved or (g.verified and g.valid)]
+        return moved(self.along(data, unproved), data, strength, seed)
+
+    def along(self, data: Trajectories, unproved: bool = False) -> SymbolicField:
+        """What data may be moved along: the generators with their period that are valid for them.
+
+        Valid is what is proved, for data that solve the equation; they are asked, unless the result trusts them.
+
+        Args:
+            data: whose units the field has.
+            unproved: all generators with the period, and ask nothing.
+
+        Raises:
+            UserError: there is none, or the data do not solve the equation or cannot tell.
+        """
+        forms = self.allowed(unproved)
+        if not (unproved or self.trusted):
+            check_solve(data, self.equation)
+        return with_period(forms, data)
+
+    def allowed(self, unproved: bool = False) -> list[dict[str, str]]:
+        """The closed forms that data may be moved along, if they solve the equation: the valid ones, or all.
+
+        Raises:
+            UserError: there is none.
+        """
+        used = [g.closed_form for g in self.generators if unproved or g.valid]
         if not used:
-            raise UserError("`result` must hold a generator that is proved and valid to move along, got none")
-        axes = data_coordinates(data, data.length)
-        field = SymbolicField(axes, used)
-        periodic = [
-            form
-            for form, row in zip(used, field.components, strict=True)
-            if not any(component.has(field.symbols[0]) for component in row)
-        ]
-        if not periodic:
-            raise UserError("`result` must hold a generator with the period of the data to move along, got none")
-        return moved(SymbolicField(axes, periodic), data, strength, seed)
+            got = f"got none ({self.headline})"
+            raise UserError(
+                f"`result` must hold a generator that is valid for data to move them along, {got}; {UNLESS}"
+            )
+        return used
 
     @classmethod
     def upgraded(cls, content: dict[str, Any]) -> dict[str, Any]:
         """The content of a file of schema 2 as one of schema 3."""
         return schema2.upgraded(content)
 
+    @classmethod
+    def completed(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """With whether the data were trusted, which earlier versions said by the reason of the verdict alone."""
+        if "trusted" in content:
+            return content
+        said = content["verdicts"].get("data")
+        return content | {"trusted": said is not None and said.get("reason") == NOT_ASKED}
+
     def __str__(self) -> str:
-        return "\n".join([words.headline(self), "", words.table(self), *words.remarks(self)])
+        return words.text(self)
 
 
 def load_result(path: str | Path) -> Result:

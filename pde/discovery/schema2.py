@@ -18,14 +18,16 @@ def upgraded(old: dict[str, Any]) -> dict[str, Any]:
     space = Equation(text["text"], **text["parameters"]).space
     family, proved = old["superposition"], all(g["verified"] is True for g in old["generators"])
     data = old["data"]
+    said = _data_verdict(data["samples"], data["residual"])
     return {
         "verdicts": to_json(
             Verdicts(
                 equation_verdict(proved, levels["equation"], levels["stable"]),
                 domain_verdict(old["domain"], proved, levels["domain"], levels["lost"]),
-                _data_verdict(data["samples"], data["residual"]),
+                said,
             )
         ),
+        "generators": [_generator(g, said) for g in old["generators"]],
         "families": [] if family is None else [to_json(superposed(space, family["factor"], family["condition"]))],
         "equation": {"text": text["text"], "parameters": text["parameters"]},
         "name": text["name"],
@@ -47,7 +49,6 @@ def upgraded(old: dict[str, Any]) -> dict[str, Any]:
                 "coordinates",
                 "domain",
                 "rank",
-                "generators",
                 "structure_constants",
                 "algebra",
                 "certificates",
@@ -58,6 +59,13 @@ def upgraded(old: dict[str, Any]) -> dict[str, Any]:
             ]
         },
     }
+
+
+def _generator(g: dict[str, Any], said: DataVerdict | None) -> dict[str, Any]:
+    """With *valid* as it is meant now: what is proved, where the data solve the equation."""
+    if not isinstance(g["valid"], bool):
+        raise TypeError(f"`valid` of a generator must be true or false, got {g['valid']!r}")
+    return g | {"valid": g["verified"] is True and (said is None or said.word == "measured")}
 
 
 def _data_verdict(samples: int, residual: float | None) -> DataVerdict | None:

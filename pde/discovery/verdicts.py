@@ -1,4 +1,9 @@
-"""What a discovery states of an equation, of its domain and of data, in the words of `symflow.discovery`."""
+"""What a discovery states of an equation, of its domain and of data, in the words of `symflow.discovery`.
+
+For a proved generator ``pr V(F) = lambda F``: the residual of moved data is a factor times the data's own. So it is
+valid for data exactly when the data solve the equation, which `pde.laws.gate` answers, and moving the data along it
+tells nothing more.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +16,29 @@ from typing import TYPE_CHECKING, Literal
 from symflow.discovery import DataVerdict, DomainVerdict, EquationVerdict, Family
 
 from ..equations import JetSpace
-from ..laws import Gate
+from ..laws import Coefficient, Gate
+from ..symmetries import Library
 
 if TYPE_CHECKING:
     from .result import Generator
 
 NOT_ASKED = "whether the data solve the equation was not asked"
 """What is said of data that are trusted."""
+UNPROVED = "no proof, and data cannot take its place"
+"""What is said of a generator that passes where it was asked and does not follow from the equation."""
 
 
-def equation_verdict(proved: bool, dimension: int, stable: bool) -> EquationVerdict:
+def equation_verdict(proved: bool, dimension: int, stable: bool, searched: str = "") -> EquationVerdict:
     """Of all solutions. That a count is stable is no proof that it is complete."""
-    return EquationVerdict(_word(proved, dimension), dimension, complete=False, stable=stable)
+    return EquationVerdict(_word(proved, dimension), dimension, complete=False, stable=stable, searched=searched)
+
+
+def searched(library: Library, degree: int) -> str:
+    """The functions among which generators were looked for, in words."""
+    names = ", ".join(v.name for v in library.variables)
+    special = [str(s) for s in library.special if s != 1]
+    times = f", times {', '.join(special)}" if len(special) <= 3 else f", times {len(special)} other functions"
+    return f"polynomials of degree {degree} in {names}" + (times if special else "")
 
 
 def domain_verdict(domain: str, proved: bool, dimension: int, lost: Sequence[str]) -> DomainVerdict | None:
@@ -44,14 +60,49 @@ def data_verdict(samples: int, judged: Gate | None) -> DataVerdict | None:
     if judged is None:
         return DataVerdict("cannot be told", NOT_ASKED)
     residuals = [r for r in (trial.residual for trial in judged.trials) if r is not None and math.isfinite(r)]
-    return DataVerdict(judged.word, judged.sentence, median(residuals) if residuals else None)
+    known = known_to(judged.coefficients) if judged.word == "measured" else ""
+    reason = "; ".join(part for part in (judged.sentence, known) if part)
+    return DataVerdict(judged.word, reason, median(residuals) if residuals else None)
+
+
+def known_to(coefficients: Sequence[Coefficient]) -> str:
+    """How well data know the coefficients of their equation, in words: the longest of the intervals."""
+    halves = [
+        (c.upper - c.lower) / 2 / abs(c.claimed)
+        for c in coefficients
+        if c.tested and c.claimed and c.lower is not None and c.upper is not None
+    ]
+    if not halves:
+        return ""
+    whose = "the coefficients" if len(halves) == len(coefficients) else "the other coefficients"
+    return f"{whose} are known to {max(halves):.0e} of their values"
+
+
+def recorded(judged: Gate | None) -> Gate | None:
+    """The gate as a file keeps it, which has no numbers that are not finite."""
+    if judged is None:
+        return None
+    trials = (replace(t, residual=_finite(t.residual), error=_finite(t.error)) for t in judged.trials)
+    terms, missing = (tuple(map(_told, group)) for group in (judged.coefficients, judged.missing))
+    return replace(judged, trials=tuple(trials), coefficients=terms, missing=missing)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _told(c: Coefficient) -> Coefficient:
+    estimate, lower, upper, share = map(_finite, (c.estimate, c.lower, c.upper, c.share))
+    return replace(c, estimate=estimate, lower=lower, upper=upper, share=share)
 
 
 def for_the_data(generator: Generator, said: DataVerdict | None, trusted: bool) -> Generator:
-    """A generator with what the data say: it is valid for them if they solve the equation, or are trusted to."""
-    if said is None or trusted:
-        return generator
-    return replace(generator, valid=generator.valid and said.word == "measured", data=DataVerdict(said.word))
+    """A generator with what the data say of it: valid is what is proved, where the data solve the equation."""
+    if said is None:
+        return replace(generator, valid=generator.verified, data=None)
+    if not generator.verified:
+        return replace(generator, valid=False, data=DataVerdict("cannot be told", UNPROVED))
+    return replace(generator, valid=trusted or said.word == "measured", data=DataVerdict(said.word))
 
 
 def superposed(space: JetSpace, factor: str, conditions: Sequence[str]) -> Family:

@@ -1,62 +1,130 @@
-"""A result in words, for a terminal."""
+"""A result in words, for a terminal and for the page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symflow.discovery import Statement, lines, statements, symmetries
 from symflow.formulas import format_generator, text_table
 
 if TYPE_CHECKING:
-    from symflow.discovery import DataVerdict
+    from .result import Certified, Generator, Result
 
-    from .result import Certified, Result
+NOT_SOLVED = {
+    "refuted": "these data do not solve it",
+    "outliers": "these data solve it but for some trajectories",
+    "cannot be told": "whether these data solve it cannot be told",
+}
+
+
+def text(result: Result) -> str:
+    """All of it, as ``print`` shows it."""
+    return "\n".join([headline(result), "", *lines(said(result)), "", table(result), *remarks(result)])
 
 
 def headline(result: Result) -> str:
-    """What was studied, and how many symmetries it has."""
-    source = f"{result.samples} trajectories of " if result.samples else ""
-    where = "with the period of the data" if result.domain == "periodic" else "on the plane"
-    count = "no symmetry" if result.rank == 0 else f"{result.rank} symmetr{'y' if result.rank == 1 else 'ies'}"
+    """What was studied, how many symmetries it has, and whether they are those of the data."""
+    count, proved = symmetries(result.rank), ", proved" if result.rank and all_proved(result) else ""
+    if vouched(result):
+        where = "with the period of the data" if result.domain == "periodic" else "on the plane"
+        head = f"{result.samples} trajector{'y' if result.samples == 1 else 'ies'} of {result.equation.text}"
+        return f"{head}: {count} {where}{f'{proved} and {valid(result)}' if proved else _part(result)}"
+    where = "with the period" if result.domain == "periodic" else "on the plane"
+    head = f"The equation {result.equation.text} has {count} {where}{proved}."
+    return head if result.verdicts.data is None else f"{head} {_capital(not_solved(result))}{_nothing(result)}."
+
+
+def title(result: Result) -> str:
+    """The same for the head of a page, where the equation has a line of its own."""
+    count = f"{result.rank or 'no'} continuous symmetr{'ies' if result.rank > 1 else 'y'}"
+    proved = ", proved" if result.rank and all_proved(result) else ""
+    if vouched(result):
+        known = f"{proved} and {valid(result)}" if proved else _part(result)
+        return f"{_capital(count)}{known}." if result.rank else "No continuous symmetry was found."
+    if result.verdicts.data is None:
+        return f"This equation has {count}{proved}."
+    return f"The equation has {count}{proved}; {not_solved(result)}."
+
+
+def vouched(result: Result) -> bool:
+    """Whether the data solve the equation, or are trusted to."""
     said = result.verdicts.data
-    if said is None or result.of_data:
-        return f"{source}{result.equation.text}: {count} {where}"
-    proved = ", proved" if result.rank and all(g.verified for g in result.generators) else ""
-    return f"The equation {result.equation.text} has {count} {where}{proved}.\n{_of_the_data(said)}"
+    return said is not None and (result.trusted or said.word == "measured")
 
 
-def _of_the_data(said: DataVerdict) -> str:
-    """What is said of data that are not known to solve the equation."""
-    sentence = said.reason[:1].upper() + said.reason[1:]
-    return f"{sentence}: nothing is said of the data."
+def valid(result: Result) -> str:
+    """For which data generators that are proved are valid."""
+    return "valid for data that are trusted to solve it" if result.trusted else "valid for these data"
+
+
+def _part(result: Result) -> str:
+    """Where not all are proved."""
+    proved = sum(g.verified for g in result.generators)
+    return f", {proved} of them proved and {valid(result)}" if result.rank else ""
+
+
+def not_solved(result: Result) -> str:
+    """What is said of data that are not known to solve the equation, without the figures."""
+    said, gate = result.verdicts.data, result.gate
+    word = "cannot be told" if said is None else said.word
+    return NOT_SOLVED["outliers" if gate is not None and gate.verdict == "outliers" else word]
+
+
+def _nothing(result: Result) -> str:
+    return "" if result.of_data else ": nothing is said of the data"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def all_proved(result: Result) -> bool:
+    """Whether exact algebra proves every generator."""
+    return all(g.verified for g in result.generators)
+
+
+def said(result: Result) -> list[Statement]:
+    """What is said of the equation, of the period and of the data, and on what it rests."""
+    found = statements(result.verdicts, keeps="keep the period")
+    if result.families:
+        more = f"{len(result.families)} infinite famil{'y' if len(result.families) == 1 else 'ies'}"
+        found = [
+            Statement(s.level, s.word, s.text.replace(";", f" and {more};", 1)) if s.level == "equation" else s
+            for s in found
+        ]
+    return found
 
 
 def table(result: Result) -> str:
-    """The generators with their checks."""
-    columns = ["", "generator", ">moved data", ">floor", ">control", "valid", "proof"]
-    rows = [
-        [
-            g.name,
-            g.formula,
-            *(f"{v:.1e}" for v in (g.score, g.floor, g.control)),
-            "yes" if g.valid else "no",
-            "exact" if g.verified else "none",
-        ]
-        for g in result.generators
-    ]
-    return text_table(columns, rows)
+    """The generators, each with its word at the levels that were asked."""
+    levels = list(result.words(result.generators[0])) if result.generators else []
+    rows = [[g.name, g.formula, *result.words(g).values()] for g in result.generators]
+    return text_table(["", "generator", *levels], rows)
+
+
+def checks(result: Result) -> list[str]:
+    """What moving showed of generators where it informs: those without a proof, and checks of the code that failed."""
+    return [line for g in result.generators if (line := checked(g))]
+
+
+def checked(g: Generator) -> str:
+    """One of them; empty for a generator that is proved and passes."""
+    if g.verified and g.at_floor:
+        return ""
+    beside = f"floor {g.floor:.0e}, control {g.control:.0e}"
+    figures = f"moved along it, the residual with u_t from the equation is {g.score:.0e} ({beside})"
+    return f"{g.name} fails a check of the code: {figures}" if g.verified else f"{g.name} is not proved; {figures}"
 
 
 def remarks(result: Result) -> list[str]:
-    """What the table means, and all that it does not say."""
+    """What the count rests on, and what else was found."""
     lines = [
         "",
-        "moved data: relative residual of the equation after a flow along the generator; floor: the same without",
-        "the flow, plus the solver's error; control: the generator mixed with u^2 du, which must fail.",
         f"null space: last value below the gap {result.nullspace.below:.0e}, first above {result.nullspace.above:.0e}",
     ]
     if result.truth is not None:
         lines[-1] += f"; largest angle to the known algebra {max(result.truth, default=0.0):.0e} rad"
-    lines += _levels(result)
+    lines += [*checks(result), *_levels(result)]
     if result.neural is not None:
         spectrum, neural = result.neural.spectrum, result.neural
         lines.append(
@@ -65,11 +133,6 @@ def remarks(result: Result) -> list[str]:
         )
         if spectrum.rank != result.rank:
             lines.append("The two counts differ: a symmetry may lie outside the library, or learning is not done.")
-    said = result.verdicts.data
-    if said is not None and result.of_data and said.reason:
-        lines.append(said.reason)
-    elif said is None and result.residual is not None:
-        lines.append(f"the data solve the equation to {result.residual:.0e} (relative, u_t by differences)")
     if result.identified:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
     if result.certificates is not None:
@@ -81,8 +144,7 @@ def remarks(result: Result) -> list[str]:
 
 def _levels(result: Result) -> list[str]:
     lines = []
-    equation, domain = result.verdicts.equation, result.verdicts.domain
-    stable = equation is None or equation.stable
+    stable = result.verdicts.equation is None or result.verdicts.equation.stable
     if result.algebra is not None:
         lines.append(f"algebra: {result.algebra.sentence}")
     for family in result.families:
@@ -91,15 +153,11 @@ def _levels(result: Result) -> list[str]:
             f"and infinitely many more: {family.formula} for every solution {' and '.join(family.functions)} of "
             f"{conditions}"
         )
-    if not result.families and not stable:
-        lines.append("the number of symmetries grows with the library: there may be infinitely many")
-    if domain is not None and domain.lost:
-        lines.append(f"symmetries of the equation that change the period: {'; '.join(domain.lost)}")
     if result.observed is not None:
         spectrum = result.observed.spectrum
         lines.append(
-            f"with u_t from the data: {spectrum.rank} fields, gap {spectrum.below:.0e} | {spectrum.above:.0e}"
-            + "".join(f"; angle to these {a:.0e} rad" for a in result.observed.angles[-1:])
+            f"with u_t from the data, off solutions: {spectrum.rank} fields, gap {spectrum.below:.0e} | "
+            f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in result.observed.angles[-1:])
         )
         more = spectrum.rank > result.rank or result.nullspace.rank > result.rank
         if more and not result.families and stable:

@@ -8,4 +8,5 @@ from .certificates import certify as certify
 from .gate import gate as gate
 from .identify import identify as identify
 from .identify import load_identified as load_identified
+from .verdict import Coefficient as Coefficient
 from .verdict import Gate as Gate

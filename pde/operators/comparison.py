@@ -27,12 +27,14 @@ from symflow.learning import JobReport, Ledger, choose_strength, digest, distrib
 from symflow.runs import available
 from symflow.settings import with_settings
 
+from ..augmentation import UNLESS, check_solve
 from ..trajectories import Trajectories
 from .arms import PENALTY, _digest, _Job, _Plan
 from .operators import Task
 from .outcome import Arm, OperatorComparison
 
 ARMS = ("none", "fixed", "exact", "learned", "wrong", "penalty")
+UNPROVED = ("learned", "wrong", "penalty")  # their fields are proved by nothing
 STRENGTHS = (0.1, 0.2, 0.3)
 """Among which the strength is chosen: the largest RMS displacement of a point, in normalised units."""
 
@@ -46,8 +48,8 @@ class OperatorTrainings:
 
     Attributes:
         arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
-            in the training trajectories), wrong (no symmetry), penalty (equivariance as a loss); changes refer to the
-            first.
+            in the training trajectories), wrong (no symmetry), penalty (equivariance under the learned ones, as a
+            loss); changes refer to the first.
         trajectories: to train on.
         seeds: how many, from 0.
         points: of the operator's grid in x, which must divide that of the data; by default all, on the command line at
@@ -63,9 +65,11 @@ class OperatorTrainings:
         strengths: candidates, the largest displacement of a point in normalised units.
         validation: trajectories where the strength is chosen.
         test: trajectories of the test.
+        unproved: allow arms along what is not valid for the data: learned, wrong and penalty, whose fields nothing
+            proves, and exact where the data do not solve the equation or cannot tell.
     """
 
-    arms: tuple[str, ...] = ("none", "exact", "learned")
+    arms: tuple[str, ...] = ("none", "exact")
     trajectories: int = 16
     seeds: int = 5
     points: int | None = None
@@ -80,6 +84,7 @@ class OperatorTrainings:
     strengths: tuple[float, ...] = STRENGTHS
     validation: int = 64
     test: int = 128
+    unproved: bool = False
 
 
 @with_settings(OperatorTrainings)
@@ -122,8 +127,8 @@ def compare_operators(
         progress: called when a training is finished.
 
     Raises:
-        UserError: a number is out of its range, too few trajectories or times, an unknown arm, no symmetry to move
-            along, or a run that cannot be used.
+        UserError: a number is out of its range, too few trajectories or times, an unknown arm, one along what is not
+            valid for the data (``unproved``), no symmetry to move along, or a run that cannot be used.
     """
     _check(data, settings)
     arms, seeds, strengths = settings.arms, settings.seeds, settings.strengths
@@ -131,6 +136,8 @@ def compare_operators(
     points = len(data.x) if settings.points is None else settings.points
     data[:1].coarsen(points)  # says whether it divides
     tested, checked, *parts = data.split(settings.test, settings.validation, *[settings.trajectories] * seeds)
+    if "exact" in arms and not settings.unproved:
+        check_solve(data[settings.test + settings.validation :], data.equation)
     if workers is None:
         workers = 1 if torch.cuda.is_available() else available()
     comparison = OperatorComparison(
@@ -243,6 +250,9 @@ def _check(data: Trajectories, settings: OperatorTrainings) -> None:
     arms, s = settings.arms, settings
     if not arms or len(set(arms)) != len(arms) or not set(arms) <= set(ARMS):
         raise UserError(f"`arms` must be some of {', '.join(ARMS)}, each once, got {', '.join(arms) or 'none'}")
+    if unproved := [arm for arm in arms if arm in UNPROVED and not s.unproved]:
+        names = ", ".join(unproved)
+        raise UserError(f"`arms` must be valid for the data, and nothing proves the fields of {names}; {UNLESS}")
     for name in (*GROUPS, "width", "modes", "layers", "steps", "batch", "copies"):
         check_integer(name, getattr(s, name), 2 if name == "modes" else 1)
     for name, values in (("strengths", s.strengths), ("rate", (s.rate,))):

@@ -1,11 +1,7 @@
 """What a discovery found, whatever its domain, and the file that keeps it.
 
 A result is one record: the dataclasses here are the schema of ``result.json`` (schema 3), and a domain extends them by
-what it adds. Every statement belongs to one of three levels and carries one word:
-
-- **equation**: true of all solutions; *proved* by exact algebra, or *found* in a null space and not proved.
-- **domain**: what keeps this box, these walls, this span of time; *proved*, *found* or *refuted*.
-- **data**: what these numbers show; *measured*, *refuted*, or *cannot be told*, with the reason.
+what it adds. What is said of the three levels, and in which words, is in `verdicts`.
 """
 
 from __future__ import annotations
@@ -16,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from sympy import Expr
 from torch import Tensor
@@ -26,80 +22,11 @@ from symflow.fields import Coordinates, SymbolicField
 from symflow.formulas import format_generator, notation, text_table
 from symflow.runs import RESULT, from_json, read_json, refusing, to_json, write_json
 
+from .verdicts import DataVerdict, Statement, Verdicts, lines, statements, symmetries
+
 SCHEMA = 3
-WORDS = ("proved", "found", "measured", "cannot be told", "refuted")
-"""What can be said of a level, from strong to weak."""
 
 R = TypeVar("R", bound="Result")
-
-
-@dataclass(frozen=True)
-class EquationVerdict:
-    """What holds for all solutions.
-
-    Attributes:
-        word: "proved" where each generator follows by exact algebra, else "found".
-        dimension: the number of generators; families that depend on arbitrary functions are counted by themselves.
-        complete: whether a proof says that there are no others.
-        stable: whether the number stopped growing with the library of formulas, which is no proof of completeness.
-        missing: how many others there can be at most; ``None`` where no bound is known.
-    """
-
-    word: Literal["proved", "found"]
-    dimension: int
-    complete: bool = False
-    stable: bool = True
-    missing: int | None = None
-
-
-@dataclass(frozen=True)
-class DomainVerdict:
-    """What keeps the domain.
-
-    Attributes:
-        word: "proved" where each generator that keeps it follows by exact algebra, else "found".
-        dimension: how many generators keep it.
-        lost: those of the equation that do not, on one line each.
-    """
-
-    word: Literal["proved", "found", "refuted"]
-    dimension: int
-    lost: list[str]
-
-
-@dataclass(frozen=True)
-class DataVerdict:
-    """What the numbers show, of all generators or of one.
-
-    Attributes:
-        word: "measured", "refuted", or "cannot be told".
-        reason: of the word, in a sentence; may be empty.
-        figure: what was measured, or ``None``: the relative residual of data in their equation, the score of a
-            generator.
-    """
-
-    word: Literal["measured", "refuted", "cannot be told"]
-    reason: str = ""
-    figure: float | None = None
-
-
-@dataclass(frozen=True)
-class Verdicts:
-    """One question at three levels; a level that was not asked is ``None``."""
-
-    equation: EquationVerdict | None = None
-    domain: DomainVerdict | None = None
-    data: DataVerdict | None = None
-
-    @property
-    def word(self) -> str:
-        """That of the weakest level that was asked.
-
-        >>> Verdicts(EquationVerdict("proved", 4), data=DataVerdict("cannot be told", "too few times")).word
-        'cannot be told'
-        """
-        asked = [level.word for level in (self.equation, self.domain, self.data) if level is not None]
-        return max(asked, key=WORDS.index, default="cannot be told")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +37,7 @@ class Generator:
         name: ``V1, V2, ...``.
         closed_form: physical coefficients of d/dx, d/dt and so on, as formulas in the coordinates; or ``None``.
         verified: whether exact algebra proves it.
-        valid: whether moved data are as valid as data that are not moved, by the check of its domain.
+        valid: whether data may be moved along it and stay valid, as far as is known: what that takes, its domain says.
         score: how far moved data are from valid; ``None`` where nothing was moved.
         floor: the score of data that are not moved.
         control: the score of a motion that must fail.
@@ -244,12 +171,13 @@ class Approximate:
     reach: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
     """What was found, how sure it is, and on what that rests.
 
-    ``print(result)`` shows a table, `save` writes ``result.json`` and `symflow.load_result` reads it back. Two results
-    are equal when they say the same; when, how long and by which command they came about does not count.
+    ``repr(result)`` is a line, ``print(result)`` shows all of it, `save` writes ``result.json`` and
+    `symflow.load_result` reads it back. Two results are equal when they say the same; when, how long and by which
+    command they came about does not count.
 
     Attributes:
         kind: of the domain.
@@ -296,6 +224,11 @@ class Result:
         """The content of a file of schema 2 as one of schema 3; it may raise whatever bad content causes."""
         raise ValueError(f"there are no results of kind {cls.kind!r} and schema 2")
 
+    @classmethod
+    def completed(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """The content of a file of schema 3 with what earlier versions did not write; it may raise as `upgraded`."""
+        return content
+
     def check(self) -> None:
         """Refuses what is read from a file and does not belong together.
 
@@ -307,21 +240,40 @@ class Result:
         """The same with what lies beside its file; a domain that keeps arrays there reads them here."""
         return self
 
+    @property
+    def headline(self) -> str:
+        """The result in a line."""
+        return f"{symmetries(self.rank)}: {self.verdict}"
+
+    @property
+    def statements(self) -> list[Statement]:
+        """What is said at each level that was asked, and on what it rests."""
+        return statements(self.verdicts)
+
+    def words(self, generator: Generator) -> dict[str, str]:
+        """The words for one generator, by the levels that were asked of each: "equation" and "data"."""
+        found = {"equation": "proved" if generator.verified else "found"} if self.verdicts.equation is not None else {}
+        if self.verdicts.data is not None:
+            found["data"] = generator.data.word if generator.data is not None else self.verdicts.data.word
+        return found
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.headline}>"
+
     def __str__(self) -> str:
+        figures = [[g.score, g.floor, g.control] for g in self.generators]
+        shown = [k for k in range(3) if any(row[k] is not None for row in figures)]
         rows = [
-            [
-                g.name,
-                g.formula,
-                *("" if v is None else f"{v:.1e}" for v in (g.score, g.floor, g.control)),
-                "yes" if g.valid else "no",
-            ]
-            for g in self.generators
+            [g.name, g.formula, *("" if row[k] is None else f"{row[k]:.1e}" for k in shown), *self.words(g).values()]
+            for g, row in zip(self.generators, figures, strict=True)
         ]
-        table = text_table(["", "generator", ">moved data", ">floor", ">control", "valid"], rows)
-        return f"{self.rank} symmetr{'y' if self.rank == 1 else 'ies'}, {self.verdict}\n\n{table}"
+        heads = [(">moved", ">floor", ">control")[k] for k in shown]
+        levels = list(self.words(self.generators[0])) if self.generators else []
+        table = text_table(["", "generator", *heads, *levels], rows)
+        return "\n".join([self.headline, "", *lines(self.statements), "", table])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class OneSpaceResult(Result):
     """A result whose generators live in one space of points.
 
@@ -360,8 +312,7 @@ def load_as(path: str | Path, schema: type[R]) -> R:
             raise ValueError(
                 f"it must be of kind {schema.kind!r} and schema 2 or {SCHEMA}, not {kind!r} and {number!r}"
             )
-        if number == 2:
-            content = schema.upgraded(content)
+        content = schema.upgraded(content) if number == 2 else schema.completed(content)
         result: R = from_json(content, schema)
         result.check()
         return result.beside(file.parent)

@@ -110,6 +110,7 @@ def _found(state: State, seconds: dict[str, float]) -> Found:
             violation=state.violations[k],
             score=state.moved[k],
             control=state.control,
+            valid=verdict.word == "measured",
             data=DataVerdict(verdict.word, "", state.violations[k]),
         )
         for k in range(rank)

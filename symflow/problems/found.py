@@ -13,11 +13,13 @@ from torch import Tensor
 
 from symflow import discovery
 from symflow.algebra import Description
-from symflow.discovery import Result, load_as
+from symflow.discovery import Result, lines, load_as
+from symflow.errors import UserError
 from symflow.fields import Coordinates, Field, SymbolicField
 from symflow.formulas import text_table
 from symflow.runs import ASIDE, save_tensors
 
+from .augment import moved
 from .count import Kind
 
 FIELDS = "fields.safetensors"  # beside result.json
@@ -33,6 +35,7 @@ class Generator(discovery.Generator):
     ``None`` where the class has none.
 
     Attributes:
+        valid: whether the count that it belongs to is measured.
         rational: whether the coefficients of its closed form are rational numbers; else they are rounded to what is
             known.
         violation: RMS response of the residual to the field of unit size, in units of that to random affine fields;
@@ -45,7 +48,7 @@ class Generator(discovery.Generator):
     control: float = attribute()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Found(Result):
     """What `discover` found.
 
@@ -95,6 +98,43 @@ class Found(Result):
     field: Field | None = attribute(default=None, compare=False, repr=False, metadata=ASIDE)
     field_by_space: Mapping[str, Field] = attribute(default_factory=dict, compare=False, repr=False, metadata=ASIDE)
 
+    @property
+    def headline(self) -> str:
+        """How many fields keep the data valid, and whether anything speaks against the count."""
+        keeps = "field keeps" if self.rank == 1 else "fields keep"
+        return f"{self.rank} {self.fields} {keeps} the data valid ({'clear' if self.clear else 'not clear'})."
+
+    def augment(self, data: Tensor, strength: float = 0.2, seed: int = 0, *, unproved: bool = False) -> Tensor:
+        """Data of the problem, each moved along a random combination of the fields that keep them valid.
+
+        Args:
+            data: physical points ``[B, d]``, or data of several points ``[B, n, d]``.
+            strength: the largest root mean square displacement of a point, in units in which each axis has a standard
+                deviation of 1, to first order.
+            seed: of the combinations.
+            unproved: move them also where the count of fields cannot be told.
+
+        Raises:
+            UserError: there is no field, it cannot be told whether there is, the problem moves points of several
+                spaces, the result was read without its fields, or an argument is out of range.
+
+        >>> import torch, symflow
+        >>> points = torch.randn(400, 2, dtype=torch.float64)
+        >>> found = symflow.discover(symflow.invariance(lambda z: z.square().sum(-1), points))
+        >>> more = found.augment(points, strength=0.5)
+        >>> bool(torch.allclose(more.norm(dim=1), points.norm(dim=1)))
+        True
+        """
+        if not self.rank or not (unproved or self.verdict == "measured"):
+            raise UserError(
+                f"the result must hold fields that keep the data valid to move them along, got "
+                f"{self.rank} ({self.verdict}); `unproved=True` allows it where that cannot be told"
+            )
+        if len(self.coordinates) != 1 or self.field is None:
+            got = "no field" if self.field is None else f"the spaces {', '.join(self.coordinates)}"
+            raise UserError(f"the result must have its fields, in one space of points, to move them, got {got}")
+        return moved(self.field, data, strength, seed)
+
     def save(self, path: str | Path) -> None:
         """Writes ``result.json`` and, beside it, the combinations of the class as ``fields.safetensors``."""
         tensors: dict[str, Tensor] = {}
@@ -130,27 +170,24 @@ class Found(Result):
         return replace(self, field=field, field_by_space={space: field})
 
     def __str__(self) -> str:
-        sure = "clear" if self.clear else "not clear"
-        lines = [
-            f"{self.rank} {self.fields} {'field keeps' if self.rank == 1 else 'fields keep'} the data valid ({sure})."
-        ]
-        lines += [f"  {sentence[0].upper()}{sentence[1:]}." for sentence in self.why]
+        text = [self.headline, "", *lines(self.statements), ""]
+        text += [f"  {sentence[0].upper()}{sentence[1:]}." for sentence in self.why]
         if self.algebra is not None:
-            lines.append(f"Algebra: {self.algebra.sentence}.")
+            text.append(f"Algebra: {self.algebra.sentence}.")
         after = self.values[self.rank : self.rank + 1]
         last = f"{self.values[self.rank - 1]:.2g}" if self.rank else "none"
-        lines.append(
+        text.append(
             f"Violation of the last that counts: {last}; of the next: {f'{after[0]:.2g}' if after else 'none'}; "
             f"resolution {self.floor:.2g}; unit: random affine fields."
         )
         if self.rank:
-            lines.append(f"Pointwise rank {self.pointwise_rank}; coherence up to {max(self.coherence):.2g}.")
+            text.append(f"Pointwise rank {self.pointwise_rank}; coherence up to {max(self.coherence):.2g}.")
             rows = [
                 [g.name, g.formula or "-", *(f"{v:.2g}" for v in (g.violation, g.score, g.control))]
                 for g in self.generators[:SHOWN]
             ]
-            lines.append(text_table(["", "closed form", ">violation", ">moved", ">control"], rows))
-        return "\n".join(lines)
+            text.append(text_table(["", "closed form", ">violation", ">moved", ">control"], rows))
+        return "\n".join(text)
 
 
 def load_result(path: str | Path) -> Found:

@@ -81,7 +81,7 @@ def spectra(panels: Sequence[tuple[str, Sequence[float], int, float]]) -> Figure
         ax.set_ylim(bottom / margin, top * margin**0.6)
         if rank:
             ax.annotate(
-                f"{rank} left valid",
+                f"{rank} below the gap",
                 (rank, shown[rank - 1]),
                 (8, -5),
                 textcoords="offset points",

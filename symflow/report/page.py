@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -99,6 +100,15 @@ def open_run(run: str | Path) -> tuple[Path, dict[str, Any]]:
     return Path(run), read_config(Path(run))
 
 
+def readable(sentence: str) -> str:
+    """A sentence with its numbers as a page writes them.
+
+    >>> readable("weak residual 8e-10 of its terms")
+    'weak residual 8×10⁻¹⁰ of its terms'
+    """
+    return re.sub(r"\b\d+(\.\d+)?e[+-]\d+\b", lambda found: notation.number(float(found[0])), sentence)
+
+
 def _environment(package: str) -> jinja2.Environment:
     packages: Mapping[str, None] = dict.fromkeys((package, "symflow.report"))
     environment = jinja2.Environment(
@@ -109,4 +119,5 @@ def _environment(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["number"] = notation.number
+    environment.filters["readable"] = readable
     return environment

@@ -70,6 +70,12 @@ def result(data):
     return replace(found, neural=NeuralSpan(spectrum, [1e-7] * 3, [1e-9, 1e-8, 1e-6], [1e-9, 1e-8, 1e-6], field=field))
 
 
+@pytest.fixture(scope="module")
+def solved():
+    """KdV from data that solve it."""
+    return pde.discover(pde.generate("kdv", 2, seed=0, steps=60, keep=60, end=20.0, resolution=128), steps=0)
+
+
 CONFIG = {"command": "discover", "data": "my data.h5", "equation": None, "domain": "periodic", "seed": 0}
 
 
@@ -97,10 +103,69 @@ def run(data, result, tmp_path_factory):
 
 def test_the_page_answers_first(run):
     page = read(run)
-    headline = page.text[page.text.index("This data has") :]
-    assert headline.startswith("This data has 3 continuous symmetries.")
-    for words in ("All 3 are proven", "The two counts agree", "Galilean boost", "The other brackets vanish"):
+    first = page.text[page.text.rindex("3 continuous") :]
+    assert first.startswith("3 continuous symmetries, proved and valid for data that are trusted to solve it.")
+    for words in ("All 3 are proved", "The two counts agree", "Galilean boost", "The other brackets vanish"):
         assert words in page.text
+
+
+def sections(path) -> list[list[str]]:
+    """The heads of every table on the page, and whether the table is folded away."""
+    text = (path / "report.html").read_text(encoding="utf-8")
+    return [
+        ["folded" if "<details>" in text[: m.start()] else "shown", *re.findall(r"<th(?: [^>]*)?>(.*?)</th>", m[0])]
+        for m in re.finditer(r"<thead>.*?</thead>", text, re.DOTALL)
+    ]
+
+
+def test_the_first_three_lines_say_what_is_proved_and_what_is_measured(solved, tmp_path):
+    path = make(tmp_path / "run", solved)
+    write_report(path)
+    text = (path / "report.html").read_text(encoding="utf-8")
+    header = text[text.index("<header>") : text.index("</header>")]
+    lines = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd><dd>(.*?)</dd></div>", header)
+    assert [line[:2] for line in lines] == [("equation", "proved"), ("domain", "proved"), ("data", "measured")]
+    equation, domain, data = (line[2] for line in lines)
+    assert equation == "4 symmetries; no others among polynomials of degree 4 in x, t, u"
+    assert domain == "3 of them keep the period; lost: x dx + 3*t dt - 2*u du"
+    assert re.match(
+        r"these data solve it \(weak residual .*, 2 of 2 trajectories\); the coefficients are known to", data
+    )
+    assert header.index("<h1>") < header.index("<dl") < header.index("<p")
+    content = json.loads((path / "result.json").read_text())["verdicts"]
+    assert [content[level]["word"] for level in ("equation", "domain", "data")] == [line[1] for line in lines]
+
+
+def test_what_only_checks_the_code_is_folded_away(run):
+    tables = sections(run)
+    assert tables[0] == ["shown", "", "generator", "in words", "equation", "data"]
+    figures = {"moved", "floor", "control"}
+    assert [t[0] for t in tables if figures & set(t)] == ["folded"]
+
+
+def test_a_check_of_the_code_that_fails_is_shown(result, tmp_path):
+    broken = replace(result.generators[0], score=0.3)
+    path = make(tmp_path / "run", replace(result, generators=[broken, *result.generators[1:]]))
+    write_report(path)
+    assert "V1 fails a check of the code: moved along it, the residual" in read(path).text
+    assert not read(path).all("details")[0].keys() - {"open"}
+    assert "open" in read(path).all("details")[0]
+
+
+def test_data_that_do_not_solve_their_equation_are_refuted_at_once(data, tmp_path):
+    found = pde.discover(data, steps=0)
+    assert found.verdict in ("refuted", "cannot be told")
+    path = make(tmp_path / "run", found, collect(None, found))
+    write_report(path)
+    text = read(path).text
+    begin = text.index("The equation has 3 continuous symmetries, proved; ")
+    assert (
+        "None of them is valid for these data: what follows is about the equation alone" in text[begin : begin + 1500]
+    )
+    assert "everything else is from random local solutions of the equation itself" in text
+    assert f"data{found.verdict}" in text[begin : begin + 500].replace(" ", "").replace(
+        "cannotbetold", "cannot be told"
+    )
 
 
 def test_the_page_is_self_contained(run):
@@ -156,7 +221,7 @@ def unproven(r):
         (without(structure_constants=None), "no structure constants are given"),
         (without(residual=None), "there are too few times"),
         (without(seconds={}), "What was studied"),
-        (unproven, "Only 2 of 3 are proven"),
+        (unproven, "Only 2 of 3 are proved"),
         (
             lambda r: replace(r, neural=replace(r.neural, spectrum=replace(r.neural.spectrum, rank=4))),
             "The two counts differ. The network found more",
@@ -165,7 +230,7 @@ def unproven(r):
             lambda r: replace(r, neural=replace(r.neural, spectrum=replace(r.neural.spectrum, rank=1))),
             "The two counts differ. The network found fewer",
         ),
-        (without(nullspace=Spectrum([0.0, 0.0, 0.0], 3, 1e-12)), "This data has 3"),
+        (without(nullspace=Spectrum([0.0, 0.0, 0.0], 3, 1e-12)), "3 continuous symmetries, proved"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said(result, tmp_path, change, words):
@@ -188,7 +253,7 @@ def test_no_symmetry(data, result, tmp_path):
     )
     path = make(tmp_path / "run", none, collect(data, none))
     write_report(path)
-    assert "No continuous symmetry was found in this data." in read(path).text
+    assert "No continuous symmetry was found." in read(path).text
     assert {p.name for p in (path / "figures").iterdir()} == {"gap.png", "angles.png", "learning.png"}
 
 
@@ -197,7 +262,7 @@ def test_an_equation_alone(tmp_path):
     path = make(tmp_path / "run", found, collect(None, found))
     write_report(path)
     page = read(path)
-    assert "This equation has 6 continuous symmetries." in page.text
+    assert "This equation has 6 continuous symmetries, proved." in page.text
     assert "there is no trajectory to move" in page.text
     assert len(list((path / "figures").glob("V*-field.png"))) == 6
 

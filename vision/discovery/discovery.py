@@ -102,19 +102,19 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Ima
     form, controls, checked = known(state.form), known(state.controls), known(state.checked)
     search, found = form.search, form.search.span(form.fields)
     height, width = pictures.train.pixels.shape[2:]
-    valid = [(score / control) ** 2 < controls.lowest for score, control in zip(*checked.angles, strict=True)]
+    learned = [(score / control) ** 2 < controls.lowest for score, control in zip(*checked.angles, strict=True)]
     gap = widest_gap(form.fields.values) if asked.generators > 1 else (1, 1.0)
     return ImageResult(
-        verdicts=Verdicts(data=data_verdict(sum(valid), asked.generators)),
+        verdicts=Verdicts(data=data_verdict(sum(learned), asked.generators)),
         rank=gap[0],
         generators=[
             Generator(
                 name=f"V{k + 1}",
                 closed_form=reading.closed_form,
-                valid=valid[k],
+                learned=learned[k],
                 score=checked.angles[0][k],
                 control=checked.angles[1][k],
-                data=generator_verdict(valid[k], checked.angles[0][k]),
+                data=generator_verdict(checked.angles[0][k]),
                 motion=reading.motion,
                 angle=reading.angle,
                 value=found.values[k],

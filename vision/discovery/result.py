@@ -14,11 +14,12 @@ from symflow import discovery
 from symflow.discovery import OneSpaceResult, load_as
 from symflow.errors import UserError
 from symflow.fields import GridField
-from symflow.runs import ASIDE, load_tensors, save_tensors
+from symflow.runs import ASIDE, load_tensors, save_tensors, to_json
 
 from ..augmentation import ColourAugment, GeneratorAugment, balanced
 from ..search import CHANGES, MOTIONS, PLANE
 from . import schema2, words
+from .verdicts import NO_RULE, UNLESS, data_verdict
 
 KIND = "images"
 FIELDS = "fields.safetensors"  # beside result.json
@@ -33,7 +34,8 @@ class Generator(discovery.Generator):
 
     Attributes:
         closed_form: coefficients of d/dx and d/dy, affine in x and y with simple rational numbers, or ``None``.
-        valid: whether ``(score/control)^2`` is below the lowest ratio of any field for the untrained network.
+        valid: never, for want of a rule: how little a motion must change for an image to stay valid.
+        learned: whether ``(score/control)^2`` is below the lowest ratio of any field for the untrained network.
         score: RMS angle, radians, by which a finite flow of it turns the features of an image.
         control: the same with the patches of the motion out of step.
         motion: in words, for example "rotation"; ``None`` when it is near none that has a name.
@@ -47,6 +49,7 @@ class Generator(discovery.Generator):
 
     score: float = field()  # without a default: here they always exist
     control: float = field()
+    learned: bool
     motion: str | None
     angle: float | None
     value: float
@@ -140,8 +143,8 @@ class Colour:
             raise ValueError("a change of colour has no matrix of 3 x 4 numbers")
 
     @property
-    def valid(self) -> bool:
-        """Whether it was learned: it costs less than for the untrained network."""
+    def learned(self) -> bool:
+        """Whether it costs less than for the untrained network."""
         return self.value < self.control
 
 
@@ -167,12 +170,12 @@ class Colours:
         _check_turned(self.displacements, [g.turned for g in self.generators])
 
     @property
-    def valid(self) -> list[Colour]:
-        """Those that were learned."""
-        return [g for g in self.generators if g.valid]
+    def learned(self) -> list[Colour]:
+        """Those that the network learned to tolerate."""
+        return [g for g in self.generators if g.learned]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ImageResult(OneSpaceResult):
     """The generators of a set of images: how cheap, how affine, which, beside what would come out anyway.
 
@@ -250,43 +253,50 @@ class ImageResult(OneSpaceResult):
     def augment(self, strength: float, count: int | None = None, *, unproved: bool = False) -> GeneratorAugment:
         """Augmentation of batches along the cheapest generators, each as far as it is as valid as the others.
 
-        Used are the valid ones of those before the widest gap in lambda; the first ``count``, valid or not, where their
-        number is given.
+        No motion of images is known to be valid, so this has to be asked for by ``unproved``. Used are then the learned
+        ones of those before the widest gap in lambda; the first ``count``, learned or not, where their number is given.
 
         Args:
             strength: root mean square displacement by all of them, as for `GeneratorAugment`.
             count: of generators, as for `first`.
-            unproved: use those that are not valid, too.
+            unproved: use those that are not known to be valid.
 
         Raises:
-            UserError: there are not so many, none is valid, the result was read without its fields, or the angles by
-                which features turn were not measured so far (`augmentation.balanced`).
+            UserError: none is valid or, with ``unproved``, learned; there are not so many, the result was read without
+                its fields, or the angles by which features turn were not measured so far (`augmentation.balanced`).
         """
-        told = unproved or count is not None
-        used = [k for k in range(self._count(count)) if told or self.generators[k].valid]
+        first = self.generators[: self._count(count)]
+        used = [k for k, g in enumerate(first) if g.valid or (unproved and (g.learned or count is not None))]
+        if not (unproved or used):
+            raise UserError(f"the result must hold a motion that is valid to move along, got none: {NO_RULE}; {UNLESS}")
         if not used:
-            raise UserError("the result must hold a valid generator before the widest gap to move along, got none")
+            raise UserError("the result must hold a motion before the widest gap that was learned, got none")
         turned = [self.generators[k].turned for k in used]
         field = self.first(used[-1] + 1)
         chosen = GridField(PLANE, field.values[used], field.lower, field.upper)
         return GeneratorAugment(chosen, _balanced(self.setting.displacements, turned, strength))
 
-    def augment_colours(self, strength: float) -> ColourAugment:
-        """Augmentation of batches along the valid changes of colour, each as far as it is as valid as the others.
+    def augment_colours(self, strength: float, *, unproved: bool = False) -> ColourAugment:
+        """Augmentation of batches along the changes of colour that were learned, each as far as the others.
 
-        For images that are normalised as those of the discovery were, by `Colours.mean` and `Colours.std`.
+        None is known to be valid, so this has to be asked for by ``unproved``, as `augment`. For images that are
+        normalised as those of the discovery were, by `Colours.mean` and `Colours.std`.
 
         Args:
             strength: root mean square change of a colour by all of them, in units in which colours go from 0 to 1.
+            unproved: use those that are not known to be valid.
 
         Raises:
-            UserError: no change of colour is valid, or the angles were not measured so far.
+            UserError: none is valid or, with ``unproved``, learned; or the angles were not measured so far.
         """
+        if not unproved:
+            raise UserError(f"the result must hold a change of colour that is valid, got none: {NO_RULE}; {UNLESS}")
         c = self.colours
-        if c is None or not c.valid:
-            raise UserError("the result must have valid changes of colour, of images with three channels, got none")
-        strengths = _balanced(c.displacements, [g.turned for g in c.valid], strength)
-        return ColourAugment(torch.tensor([g.matrix for g in c.valid], dtype=torch.float64), strengths, c.mean, c.std)
+        if c is None or not c.learned:
+            raise UserError("the result must have learned changes of colour, of images with three channels, got none")
+        strengths = _balanced(c.displacements, [g.turned for g in c.learned], strength)
+        matrices = torch.tensor([g.matrix for g in c.learned], dtype=torch.float64)
+        return ColourAugment(matrices, strengths, c.mean, c.std)
 
     def _count(self, count: int | None) -> int:
         count = self.gap[0] if count is None else count
@@ -306,10 +316,24 @@ class ImageResult(OneSpaceResult):
         """The content of a file of schema 2 as one of schema 3."""
         return schema2.upgraded(content)
 
+    @classmethod
+    def completed(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """What was called *valid* is called learned, and whether it is valid cannot be told."""
+        if any("learned" in g for g in content["generators"]):
+            return content
+        generators = [schema2.with_learned(g) for g in content["generators"]]
+        said = data_verdict(sum(g["learned"] is True for g in generators), len(generators))
+        return content | {"generators": generators, "verdicts": content["verdicts"] | {"data": to_json(said)}}
+
     def beside(self, folder: Path) -> ImageResult:
         """With the fields and omega of ``fields.safetensors``, where it is there."""
         tables = _load_tables(folder / FIELDS, len(self.generators))
         return self if tables is None else replace(self, field=tables[0], omega=tables[1])
+
+    @property
+    def headline(self) -> str:
+        """What was studied, and by what."""
+        return words.headline(self)
 
     def __str__(self) -> str:
         return words.text(self)

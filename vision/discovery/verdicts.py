@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from symflow.discovery import DataVerdict
 
-
-def data_verdict(valid: int, count: int) -> DataVerdict:
-    """What images show: how many generators their features tolerate better than those of an untrained network."""
-    reason = f"{valid} of {count} generators cost less than any motion for a network that has learned nothing"
-    return DataVerdict("measured" if valid else "cannot be told", reason)
+NO_RULE = "no rule says yet how little a motion must change for an image to stay valid"
+UNLESS = "`unproved=True` (`--unproved`) allows it"
 
 
-def generator_verdict(valid: bool, score: float) -> DataVerdict:
+def data_verdict(learned: int, count: int) -> DataVerdict:
+    """What images show: an order of motions, and which of them a network learned to tolerate; not which are valid."""
+    return DataVerdict(
+        "cannot be told",
+        f"{NO_RULE}; {learned} of {count} motions cost less than any does for a network that has learned nothing",
+    )
+
+
+def generator_verdict(score: float) -> DataVerdict:
     """The same of one generator."""
-    if valid:
-        return DataVerdict("measured", figure=score)
-    return DataVerdict("cannot be told", "a network that has learned nothing notices some motion as little", score)
+    return DataVerdict("cannot be told", NO_RULE, score)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from symflow.discovery import lines
 from symflow.formulas import text_table
 
 if TYPE_CHECKING:
@@ -19,10 +20,11 @@ def text(result: ImageResult) -> str:
     tables = [_generators(result), _controls(result)]
     if result.colours is not None:
         tables.insert(1, _colours(result.colours))
-    return "\n\n".join([_headline(result), *tables, "\n".join(_remarks(result))])
+    return "\n\n".join([headline(result), "\n".join(lines(result.statements)), *tables, "\n".join(_remarks(result))])
 
 
-def _headline(result: ImageResult) -> str:
+def headline(result: ImageResult) -> str:
+    """What was studied, and by what."""
     accuracy = "" if result.accuracy is None else f", {result.accuracy:.1%} right on unseen images"
     return (
         f"{len(result.generators)} generators of {result.data} ({result.setting.images:,} images), by the features of "
@@ -36,8 +38,8 @@ def _generators(result: ImageResult) -> str:
     for g in result.generators:
         angle = "" if g.angle is None else f"{math.degrees(g.angle):.0f}°"
         numbers = (f"{v:.2f}" for v in (g.value, g.ratio, g.affineness, g.score, g.control))
-        rows.append([g.name, g.motion or "", g.formula, angle, *numbers, "yes" if g.valid else "no"])
-    return text_table(["", "motion", "closed form", *(f">{name}" for name in numeric), "valid"], rows, WIDTH)
+        rows.append([g.name, g.motion or "", g.formula, angle, *numbers, "yes" if g.learned else "no"])
+    return text_table(["", "motion", "closed form", *(f">{name}" for name in numeric), "learned"], rows, WIDTH)
 
 
 def _controls(result: ImageResult) -> str:
@@ -54,10 +56,10 @@ def _controls(result: ImageResult) -> str:
 
 def _colours(colours: Colours) -> str:
     rows = [
-        [g.name, g.change or "", f"{g.value:.2f}", f"{g.control:.2f}", "yes" if g.valid else "no"]
+        [g.name, g.change or "", f"{g.value:.2f}", f"{g.control:.2f}", "yes" if g.learned else "no"]
         for g in colours.generators
     ]
-    return text_table(["", "change of colour", ">lambda", ">random network", "valid"], rows, WIDTH)
+    return text_table(["", "change of colour", ">lambda", ">random network", "learned"], rows, WIDTH)
 
 
 def _remarks(result: ImageResult) -> list[str]:
@@ -68,6 +70,7 @@ def _remarks(result: ImageResult) -> list[str]:
         "lambda: what a motion changes in the features, and its roughness, over what its patches change out of",
         "step; images alone: without the roughness; 1 is no invariance. moved: RMS angle of the features after",
         f"flows of {result.setting.length:g}; control: the same with its patches out of step, which must be more.",
+        "learned: moved/control, squared, is below what any motion reaches for a network that has learned nothing.",
         "affine: norm of the projection on the affine fields, under the weight omega of the pixels. largest",
         "angle: of the first six to the six affine fields. Smoothness or the losses alone give affine fields",
         "too: what the images add is seen with mu = 0, and in that a network which has learned nothing fails.",

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from symflow import NeuralField
+from symflow import NeuralField, pde
 from symflow.errors import UserError
 from symflow.pde import TrajectoryAugment, discover, generate, load, save
 from symflow.pde.augmentation import files as files
@@ -188,9 +188,12 @@ def test_a_run_gives_its_closed_forms_or_its_learned_span(tmp_path: Path) -> Non
     assert found.kept == 2
     assert found.ratio < 2
     with pytest.raises(UserError, match=r"span\.safetensors"):
-        augment_file(tmp_path / "in.h5", run.path, tmp_path / "learned.h5", copies=2, learned=True)
+        augment_file(tmp_path / "in.h5", run.path, tmp_path / "learned.h5", copies=2, learned=True, unproved=True)
     run.save_field("span", NeuralField(result.coordinates, 2, width=16, head_width=8).double())
-    found = augment_file(tmp_path / "in.h5", run.path, tmp_path / "learned.h5", copies=2, learned=True, strength=0.01)
+    learned: dict[str, Any] = {"copies": 2, "learned": True, "strength": 0.01}
+    with pytest.raises(UserError, match="`learned` fields are proved by nothing, so they are not valid for the data"):
+        augment_file(tmp_path / "in.h5", run.path, tmp_path / "learned.h5", **learned)
+    found = augment_file(tmp_path / "in.h5", run.path, tmp_path / "learned.h5", **learned, unproved=True)
     assert found.kept == 2
     assert found.ratio > 10  # a network that has learned nothing
     with h5py.File(tmp_path / "learned.h5", "r") as file:
@@ -204,12 +207,36 @@ def test_of_algebras_on_the_plane_only_what_has_the_period_is_taken(source: Path
     run = Run(tmp_path / "run", {})
     result.save(run.path / "result.json")
     own, known = generators_of(run.path, data), generators_of("kdv", data)
+    assert files.to_solve(run.path) == files.to_solve("kdv") == data.equation
     assert own.generators == known.generators == 3
     assert own.coordinates == known.coordinates
     scaling = [g for g in result.generators if "x" in g.closed_form["dx"]]
     replace(result, generators=scaling, rank=len(scaling), structure_constants=None).save(run.path / "result.json")
     with pytest.raises(UserError, match="holds no generator with the period of the data"):
         generators_of(run.path, data)
+
+
+# ---- what is valid for the data -------------------------------------------------------------------------------------
+
+
+def test_data_are_not_moved_along_what_is_not_valid_for_them(source: Path, tmp_path: Path) -> None:
+    """The equation of the generators is asked, whatever the file says that the data solve."""
+    data = load(source)
+    scaled = save(replace(data, u=1.05 * data.u), tmp_path / "scaled.h5")
+    named = discover(pde.CATALOGUE["kdv"].equation, domain="periodic", steps=0)
+    alone, trusted, refuted = (Run(tmp_path / name, {}).path for name in ("alone", "trusted", "refuted"))
+    named.save(alone / "result.json")
+    discover(load(scaled, check=False), steps=0, trust=True).save(trusted / "result.json")
+    discover(load(scaled, check=False), steps=0).save(refuted / "result.json")
+    out = {"out": tmp_path / "out.h5", "copies": 2}
+    for generators in ("kdv", alone, "burgers"):
+        with pytest.raises(UserError, match=r"must solve .* but these data do not solve it .*`--unproved`"):
+            augment_file(scaled, generators, **out)
+    with pytest.raises(UserError, match="must hold a generator that is valid for data to move them along, got none"):
+        augment_file(source, refuted, **out)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["alone", "refuted", "scaled.h5", "trusted"]
+    for run, unproved in ((alone, True), (refuted, True), (trusted, False)):
+        assert augment_file(scaled, run, **out, unproved=unproved, overwrite=True).trajectories == 2 * SAMPLES
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ def test_data_are_moved_along_what_is_proved_and_valid() -> None:
     assert torch.equal(more.u, result.augment(data("ckdv"), strength=0.2, seed=1).u)
     torch.testing.assert_close(result.augment(data("ckdv"), strength=0.0).u, data("ckdv").u)
     doubtful = replace(result, generators=[replace(g, valid=False) for g in result.generators])
-    with pytest.raises(UserError, match="proved and valid to move along, got none"):
+    with pytest.raises(UserError, match="must hold a generator that is valid for data to move them along, got none"):
         doubtful.augment(data("ckdv"))
     assert torch.equal(doubtful.augment(data("ckdv"), strength=0.2, seed=1, unproved=True).u, more.u)
     for arguments, sentence in (({"strength": -1.0}, "`strength` must be"), ({"seed": -1}, "`seed` must be")):

@@ -30,6 +30,7 @@ SMALL: dict[str, Any] = {
     "strengths": (0.1,),
     "validation": 1,
     "test": 2,
+    "unproved": True,
 }
 
 

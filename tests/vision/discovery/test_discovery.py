@@ -218,7 +218,7 @@ def test_real_images_have_affine_generators_without_any_label():
     assert sum(a**2 for a in alone.affineness[:8]) > sum(a**2 for a in blank.affineness[:8]) + 1.5
     assert max(g.ratio for g in result.generators[:6]) < min(blank.values)
     assert all(g.moved < g.control for g in result.generators)
-    assert sum(g.valid for g in result.colours.generators) >= 6
+    assert sum(g.learned for g in result.colours.generators) >= 6
 
 
 @pytest.mark.slow

@@ -37,10 +37,10 @@ def example() -> ImageResult:
     rotation = Generator(
         name="V1",
         closed_form={"dx": "-y+1/4", "dy": "x"},
-        valid=True,
+        learned=True,
         score=0.6,
         control=1.0,
-        data=generator_verdict(True, 0.6),
+        data=generator_verdict(0.6),
         motion="rotation",
         angle=0.1,
         value=0.4,
@@ -52,10 +52,10 @@ def example() -> ImageResult:
         rotation,
         name="V2",
         closed_form=None,
-        valid=False,
+        learned=False,
         score=0.7,
         control=0.75,
-        data=generator_verdict(False, 0.7),
+        data=generator_verdict(0.7),
         motion=None,
         angle=None,
         value=0.5,
@@ -104,7 +104,7 @@ def test_a_result_comes_back_with_its_fields(tmp_path):
     assert torch.equal(again.field.values, result.field.values)
     assert torch.equal(again.omega, result.omega)
     content = json.loads((tmp_path / "result.json").read_text())
-    assert (content["schema"], content["kind"], again.verdict) == (3, "images", "measured")
+    assert (content["schema"], content["kind"], again.verdict) == (3, "images", "cannot be told")
     assert content["found"]["affineness"] == [0.99, 0.3]
     assert content["found"]["values"] == [0.4, 0.5]
     assert content["controls"]["random network"]["affineness"] == [0.2, 0.4]
@@ -121,38 +121,71 @@ def test_the_cheapest_generators_are_those_before_the_gap():
 
 def test_strengths_beyond_what_was_measured_get_a_sentence():
     with pytest.raises(UserError, match=r"`strength` must be from 0 to 0\.407 for 2 generators, got 0\.45"):
-        example().augment(0.45, 2)
+        example().augment(0.45, 2, unproved=True)
 
 
 def test_augmentation_is_balanced():
     result = example()
-    augment = result.augment(0.1, 2)  # a number that is given counts those that are not valid, too
+    augment = result.augment(0.1, 2, unproved=True)  # a number that is given counts those that were not learned, too
     expected = balanced([0.1, 0.2, 0.4], [[0.1, 0.2, 0.3], [0.4, 0.6, 0.9]], 0.1)
     assert augment.deviations.tolist() == pytest.approx(expected)
-    assert result.augment(0.1).field.generators == 1
+    assert result.augment(0.1, unproved=True).field.generators == 1
 
 
-def test_valid_generators_are_used_unless_told():
+def test_no_motion_of_images_is_used_unless_told():
+    """There is no rule for what is valid in images: nothing is called so, and nothing is moved without being told."""
     result = replace(example(), rank=2, gap=(2, 1.25))
+    assert not any(g.valid for g in result.generators)
+    sentence = "no rule says yet how little a motion must change for an image to stay valid; `unproved=True`"
+    for use in (
+        lambda: result.augment(0.1),
+        lambda: result.augment(0.1, 2),
+        lambda: result.augment_colours(0.1),
+        lambda: learned_arms(result),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            use()
 
     def along(augment, k: int) -> bool:
         """Whether it moves along one generator, which it scales."""
         directions = [values.flatten() for values in (augment.field.values, result.field.values[k])]
         return bool(torch.isclose(torch.cosine_similarity(*directions, dim=0), torch.tensor(1.0)))
 
-    assert along(result.augment(0.1), 0)
-    assert result.augment(0.1, unproved=True).field.generators == 2
-    assert learned_arms(result)["learned"](0.1).field.generators == 2  # a comparison shows what all are worth
-    swapped = [replace(g, valid=not g.valid) for g in result.generators]
-    assert along(replace(result, generators=swapped).augment(0.1), 1)
-    none = [replace(g, valid=False) for g in result.generators]
-    with pytest.raises(UserError, match="must hold a valid generator before the widest gap to move along, got none"):
-        replace(result, generators=none).augment(0.1)
+    assert along(result.augment(0.1, unproved=True), 0)
+    arms = learned_arms(result, unproved=True)
+    assert arms["learned"](0.1).field.generators == 2  # a comparison shows what all are worth
+    swapped = [replace(g, learned=not g.learned) for g in result.generators]
+    assert along(replace(result, generators=swapped).augment(0.1, unproved=True), 1)
+    none = [replace(g, learned=False) for g in result.generators]
+    with pytest.raises(UserError, match="before the widest gap that was learned, got none"):
+        replace(result, generators=none).augment(0.1, unproved=True)
+
+
+def test_what_is_said_of_images_is_the_same_everywhere(tmp_path):
+    result = example()
+    sentence = "no rule says yet how little a motion must change for an image to stay valid; 1 of 2 motions cost less"
+    result.save(tmp_path / "result.json")
+    page = write_report(tmp_path).read_text()
+    assert f"data cannot be told {sentence}" in " ".join(str(result).split())
+    assert f"<dt>data</dt><dd>cannot be told</dd><dd>{sentence}" in page
+    assert json.loads((tmp_path / "result.json").read_text())["verdicts"]["data"]["word"] == result.verdict
+    assert repr(result) == f"<ImageResult: {result.headline}>"
+
+
+def test_files_that_called_learned_motions_valid_are_read(tmp_path):
+    """Those of schema 3 before there was the word learned: nothing of them is valid any more."""
+    content = example().to_dict()
+    for g in content["generators"]:
+        g["valid"] = g.pop("learned")
+        g["data"] = {"word": "measured", "reason": "", "figure": g["score"]}
+    content["verdicts"]["data"] = {"word": "measured", "reason": "1 of 2 generators cost less", "figure": None}
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    assert load_image_result(tmp_path) == example()
 
 
 def test_colours_are_balanced_and_normalised():
     """Brightness turns features half as much as contrast about 1/2; images have a mean of .5 and a deviation of .25."""
-    augment = example().augment_colours(0.05)
+    augment = example().augment_colours(0.05, unproved=True)
     torch.testing.assert_close(augment.deviations, 0.05 / math.sqrt(5) * torch.tensor([2.0, 1.0]))
     grey = torch.zeros(1, 3, 2, 2)
     weights = torch.tensor([[0.1, 0.0], [0.0, 0.1]])
@@ -160,19 +193,19 @@ def test_colours_are_balanced_and_normalised():
     torch.testing.assert_close(augment.move(grey + 1, weights)[0, :, 0, 0, 0], torch.tensor([1.4, math.exp(0.1)]))
 
 
-def test_only_valid_colours_are_used():
+def test_only_learned_colours_are_used():
     result = example()
     colours = result.colours
     contrast = replace(colours.generators[1], control=0.2)
     result = replace(result, colours=replace(colours, generators=[colours.generators[0], contrast]))
-    assert [g.valid for g in result.colours.generators] == [True, False]
-    assert result.augment_colours(0.05).deviations.tolist() == pytest.approx([0.05])
-    assert set(learned_arms(result)) == {"learned", "learned+colours"}
+    assert [g.learned for g in result.colours.generators] == [True, False]
+    assert result.augment_colours(0.05, unproved=True).deviations.tolist() == pytest.approx([0.05])
+    assert set(learned_arms(result, unproved=True)) == {"learned", "learned+colours"}
     none = replace(colours, generators=[contrast])
     for without in (None, none):
-        with pytest.raises(UserError, match="must have valid changes of colour"):
-            replace(result, colours=without).augment_colours(0.1)
-        assert set(learned_arms(replace(result, colours=without))) == {"learned"}
+        with pytest.raises(UserError, match="must have learned changes of colour"):
+            replace(result, colours=without).augment_colours(0.1, unproved=True)
+        assert set(learned_arms(replace(result, colours=without), unproved=True)) == {"learned"}
 
 
 def test_without_the_file_of_fields_the_rest_is_read(tmp_path):

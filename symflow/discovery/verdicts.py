@@ -1,0 +1,168 @@
+"""What can be said of a discovery, and how: one question at three levels, each with one word.
+
+- **equation**: true of all solutions; *proved* by exact algebra, or *found* in a null space and not proved.
+- **domain**: what keeps this box, these walls, this span of time; *proved*, *found* or *refuted*.
+- **data**: what these numbers show; *measured*, *refuted*, or *cannot be told*, with the reason.
+
+The lines that people read are made here, so that a terminal, a page and a program are told the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Literal
+
+WORDS = ("proved", "found", "measured", "cannot be told", "refuted")
+"""What can be said of a level, from strong to weak."""
+
+
+@dataclass(frozen=True)
+class EquationVerdict:
+    """What holds for all solutions.
+
+    Attributes:
+        word: "proved" where each generator follows by exact algebra, else "found".
+        dimension: the number of generators; families that depend on arbitrary functions are counted by themselves.
+        complete: whether a proof says that there are no others.
+        stable: whether the number stopped growing with the library of formulas, which is no proof of completeness.
+        missing: how many others there can be at most; ``None`` where no bound is known.
+        searched: among which others were looked for; may be empty.
+    """
+
+    word: Literal["proved", "found"]
+    dimension: int
+    complete: bool = False
+    stable: bool = True
+    missing: int | None = None
+    searched: str = ""
+
+    @property
+    def reach(self) -> str:
+        """Whether there are others, or how far they were looked for.
+
+        >>> EquationVerdict("proved", 4, searched="polynomials of degree 4 in x, t, u").reach
+        'no others among polynomials of degree 4 in x, t, u'
+        """
+        if self.complete or self.missing == 0:
+            return "no others, proved"
+        if self.missing is not None:
+            return f"at most {self.missing} other{'s' * (self.missing > 1)}, proved"
+        if not self.stable:
+            return "their number grows with the library, so there may be infinitely many"
+        return f"no others among {self.searched}" if self.searched else "that there are no others is not proved"
+
+
+@dataclass(frozen=True)
+class DomainVerdict:
+    """What keeps the domain.
+
+    Attributes:
+        word: "proved" where each generator that keeps it follows by exact algebra, else "found".
+        dimension: how many generators keep it.
+        lost: those of the equation that do not, on one line each.
+    """
+
+    word: Literal["proved", "found", "refuted"]
+    dimension: int
+    lost: list[str]
+
+
+@dataclass(frozen=True)
+class DataVerdict:
+    """What the numbers show, of all generators or of one.
+
+    Attributes:
+        word: "measured", "refuted", or "cannot be told".
+        reason: of the word, in a sentence; may be empty.
+        figure: what was measured, or ``None``: the relative residual of data in their equation, the score of a
+            generator.
+    """
+
+    word: Literal["measured", "refuted", "cannot be told"]
+    reason: str = ""
+    figure: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """One question at three levels; a level that was not asked is ``None``."""
+
+    equation: EquationVerdict | None = None
+    domain: DomainVerdict | None = None
+    data: DataVerdict | None = None
+
+    @property
+    def word(self) -> str:
+        """That of the weakest level that was asked.
+
+        >>> Verdicts(EquationVerdict("proved", 4), data=DataVerdict("cannot be told", "too few times")).word
+        'cannot be told'
+        """
+        asked = [level.word for level in (self.equation, self.domain, self.data) if level is not None]
+        return max(asked, key=WORDS.index, default="cannot be told")
+
+    @property
+    def levels(self) -> dict[str, EquationVerdict | DomainVerdict | DataVerdict]:
+        """The levels that were asked, by name."""
+        asked = {"equation": self.equation, "domain": self.domain, "data": self.data}
+        return {name: said for name, said in asked.items() if said is not None}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A line of a result.
+
+    Attributes:
+        level: "equation", "domain" or "data".
+        word: of the verdict.
+        text: on what it rests.
+    """
+
+    level: str
+    word: str
+    text: str
+
+
+def symmetries(count: int) -> str:
+    """``no symmetry``, ``1 symmetry``, ``2 symmetries``."""
+    return f"{count or 'no'} symmetr{'ies' if count > 1 else 'y'}"
+
+
+def statements(verdicts: Verdicts, keeps: str = "keep the domain") -> list[Statement]:
+    """What is said, level by level.
+
+    Args:
+        verdicts: of a result.
+        keeps: what keeping the domain means.
+
+    >>> for line in statements(Verdicts(EquationVerdict("proved", 4), DomainVerdict("proved", 3, ["x dx"]))):
+    ...     print(line.level, line.word, line.text, sep=": ")
+    equation: proved: 4 symmetries; that there are no others is not proved
+    domain: proved: 3 of them keep the domain; lost: x dx
+    """
+    said = []
+    if (equation := verdicts.equation) is not None:
+        text = f"{symmetries(equation.dimension)}; {equation.reach}"
+        said.append(Statement("equation", equation.word, text))
+    if (domain := verdicts.domain) is not None:
+        lost = f"; lost: {', '.join(domain.lost)}" if domain.lost else ""
+        said.append(Statement("domain", domain.word, f"{domain.dimension or 'none'} of them {keeps}{lost}"))
+    if verdicts.data is not None:
+        said.append(Statement("data", verdicts.data.word, verdicts.data.reason))
+    return said
+
+
+def lines(said: Sequence[Statement], width: int = 120) -> list[str]:
+    """Statements for a terminal, in columns.
+
+    >>> lines([Statement("data", "refuted", "they do not solve it"), Statement("domain", "found", "")])
+    ['data     refuted   they do not solve it', 'domain   found']
+    """
+    level, word = (max((len(getattr(s, name)) for s in said), default=0) for name in ("level", "word"))
+    found = []
+    for s in said:
+        head = f"{s.level:<{level}}   {s.word:<{word}}   "
+        found += wrap(head + s.text, width, subsequent_indent=" " * len(head), break_on_hyphens=False) or [""]
+    return [line.rstrip() for line in found]
