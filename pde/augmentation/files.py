@@ -22,7 +22,8 @@ from symflow.fields import Field, SymbolicField
 from symflow.runs import RESULT, load_field
 from symflow.settings import with_settings
 
-from ..equations import ENTRIES, entry
+from ..equations import CATALOGUE, entry
+from ..settings import Copies
 from ..trajectories import AUGMENTATION, FORMAT, Trajectories, data_coordinates, lay_out, load, reason
 from .trajectories import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
 
@@ -77,11 +78,12 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
         result = domains.part("pde", "discovery").load_result(path / RESULT)
         forms = [g.closed_form for g in result.generators]
         plane = result.domain == "plane"
-    elif str(name).lower() in ENTRIES:
+    elif str(name).lower() in CATALOGUE:
         forms, plane = list(entry(str(name)).symmetries), True
     else:
         raise UserError(
-            f"`generators` must be a run directory or one of {', '.join(ENTRIES)}, got {str(name)!r}, which is neither"
+            f"`generators` must be a run directory or one of {', '.join(CATALOGUE)}, got {str(name)!r}, "
+            "which is neither"
         )
     if plane and forms:
         field = SymbolicField(axes, forms)
@@ -92,23 +94,6 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
             f"{str(name)!r} holds no generator with the period of the data, so there is nothing to move along"
         )
     return SymbolicField(axes, forms)
-
-
-@dataclass(frozen=True)
-class Copies:
-    """Which copies of trajectories are made.
-
-    Attributes:
-        copies: of each trajectory, itself included.
-        strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
-        seed: of the displacements; shards of one augmentation take different ones.
-        learned: move along the fields that the network of the run learned, not along its closed forms.
-    """
-
-    copies: int = 16
-    strength: float = 0.1
-    seed: int = 0
-    learned: bool = False
 
 
 @with_settings(Copies)
