@@ -43,7 +43,7 @@ def test_help_loads_nothing_large(command: str) -> None:
 
 def test_operations_do_without_the_compiler_of_torch_and_without_pictures() -> None:
     modules = loaded("from symflow import flow; from symflow.pde import discover")
-    assert not modules.intersection(["torch._dynamo", "torch._inductor", "matplotlib", "tyro", "rich"])
+    assert not modules.intersection(["torch._dynamo", "torch._inductor", "matplotlib", "tyro"])
 
 
 @pytest.mark.parametrize("package", ["symflow", "symflow.pde", "symflow.vision", "symflow.problems"])
