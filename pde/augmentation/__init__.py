@@ -4,7 +4,6 @@ from .allowed import UNLESS as UNLESS
 from .allowed import check_solve as check_solve
 from .allowed import with_period as with_period
 from .equivariance import characteristics as characteristics
-from .files import Copies as Copies
 from .files import augment_file as augment_file
 from .moved import moved as moved
 from .trajectories import AugmentedTrajectories as AugmentedTrajectories

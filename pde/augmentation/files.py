@@ -22,7 +22,8 @@ from symflow.fields import Field, SymbolicField
 from symflow.runs import RESULT, load_field
 from symflow.settings import with_settings
 
-from ..equations import ENTRIES, Entry, Equation, entry
+from ..equations import CATALOGUE, Entry, Equation, entry
+from ..settings import Copies
 from ..trajectories import AUGMENTATION, FORMAT, Trajectories, lay_out, load, reason
 from .allowed import UNLESS, check_solve, with_period
 from .trajectories import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
@@ -93,31 +94,12 @@ def _result(name: str | Path) -> Any:
 
 
 def _entry(name: str | Path) -> Entry:
-    if str(name).lower() not in ENTRIES:
+    if str(name).lower() not in CATALOGUE:
         raise UserError(
-            f"`generators` must be a run directory or one of {', '.join(ENTRIES)}, got {str(name)!r}, which is neither"
+            f"`generators` must be a run directory or one of {', '.join(CATALOGUE)}, got {str(name)!r}, "
+            "which is neither"
         )
     return entry(str(name))
-
-
-@dataclass(frozen=True)
-class Copies:
-    """Which copies of trajectories are made.
-
-    Attributes:
-        copies: of each trajectory, itself included.
-        strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
-        seed: of the displacements; shards of one augmentation take different ones.
-        learned: move along the fields that the network of the run learned, not along its closed forms.
-        unproved: move also along what is not valid for the data: learned fields, generators without a proof, and data
-            that do not solve the equation or cannot tell.
-    """
-
-    copies: int = 16
-    strength: float = 0.1
-    seed: int = 0
-    learned: bool = False
-    unproved: bool = False
 
 
 @with_settings(Copies)

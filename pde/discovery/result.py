@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from symflow import discovery
 from symflow.algebra import Description
@@ -17,12 +17,12 @@ from symflow.runs import ASIDE, As, from_json
 from ..augmentation import UNLESS, check_solve, moved, with_period
 from ..equations import Equation
 from ..laws import Certificate, Gate
+from ..settings import Domain
 from ..symmetries import prolongation
 from ..trajectories import Trajectories
 from . import schema2, words
 from .verdicts import NOT_ASKED
 
-Domain = Literal["periodic", "plane"]
 AT_FLOOR = 10.0  # times the floor
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from symflow.errors import UserError, check_integer
 from symflow.runs import processes, replacing
 
-from ..equations import ENTRIES, Equation, entry, lookup
+from ..equations import CATALOGUE, Equation, entry, lookup
 from . import _matlab
 from ._arrays import SHARE_OF_MEMORY, _Raw
 from ._hdf5 import _from_hdf5
@@ -247,7 +247,7 @@ def _own_equation(about: Mapping[str, Any]) -> Equation:
     text, parameters = about.get("equation"), about.get("parameters", {})
     if not isinstance(text, str):
         raise UnknownEquation(
-            f"the data do not name their equation; give `equation`, for example {next(iter(ENTRIES))!r}"
+            f"the data do not name their equation; give `equation`, for example {next(iter(CATALOGUE))!r}"
         )
     if not isinstance(parameters, dict) or not all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in parameters.values()
