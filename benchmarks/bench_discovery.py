@@ -68,7 +68,7 @@ def main() -> None:
                     generators, neural = result.generators, result.neural
                     angle = max(result.truth, default=math.nan)
                     learned = max(neural.principal_angles, default=math.nan)
-                    verified = sum(g.verified and g.valid for g in generators)
+                    verified = sum(g.verified and g.at_floor for g in generators)
                     rows.append(
                         (
                             name,

@@ -1,5 +1,6 @@
 """From trajectories or an equation to named and proven symmetries."""
 
+from . import words as words
 from .discovery import discover as discover
 from .evidence import collect as collect
 from .result import Generator as Generator

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ def test_two_processes_find_what_one_finds(data: pde.Trajectories) -> None:
     learned = one.arms[1]
     assert max(learned.angles) < 1e-2  # found in two trajectories
     assert one.arms[2].angles == learned.angles
+
+
+def test_arms_along_what_is_not_valid_are_refused_unless_told(data: pde.Trajectories) -> None:
+    asked = SMALL | {"unproved": False}
+    for arms in (("none", "learned"), ("wrong",), ("penalty", "exact")):
+        with pytest.raises(
+            UserError, match=rf"nothing proves the fields of {arms[0] if len(arms) == 1 else '(learned|penalty)'}"
+        ):
+            compare_operators(data, arms=arms, **asked)
+    scaled = replace(data, u=1.05 * data.u)
+    with pytest.raises(UserError, match=r"`data` must solve u_t .* but these data do not solve it .*unproved=True"):
+        compare_operators(scaled, arms=("none", "exact"), **asked)
+    assert len(compare_operators(scaled, arms=("none",), **asked).arms) == 1  # nothing is moved
+    assert len(compare_operators(data, arms=("none", "exact"), **asked | {"seeds": 1}).arms) == 2
 
 
 WORKER = """

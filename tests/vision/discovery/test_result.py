@@ -172,6 +172,18 @@ def test_what_is_said_of_images_is_the_same_everywhere(tmp_path):
     assert repr(result) == f"<ImageResult: {result.headline}>"
 
 
+def test_the_command_refuses_motions_of_images_unless_told(tmp_path, monkeypatch, capsys):
+    from symflow.cli import main
+
+    example().save(tmp_path / "result.json")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as refusal:
+        main(["train-classifier", "nowhere", "--out", "run", "--generators", "."])
+    assert refusal.value.code == 2
+    assert "no rule says yet how little a motion must change" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_files_that_called_learned_motions_valid_are_read(tmp_path):
     """Those of schema 3 before there was the word learned: nothing of them is valid any more."""
     content = example().to_dict()
