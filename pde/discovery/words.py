@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from symflow.discovery import Statement, lines, statements, symmetries
@@ -19,7 +20,8 @@ NOT_SOLVED = {
 
 def text(result: Result) -> str:
     """All of it, as ``print`` shows it."""
-    return "\n".join([headline(result), "", *lines(said(result)), "", table(result), *remarks(result)])
+    head = fill(headline(result), 120, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([head, "", *lines(said(result)), "", table(result), *remarks(result)])
 
 
 def headline(result: Result) -> str:
