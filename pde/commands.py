@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.progress import Progress
 from tyro.conf import OmitArgPrefixes
 
 from symflow.console import CANNOT_TELL, REFUTED, bars, check_new, staged
@@ -19,6 +18,8 @@ from symflow.errors import UserError
 from .settings import Copies, Discovery, Generation, OperatorTrainings
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from symflow.pde import Equation, Trajectories
 
 

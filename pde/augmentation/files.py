@@ -9,9 +9,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -27,6 +26,9 @@ from ..settings import Copies
 from ..trajectories import AUGMENTATION, FORMAT, Trajectories, lay_out, load, reason
 from .allowed import UNLESS, check_solve, with_period
 from .trajectories import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
+
+if TYPE_CHECKING:
+    import h5py
 
 FEWEST = 60  # valid rows of the paper's 140 below which a moved trajectory is not kept
 SHARE = 3 / 7  # the same for fewer rows
@@ -138,6 +140,8 @@ def augment_file(
         UserError: a file is missing, there already, or not what it should be; the generators are not valid for the data
             (`generators_of`, `allowed.check_solve`); the arguments of a file to resume differ; or the disk is full.
     """
+    import h5py
+
     source, out = Path(source), Path(out)
     partial = out.with_name(out.name + ".partial")
     copies, strength, seed, learned = settings.copies, settings.strength, settings.seed, settings.learned
@@ -187,6 +191,8 @@ def _check_place(out: Path, partial: Path, resume: bool, overwrite: bool) -> Non
 
 def _measured(source: Path) -> Trajectories:
     """A few trajectories from all over the file."""
+    import h5py
+
     first = load(source, samples=1)
     try:
         if not h5py.is_hdf5(source):
@@ -226,6 +232,8 @@ def _identity(data: Trajectories, field: Field) -> str:
 
 def _begin(partial: Path, data: Trajectories, samples: int, generators: int, asked: Mapping[str, Any]) -> None:
     """An empty file of the final size: from then on only numbers are written, so that a kill leaves it readable."""
+    import h5py
+
     settings = {k: v for k, v in data.settings.items() if k != AUGMENTATION}
     about = replace(data, seed=None, settings=settings | {AUGMENTATION: dict(asked)})
     total = samples * int(asked["copies"])

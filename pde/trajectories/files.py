@@ -11,9 +11,8 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,9 +22,11 @@ from symflow.runs import processes, replacing
 from ..equations import CATALOGUE, Equation, entry, lookup
 from . import _matlab
 from ._arrays import SHARE_OF_MEMORY, _Raw
-from ._hdf5 import _from_hdf5
 from ._npz import _from_npz
 from .data import Trajectories, _float64
+
+if TYPE_CHECKING:
+    import h5py
 
 FORMAT = "symflow trajectories 1"
 AUGMENTATION = "augmentation"  # among the settings of a file that `augment_file` wrote
@@ -58,6 +59,8 @@ def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = 
     >>> bool((load(path).u == data.u).all())
     True
     """
+    import h5py  # takes as long as all of pde.trajectories, and an equation alone needs none of it
+
     path = Path(path)
     if path.is_dir() or not path.parent.is_dir():
         raise UserError(f"`path` must be a file in a folder that exists, got {str(path)!r}")
@@ -182,6 +185,10 @@ def load(
 
 
 def _read(path: Path, samples: int | None, group: str | None) -> _Raw:
+    import h5py
+
+    from ._hdf5 import _from_hdf5
+
     try:
         with open(path, "rb") as file:
             start = file.read(128)
