@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 from symflow.discovery import Statement, lines, statements, symmetries
@@ -20,20 +19,26 @@ NOT_SOLVED = {
 
 def text(result: Result) -> str:
     """All of it, as ``print`` shows it."""
-    head = fill(headline(result), 120, break_long_words=False, break_on_hyphens=False)
-    return "\n".join([head, "", *lines(said(result)), "", table(result), *remarks(result)])
+    return "\n".join([*sentences(result), "", *lines(said(result)), "", table(result), *remarks(result)])
 
 
 def headline(result: Result) -> str:
+    """`sentences` on one line."""
+    return " ".join(sentences(result))
+
+
+def sentences(result: Result) -> list[str]:
     """What was studied, how many symmetries it has, and whether they are those of the data."""
     count, proved = symmetries(result.rank), ", proved" if result.rank and all_proved(result) else ""
     if vouched(result):
         where = "with the period of the data" if result.domain == "periodic" else "on the plane"
         head = f"{result.samples} trajector{'y' if result.samples == 1 else 'ies'} of {result.equation.text}"
-        return f"{head}: {count} {where}{f'{proved} and {valid(result)}' if proved else _part(result)}"
+        return [f"{head}: {count} {where}{f'{proved} and {valid(result)}' if proved else _part(result)}"]
     where = "with the period" if result.domain == "periodic" else "on the plane"
+    if result.verdicts.data is None:
+        return [f"{result.equation.text}: {count} {where}{proved}"]
     head = f"The equation {result.equation.text} has {count} {where}{proved}."
-    return head if result.verdicts.data is None else f"{head} {_capital(not_solved(result))}{_nothing(result)}."
+    return [head, f"{_capital(not_solved(result))}{_nothing(result)}."]
 
 
 def title(result: Result) -> str:
