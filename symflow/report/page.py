@@ -106,7 +106,11 @@ def readable(sentence: str) -> str:
     >>> readable("weak residual 8e-10 of its terms")
     'weak residual 8×10⁻¹⁰ of its terms'
     """
-    return re.sub(r"\b\d+(\.\d+)?e[+-]\d+\b", lambda found: notation.number(float(found[0])), sentence)
+    return re.sub(
+        r"\b\d+(\.\d+)?e[+-]\d+\b",
+        lambda found: notation.number(float(found[0]), len(found[0].partition("e")[0].replace(".", ""))),
+        sentence,
+    )
 
 
 def _environment(package: str) -> jinja2.Environment:
