@@ -39,8 +39,9 @@ class Picture:
 class Page(Generic[R]):
     """The page of a run; a domain extends it by its sections.
 
-    The template ``report.html`` of this package has the blocks head, generators, verdict, evidence, studied, reproduce,
-    limits and footer. That of a domain begins with ``{% extends "report.html" %}`` and fills in what it knows better.
+    The template ``report.html`` of this package has the blocks head (the headline), lede, generators, verdict,
+    evidence, studied, reproduce, limits and footer; between head and lede stand the lines of `Result.statements`. That
+    of a domain begins with ``{% extends "report.html" %}`` and fills in what it knows better.
 
     Attributes:
         run: the directory.
