@@ -110,7 +110,9 @@ def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, count:
             continue
         scale = torch.tensor(law.claimed, dtype=torch.float64)
         fits = [fit(of_laws[n].only([s]).of(range(J + 1)), scale) for of_laws in rows]
-        best = max(fits, key=lambda f: f.degrees)  # the shortest interval would be one of few blocks by chance
+        best = max(
+            fits, key=lambda f: float(f.degrees.min())
+        )  # the shortest interval would be one of few blocks by chance
         half = best.half(MISTAKE, tests)
         off = ((best.ratio - 1).abs() - half - MATERIAL).nan_to_num(nan=-1.0)
         j = int(off.argmax())
