@@ -21,6 +21,7 @@ from .claims import Law
 from .figures import ladder
 from .gate import gate
 from .regression import check_alpha
+from .seams import meets
 from .verdict import FACTOR, MATERIAL, Coefficient, Gate
 
 
@@ -164,12 +165,15 @@ def _number(value: float | None) -> float:
 
 def _map(data: Trajectories) -> tuple[Tensor, float, Tensor, Tensor]:
     """The residual for the narrowest test functions, the relative noise, the centres; empty without room for any."""
-    samples = Samples.of(data, data.equation.residuals)
+    nothing = torch.zeros(0, dtype=torch.float64)
+    nowhere = torch.zeros(len(data), 0, 0, dtype=torch.float64), 0.0, nothing, nothing
+    if len(data.t) < 2:
+        return nowhere
+    samples = Samples.of(data, data.equation.residuals, periodic=meets(data))
     law = Law.of(data.equation.residuals[0], samples.space)
     choices = ladder(samples)
     if not choices:
-        nothing = torch.zeros(0, dtype=torch.float64)
-        return torch.zeros(len(data), 0, 0, dtype=torch.float64), 0.0, nothing, nothing
+        return nowhere
     columns = law.columns()
     J = len(law.terms)
     rows = rows_on_axes(samples, [*columns[: J + 1], columns[-1]], choices[0])

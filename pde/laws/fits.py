@@ -130,7 +130,8 @@ def _degrees(seen: Tensor, total: Tensor, theta: Tensor) -> Tensor:
     parts = residual[:, None] * (inverse @ seen[:, 1:, 1:] @ inverse).diagonal(dim1=-2, dim2=-1)
     whole = parts.sum(0)
     carried = whole.square() / parts.square().sum(0)  # the effective number of clusters
-    return (carried - 1).nan_to_num(nan=1.0).clamp_min(1.0)
+    found: Tensor = (carried - 1).nan_to_num(nan=1.0).clamp_min(1.0)
+    return found
 
 
 def _solve(gram: Tensor) -> Tensor | None:
