@@ -11,7 +11,8 @@ The trajectories that are not unlike the others are fitted together, and with ea
 claims to be without (`coefficients`): the residual alone does not see a small term. A file is refuted by most of the
 trajectories that can be told, or by a coefficient; coefficients whose interval is longer than 1 % are not tested, and
 named. Where rows are too few or too coarse for the weak form, the solver predicts each by the one before it
-(`prediction`), and the same bounds hold for p and its error.
+(`prediction`), and the same bounds hold for p and its error. Where the ends of the rows do not meet (`seams`), test
+functions are taken inside only, and nothing is predicted. Spacings that no coefficient tests are named (`spacing`).
 
 Where the bounds come from, and how often they were wrong: `benchmarks/verdicts.py`.
 """
@@ -96,7 +97,7 @@ def gate(
     few = any(t.word == UNKNOWN and (t.reason == COARSE or "along t" in t.reason) for t in found.trials)
     if solver is not None and few and found.verdict == UNKNOWN:
         found = _predicted(solver, laws[0], found)
-    remarks = () if found.verdict == UNKNOWN else blind(laws, samples.axes)
+    remarks = blind(laws, samples.axes) if found.verdict in (SOLVES, OUTLIERS) else ()
     return replace(found, periodic=periodic, remarks=remarks if periodic else (TORN, *remarks))
 
 
