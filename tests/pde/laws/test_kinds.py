@@ -13,7 +13,7 @@ import torch
 
 from symflow.errors import UserError
 from symflow.pde import Equation, Trajectories, commands, generate, save
-from symflow.pde.discovery import Discovery
+from symflow.pde.settings import Discovery
 
 REFUTED, UNTOLD = 1, 3
 
