@@ -144,7 +144,7 @@ def audit_data(data: Trajectories, alpha: float = 0.05) -> DataAudit:
     >>> audit_data(data).verdict
     'solves'
     >>> audit_data(replace(data, equation=pde.Equation("u_t + 6*u*u_x + u_xxx = 0"))).sentences[0]
-    'the data have u*u_x with coefficient 1.0000 ± 0.0001, the equation says 6'
+    'the data have u*u_x with coefficient 1.00000 ± 0.00006, the equation says 6'
     """
     check_alpha(alpha)
     judged = gate(data, alpha=alpha)
