@@ -9,9 +9,10 @@ label solve it, unless every coefficient that is wrong is named as not tested. A
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 import sympy
 import torch
-from _common import print_table, write_results
+from _common import RESULTS, print_table, write_results
 from torch import Tensor
 
 from symflow import pde
@@ -93,8 +94,8 @@ def variants(kind: str, data: Trajectories, levels: tuple[float, ...], random: t
                 yield Case(f"{kind}term missing", noisy(without, level, random), False, level, (str(m),))
 
 
-def catalogue_cases(seeds: int, random: torch.Generator) -> Iterator[Case]:
-    for seed in range(seeds):
+def catalogue_cases(seeds: Sequence[int], random: torch.Generator) -> Iterator[Case]:
+    for seed in seeds:
         for name in SETTINGS:
             data = made(name, seed)
             yield from variants("", data, NOISES, random)
@@ -106,10 +107,10 @@ def catalogue_cases(seeds: int, random: torch.Generator) -> Iterator[Case]:
                     yield Case("wrong pairing", noisy(labelled(data, label), level, random), False, level)
             for level in NOISES:
                 yield Case("u scaled by 1.02", noisy(replace(data, u=1.02 * data.u), level, random), False, level)
-            yield from shapes(data, random)
+            yield from shapes(data, seed == seeds[0], random)
 
 
-def shapes(data: Trajectories, random: torch.Generator) -> Iterator[Case]:
+def shapes(data: Trajectories, slow: bool, random: torch.Generator) -> Iterator[Case]:
     law = law_of(data)
     m, c = law.terms[-1], law.claimed[-1]
     off = changed(data, m, 0.1 * c)
@@ -120,7 +121,7 @@ def shapes(data: Trajectories, random: torch.Generator) -> Iterator[Case]:
         yield Case("every 2nd row", replace(d, t=d.t[::2], u=d.u[:, ::2]), **about)
         yield Case("every 4th row", replace(d, t=d.t[::4], u=d.u[:, ::4]), **about)
         yield Case("one trajectory", d[int(torch.randint(len(d), (1,), generator=random))], **about)
-        if d.seed == 0:
+        if slow:
             few = d[:3]
             yield Case("every 20th row", replace(few, t=few.t[::20], u=few.u[:, ::20]), **about)
             yield Case("two stored times", replace(few, t=few.t[[9, 10]], u=few.u[:, [9, 10]]), **about)
@@ -250,12 +251,12 @@ def ruined(data: Trajectories, name: str, seed: int, level: float, random: torch
     return u, ways
 
 
-def accusations(draws: int, seeds: int, random: torch.Generator) -> dict[str, Any]:
+def accusations(draws: int, seeds: Sequence[int], random: torch.Generator) -> dict[str, Any]:
     named, exact, false, missed = Counter(), 0, 0, []
     total = Counter()
     names = list(SETTINGS)
     for n in range(draws):
-        name, seed, level = names[n % len(names)], n % seeds, NOISES[n % len(NOISES)]
+        name, seed, level = names[n % len(names)], seeds[n % len(seeds)], NOISES[n % len(NOISES)]
         data = noisy(made(name, seed), level, random)
         false += bool(gate(data).outliers)
         u, ways = ruined(data, name, seed, level, random)
@@ -276,24 +277,16 @@ def accusations(draws: int, seeds: int, random: torch.Generator) -> dict[str, An
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one seed, few draws")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    seeds, drawn, draws = (1, 2, 10) if options.quick else (3, 15, 100)
-    random = torch.Generator().manual_seed(options.seed)
+# ---------------------------------------------------------------- parts and totals
+
+
+def counted(cases: Iterator[Case]) -> dict[str, Any]:
+    """The verdicts on cases: a table by kind, the wrong ones, and how many right data solve at each noise."""
     results = []
-    for cases in (
-        catalogue_cases(seeds, random),
-        solitons(1 if options.quick else 3, random),
-        drawn_cases(drawn, random),
-    ):
-        for case in cases:
-            results.append(judged(case))
-            if results[-1]["bad"]:
-                print({k: results[-1][k] for k in ("kind", "noise", "label", "sentence")}, flush=True)
+    for case in cases:
+        results.append(judged(case))
+        if results[-1]["bad"]:
+            print({k: results[-1][k] for k in ("kind", "noise", "label", "sentence")}, flush=True)
     groups = defaultdict(list)
     for r in results:
         groups[r["kind"], r["right"]].append(r)
@@ -303,7 +296,7 @@ def main() -> None:
         rows.append(
             (kind, "right" if right else "wrong", len(those), *(words[w] for w in WORDS), sum(r["bad"] for r in those))
         )
-    print_table(("data", "label", "cases", *WORDS, "wrong verdicts"), rows)
+    print_table(HEADS, rows)
     rates = {}
     for level in (*NOISES, 0.05):
         those = [
@@ -314,21 +307,64 @@ def main() -> None:
             "solve": sum(r["verdict"] == "solves" for r in those),
             "every_coefficient_tested": sum(r["verdict"] == "solves" and r["tested"] for r in those),
         }
-    print(rates)
-    accused = accusations(draws, seeds, torch.Generator().manual_seed(options.seed + 1))
-    print(dict(accused.items()))
-    content = {
+    return {
         "cases": len(results),
         "wrong_verdicts": sum(r["bad"] for r in results),
         "wrong": [{k: r[k] for k in ("kind", "noise", "label", "sentence")} for r in results if r["bad"]],
         "right_data_solve": rates,
-        "table": [dict(zip(("data", "label", "cases", *WORDS, "wrong verdicts"), row, strict=True)) for row in rows],
-        "ruined_trajectories": accused,
+        "table": [dict(zip(HEADS, row, strict=True)) for row in rows],
     }
-    write_results("verdicts", content, options.out)
 
 
+def part(name: str, seed: int, quick: bool) -> dict[str, Any]:
+    """One part of the benchmark, from draws of its own."""
+    random = torch.Generator().manual_seed(len(PARTS) * seed + PARTS.index(name))
+    data = range(2 * seed, 2 * seed + (1 if quick else 2))
+    if name == "catalogue":
+        return counted(catalogue_cases(data, random))
+    if name == "waves":
+        return counted(solitons(1 if quick else 3, random))
+    if name == "drawn":
+        return counted(drawn_cases(2 if quick else 15, random))
+    return accusations(10 if quick else 100, data, random)
+
+
+def totals(parts: dict[str, Any]) -> dict[str, Any]:
+    """Of the parts of one seed that judge files."""
+    those = [p for p in parts.values() if "cases" in p]
+    rates: dict[str, Counter] = defaultdict(Counter)
+    for p in those:
+        for level, counts in p["right_data_solve"].items():
+            rates[level].update(counts)
+    return {
+        "cases": sum(p["cases"] for p in those),
+        "wrong_verdicts": sum(p["wrong_verdicts"] for p in those),
+        "right_data_solve": {level: dict(counts) for level, counts in rates.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="data of one seed, few draws")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    path = options.out or RESULTS / "verdicts.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    content = {key: found for key, found in before.items() if key.startswith("seed ")}
+    for seed in options.seeds:
+        found = content.setdefault(f"seed {seed}", {})
+        for name in options.parts:
+            found[name] = part(name, seed, options.quick)
+            found["totals"] = totals({k: found[k] for k in PARTS if k in found})
+            write_results("verdicts", content, options.out)
+        print(f"seed {seed}", found["totals"], found.get("ruined"))
+
+
+PARTS = ("catalogue", "waves", "drawn", "ruined")
 WORDS = ("solves", "refuted", "cannot be told", "outliers")
+HEADS = ("data", "label", "cases", *WORDS, "wrong verdicts")
 
 if __name__ == "__main__":
     main()

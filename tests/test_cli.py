@@ -91,7 +91,7 @@ def test_discover_from_a_formula(tmp_path: Path) -> None:
         (("report", "nowhere"), "there is no file 'nowhere/result.json'"),
         (("discover", "bad.h5", "--out", "run", "--equation", "kdv"), "must be finite"),
         (("discover", "junk.h5", "--out", "run"), "junk.h5"),
-        (("discover", "few.npz", "--out", "run", "--equation", "kdv"), "at least 16 profiles"),
+        (("discover", "few.npz", "--out", "run", "--equation", "kdv", "--trust"), "at least 16 profiles"),
         (("train-operator", "kvd", "--out", "run"), "`data` must be a file of trajectories or one of kdv"),
         (("train-operator", "junk.h5", "--out", "run"), "junk.h5"),
         (("train-classifier", "nowhere", "--out", "run", "--seeds", "0"), "`seeds` must be an integer of at least 1"),

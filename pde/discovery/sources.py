@@ -34,11 +34,7 @@ def space_axes(equation: Equation) -> tuple[str, ...]:
 
 
 def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
-    """The jets of trajectories, completed by their equation; of an equation, or the name of one, random ones.
-
-    Raises:
-        UserError: too few data, or data that do not vary.
-    """
+    """The jets of trajectories, completed by their equation; of an equation, or the name of one, random ones."""
     if isinstance(data, str):
         data = Equation(data) if "=" in data else entry(data).equation
     if isinstance(data, Equation):
@@ -46,13 +42,6 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
     if not isinstance(data, Trajectories):
         raise UserError(f"`data` must be trajectories, an equation or its name, got {type(data).__name__}")
     equation = data.equation
-    rows = data.u.shape[0] * data.u.shape[1]
-    if rows < FEWEST_ROWS:
-        raise UserError(
-            f"`data` must hold at least {FEWEST_ROWS} profiles u(x) (samples times output times), got {rows}"
-        )
-    if float(data.u.std()) == 0.0:
-        raise UserError("`data` must vary, got one constant value of u")
     known = lookup(equation)
     coordinates = data_coordinates(data, data.length if domain == "periodic" else None)
 
@@ -69,6 +58,16 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
         sample=sample,
         data=data,
     )
+
+
+def lacking(data: Trajectories) -> str:
+    """What data lack for their jets to be studied, in words; empty if nothing."""
+    rows = data.u.shape[0] * data.u.shape[1]
+    if rows < FEWEST_ROWS:
+        return f"`data` must hold at least {FEWEST_ROWS} profiles u(x) (samples times output times), got {rows}"
+    if float(data.u.std()) == 0.0:
+        return "`data` must vary, got one constant value of u"
+    return ""
 
 
 def _of_equation(equation: Equation, domain: Domain) -> Source:

@@ -34,7 +34,7 @@ from . import checks
 from .checks import NULL_RESOLUTION, POINTS
 from .networks import learned_slots, learned_span
 from .result import Certified, Generator, NeuralSpan, Observed
-from .sources import Source, source_of, space_axes
+from .sources import Source, lacking, source_of, space_axes
 
 POOL = 20_000  # jets from which the network draws
 CHECKED = 512  # jets moved by the finite flow
@@ -113,16 +113,22 @@ class State:
 
 @one_thread()
 def read(state: State, context: Context) -> State:
-    """The data, checked, and where their jets come from."""
-    return replace(state, source=source_of(state.request.data, state.request.domain))
+    """The data, and where their jets come from; of data that are trusted, there must be some."""
+    source = source_of(state.request.data, state.request.domain)
+    if source.data is not None and state.request.trust and (sentence := lacking(source.data)):
+        raise UserError(sentence)
+    return replace(state, source=source)
 
 
 @one_thread()
 def ask(state: State, context: Context) -> State:
-    """Whether the data solve the equation. Where they do not, or cannot tell, the equation alone is studied further."""
+    """Whether the data solve the equation. Where they do not, or cannot tell, the equation alone is studied further.
+
+    So it is where they do, but have no jets to be studied: they are too few, or not periodic.
+    """
     source = known(state.source)
     judged = gate(known(source.data))
-    if judged.verdict not in (SOLVES, OUTLIERS):
+    if judged.verdict not in (SOLVES, OUTLIERS) or not judged.periodic or lacking(known(source.data)):
         source = source_of(source.equation, state.request.domain)
     return replace(state, judged=judged, source=source)
 

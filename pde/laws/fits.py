@@ -2,10 +2,18 @@
 
 Least squares on noisy rows is biased towards 0. The noise rows have the noise of the plain ones and nothing else, so
 ``G = Z^T Z - D^T D`` is the Gram matrix without it. Columns are multiplied by the claimed coefficients: a fit of 1
-agrees, in any units. With the jackknife over clusters (trajectories, cut into blocks at least a test function wide) and
-the fit on every second node of each axis, which moves it by ``delta_a``,
+agrees, in any units. With the standard error of the jackknife over clusters (trajectories, cut into blocks at least a
+test function wide) and the fit on every second node of each axis, which moves it by ``delta_a``,
 
-    h = t se + sum_a max(4 delta_a^2, delta_a/64).
+    h_j = t(n_j) se_j + sum_a max(4 delta_a^2, delta_a/64).
+
+A coefficient may be carried by few of the clusters: of a solution that decays, by the first. Then the standard error is
+that of those few, and t has the degrees of freedom of their number. With ``w_ij = |r_i|^2 (G^-1 P_i G^-1)_jj`` the part
+of cluster i in the variance, r_i its residuals and P_i its Gram matrix,
+
+    n_j = (sum_i w_ij)^2 / sum_i w_ij^2 - 1
+
+(Satterthwaite, Biometrics Bull. 2, 1946; of cluster jackknives: Bell and McCaffrey, Surv. Methodol. 28, 2002).
 
 The sums of smooth test functions converge like a power of the spacing no less than 6, or faster than any: what the half
 grid is off, the full one is off by a 64th of or by its square.
@@ -16,13 +24,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ..weak import OVERLAP, WeakRows
-from .intervals import largest_t
+from .intervals import independent_t
 
 CLUSTERS = 32  # wanted: more make the quantiles shorter
 FEWEST = 6
@@ -43,25 +50,20 @@ class Fit:
         ratio: fitted over claimed.
         spread: their standard errors by the jackknife, infinite where undetermined.
         grid: what the half grids change, made sharp.
-        degrees: of freedom of the spread.
+        degrees: of freedom of the spreads, 1 at least.
         alone: the norm of the part of each column that no other column carries.
     """
 
     ratio: Tensor
     spread: Tensor
     grid: Tensor
-    degrees: int
+    degrees: Tensor
     alone: Tensor
 
     def half(self, alpha: float, tests: int) -> Tensor:
         """Half-lengths of the intervals of so many coefficients that all hold with probability ``1 - alpha``."""
-        return quantile(tests, max(self.degrees, 1), alpha) * self.spread + self.grid
-
-
-@lru_cache(maxsize=256)
-def quantile(count: int, degrees: int, alpha: float) -> float:
-    """Of the largest of `count` independent t variables; never below that of correlated ones."""
-    return largest_t(torch.eye(count, dtype=torch.float64), degrees, alpha)
+        quantiles = [independent_t(tests, int(n), alpha) for n in self.degrees]
+        return torch.tensor(quantiles, dtype=torch.float64) * self.spread + self.grid
 
 
 def clusters(rows: Tensor, samples: int) -> Tensor:
@@ -90,11 +92,12 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
     samples = len(rows.plain)
     plain, noise = rows.plain * columns, rows.noise * columns
     noises = clusters(noise, samples)
-    grams = clusters(plain, samples) - noises
+    seen = clusters(plain, samples)
+    grams = seen - noises
     total = grams.sum(0)
     kept, lost = _independent(total)
     one, zero = torch.ones(J, dtype=torch.float64), torch.zeros(J, dtype=torch.float64)
-    nothing = Fit(one, one / 0, zero, 0, zero)
+    nothing = Fit(one, one / 0, zero, one, zero)
     if not kept or len(grams) < max(FEWEST, len(kept) + 2):
         return nothing
     # what is lost counts with the claim, on the left side
@@ -105,8 +108,9 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
     if theta is None or replicates is None:
         return nothing
     n = len(grams)
-    ratio, spread, grid, alone = one.clone(), one / 0, zero.clone(), zero.clone()
+    ratio, spread, grid, degrees, alone = one.clone(), one / 0, zero.clone(), one.clone(), zero.clone()
     ratio[kept] = theta
+    degrees[kept] = _degrees(join.T @ seen @ join, join.T @ total @ join, theta)
     spread[kept] = ((n - 1) / n * (replicates - replicates.mean(0)).square().sum(0)).sqrt()
     for change in rows.change:
         # every second node has twice the variance
@@ -115,7 +119,19 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
         grid[kept] += torch.inf if moved is None else sharp((moved - theta).abs())
     alone[kept] = torch.linalg.inv((join.T @ total @ join)[1:, 1:]).diagonal().clamp_min(1e-300).rsqrt()
     spread[_carriers(total, kept, lost)] = torch.inf
-    return Fit(ratio, spread, grid, n - 1, alone)
+    return Fit(ratio, spread, grid, degrees, alone)
+
+
+def _degrees(seen: Tensor, total: Tensor, theta: Tensor) -> Tensor:
+    """Of freedom of the jackknife's spreads, from the Gram matrices of the clusters with their noise and the sum."""
+    weights = torch.cat([torch.ones(1, dtype=torch.float64), theta])
+    residual = ((seen @ weights) @ weights).clamp_min(0)
+    inverse = torch.linalg.inv(total[1:, 1:])
+    parts = residual[:, None] * (inverse @ seen[:, 1:, 1:] @ inverse).diagonal(dim1=-2, dim2=-1)
+    whole = parts.sum(0)
+    carried = whole.square() / parts.square().sum(0)  # the effective number of clusters
+    found: Tensor = (carried - 1).nan_to_num(nan=1.0).clamp_min(1.0)
+    return found
 
 
 def _solve(gram: Tensor) -> Tensor | None:

@@ -11,7 +11,8 @@ The trajectories that are not unlike the others are fitted together, and with ea
 claims to be without (`coefficients`): the residual alone does not see a small term. A file is refuted by most of the
 trajectories that can be told, or by a coefficient; coefficients whose interval is longer than 1 % are not tested, and
 named. Where rows are too few or too coarse for the weak form, the solver predicts each by the one before it
-(`prediction`), and the same bounds hold for p and its error.
+(`prediction`), and the same bounds hold for p and its error. Where the ends of the rows do not meet (`seams`), test
+functions are taken inside only, and nothing is predicted. Spacings that no coefficient tests are named (`spacing`).
 
 Where the bounds come from, and how often they were wrong: `benchmarks/verdicts.py`.
 """
@@ -30,16 +31,19 @@ from symflow.runs import one_thread
 
 from ..equations import Equation
 from ..trajectories import Trajectories
+from ..trajectories.solvers import Budget
 from ..weak import Samples
 from .claims import Law
 from .coefficients import Found, coefficients
 from .figures import Figures, all_rows, best_rung
-from .prediction import BLURRED, predict
-from .trials import trials
+from .prediction import BLURRED, SPENT, WORK, answers, predict
+from .seams import meets
+from .spacing import blind
+from .trials import COARSE, trials
 from .verdict import FACTOR, MATERIAL, NOT, OUTLIERS, SOLVES, UNKNOWN, Coefficient, Gate, Trial, word_of
 
 NUDGED = 2  # trajectories that are asked which coefficients a prediction answers to
-COARSE = "too coarse in t"
+TORN = "x is not periodic, for the ends of the rows do not meet: judged inside, not at the ends"
 
 
 @one_thread()
@@ -73,30 +77,34 @@ def gate(
     'refuted'
     """
     if isinstance(data, Trajectories):
-        text, residuals, samples = (
-            data.equation.text,
-            data.equation.residuals,
-            Samples.of(data, data.equation.residuals),
-        )
+        text, residuals = data.equation.text, data.equation.residuals
+        if len(data.t) < 2:
+            return _silent(text, len(data), "there is one stored time", alpha)
+        periodic = meets(data)
+        samples = Samples.of(data, residuals, periodic=periodic)
     elif equations:
-        text, residuals, samples = "; ".join(f"{F} = 0" for F in equations), tuple(equations), data
+        text, residuals, samples, periodic = "; ".join(f"{F} = 0" for F in equations), tuple(equations), data, True
     else:
         raise ValueError("`equations` must be given for samples")
     laws = [Law.of(F, samples.space) for F in residuals]
-    count = range(len(samples))
-    if all(samples.unchanging(s) for s in count):
-        still = tuple(Trial(s, UNKNOWN, "nothing changes", None, None, False) for s in count)
-        return Gate(text, UNKNOWN, "nothing changes in them", still, (), (), (), "weak form", alpha)
-    solver = data if prediction and isinstance(data, Trajectories) else None
+    if all(samples.unchanging(s) for s in range(len(samples))):
+        return _silent(text, len(samples), "nothing changes in them", alpha)
+    solver = data if prediction and periodic and isinstance(data, Trajectories) else None
     try:
         found = _weak(samples, laws, text, alpha, solver)
     except UserError as error:
-        unknown = tuple(Trial(s, UNKNOWN, str(error), None, None, False) for s in count)
-        found = Gate(text, UNKNOWN, str(error), unknown, (), (), (), "weak form", alpha)
+        found = _silent(text, len(samples), str(error), alpha)
     few = any(t.word == UNKNOWN and (t.reason == COARSE or "along t" in t.reason) for t in found.trials)
     if solver is not None and few and found.verdict == UNKNOWN:
-        return _predicted(solver, laws[0], found)
-    return found
+        found = _predicted(solver, laws[0], found)
+    remarks = blind(laws, samples.axes) if found.verdict in (SOLVES, OUTLIERS) else ()
+    return replace(found, periodic=periodic, remarks=remarks if periodic else (TORN, *remarks))
+
+
+def _silent(text: str, count: int, reason: str, alpha: float) -> Gate:
+    """Of data that say nothing."""
+    trials = tuple(Trial(s, UNKNOWN, reason.removesuffix(" in them"), None, None, False) for s in range(count))
+    return Gate(text, UNKNOWN, reason, trials, (), (), (), "weak form", alpha)
 
 
 def _weak(samples: Samples, laws: Sequence[Law], text: str, alpha: float, data: Trajectories | None) -> Gate:
@@ -105,7 +113,8 @@ def _weak(samples: Samples, laws: Sequence[Law], text: str, alpha: float, data: 
     best = best_rung(figures)
     judged, own = trials(samples, rows, figures[best], rows[best][0].sigma, laws)
     if data is not None and not _open(judged):
-        judged = [_asked(data, trial) for trial in judged]
+        budget = Budget(WORK)
+        judged = [_asked(data, trial, budget) for trial in judged]
     refuted = [t for t in judged if t.word == NOT]
     most = bool(refuted) and 2 * len(refuted) >= sum(t.word != UNKNOWN for t in judged)
     if most:  # then nobody is unlike the others: all that change are fitted
@@ -173,11 +182,11 @@ def _reason(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _asked(data: Trajectories, trial: Trial) -> Trial:
+def _asked(data: Trajectories, trial: Trial, budget: Budget) -> Trial:
     """A trajectory that is too coarse, among others that are not: the solver tells a fast one from a torn one."""
     if trial.word != UNKNOWN or not trial.reason.startswith("too coarse"):
         return trial
-    found = predict(data, trial.trajectory)
+    found = predict(data, trial.trajectory, budget)
     word = UNKNOWN if found.residual is None or found.error is None else word_of(found.residual, found.error)
     if word == UNKNOWN:  # a solution may be too fast for the solver; too noisy for it, the rows of others were fine
         return replace(trial, outlier=trial.outlier and trial.reason == COARSE and found.reason == BLURRED)
@@ -193,23 +202,22 @@ def _predicted(data: Trajectories, law: Law, weak: Gate) -> Gate:
         for c, m in zip(law.claimed, law.terms, strict=True)
     ]
     judged: list[Trial] = []
-    answers = torch.zeros(len(nudged), dtype=torch.float64)
+    budget = Budget(WORK)
     for s in range(len(data)):
-        asked = sum(t.word == SOLVES for t in judged) < NUDGED
-        found = predict(data, s, nudged if asked else ())
-        if found.residual is None or found.error is None:
-            judged.append(Trial(s, UNKNOWN, found.reason, None, None, False))
-            continue
-        word = word_of(found.residual, found.error)
-        judged.append(Trial(s, word, found.reason, found.residual, found.error, False))
-        if word == SOLVES and asked:
-            one_percent = torch.tensor(found.answers, dtype=torch.float64)
-            answers = torch.maximum(answers, one_percent / (FACTOR * found.error + MATERIAL))
+        found = predict(data, s, budget)
+        p, e = found.residual, found.error
+        word = UNKNOWN if p is None or e is None else word_of(p, e)
+        judged.append(Trial(s, word, found.reason, p, e, False))
+    tested = torch.zeros(len(nudged), dtype=torch.bool)
+    for t in [t for t in judged if t.word == SOLVES][:NUDGED]:
+        one_percent = torch.tensor(answers(data, t.trajectory, nudged, budget), dtype=torch.float64)
+        tested |= one_percent > FACTOR * (t.error or 0.0) + MATERIAL
     told = [t for t in judged if t.word != UNKNOWN]
+    asked = [t for t in judged if t.reason != SPENT]
     refuted = [t for t in told if t.word == NOT]
     figure = "prediction by one row off by {:.1g} of what changes"
-    if not told or 2 * len(told) < len(judged):
-        verdict, reason = UNKNOWN, _commonest(judged)
+    if not told or 2 * len(told) < len(asked):
+        verdict, reason = UNKNOWN, _commonest(asked)
     elif 2 * len(refuted) >= len(told):
         verdict, reason = NOT, _figure(refuted, figure, len(judged))
     elif refuted:
@@ -219,7 +227,7 @@ def _predicted(data: Trajectories, law: Law, weak: Gate) -> Gate:
         verdict, reason = SOLVES, _figure(told, figure, len(judged))
     terms = tuple(
         Coefficient(0, str(m), c, None, None, None, None, ok, False)
-        for m, c, ok in zip(law.terms, law.claimed, (answers > 1).tolist(), strict=True)
+        for m, c, ok in zip(law.terms, law.claimed, tested.tolist(), strict=True)
     )
     names = tuple(c.term for c in terms if not c.tested)
     method = "prediction by one row"

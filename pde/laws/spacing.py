@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations, product
 
+import sympy
 import torch
 from torch import Tensor
 
@@ -29,15 +30,9 @@ def wrong_spacing(laws: Sequence[Law], axes: Sequence[Axis], ratios: Sequence[Te
         halves: the half-lengths of their intervals.
     """
     known = [bool(half.isfinite().all()) for half in halves]
-    if not all(known) or any(m.has(*law.space.variables[: len(axes)]) for law in laws for m in law.terms):
+    if not all(known) or _holds_axes(laws):
         return ""
-    exponents = [
-        torch.tensor(
-            [[n - o for n, o in zip(law.derivatives(m), law.derivatives(law.leading), strict=True)] for m in law.terms],
-            dtype=torch.float64,
-        )
-        for law in laws
-    ]
+    exponents = [torch.tensor(_exponents(law), dtype=torch.float64) for law in laws]
     uniform = [i for i, axis in enumerate(axes) if axis.uniform and len(axis) > 2]
     for count in range(1, len(uniform) + 1):
         fitting = []
@@ -61,3 +56,46 @@ def wrong_spacing(laws: Sequence[Law], axes: Sequence[Axis], ratios: Sequence[Te
             ]
             return "every coefficient would agree if " + " and ".join(parts)
     return ""
+
+
+def blind(laws: Sequence[Law], axes: Sequence[Axis]) -> tuple[str, ...]:
+    """In words, the wrong spacings that no coefficient shows: those that a scaling symmetry with u fixed makes right.
+
+    Stretching axis a by ``lambda^d_a`` changes no coefficient if ``sum_a d_a (n_ja - n_0a) = 0`` for every term.
+
+    >>> from symflow.pde.equations import JetSpace
+    >>> space = JetSpace(("t", "x"), ("u",))
+    >>> u_t, u_xx = space.symbol(0, (1, 0)), space.symbol(0, (0, 2))
+    >>> axes = [Axis(name, torch.arange(9.0)) for name in "tx"]
+    >>> blind([Law.of(u_t - u_xx, space)], axes)
+    ('a spacing of t that is wrong by a factor a**2 and of x by a factor a would not show',)
+    """
+    rows = [row for law in laws for row in _exponents(law)]
+    if _holds_axes(laws):
+        return ()
+    sentences = []
+    for found in sympy.Matrix(len(rows), len(axes), lambda i, j: rows[i][j]).nullspace():
+        whole = found * sympy.ilcm(*(entry.q for entry in found))
+        whole = whole / sympy.igcd(*whole)
+        powers = {axis.name: int(p) for axis, p in zip(axes, whole, strict=True) if p}
+        parts = [
+            f"of {name} {'that is wrong ' * (not n)}by a factor {_power(p)}"
+            for n, (name, p) in enumerate(powers.items())
+        ]
+        sentences.append(f"a spacing {' and '.join(parts)} would not show")
+    return tuple(sentences)
+
+
+def _power(n: int) -> str:
+    return "a" if n == 1 else f"a**{n}" if n > 0 else f"1/{_power(-n)}"
+
+
+def _holds_axes(laws: Sequence[Law]) -> bool:
+    """Whether terms hold the independent variables themselves."""
+    return any(m.has(*law.space.variables[: len(law.space.independent)]) for law in laws for m in law.terms)
+
+
+def _exponents(law: Law) -> list[list[int]]:
+    """Derivatives of each term along each axis, less those of the leading one."""
+    leading = law.derivatives(law.leading)
+    return [[n - o for n, o in zip(law.derivatives(m), leading, strict=True)] for m in law.terms]

@@ -1,7 +1,7 @@
 """Each trajectory by itself: its weak residual, its own coefficients, and whether it is unlike the others.
 
 Unlike the others is a trajectory that is refuted; that has another noise or another residual; or whose rows change so
-much from one node to the next that nothing can be told of it, where of the others it can.
+much from one time to the next that nothing can be told of it, where of the others it can.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ LOUDER = 3.0  # times the median: another noise
 UNALIKE = 1e-4  # of the terms: trajectories that differ by less are alike
 MISTAKE = 1e-3  # probability that any interval of a file refuses a right coefficient
 NOISY = "too noisy"
+COARSE = "too coarse in t"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def trials(
         elif off := _own(rows, laws, s, len(samples)):
             own.append(off)
             word, reason = NOT, f"{laws[off.law].terms[off.term]} has {off.ratio:.4g} times the coefficient"
-        unlike = word == NOT or (bool(torn[s]) and reason != NOISY)  # a small solution is noisy, not torn
+        # a small solution is noisy and a steep one too coarse in space, but rows in a wrong order change too much in t
+        unlike = word == NOT or (bool(torn[s]) and reason == COARSE)
         if word != NOT and bool(loud[s]):
             unlike, reason = True, f"another noise, {float(times[s]):.1f} times theirs"
         elif word != NOT and bool(strange[s]):
@@ -110,7 +112,9 @@ def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, count:
             continue
         scale = torch.tensor(law.claimed, dtype=torch.float64)
         fits = [fit(of_laws[n].only([s]).of(range(J + 1)), scale) for of_laws in rows]
-        best = max(fits, key=lambda f: f.degrees)  # the shortest interval would be one of few blocks by chance
+        best = max(
+            fits, key=lambda f: float(f.degrees.min())
+        )  # the shortest interval would be one of few blocks by chance
         half = best.half(MISTAKE, tests)
         off = ((best.ratio - 1).abs() - half - MATERIAL).nan_to_num(nan=-1.0)
         j = int(off.argmax())

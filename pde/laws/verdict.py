@@ -63,7 +63,8 @@ class Coefficient:
         """What the data say of it."""
         if self.estimate is None or self.lower is None or self.upper is None:
             return f"the data do not determine the coefficient of {self.term}"
-        half = max((self.upper - self.lower) / 2, MARGIN * abs(self.estimate), 1e-300)
+        size = max(abs(self.estimate), abs(self.claimed))
+        half = max((self.upper - self.lower) / 2, MARGIN * size, 1e-300)
         digits = max(math.ceil(-math.log10(half) - 1e-6), 0)
         margin = f"{self.estimate:.{digits}f} ± {math.ceil(half * 10**digits - 1e-6) / 10**digits:.{digits}f}"
         says = f"the equation says {self.claimed:g}" if self.claimed else "the equation is without it"
@@ -85,6 +86,8 @@ class Gate:
             the terms, by name.
         method: "weak form" or "prediction by one row".
         alpha: probability of error of the intervals that are shown.
+        remarks: what else the verdict rests on, in words: a line that is not periodic, spacings that cannot be tested.
+        periodic: whether the ends of the rows meet where the layout says so; if not, rows inside were judged alone.
     """
 
     equation: str
@@ -96,6 +99,8 @@ class Gate:
     not_tested: tuple[str, ...]
     method: str
     alpha: float
+    remarks: tuple[str, ...] = ()
+    periodic: bool = True
 
     @property
     def word(self) -> Literal["measured", "refuted", "cannot be told"]:
@@ -131,7 +136,7 @@ class Gate:
         text += f" ({self.reason})"
         if self.not_tested and self.verdict in (SOLVES, OUTLIERS):
             text += f"; not tested to 1 %: {', '.join(self.not_tested)}"
-        return text
+        return "; ".join((text, *self.remarks))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -146,6 +151,8 @@ class Gate:
             "missing": [vars(c) for c in self.missing],
             "not_tested": list(self.not_tested),
             "alpha": self.alpha,
+            "remarks": list(self.remarks),
+            "periodic": self.periodic,
         }
 
     def __str__(self) -> str:

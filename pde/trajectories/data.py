@@ -307,9 +307,10 @@ def _float64(value: Any, name: str) -> Tensor:
 
 def data_coordinates(data: Trajectories, period: float | None) -> Coordinates:
     """The axes in whose units data are of size 1."""
+    unit = 2.0 ** math.frexp(float(data.u.abs().max()))[1]  # squares of any data are finite, and the bits are the same
     return Coordinates(
         ("x", "t", "u"),
         periods=(period, None, None),
         offset=(float(data.x[0]), float(data.t[0]), 0.0),
-        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, float(data.u.std()) / SPREAD),
+        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, unit * float((data.u / unit).std()) / SPREAD or 1.0),
     )

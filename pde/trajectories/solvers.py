@@ -32,20 +32,36 @@ TAIL_SPARE = 1e-11  # a smaller grid is taken only when its tail is below this
 FEWEST_MODES = 32
 MOST_MODES = 16_384
 MOST_STEPS = 1 << 16  # per output interval
+STEP = 256  # modes that cost as much as the calls of one step
 CHECK_EVERY = 8  # output intervals between comparisons with half as many steps
 TOLERANCE = 1e-9  # relative error per output interval
 MEAN_TOLERANCE = 1e-9
 ENERGY_TOLERANCE = 1e-5
 
 
+@dataclass
+class Budget:
+    """Work that may still be done: steps times modes, a step costing what `STEP` modes do beside those it has."""
+
+    left: float
+
+    def spend(self, steps: float, modes: int) -> bool:
+        """Whether there is so much left; it is then spent."""
+        work = steps * (modes + STEP)
+        if work > self.left:
+            return False
+        self.left -= work
+        return True
+
+
 class _Run:
     """What the trajectories of one call share: the splitting, the grids made so far, the output times."""
 
     def __init__(
-        self, equation: Equation, times: Array, length: float, tolerance: float, most_steps: int, most_modes: int
+        self, equation: Equation, times: Array, length: float, tolerance: float, budget: Budget | None
     ) -> None:
         self.equation, self.times, self.length, self.tolerance = equation, times, length, tolerance
-        self.most_steps, self.most_modes = most_steps, most_modes
+        self.budget = budget
         self.splitting = split(equation)
         self.balances = balances(equation)
         with np.errstate(all="ignore"):
@@ -136,8 +152,10 @@ class _Rows:
                     # compared with half as many steps: at least two
                     least = 2 if self._due(row, j) else 1
                     row.steps = _rung(max(span / min(row.accurate, limit), row.steps, least))
-                    if row.steps > self.run.most_steps:
-                        raise self._fail(row, j, f"needs more than {self.run.most_steps} steps per output time")
+                    if row.steps > MOST_STEPS:
+                        raise self._fail(row, j, f"needs more than {MOST_STEPS} steps per output time")
+                    if self.run.budget and not self.run.budget.spend(1.5 * row.steps, modes):
+                        raise self._fail(row, j, "needs more work than is allowed")
                 refused += self._attempt(grid, sorted(rows, key=lambda row: -row.steps), j, span)
             pending = refused
 
@@ -181,8 +199,8 @@ class _Rows:
                 row.steps += 1
             elif tail[i] > TAIL:
                 modes = _rung(grid.modes + 1)
-                if modes > run.most_modes:
-                    raise self._fail(row, j, f"is not resolved by {2 * run.most_modes} points in x")
+                if modes > MOST_MODES:
+                    raise self._fail(row, j, f"is not resolved by {2 * MOST_MODES} points in x")
                 row.v = np.pad(row.v, (0, modes - grid.modes))
                 row.steps = 0
             else:
@@ -255,8 +273,7 @@ def solve(
     first: int = 0,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
-    most_steps: int = MOST_STEPS,
-    most_modes: int = MOST_MODES,
+    budget: Budget | None = None,
 ) -> Array:
     """Solutions of an evolution equation on a periodic line, ``[S, keep, resolution]``, float64.
 
@@ -273,22 +290,22 @@ def solve(
         first: the index of the first row, for messages.
         workers: processes, at most one per 8 rows; by default one per available processor.
         progress: called from this process with the fraction that is done.
-        most_steps: per output interval; a trajectory that needs more is refused.
-        most_modes: the largest grid has twice as many points; a trajectory that needs more is refused.
+        budget: of work, which is spent from it, in this process; a trajectory that needs more is refused.
 
     Raises:
         UserError: the equation is not of this kind, or a trajectory blows up, is not resolved or breaks a balance.
     """
     times = np.asarray(times, float)
     initial = np.asarray(initial, float)
-    run = _Run(equation, times, length, tolerance, most_steps, most_modes)
+    run = _Run(equation, times, length, tolerance, budget)
     samples = initial.shape[0]
     keep = times.size if keep is None else keep
     start = spectrum(initial)
     modes = _rung(max(FEWEST_MODES, start.shape[1]))
     start = np.pad(start, ((0, 0), (0, modes - start.shape[1])))
     out = processes.shared((samples, keep, resolution))
-    workers = max(min(processes.available() if workers is None else workers, samples // FEWEST_ROWS), 1)
+    workers = 1 if budget else processes.available() if workers is None else workers
+    workers = max(min(workers, samples // FEWEST_ROWS), 1)
     size = min(MOST_ROWS, -(-samples // workers))
     parts = [slice(i, min(i + size, samples)) for i in range(0, samples, size)]
 

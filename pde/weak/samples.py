@@ -63,10 +63,10 @@ class Samples:
         object.__setattr__(self, "missing", missing if bool(missing.any()) else None)
 
     @staticmethod
-    def of(data: Trajectories, terms: Sequence[sympy.Expr] = ()) -> Samples:
+    def of(data: Trajectories, terms: Sequence[sympy.Expr] = (), *, periodic: bool = True) -> Samples:
         """The axes t and x of trajectories; x does not wrap where a term holds it, for that has no period."""
-        turn = any(term.has(x) for term in terms)
-        axes = Axis("t", data.t), Axis("x", data.x, None if turn else data.length)
+        wraps = periodic and not any(term.has(x) for term in terms)
+        axes = Axis("t", data.t), Axis("x", data.x, data.length if wraps else None)
         return Samples(JetSpace(("t", "x"), ("u",)), axes, data.u[:, None])
 
     def __len__(self) -> int:

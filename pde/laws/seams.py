@@ -1,0 +1,57 @@
+"""Whether data on a line that is said to be periodic are: do the ends of their rows meet?
+
+A row is interpolated at each node from n nodes on either side, across the seam as if it were periodic. At the two nodes
+next to the seam that leaves A_n, elsewhere I_n, RMS over the times. Of smooth periodic rows A and I are alike; where
+the ends do not meet, A has their jump, or that of the slopes. A wave that is narrow and stands at the seam has a large
+A too, but one that falls fast with n, as a jump does not:
+
+    not periodic    A_4 > 4 I_4,  A_8 > A_4/2,  A_4 > 1e-5 RMS(u - mean),     for most of the trajectories
+
+Measured on data of five equations at 0, .1, 1 and 5 % noise: A_4/I_4 is at most 2.8 on a period and 5 to 1e5 on windows
+of it, 2 to 14 at 5 % noise, where half of them are missed; A_8/A_4 is at least .96 on windows, and .08 for a soliton of
+ten nodes at the seam, whose A_4/I_4 is 18.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..trajectories import Trajectories
+
+APART = 4.0  # A over I
+FALLING = 0.5  # A_8 over A_4: below, what misses is smooth
+LEAST = 1e-5  # of u: a smaller jump may be rounding
+NEAR, FAR = 4, 8  # nodes on either side
+
+
+def meets(data: Trajectories) -> bool:
+    """Whether the right ends of the rows go over into the left ones, for half of the trajectories or more.
+
+    >>> from symflow import pde
+    >>> data = pde.generate("kdv", samples=2, seed=0, steps=40, keep=20, end=20.0, resolution=128)
+    >>> meets(data)
+    True
+    >>> from dataclasses import replace
+    >>> meets(replace(data, x=data.x[:100], u=data.u[..., :100]))  # a window
+    False
+    """
+    if len(data.x) < 4 * FAR:
+        return True
+    across, inside = _misses(data.u, NEAR)
+    again, _ = _misses(data.u, FAR)
+    size = (data.u - data.u.mean((1, 2), keepdim=True)).square().mean((1, 2)).sqrt()
+    apart = (across > APART * inside) & (again > FALLING * across) & (across > LEAST * size)
+    return 2 * int(apart.sum()) <= len(data)
+
+
+def _misses(u: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """RMS of what interpolation from n nodes on either side misses, at the seam and inside, ``[S]`` each."""
+    miss = u.clone()
+    for k in range(1, n + 1):  # the even polynomial through the nodes
+        weight = (-1) ** (k + 1) * math.factorial(n) ** 2 / (math.factorial(n - k) * math.factorial(n + k))
+        miss -= weight * (torch.roll(u, k, -1) + torch.roll(u, -k, -1))
+    seam, rest = miss[..., [0, -1]], miss[..., n:-n]
+    return seam.square().mean((1, 2)).sqrt(), rest.square().mean((1, 2)).sqrt()
