@@ -29,7 +29,7 @@ import sympy
 import torch
 from _common import RESULTS, options, print_table, write_results
 
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation, derivative_symbol, u
 from symflow.pde.laws.certificates import Points, _closed_form, certify, smooth_points
 from symflow.pde.laws.prolonged_law import growth_condition, jet_order, prolong, relative_condition
@@ -80,7 +80,7 @@ class Planted:
 
 
 COMMON = {"length": 64.0, "end": 20.0, "steps": 60, "keep": 50, "resolution": 160}
-KDV, KS = ENTRIES["kdv"], ENTRIES["ks"]
+KDV, KS = CATALOGUE["kdv"], CATALOGUE["ks"]
 BURGERS = Equation("u_t + u*u_x = u_xx/2")
 PLANTED = {
     "KdV, eps u_xx": Planted(
@@ -88,7 +88,7 @@ PLANTED = {
     ),
     "KdV, eps u": Planted(KDV.equation, "u_t + u*u_x + u_xxx", u, [*KDV.symmetries, {"du": "u"}], COMMON),
     "Burgers, eps u": Planted(
-        BURGERS, "u_t + u*u_x - u_xx/2", u, ENTRIES["burgers"].symmetries, COMMON | {"length": 32.0, "end": 10.0}
+        BURGERS, "u_t + u*u_x - u_xx/2", u, CATALOGUE["burgers"].symmetries, COMMON | {"length": 32.0, "end": 10.0}
     ),
     "KS, eps u": Planted(KS.equation, "u_t + u*u_x + u_xx + u_xxxx", u, [*KS.symmetries, {"du": "u"}], COMMON),
 }
