@@ -1,6 +1,6 @@
 """Intervals and certificates against planted truth: how often they are wrong, under noise.
 
-    python benchmarks/bench_certificates.py [--quick] [--replicates N] [--out FILE.json]
+    python benchmarks/bench_certificates.py [--quick] [--replicates N] [--resume] [--out FILE.json]
 
 **Certificates.** Data of ``F = eps m`` claim to be data of ``F = 0``, KdV, Burgers or KS. Generators of ``F = 0`` are
 then near-symmetries whose defect and growth follow from the true coefficients. The trajectories of a pool have spectra
@@ -233,12 +233,12 @@ def coefficients(name: str, level: float, replicates: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = options(__doc__, "10 replicates")
+    parser = options(__doc__, "3 replicates")
     parser.add_argument("--replicates", type=int, default=100)
     parser.add_argument("--resume", action="store_true", help="keep the parts of an earlier run that are in the file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    replicates = 10 if arguments.quick else arguments.replicates
+    replicates = 3 if arguments.quick else arguments.replicates
     out = arguments.out or RESULTS / "certificates.json"
     known = json.loads(out.read_text()) if arguments.resume and out.exists() else {}
     parts: list[dict[str, Any]] = known.get("parts", [])
@@ -261,7 +261,7 @@ def main() -> None:
         ],
     )
     intervals = [
-        coefficients(name, level, max(replicates // 2, 10))
+        coefficients(name, level, max(replicates // 2, 3))
         for name in ("kdv", "ks", "burgers")
         for level in (1e-3, 1e-2)
     ]
