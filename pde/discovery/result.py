@@ -106,12 +106,16 @@ class Certified:
         alpha: probability of error, for all together.
         reason: why nothing can be certified, or an empty text.
         law: the coefficients behind them and their intervals, ``None`` where they could not be fitted.
+        left_out: the share of the energy of u that smoothing leaves out of the points at which the bounds hold.
+        noise: the share that the noise alone has.
     """
 
     certificates: list[Certificate]
     alpha: float
     reason: str
     law: dict[str, Any] | None
+    left_out: float | None = None
+    noise: float | None = None
 
 
 @dataclass(frozen=True)

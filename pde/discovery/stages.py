@@ -182,7 +182,8 @@ def bound(state: State, context: Context) -> State:
     """Certificates: how far the generators can be from symmetries of the law that noisy data obey."""
     found = certify(known(known(state.source).data), known(state.algebra).texts, seed=state.request.seed)
     law = None if found.law is None else found.law.to_dict()
-    return replace(state, certified=Certified(list(found.certificates), found.alpha, found.reason, law))
+    certified = Certified(list(found.certificates), found.alpha, found.reason, law, found.left_out, found.noise)
+    return replace(state, certified=certified)
 
 
 def learn_span(state: State, context: Context) -> State:

@@ -184,4 +184,5 @@ def _certified(certified: Certified) -> list[str]:
     if not bounds:
         return open_
     share = f"probability {1 - certified.alpha:g}"
-    return [f"certificate: by these data alone, with {share}, no defect is above {max(bounds):.0e}", *open_]
+    where = "" if certified.left_out is None else f", smoothing leaving out {certified.left_out:.1g} of the energy of u"
+    return [f"certificate: by these data alone, with {share}, no defect is above {max(bounds):.0e}{where}", *open_]

@@ -22,15 +22,27 @@ R is a polynomial in theta, of degree 2 because u_tt is:
 
 its coefficients are computed once at every point (`Polynomial`).
 
+**Growth.** A field whose only such term is the explicit dependence of the law on x or t has the defect 1 by definition,
+however slow that dependence is. So the same R has a second size beside W: the residual, relative to the terms of the
+equation, that moved data acquire per unit of length of the flow (`prolonged_law.growth_condition`),
+
+    growth(V, theta)^2 = mean_s (RMS_s(R_theta[V])/(T_s |V|))^2,
+
+T_s the RMS of the terms of the equation on trajectory s, |V| that of the velocity in the units of the data
+(`data_coordinates`: the extents of x and t, and for u that of a uniform variable with its deviation). Fields that are
+no symmetries have a growth of 0.2 to 2.
+
 **Bound.** With a the value at the estimate and J the derivative there, divided by W and by the root of the number of
 points, the triangle inequality gives for every theta of the region
 
     defect <= |a| + r |J L| + |J d| + r^2 |R_2(L, L)| + 2 r |R_2(L, d)| + |R_2(d, d)|,
 
-with spectral norms (d stands for both doubts). The points carry noise, too, although the modes lost in it are left out.
-What that does to the bound is measured by leaving out more, as if there were three and ten times the noise: delta is
-the largest bound and the spread of the three on top. The region is one for all fields, so all certificates hold at
-once: "the true defects are at most these delta", with probability ``1 - alpha`` over the noise.
+with spectral norms (d stands for both doubts), and the same for the growth. The bound holds at the points after
+smoothing: modes of a trajectory that are lost in noise are left out, others shrunk (`pde.weak.smoothing`); the share of
+the energy of u that is left out is stated. The points carry noise even so. What that does to the bound is measured by
+leaving out more, as if there were three and ten times the noise: delta is the largest bound and the spread of the three
+on top. The region is one for all fields, so all certificates hold at once:
+"the true defects are at most these delta", with probability ``1 - alpha`` over the noise.
 `benchmarks/bench_certificates.py` measures how often one is false for planted near-symmetries.
 
 What is assumed: noise independent from sample to sample, and a law in the span of the dictionary. The second is checked
@@ -40,7 +52,7 @@ as far as it can be: weak residuals well above the noise are a misfit, and nothi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sympy
@@ -52,10 +64,10 @@ from symflow.formulas import expressions, format_generator, text_table
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets, derivative_symbol, t, u, x
-from ..trajectories import Trajectories
-from ..weak import law, smooth_derivatives
+from ..trajectories import Trajectories, data_coordinates
+from ..weak import law, smooth
 from .intervals import ellipsoid_radius
-from .prolonged_law import COMPONENTS, Polynomial, jet_order, prolong, relative_condition
+from .prolonged_law import COMPONENTS, Polynomial, growth_condition, jet_order, prolong, relative_condition
 from .regression import Coefficients, check_alpha, effective_coefficients
 
 POINTS = 2_000
@@ -75,8 +87,23 @@ def dictionary(equation: Equation) -> tuple[sympy.Expr, ...]:
     return tuple(dict.fromkeys([*law(equation), *nearby]))
 
 
-def smooth_jets(data: Trajectories, order: int, noise: float, count: int = POINTS, seed: int = 0) -> Jets:
-    """Derivatives of u at random points of the grid, the modes lost in the noise left out.
+@dataclass(frozen=True)
+class Points:
+    """Derivatives of u at random points of the grid, the modes lost in noise left out.
+
+    Attributes:
+        jets: at N points.
+        trajectory: of each point, ``[N]``, numbered from 0 among those that have points.
+        left_out: the share of the energy of u about its mean that smoothing leaves out, over those trajectories.
+    """
+
+    jets: Jets
+    trajectory: Tensor
+    left_out: float
+
+
+def smooth_points(data: Trajectories, order: int, noise: float, count: int = POINTS, seed: int = 0) -> Points:
+    """Points of at most 32 trajectories, the same number of each.
 
     Args:
         data: trajectories.
@@ -87,13 +114,19 @@ def smooth_jets(data: Trajectories, order: int, noise: float, count: int = POINT
     """
     generator = torch.Generator().manual_seed(seed)
     which = torch.linspace(0, len(data) - 1, min(len(data), 32)).round().long()
-    parts = []
-    for part, s in zip(torch.arange(count).tensor_split(len(which)), which, strict=True):
+    energy = torch.zeros(2, dtype=torch.float64)
+    xs, ts, us, owners = [], [], [], []
+    for n, (part, s) in enumerate(zip(torch.arange(count).tensor_split(len(which)), which, strict=True)):
         i = torch.randint(len(data.t), (len(part),), generator=generator)
         j = torch.randint(len(data.x), (len(part),), generator=generator)
-        derivatives = smooth_derivatives(data, data.u[s], order, noise)
-        parts.append((data.x[j], data.t[i], derivatives[:, i, j]))
-    return Jets(torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]), torch.cat([p[2] for p in parts], 1))
+        found = smooth(data.u[s], data.length, order, noise)
+        energy += found.energy
+        xs.append(data.x[j])
+        ts.append(data.t[i])
+        us.append(found.derivatives[:, i, j])
+        owners.append(torch.full_like(part, n))
+    jets = Jets(torch.cat(xs), torch.cat(ts), torch.cat(us, 1))
+    return Points(jets, torch.cat(owners), float(energy[1] / energy[0].clamp_min(1e-300)))
 
 
 @dataclass(frozen=True)
@@ -106,12 +139,16 @@ class Certificate:
             be certified.
         defect: at the estimated law, ``None`` where there is none.
         sentence: the statement in words.
+        growth: at the estimated law, the relative residual that moved data acquire per unit of length of the flow.
+        growth_delta: the true growth is at most this, with the same probability.
     """
 
     generator: dict[str, str]
     delta: float | None
     defect: float | None
     sentence: str
+    growth: float | None = None
+    growth_delta: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,32 +160,45 @@ class Certificates:
         alpha: probability of error, for all together.
         law: the regression behind them, ``None`` where it failed.
         reason: why nothing can be certified, or an empty text.
+        left_out: the share of the energy of u about its mean that smoothing leaves out of the points of the bounds.
+        noise: the share that the noise alone has.
     """
 
     certificates: tuple[Certificate, ...]
     alpha: float
     law: Coefficients | None
     reason: str
+    left_out: float | None = None
+    noise: float | None = None
+
+    @property
+    def scope(self) -> str:
+        """Where the bounds hold, in words."""
+        if self.left_out is None or self.noise is None:
+            return ""
+        return (
+            f"The bounds hold at the points of the data after smoothing, which leaves out {_percent(self.left_out)} of "
+            f"the energy of u; noise alone has {_percent(self.noise)}."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
             "alpha": self.alpha,
             "reason": self.reason,
-            "certificates": [
-                {"generator": c.generator, "delta": c.delta, "defect": c.defect, "sentence": c.sentence}
-                for c in self.certificates
-            ],
+            "left_out": self.left_out,
+            "noise": self.noise,
+            "certificates": [asdict(c) for c in self.certificates],
             "law": self.law.to_dict() if self.law else None,
         }
 
     def __str__(self) -> str:
         rows = []
         for c in self.certificates:
-            numbers = ["-" if v is None else f"{v:.1e}" for v in (c.defect, c.delta)]
+            numbers = ["-" if v is None else f"{v:.1e}" for v in (c.defect, c.delta, c.growth, c.growth_delta)]
             rows.append([format_generator(c.generator), *numbers])
-        lines = text_table(["generator", ">defect", ">at most"], rows)
-        closing = self.reason or f"All bounds hold at once with probability {1 - self.alpha:g}."
+        lines = text_table(["generator", ">defect", ">at most", ">growth", ">at most"], rows)
+        closing = self.reason or f"All bounds hold at once with probability {1 - self.alpha:g}. {self.scope}"
         return "\n".join([lines, "", closing])
 
 
@@ -203,16 +253,26 @@ def certify(
     own = law(data.equation)
     claimed = torch.tensor([own.get(m, 0.0) for m in fit.terms], dtype=torch.float64)
     order = jet_order(fit.terms)
-    points = [prolong(fit.terms, smooth_jets(data, order, n * fit.noise, seed=seed)) for n in SMOOTHINGS]
-    root = _root(fit.covariance)
+    points = [smooth_points(data, order, n * fit.noise, seed=seed) for n in SMOOTHINGS]
+    prolonged = [prolong(fit.terms, p.jets) for p in points]
+    box = data_coordinates(data, None).scale
+    root = radius * _root(fit.covariance)
+
+    def bounded(conditions: Sequence[Polynomial]) -> tuple[float, float]:
+        """The value at the estimate, and delta."""
+        bounds = [bound(c, fit.theta, root, fit.doubt) for c in conditions]
+        return float(conditions[0](fit.theta).norm()), max(bounds) + (max(bounds) - min(bounds))
+
     found = []
     for field, text in zip(fields, texts, strict=True):
-        conditions = [relative_condition(p, claimed, field) for p in points]
-        bounds = [bound(c, fit.theta, radius * root, fit.doubt) for c in conditions]
-        delta = max(bounds) + (max(bounds) - min(bounds))
-        defect = float(conditions[0](fit.theta).norm())
-        found.append(Certificate(text, *_judged(text, delta, defect, alpha, fit)))
-    return Certificates(tuple(found), alpha, fit, "")
+        defect, delta = bounded([relative_condition(p, claimed, field) for p in prolonged])
+        growth, most = bounded(
+            [growth_condition(p, claimed, field, q.trajectory, box) for p, q in zip(prolonged, points, strict=True)]
+        )
+        sentence = _sentence(text, delta, most, alpha, fit)
+        found.append(Certificate(text, delta if delta <= MEANINGLESS else None, defect, sentence, growth, most))
+    variance = float(data.u.var(correction=0))
+    return Certificates(tuple(found), alpha, fit, "", points[0].left_out, fit.noise**2 / max(variance, 1e-300))
 
 
 def bound(relative: Polynomial, theta: Tensor, root: Tensor, doubt: Tensor) -> float:
@@ -247,20 +307,22 @@ def _root(covariance: Tensor) -> Tensor:
     return root
 
 
-def _judged(
-    text: dict[str, str], delta: float, defect: float, alpha: float, fit: Coefficients
-) -> tuple[float | None, float, str]:
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share >= 1e-6 else "less than 0.0001 %"
+
+
+def _sentence(text: dict[str, str], delta: float, growth: float, alpha: float, fit: Coefficients) -> str:
     name = format_generator(text)
+    grows = f"moved data gain at most {growth:.2g} of their terms per unit of length"
     if not delta <= MEANINGLESS:
-        sentence = (
+        return (
             f"{name}: nothing can be certified, for the data only bound the defect by {delta:.2g}, "
-            f"and above {MEANINGLESS} a bound means nothing"
+            f"and above {MEANINGLESS} a bound means nothing; {grows}"
         )
-        return None, defect, sentence
-    sentence = f"{name}: the true defect is at most {delta:.2g} with probability {1 - alpha:g}"
+    sentence = f"{name}: the true defect is at most {delta:.2g} with probability {1 - alpha:g}, and {grows}"
     if fit.collinear:
         sentence += f", if the law has no {' or '.join(map(str, fit.collinear))}, which these data cannot tell"
-    return delta, defect, sentence
+    return sentence
 
 
 def _nothing(texts: list[dict[str, str]], alpha: float, fit: Coefficients | None, reason: str) -> Certificates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sympy
 import torch
@@ -14,6 +15,7 @@ from symflow.errors import UserError
 from symflow.formulas import expressions
 
 from ..equations import Jets, derivative_symbol, highest_derivative, t, total_derivative_x, u, x
+from ..symmetries import by_trajectory, displacement
 from ..weak import FUNCTIONS
 
 COMPONENTS = ("dx", "dt", "du")
@@ -39,7 +41,8 @@ class Polynomial:
         """dR/dtheta at a law, ``[J, N]``."""
         return self.linear + 2 * torch.einsum("k,ikn->in", theta, self.quadratic)
 
-    def __truediv__(self, scale: float) -> Polynomial:
+    def __truediv__(self, scale: float | Tensor) -> Polynomial:
+        """R divided by one number, or by one for each point, ``[N]``."""
         return Polynomial(self.constant / scale, self.linear / scale, self.quadratic / scale)
 
 
@@ -89,11 +92,11 @@ class Prolonged:
             ],
             1,
         )
-        constant = e(sympy.diff(phi, t)) - e(sympy.diff(xi, t)) * u_[1]
-        factor = e(sympy.diff(xi, u)) * u_[1] + e(sympy.diff(tau, t)) - e(sympy.diff(phi, u))
+        constant = e(_derivative(phi, t)) - e(_derivative(xi, t)) * u_[1]
+        factor = e(_derivative(xi, u)) * u_[1] + e(_derivative(tau, t)) - e(_derivative(phi, u))
         linear = factor * D[:, 0] + xi_[0] * D[:, 1] + tau_[0] * self.explicit[1] + torch.einsum("imn,mn->in", S, free)
         quadratic = torch.einsum("imn,kmn->ikn", S, through)
-        quadratic = quadratic - e(sympy.diff(tau, u)) * D[:, None, 0] * D[None, :, 0]
+        quadratic = quadratic - e(_derivative(tau, u)) * D[:, None, 0] * D[None, :, 0]
         return Polynomial(constant, linear, (quadratic + quadratic.transpose(0, 1)) / 2)
 
     def size(self, theta: Tensor, field: Sequence[sympy.Expr]) -> float:
@@ -113,9 +116,19 @@ class Prolonged:
                 else:
                     C = sum((math.comb(m, j) * S[m] * derivatives[m - j] for m in range(j, n + 1)), 0 * S[j])
                 squares = squares + (C * along[j]) ** 2
-            f_t = _evaluate(sympy.diff(f, t), self.jets) + _evaluate(sympy.diff(f, u), self.jets) * rate[0]
+            f_t = _evaluate(_derivative(f, t), self.jets) + _evaluate(_derivative(f, u), self.jets) * rate[0]
             squares = squares + ((-u_[1], -rate[0], torch.ones_like(u_[0]))[b] * f_t) ** 2
         return float(squares.mean().sqrt())
+
+
+@lru_cache(maxsize=4096)
+def _derivative(f: sympy.Expr, variable: sympy.Symbol) -> sympy.Expr:
+    return sympy.diff(f, variable)
+
+
+@lru_cache(maxsize=1024)
+def _total_derivative(f: sympy.Expr) -> sympy.Expr:
+    return total_derivative_x(f)
 
 
 def _evaluate(expression: sympy.Expr, jets: Jets) -> Tensor:
@@ -130,7 +143,7 @@ def _along(f: sympy.Expr, order: int, jets: Jets) -> Tensor:
     values = []
     for _ in range(order + 1):
         values.append(_evaluate(f, jets))
-        f = total_derivative_x(f)
+        f = _total_derivative(f)
     return torch.stack(values)
 
 
@@ -145,9 +158,9 @@ def prolong(terms: Sequence[sympy.Expr], jets: Jets) -> Prolonged:
     rates, sensitivities, explicit = [], [], []
     for term in terms:
         sensitivities.append(
-            torch.stack([_evaluate(sympy.diff(term, derivative_symbol(m)), jets) for m in range(n + 1)])
+            torch.stack([_evaluate(_derivative(term, derivative_symbol(m)), jets) for m in range(n + 1)])
         )
-        explicit.append(torch.stack([_evaluate(sympy.diff(term, variable), jets) for variable in (x, t)]))
+        explicit.append(torch.stack([_evaluate(_derivative(term, variable), jets) for variable in (x, t)]))
         rates.append(_along(term, n, jets))
     return Prolonged(jets, torch.stack(rates), torch.stack(sensitivities), torch.stack(explicit, 1))
 
@@ -171,3 +184,29 @@ def relative_condition(prolonged: Prolonged, theta: Tensor, field: Sequence[symp
             raise UserError(f"the equation has no term that {text} could violate, but laws near it do")
         size = math.inf
     return condition / (size * math.sqrt(len(prolonged.jets)))
+
+
+def growth_condition(
+    prolonged: Prolonged, theta: Tensor, field: Sequence[sympy.Expr], trajectory: Tensor, box: Sequence[float]
+) -> Polynomial:
+    """The condition divided so that its norm over the points is the growth of the residual of moved data.
+
+        growth^2 = mean_s (RMS_s(R)/(T_s |V|))^2,    T_s = RMS_s sqrt(u_t^2 + sum_j (theta_j m_j)^2),
+
+    over points of the trajectories s: the residual, relative to the terms of the equation, that the data acquire per
+    unit of length that the flow moves them, |V| being the RMS of the velocity with x, t, u in units of a box; the mean
+    square over trajectories of `pde.symmetries.defects`.
+
+    Args:
+        prolonged: at N points.
+        theta: the claimed coefficients.
+        field: finite and not zero on the points (`relative_condition`).
+        trajectory: of each point, ``[N]``, numbered from 0.
+        box: the units of x, t and u.
+    """
+    terms = theta[:, None] * prolonged.rates[:, 0]
+    size = by_trajectory(terms.square().sum(0) + terms.sum(0).square(), trajectory)
+    length = displacement(torch.stack([_evaluate(f, prolonged.jets) for f in field], -1), box)
+    # a trajectory at rest has R = 0: its points say nothing
+    unit = size.clamp_min(1e-12 * float(size.max()) or 1.0)[trajectory]
+    return prolonged.polynomial(field) / (unit * length * math.sqrt(len(unit)))

@@ -2,6 +2,9 @@
 
 from .algebra import Symmetries as Symmetries
 from .algebra import symmetries as symmetries
+from .defect import by_trajectory as by_trajectory
+from .defect import defects as defects
+from .defect import displacement as displacement
 from .library import Library as Library
 from .library import polynomial_library as polynomial_library
 from .nullspace import NullSpace as NullSpace

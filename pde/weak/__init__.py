@@ -10,10 +10,11 @@ from .rows import HalfWidths as HalfWidths
 from .rows import WeakRows as WeakRows
 from .rows import rows_on_axes as rows_on_axes
 from .samples import FUNCTIONS as FUNCTIONS
-from .samples import SIGNAL as SIGNAL
 from .samples import Samples as Samples
+from .smoothing import SIGNAL as SIGNAL
+from .smoothing import Smoothed as Smoothed
+from .smoothing import smooth as smooth
 from .terms import law as law
 from .weak_form import Rows as Rows
 from .weak_form import Widths as Widths
-from .weak_form import smooth_derivatives as smooth_derivatives
 from .weak_form import weak_rows as weak_rows

@@ -24,7 +24,8 @@ from symflow.errors import UserError
 from ..equations import Index
 from .axes import TestFunctions
 from .parts import Parts
-from .samples import SIGNAL, Samples
+from .samples import Samples
+from .smoothing import SIGNAL
 
 HalfWidths = tuple[int, ...]
 """Half-widths in steps, one for each axis."""

@@ -18,9 +18,8 @@ from symflow.formulas import expressions
 from ..equations import Index, JetSpace, x
 from ..trajectories import Trajectories
 from .axes import Axis
+from .smoothing import SIGNAL, kept_modes
 
-SIGNAL = 4.0  # a mode is kept while its mean power is so many times the noise's
-ROUNDING = 1e-28  # of the largest power
 STENCIL = 9  # nodes of a difference on an open axis
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(torch, name) for name in ("exp", "log", "sin", "cos", "tanh", "sqrt", "sinh", "cosh", "sign")
@@ -139,7 +138,7 @@ class Samples:
         return v
 
     def smoothed(self, s: int, unknown: int, sigma: float, signal: float) -> Tensor:
-        """An unknown without the modes of the periodic axes whose mean power is below `signal` times the noise's."""
+        """An unknown without the modes of the periodic axes that are lost in noise (`smoothing`)."""
         v = self.values[s, unknown]
         dims = [i for i, a in enumerate(self.axes) if a.period is not None]
         if not dims or self.missing is not None:
@@ -148,8 +147,9 @@ class Samples:
         open_ = [i for i in range(v.ndim) if i not in dims]
         power = spectrum.abs().square()
         power = power.mean(open_, keepdim=True) if open_ else power
-        floor = max(signal * sigma**2 / math.prod(v.shape[i] for i in dims), ROUNDING * float(power.max()))
-        found: Tensor = torch.fft.ifftn(torch.where(power >= floor, spectrum, 0), dim=dims, norm="forward").real
+        noise = sigma**2 / math.prod(v.shape[i] for i in dims)
+        kept = kept_modes(power, noise, math.prod(v.shape[i] for i in open_), signal)
+        found: Tensor = torch.fft.ifftn(torch.where(kept, spectrum, 0), dim=dims, norm="forward").real
         return found
 
     def unchanging(self, s: int) -> bool:

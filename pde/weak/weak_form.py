@@ -16,7 +16,7 @@ from ..trajectories import Trajectories
 from .axes import OVERLAP
 from .parts import moved
 from .rows import rows_on_axes
-from .samples import SIGNAL, Samples
+from .samples import Samples
 
 CLUSTERS = 64  # with fewer trajectories, each is cut into blocks
 
@@ -93,28 +93,3 @@ def weak_rows(data: Trajectories, terms: Sequence[sympy.Expr], widths: Widths) -
         raise UserError(f"the terms {', '.join(map(str, terms))} must be finite on the data, got values that are not")
     t, x = found.centres
     return Rows(found.plain, found.noise, t, x, found.sigma[:, 0], widths)
-
-
-def smooth_spectrum(data: Trajectories, v: Tensor, sigma: float) -> Tensor:
-    """Fourier coefficients of rows ``[T, X]``, from the first mode on that is lost in noise 0.
-
-    The mean power over the times must be `SIGNAL` times that of the noise, ``sigma^2 / X``, and above round-off.
-    """
-    points = v.shape[-1]
-    spectrum: Tensor = torch.fft.rfft(v, norm="forward")[..., : (points + 1) // 2]
-    power = spectrum.abs().square().mean(0)
-    floor = max(SIGNAL * sigma**2 / points, 1e-28 * float(power.max()))
-    lost = (power < floor).nonzero()[:, 0]
-    lost = lost[lost > 0]
-    cut = int(lost[0]) if len(lost) else len(power)
-    # symmetric solutions have gaps: cut where all that follows is lost, too, but for chance
-    kept = (power >= floor).nonzero()[:, 0]
-    cut = max(cut, int(kept.max()) + 1 if sigma == 0 and len(kept) else cut)
-    return spectrum * (torch.arange(len(power)) < max(cut, 2))
-
-
-def smooth_derivatives(data: Trajectories, v: Tensor, order: int, sigma: float) -> Tensor:
-    """x-derivatives 0 ... order of rows ``[T, X]`` by `smooth_spectrum`, ``[order + 1, T, X]``."""
-    spectrum = smooth_spectrum(data, v, sigma)
-    ik = 2j * math.pi / data.length * torch.arange(spectrum.shape[-1], dtype=torch.float64)
-    return torch.stack([torch.fft.irfft(spectrum * ik**m, v.shape[-1], norm="forward") for m in range(order + 1)])

@@ -13,7 +13,7 @@ from jets_of_laws import noisy, random_jets
 from symflow.errors import UserError
 from symflow.pde import CATALOGUE, Equation, certify, generate
 from symflow.pde.equations.equation import t, u, x
-from symflow.pde.laws.certificates import bound, smooth_jets
+from symflow.pde.laws.certificates import bound, smooth_points
 from symflow.pde.laws.prolonged_law import Polynomial, jet_order, prolong, relative_condition
 from symflow.pde.weak.terms import law
 
@@ -86,7 +86,7 @@ def test_planted_near_symmetries_are_not_certified_falsely(term, planted_term, s
             dtype=torch.float64,
         )
         claimed = torch.tensor([law(KDV.equation).get(m, 0.0) for m in terms], dtype=torch.float64)
-        points = prolong(terms, smooth_jets(data, jet_order(terms), found.law.noise))
+        points = prolong(terms, smooth_points(data, jet_order(terms), found.law.noise).jets)
         defect = float(relative_condition(points, claimed, scaling)(truth).norm())
         delta = found.certificates[0].delta
         assert 1e-4 < defect < 0.1
@@ -94,6 +94,35 @@ def test_planted_near_symmetries_are_not_certified_falsely(term, planted_term, s
         assert delta < 10 * defect  # the statement means something
         false += defect > delta
     assert false <= 3
+
+
+@pytest.mark.parametrize("wavenumbers", [(2, 4), (3, 6), (1, 16), (11, 12)])
+def test_a_spectrum_with_gaps_loses_nothing_but_noise(wavenumbers):
+    """Of even modes alone, a cut at the first mode below the noise left nothing."""
+    made = generate(Equation("u_t + u*u_x + u_xxx = -u/100"), 8, 1, wavenumbers=wavenumbers, **SETTINGS)
+    data = noisy(replace(made, equation=KDV.equation), 0.01, 1)
+    found = certify(data, [{"dx": "x", "dt": "3*t", "du": "-2*u"}])
+    assert found.noise == pytest.approx(1e-4, rel=0.1)
+    assert 0.5 * found.noise < found.left_out < 1.5 * found.noise
+    assert "leaves out 0.0" in found.scope
+    assert found.scope in str(found)
+
+
+def test_growth_is_that_of_moved_data():
+    """``d/dt`` of cKdV: R = -u/(2 (t + 1)^2) alone, so the defect is 1 whatever the times; the growth is not."""
+    data = generate("ckdv", 8, 0, resolution=256)
+    found = certify(data, [{"dt": "1"}]).certificates[0]
+    u0, u1, _, u3 = data.derivatives(3)
+    t_ = data.t[:, None]
+    terms = [u0 * u1, u3, u0 / (2 * (t_ + 1))]
+    squares = sum(m.square() for m in terms) + sum(terms).square()
+    R = u0 / (2 * (t_ + 1) ** 2)
+    per_trajectory = (R.square().mean((1, 2)) / squares.mean((1, 2))).sqrt() * (data.t[-1] - data.t[0])
+    exact = float(per_trajectory.square().mean().sqrt())
+    assert found.defect == pytest.approx(1.0, abs=1e-6)
+    assert found.growth == pytest.approx(exact, rel=0.1)  # 250 points a trajectory
+    assert found.growth <= found.growth_delta < 1.05 * found.growth
+    assert "gain at most" in found.sentence
 
 
 def test_where_nothing_can_be_certified_that_is_said():
