@@ -22,6 +22,7 @@ from symflow.formulas import format_generator
 from symflow.runs import Run, command, one_thread
 from symflow.settings import with_settings
 
+from ..approximation import check_tolerance
 from ..equations import Equation
 from ..scores import Slots
 from ..trajectories import Trajectories
@@ -61,6 +62,8 @@ class Discovery:
             and the paper's 4 for local.
         steps: of the network's learning, 0 leaves it out; by default 150, and the paper's 12,800 for local.
         degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
+        tolerance: the largest defect of an approximate symmetry that is looked for in data; by default 0.02, or what
+            the data leave open for a proved one, where that is more.
         trust: do not ask whether the data solve their equation; the result says so.
 
     Raises:
@@ -73,6 +76,7 @@ class Discovery:
     generators: int | None = None
     steps: int | None = None
     degree: int | None = None
+    tolerance: float | None = None
     trust: bool = False
 
     def __post_init__(self) -> None:
@@ -88,6 +92,7 @@ class Discovery:
         ):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), least, most)
+        check_tolerance(self.tolerance)
 
 
 @with_settings(Discovery)
@@ -124,6 +129,7 @@ def discover(
         route.generators if settings.generators is None else settings.generators,
         route.steps if settings.steps is None else settings.steps,
         settings.degree,
+        settings.tolerance,
         settings.trust,
     )
     state, seconds = run_stages(route.stages, State(request), run=run, progress=progress)
@@ -149,6 +155,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         rank=len(state.generators),
         generators=[for_the_data(g, said, request.trust) for g in state.generators],
         families=[] if family is None else [superposed(source.equation.space, family["factor"], family["condition"])],
+        approximate=list(state.approximate),
         coordinates=source.coordinates,
         equation=source.equation,
         name=source.name,
@@ -156,6 +163,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         structure_constants=None if constants is None else [[[float(c) for c in r] for r in m] for m in constants],
         algebra=algebra.description,
         certificates=state.certified,
+        approximation=state.sought,
         identified=data is not None and bool(data.settings.get("identified")),
         nullspace=jets.spectrum,
         observed=jets.observed,

@@ -14,6 +14,7 @@ from symflow.fields import NeuralField, SymbolicField
 from symflow.formulas import expressions
 from symflow.runs import ASIDE, As, from_json
 
+from ..approximation import Approximate, Search
 from ..augmentation import moved
 from ..equations import Equation
 from ..laws import Certificate
@@ -134,6 +135,8 @@ class Result(OneSpaceResult):
         name: of the equation in the catalogue, or ``None``.
         domain: "periodic": fields with the period of the data; "plane": any.
         generators: a basis of the finite part in closed form.
+        approximate: fields on the plane that nearly are symmetries of what the data show.
+        approximation: how they were looked for; ``None`` where they were not.
         structure_constants: ``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, or ``None`` where not exact.
         algebra: what follows from the structure constants, or ``None``.
         certificates: how far the generators can be from symmetries of the law that the data obey, given their noise;
@@ -154,6 +157,8 @@ class Result(OneSpaceResult):
     name: str | None
     domain: Domain
     generators: list[Generator]
+    approximate: list[Approximate] = field(default_factory=list)
+    approximation: Search | None = None
     structure_constants: list[list[list[float]]] | None
     algebra: Description | None = field(metadata={"as": ALGEBRA})
     certificates: Certified | None

@@ -23,8 +23,9 @@ from symflow.fields import NeuralField, SymbolicField, total_degree
 from symflow.learning import Objective, Subspace, learn
 from symflow.runs import one_thread
 
+from ..approximation import Approximate, Search, approximate
 from ..equations import Equation, JetSample
-from ..laws import Gate, certify, gate
+from ..laws import Certificates, Gate, certify, gate
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
 from ..symmetries import Symmetries, prolongation, symmetries
@@ -50,6 +51,7 @@ class Request:
     generators: int
     steps: int
     degree: int | None
+    tolerance: float | None
     trust: bool
 
 
@@ -107,6 +109,9 @@ class State:
     moved: JetScore | None = None
     generators: tuple[Generator, ...] = ()
     certified: Certified | None = None
+    fitted: Certificates | None = None
+    sought: Search | None = None
+    approximate: tuple[Approximate, ...] = ()
     neural: NeuralSpan | None = None
 
 
@@ -175,7 +180,16 @@ def bound(state: State, context: Context) -> State:
     """Certificates: how far the generators can be from symmetries of the law that noisy data obey."""
     found = certify(known(known(state.source).data), known(state.algebra).texts, seed=state.request.seed)
     law = None if found.law is None else found.law.to_dict()
-    return replace(state, certified=Certified(list(found.certificates), found.alpha, found.reason, law))
+    certified = Certified(list(found.certificates), found.alpha, found.reason, law)
+    return replace(state, certified=certified, fitted=found)
+
+
+@one_thread()
+def look_nearby(state: State, context: Context) -> State:
+    """Approximate symmetries of the data, on the plane: those that change the period are among them."""
+    data, proved = known(known(state.source).data), known(state.algebra).plane.forms
+    sought, found = approximate(data, proved, state.request.tolerance, certificates=state.fitted)
+    return replace(state, sought=sought, approximate=tuple(found))
 
 
 def learn_span(state: State, context: Context) -> State:
@@ -230,6 +244,10 @@ def _asks(state: State) -> bool:
     return known(state.source).data is not None and not state.request.trust
 
 
+def _has_data(state: State) -> bool:
+    return known(state.source).data is not None
+
+
 def _has_data_and_forms(state: State) -> bool:
     return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
 
@@ -249,6 +267,7 @@ STAGES: tuple[Stage[State], ...] = (
     Stage("null space", look_at_jets),
     Stage("finite flow", move),
     Stage("certificates", bound, when=_has_data_and_forms),
+    Stage("approximate", look_nearby, when=_has_data),
     Stage("network", learn_span, when=_learns),
     Stage("comparison", compare, when=_learned),
 )

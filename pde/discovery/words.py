@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from symflow.formulas import format_generator, text_table
 
+from ..approximation import sentences
+
 if TYPE_CHECKING:
     from symflow.discovery import DataVerdict
 
@@ -74,6 +76,8 @@ def remarks(result: Result) -> list[str]:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
     if result.certificates is not None:
         lines += _certified(result.certificates)
+    if result.approximation is not None:
+        lines += sentences(result.approximation, result.approximate, result.coordinates)
     if result.seconds:
         lines.append(f"{sum(result.seconds.values()):.1f} s")
     return lines
