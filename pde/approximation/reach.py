@@ -28,7 +28,7 @@ from symflow.runs import one_thread
 
 from ..equations import Equation, Index, JetSpace, t, u, x
 from ..trajectories import Trajectories, data_coordinates
-from ..weak import FUNCTIONS, Axis, Parts, bump, movable, moved
+from ..weak import FUNCTIONS, OVERLAP, Axis, Parts, bump, movable, moved
 from .measure import middle
 
 DELTA = 0.02  # the relative residual of moved data that ends the reach
@@ -36,7 +36,6 @@ LONGEST = 1.0  # of a flow that is tried: data moved by the length of their box
 TRAJECTORIES = 8
 COARSE = 256  # points in x, where they resolve the data
 FRACTIONS_T, FRACTIONS_X = (7, 3), (8, 4)  # of the axis: half-widths, from narrow to wide
-OVERLAP = 2  # centres per half-width
 STEPS = 4  # of the flow: 1e-5 at length 1
 CLOSE = 0.02  # of delta
 TRIES = 8
@@ -91,7 +90,8 @@ class MovedRows:
             return torch.full((len(data),), torch.nan, dtype=torch.float64)
         if not bool((times.diff() > 0).all() and (X.diff(dim=1) > 0).all()):
             return torch.full((len(data),), torch.nan, dtype=torch.float64)
-        weights = torch.gradient(X, dim=1)[0] * Axis("t", times).measure[:, None]
+        in_t = torch.gradient(times, spacing=(data.t,))[0] * Axis("t", data.t).measure
+        weights = torch.gradient(X, dim=1)[0] * in_t[:, None]
         at = {x: X, t: times[:, None], u: U}
         like = torch.zeros_like(U)
         summands = [
