@@ -3,6 +3,5 @@
 from .approximate import Approximate as Approximate
 from .approximate import Search as Search
 from .approximate import approximate as approximate
-from .approximate import check_tolerance as check_tolerance
 from .measure import Measure as Measure
 from .words import sentences as sentences

@@ -16,6 +16,7 @@ from symflow.errors import UserError
 from symflow.runs import one_thread
 
 from ..laws import Certificates, Region, certify
+from ..settings import check_tolerance
 from ..symmetries import displacement
 from ..trajectories import Trajectories
 from .bounds import Bounds
@@ -143,14 +144,6 @@ def approximate(
         return Search(limit, floor, alpha, DELTA, spectrum, reason), []
     found = [_described(data, forms, c, known, limit, bounds) for c in _all(forms, known, limit)]
     return Search(limit, floor, alpha, DELTA, spectrum, ""), found
-
-
-def check_tolerance(tolerance: float | None) -> None:
-    """Raises UserError unless a tolerance is ``None`` or a number above 0 and below 1."""
-    if tolerance is None:
-        return
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
-        raise UserError(f"`tolerance` must be a number above 0 and below 1, got {tolerance!r}")
 
 
 def _all(forms: Forms, known: Sequence[ClosedForm], tolerance: float) -> list[Candidate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from symflow import discovery
 from symflow.algebra import Description
@@ -18,12 +18,11 @@ from ..approximation import Approximate, Search
 from ..augmentation import moved
 from ..equations import Equation
 from ..laws import Certificate
+from ..settings import Domain
 from ..symmetries import prolongation
 from ..trajectories import Trajectories, data_coordinates
 from . import schema2, words
 from .verdicts import NOT_ASKED
-
-Domain = Literal["periodic", "plane"]
 
 
 @dataclass(frozen=True, kw_only=True)

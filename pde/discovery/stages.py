@@ -28,12 +28,13 @@ from ..equations import Equation, JetSample
 from ..laws import Certificates, Gate, certify, gate
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
+from ..settings import Domain
 from ..symmetries import Symmetries, prolongation, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
 from .networks import learned_slots, learned_span
-from .result import Certified, Domain, Generator, NeuralSpan, Observed
+from .result import Certified, Generator, NeuralSpan, Observed
 from .sources import Source, source_of, space_axes
 
 POOL = 20_000  # jets from which the network draws
