@@ -13,6 +13,7 @@ from symflow import discovery
 from symflow.algebra import ClosedForm
 from symflow.discovery import Spectrum
 from symflow.errors import UserError
+from symflow.formulas.notation import number
 from symflow.runs import one_thread
 
 from ..laws import Certificates, Region, certify
@@ -61,6 +62,10 @@ class Approximate(discovery.Approximate):
     nearest: dict[str, str] | None
     angle: float | None
     where: list[list[float]]
+
+    def __post_init__(self) -> None:
+        if [len(row) for row in self.where] != [PARTS] * PARTS:
+            raise ValueError(f"the places of a violation are not {PARTS} parts of t by {PARTS} of x")
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,12 @@ def approximate(
     floor = max((bounds.interval(form)[1] for form in known), default=0.0)
     limit = max(TOLERANCE, floor) if tolerance is None else tolerance
     if floor > limit or (tolerance is None and limit > MEANINGLESS):
-        why = f"with these data even a proved symmetry may have a defect of {floor:.1g}"
-        beyond = f"more than the tolerance of {limit:g}" if tolerance is not None else "as fields without symmetry have"
+        why = f"with these data even a proved symmetry may have a defect of {number(floor)}"
+        beyond = (
+            f"more than the tolerance of {number(limit)}"
+            if tolerance is not None
+            else "as fields without symmetry have"
+        )
         return Search(None, floor, alpha, DELTA, None, f"cannot be told: {why}, {beyond}"), []
     measure = Measure.of(data, fitted.law.noise)
     forms = Forms.of(measure, known)
@@ -140,7 +149,9 @@ def approximate(
     spectrum = Spectrum(values[: max(SHOWN, rank + 1)].tolist(), rank, EXACT)
     new = int(((values > EXACT) & (values <= limit)).sum())
     if new > MOST:
-        reason = f"no gap: {new} directions have a defect within {limit:g}, for in this window solutions hardly change"
+        reason = (
+            f"no gap: {new} directions have a defect within {number(limit)}, for in this window solutions hardly change"
+        )
         return Search(limit, floor, alpha, DELTA, spectrum, reason), []
     found = [_described(data, forms, c, known, limit, bounds) for c in _all(forms, known, limit)]
     return Search(limit, floor, alpha, DELTA, spectrum, ""), found

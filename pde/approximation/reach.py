@@ -23,6 +23,7 @@ from torch import Tensor
 from symflow.algebra import ClosedForm
 from symflow.fields import SymbolicField
 from symflow.formulas import expressions
+from symflow.formulas.notation import number
 from symflow.ops import flow
 from symflow.runs import one_thread
 
@@ -202,7 +203,7 @@ def reach(data: Trajectories, form: ClosedForm, defect: float, size: float, delt
         if r < (1 + CLOSE) * delta and h > 0 and (other := residual(-way * h)) > max(r, delta):
             r, way = other, -way  # the other way is the shorter one
         if h == LONGEST and r < delta:
-            return Reach(None, None, own, f"moved by the whole box, data miss the equation by {r:.1e} only")
+            return Reach(None, None, own, f"moved by the whole box, data miss the equation by {number(r)} only")
         if abs(r / delta - 1) <= CLOSE:
             return Reach(h, h / size, own, "")
         h = min(h * min(max(delta / r, 0.25), 4.0), LONGEST)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from symflow.fields import Coordinates
 from symflow.formulas import format_generator
+from symflow.formulas.notation import number
 
 from .approximate import PARTS, Approximate, Search
 
@@ -24,9 +25,9 @@ def sentences(search: Search, found: Sequence[Approximate], coordinates: Coordin
     """
     if search.tolerance is None or search.reason:
         return [f"approximate symmetries {search.reason}"]
-    within = f"with a defect within {search.tolerance:.2g}"
+    within = f"with a defect within {number(search.tolerance)}"
     if not found:
-        above = f" (the next polynomial field has {search.spectrum.above:.2g})" if search.spectrum else ""
+        above = f" (the next polynomial field has {number(search.spectrum.above)})" if search.spectrum else ""
         return [f"approximate symmetries {within}: none{above}"]
     sure = f"the residual that moved data acquire per unit of length; intervals hold with {1 - search.alpha:.0%}"
     lines = [f"approximate symmetries {within} ({sure}):"]
@@ -40,15 +41,15 @@ def figures(near: Approximate) -> str:
     """The defect with its interval and range."""
     low, high = near.interval
     return (
-        f"defect {near.defect:.2g}, true one in [{low:.2g}, {high:.2g}], "
-        f"{near.smallest:.2g} to {near.largest:.2g} by trajectory"
+        f"defect {number(near.defect)}, true one in [{number(low)}, {number(high)}], "
+        f"{number(near.smallest)} to {number(near.largest)} by trajectory"
     )
 
 
 def kind(near: Approximate) -> str:
     """Which of the two kinds of near it is, and whether it keeps the period."""
     if near.independent or near.nearest is None or near.angle is None:
-        said = f"independent of what is proved ({near.beside:.2g} beside it)"
+        said = f"independent of what is proved ({number(near.beside)} beside it)"
     else:
         close = f"near the proved {format_generator(near.nearest)}"
         said = f"{close}, {math.degrees(near.angle):.1g} degrees from what is proved, to which it adds nothing"
@@ -60,7 +61,8 @@ def reached(near: Approximate, delta: float) -> str:
     """How far data can be moved."""
     if near.reach is None or near.parameter is None:
         return near.note
-    return f"moved data miss the equation by {delta:g} after {near.parameter:.2g} ({near.reach:.2g} of the box)"
+    length = f"{number(near.parameter)} ({number(near.reach)} of the box)"
+    return f"moved data miss the equation by {number(delta)} after {length}"
 
 
 def places(near: Approximate, coordinates: Coordinates) -> list[str]:

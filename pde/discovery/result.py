@@ -185,6 +185,8 @@ class Result(OneSpaceResult):
             raise ValueError(f"the coordinates {self.coordinates.names} are not those of the equation")
         if any(form.keys() - names for g in self.generators for form in (g.closed_form, g.named)):
             raise ValueError(f"a closed form has other components than {', '.join(sorted(names))}")
+        if any(near.closed_form.keys() - names for near in self.approximate):
+            raise ValueError(f"an approximate symmetry has other components than {', '.join(sorted(names))}")
         c = self.structure_constants
         if c is not None and (len(c) != K or any(len(m) != K or any(len(r) != K for r in m) for m in c)):
             raise ValueError(f"the structure constants are not those of {K} generators")
