@@ -31,7 +31,7 @@ from symflow.pde import certify, generate
 from symflow.pde.approximation import Measure, approximate
 from symflow.pde.approximation.bounds import Bounds
 from symflow.pde.approximation.measure import middle
-from symflow.pde.equations import ENTRIES, Equation, t, u, x
+from symflow.pde.equations import CATALOGUE, Equation, t, u, x
 from symflow.pde.laws import Region
 from symflow.pde.symmetries import symmetries
 
@@ -52,14 +52,14 @@ CASES = {
         [Equation("u_t + u*u_x + u_xxx = eps*u_xx", eps=e) for e in EPS],
         (BOOST, SCALING, LOUDER),
     ),
-    "cKdV": ("ckdv", [ENTRIES["ckdv"].equation], (LATER, SCALING, LOUDER)),
+    "cKdV": ("ckdv", [CATALOGUE["ckdv"].equation], (LATER, SCALING, LOUDER)),
 }
 
 
 def replicates(name: str, level: float, count: int) -> dict[str, Any]:
     """How often intervals miss, and what is found, at one level of noise."""
     claimed, laws, fields = CASES[name]
-    equation = ENTRIES[claimed].equation
+    equation = CATALOGUE[claimed].equation
     proved = symmetries(equation).forms
     pools = [generate(law, POOL, 0, **SETTINGS) for law in laws]
     false = found = untold = nothing = 0
