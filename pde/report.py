@@ -18,6 +18,7 @@ from symflow.formulas import expressions, notation
 from symflow.report import Page, Picture, figures, open_run
 from symflow.runs import read_metrics
 
+from .approximation import words as nearby
 from .discovery import Generator, Result, load_result, words
 from .laws import Coefficient
 from .symmetries import determining_equations
@@ -95,6 +96,7 @@ class EquationPage(Page[Result]):
             "brackets": self.brackets(),
             "names": self.result.coordinates.names,
             "families": self.families(),
+            "nearly": self.nearly(),
             "levels": result.verdicts,
             "named": self.named(),
             "left": self.left(),
@@ -127,6 +129,28 @@ class EquationPage(Page[Result]):
                 }
             )
         return shown
+
+    def nearly(self) -> dict[str, Any] | None:
+        """Approximate symmetries in words, if they were looked for."""
+        search, coordinates = self.result.approximation, self.result.coordinates
+        if search is None:
+            return None
+        symbols = {n: sympy.Symbol(n, real=True) for n in coordinates.names}
+        rows = []
+        for near in self.result.approximate:
+            field = [expressions.parse(near.closed_form.get(f"d{n}", "0"), symbols) for n in coordinates.names]
+            rows.append(
+                {
+                    "formula": notation.generator(field, coordinates.names),
+                    "defect": near.defect,
+                    "interval": near.interval,
+                    "kind": nearby.kind(near),
+                    "reach": nearby.reached(near, search.delta),
+                    "places": ", ".join(nearby.places(near, coordinates)),
+                }
+            )
+        lead = nearby.sentences(search, self.result.approximate, coordinates)[0].rstrip(":")
+        return {"lead": f"{lead[0].upper()}{lead[1:]}.", "rows": rows}
 
     def named(self) -> list[tuple[str, Markup]]:
         """Generators that are proven for any value of the parameters, with these by name."""

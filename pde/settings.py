@@ -18,6 +18,14 @@ MOST_GENERATORS = 32
 MOST_DEGREE = 6
 
 
+def check_tolerance(tolerance: float | None) -> None:
+    """Raises UserError unless a tolerance is ``None`` or a number above 0 and below 1."""
+    if tolerance is None:
+        return
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
+        raise UserError(f"`tolerance` must be a number above 0 and below 1, got {tolerance!r}")
+
+
 @dataclass(frozen=True)
 class Generation:
     """What trajectories are made: initial waves, times, grid, accuracy.
@@ -66,6 +74,8 @@ class Discovery:
             and the paper's 4 for local.
         steps: of the network's learning, 0 leaves it out; by default 150, and the paper's 12,800 for local.
         degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
+        tolerance: the largest defect of an approximate symmetry that is looked for in data; by default 0.02, or what
+            the data leave open for a proved one, where that is more.
         trust: do not ask whether the data solve their equation; the result says so.
 
     Raises:
@@ -78,6 +88,7 @@ class Discovery:
     generators: int | None = None
     steps: int | None = None
     degree: int | None = None
+    tolerance: float | None = None
     trust: bool = False
 
     def __post_init__(self) -> None:
@@ -93,6 +104,7 @@ class Discovery:
         ):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), least, most)
+        check_tolerance(self.tolerance)
 
 
 @dataclass(frozen=True)

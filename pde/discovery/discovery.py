@@ -77,6 +77,7 @@ def discover(
         route.generators if settings.generators is None else settings.generators,
         route.steps if settings.steps is None else settings.steps,
         settings.degree,
+        settings.tolerance,
         settings.trust,
     )
     state, seconds = run_stages(route.stages, State(request), run=run, progress=progress)
@@ -107,6 +108,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         rank=len(state.generators),
         generators=[for_the_data(g, said, request.trust) for g in state.generators],
         families=[] if family is None else [superposed(source.equation.space, family["factor"], family["condition"])],
+        approximate=list(state.approximate),
         coordinates=source.coordinates,
         equation=source.equation,
         name=source.name,
@@ -114,6 +116,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         structure_constants=None if constants is None else [[[float(c) for c in r] for r in m] for m in constants],
         algebra=algebra.description,
         certificates=state.certified,
+        approximation=state.sought,
         identified=data is not None and bool(data.settings.get("identified")),
         nullspace=jets.spectrum,
         observed=jets.observed,

@@ -14,6 +14,7 @@ from symflow.fields import NeuralField, SymbolicField
 from symflow.formulas import expressions
 from symflow.runs import ASIDE, As, from_json
 
+from ..approximation import Approximate, Search
 from ..augmentation import UNLESS, check_solve, moved, with_period
 from ..equations import Equation
 from ..laws import Certificate, Gate
@@ -145,6 +146,8 @@ class Result(OneSpaceResult):
         name: of the equation in the catalogue, or ``None``.
         domain: "periodic": fields with the period of the data; "plane": any.
         generators: a basis of the finite part in closed form.
+        approximate: fields on the plane that nearly are symmetries of what the data show.
+        approximation: how they were looked for; ``None`` where they were not.
         structure_constants: ``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, or ``None`` where not exact.
         algebra: what follows from the structure constants, or ``None``.
         certificates: how far the generators can be from symmetries of the law that the data obey, given their noise;
@@ -167,6 +170,8 @@ class Result(OneSpaceResult):
     name: str | None
     domain: Domain
     generators: list[Generator]
+    approximate: list[Approximate] = field(default_factory=list)
+    approximation: Search | None = None
     structure_constants: list[list[list[float]]] | None
     algebra: Description | None = field(metadata={"as": ALGEBRA})
     certificates: Certified | None
@@ -206,6 +211,8 @@ class Result(OneSpaceResult):
             raise ValueError(f"the coordinates {self.coordinates.names} are not those of the equation")
         if any(form.keys() - names for g in self.generators for form in (g.closed_form, g.named)):
             raise ValueError(f"a closed form has other components than {', '.join(sorted(names))}")
+        if any(near.closed_form.keys() - names for near in self.approximate):
+            raise ValueError(f"an approximate symmetry has other components than {', '.join(sorted(names))}")
         c = self.structure_constants
         if c is not None and (len(c) != K or any(len(m) != K or any(len(r) != K for r in m) for m in c)):
             raise ValueError(f"the structure constants are not those of {K} generators")

@@ -23,8 +23,9 @@ from symflow.fields import NeuralField, SymbolicField, total_degree
 from symflow.learning import Objective, Subspace, learn
 from symflow.runs import one_thread
 
+from ..approximation import Approximate, Search, approximate
 from ..equations import Equation, JetSample
-from ..laws import Gate, certify, gate
+from ..laws import Certificates, Gate, certify, gate
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
 from ..settings import Domain
@@ -51,6 +52,7 @@ class Request:
     generators: int
     steps: int
     degree: int | None
+    tolerance: float | None
     trust: bool
 
 
@@ -108,6 +110,9 @@ class State:
     moved: JetScore | None = None
     generators: tuple[Generator, ...] = ()
     certified: Certified | None = None
+    fitted: Certificates | None = None
+    sought: Search | None = None
+    approximate: tuple[Approximate, ...] = ()
     neural: NeuralSpan | None = None
 
 
@@ -183,7 +188,15 @@ def bound(state: State, context: Context) -> State:
     found = certify(known(known(state.source).data), known(state.algebra).texts, seed=state.request.seed)
     law = None if found.law is None else found.law.to_dict()
     certified = Certified(list(found.certificates), found.alpha, found.reason, law, found.left_out, found.noise)
-    return replace(state, certified=certified)
+    return replace(state, certified=certified, fitted=found)
+
+
+@one_thread()
+def look_nearby(state: State, context: Context) -> State:
+    """Approximate symmetries of the data, on the plane: those that change the period are among them."""
+    data, proved = known(known(state.source).data), known(state.algebra).plane.forms
+    sought, found = approximate(data, proved, state.request.tolerance, certificates=state.fitted)
+    return replace(state, sought=sought, approximate=tuple(found))
 
 
 def learn_span(state: State, context: Context) -> State:
@@ -238,6 +251,10 @@ def _asks(state: State) -> bool:
     return known(state.source).data is not None and not state.request.trust
 
 
+def _has_data(state: State) -> bool:
+    return known(state.source).data is not None
+
+
 def _has_data_and_forms(state: State) -> bool:
     return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
 
@@ -257,6 +274,7 @@ STAGES: tuple[Stage[State], ...] = (
     Stage("null space", look_at_jets),
     Stage("finite flow", move),
     Stage("certificates", bound, when=_has_data_and_forms),
+    Stage("approximate", look_nearby, when=_has_data),
     Stage("network", learn_span, when=_learns),
     Stage("comparison", compare, when=_learned),
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from symflow.discovery import Statement, lines, statements, symmetries
 from symflow.formulas import format_generator, text_table
 
+from ..approximation import words as nearby
+
 if TYPE_CHECKING:
     from .result import Certified, Generator, Result
 
@@ -144,6 +146,8 @@ def remarks(result: Result) -> list[str]:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
     if result.certificates is not None:
         lines += _certified(result.certificates)
+    if result.approximation is not None:
+        lines += nearby.sentences(result.approximation, result.approximate, result.coordinates)
     if result.seconds:
         lines.append(f"{sum(result.seconds.values()):.1f} s")
     return lines

@@ -8,5 +8,10 @@ from .certificates import certify as certify
 from .gate import gate as gate
 from .identify import identify as identify
 from .identify import load_identified as load_identified
+from .prolonged_law import COMPONENTS as COMPONENTS
+from .prolonged_law import Prolonged as Prolonged
+from .prolonged_law import jet_order as jet_order
+from .prolonged_law import prolong as prolong
+from .region import Region as Region
 from .verdict import Coefficient as Coefficient
 from .verdict import Gate as Gate

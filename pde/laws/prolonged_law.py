@@ -64,6 +64,10 @@ class Prolonged:
         """The highest x-derivative in the terms."""
         return self.sensitivities.shape[1] - 1
 
+    def vectors(self, field: Sequence[sympy.Expr]) -> Tensor:
+        """The vectors of a field at the points, ``[N, 3]``."""
+        return torch.stack([_evaluate(f, self.jets) for f in field], -1)
+
     def polynomial(self, field: Sequence[sympy.Expr]) -> Polynomial:
         """The condition for ``xi d/dx + tau d/dt + phi d/du``, expressions in x, t, u.
 

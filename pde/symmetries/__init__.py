@@ -13,7 +13,9 @@ from .nullspace import condition as condition
 from .nullspace import gap_rank as gap_rank
 from .prolongation import SOFTENING as SOFTENING
 from .prolongation import complete_jets as complete_jets
+from .prolongation import determining_coefficients as determining_coefficients
 from .prolongation import determining_equations as determining_equations
+from .prolongation import jet_order as jet_order
 from .prolongation import needed as needed
 from .prolongation import relative_coefficients as relative_coefficients
 from .prolongation import row_factors as row_factors

@@ -162,13 +162,19 @@ class Approximate:
         closed_form: as of `Generator`.
         defect: its relative violation, 0 for a symmetry.
         interval: that holds the true defect.
-        reach: the length of flow up to which the data do not tell it from a symmetry.
+        reach: the length of flow up to which the data do not tell it from a symmetry; ``None`` where it was not
+            measured or not reached.
     """
 
     closed_form: dict[str, str]
     defect: float
     interval: tuple[float, float]
-    reach: float
+    reach: float | None
+
+    @property
+    def formula(self) -> str:
+        """The closed form on one line."""
+        return format_generator(self.closed_form)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -199,7 +205,7 @@ class Result:
     rank: int
     generators: Sequence[Generator]
     families: list[Family] = field(default_factory=list)
-    approximate: list[Approximate] = field(default_factory=list)
+    approximate: Sequence[Approximate] = field(default_factory=list)
     seed: int
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     symflow: str = field(default_factory=lambda: version("symflow"), compare=False)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from symflow import SymbolicField, UserError, pde
+from symflow.pde.approximation import Approximate, Search
 from symflow.pde.discovery.evidence import collect
 from symflow.pde.discovery.result import NeuralSpan, Spectrum
 from symflow.pde.report import write_report
@@ -255,6 +256,24 @@ def test_no_symmetry(data, result, tmp_path):
     write_report(path)
     assert "No continuous symmetry was found." in read(path).text
     assert {p.name for p in (path / "figures").iterdir()} == {"gap.png", "angles.png", "learning.png"}
+
+
+def test_what_nearly_holds(result, tmp_path):
+    where = [[0.0] * 8 for _ in range(8)]
+    where[7][2] = 1.0
+    form = {"dx": "x", "dt": "3*t", "du": "-2*u"}
+    near = Approximate(form, 3e-4, (2e-4, 4e-4), None, None, "not moved", 1e-4, 9e-4, 6e-4, True, None, None, where)
+    search = Search(0.02, 1e-6, 0.05, 0.02, Spectrum([6e-4, 0.2], 1, 1e-7), "")
+    path = make(tmp_path / "run", replace(result, approximate=[near], approximation=search))
+    write_report(path)
+    page = read(path)
+    assert "What nearly holds" in page.text
+    assert "independent of what is proved" in page.text
+    assert "100% of the violation lies in t from 1.88 to 2" in page.text
+    untold = Search(None, None, 0.05, 0.02, None, "cannot be told: too few <b>data</b>")
+    path = make(tmp_path / "other", replace(result, approximation=untold))
+    write_report(path)
+    assert "Approximate symmetries cannot be told: too few <b>data</b>." in read(path).text
 
 
 def test_an_equation_alone(tmp_path):
