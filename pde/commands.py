@@ -119,6 +119,14 @@ def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
     for g, ok in zip(loaded.generators, proven, strict=True):
         identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
         print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
+    first = loaded.first_order
+    if first is not None:
+        again = first.verify(loaded.equation)
+        for s, ok in zip(first.stable, again, strict=True):
+            print(
+                f"{s.formula(first.parameter)}: {'proven' if ok else 'NOT proven'} to first order in {first.parameter}"
+            )
+        proven += again
     if not all(proven):
         sys.exit(REFUTED)
 

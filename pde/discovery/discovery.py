@@ -62,6 +62,8 @@ class Discovery:
         steps: of the network's learning, 0 leaves it out; by default 150, and the paper's 12,800 for local.
         degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
         trust: do not ask whether the data solve their equation; the result says so.
+        small: a parameter of the equation that is small, by name: which symmetries of the equation without it survive
+            to first order in it is asked besides (`pde.first_order_symmetries`).
 
     Raises:
         UserError: a value is out of its range.
@@ -74,6 +76,7 @@ class Discovery:
     steps: int | None = None
     degree: int | None = None
     trust: bool = False
+    small: str | None = None
 
     def __post_init__(self) -> None:
         if self.domain not in (None, "periodic", "plane"):
@@ -125,6 +128,7 @@ def discover(
         route.steps if settings.steps is None else settings.steps,
         settings.degree,
         settings.trust,
+        settings.small,
     )
     state, seconds = run_stages(route.stages, State(request), run=run, progress=progress)
     return _result(state, seconds, None if run is None else command(run.config))
@@ -160,6 +164,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         nullspace=jets.spectrum,
         observed=jets.observed,
         truth=jets.angles,
+        first_order=state.first_order,
         neural=state.neural,
         residual=residual,
         samples=samples,

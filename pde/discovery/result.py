@@ -17,7 +17,7 @@ from symflow.runs import ASIDE, As, from_json
 from ..augmentation import moved
 from ..equations import Equation
 from ..laws import Certificate
-from ..symmetries import prolongation
+from ..symmetries import FirstOrder, prolongation
 from ..trajectories import Trajectories, data_coordinates
 from . import schema2, words
 from .verdicts import NOT_ASKED
@@ -143,6 +143,8 @@ class Result(OneSpaceResult):
         observed: the null space with u_t from the data; ``None`` without data, or where they do not tell u_t.
         truth: principal angles of the null space, before it was rounded to closed forms, to the known algebra; ``None``
             when none is known.
+        first_order: which symmetries of the equation without its small parameter survive to first order in it; ``None``
+            where it was not asked.
         neural: what the network found without a library, or ``None``.
         residual: how far the data are from solving the equation (`Trajectories.residual`), or ``None``.
         samples: trajectories, 0 for an equation without data.
@@ -161,6 +163,7 @@ class Result(OneSpaceResult):
     nullspace: Spectrum
     observed: Observed | None
     truth: list[float] | None
+    first_order: FirstOrder | None = None
     neural: NeuralSpan | None
     residual: float | None
     samples: int
@@ -181,6 +184,11 @@ class Result(OneSpaceResult):
             raise ValueError(f"the coordinates {self.coordinates.names} are not those of the equation")
         if any(form.keys() - names for g in self.generators for form in (g.closed_form, g.named)):
             raise ValueError(f"a closed form has other components than {', '.join(sorted(names))}")
+        deformed = self.first_order
+        if deformed is not None and any(
+            form.keys() != names for s in deformed.stable for form in (s.leading, s.correction)
+        ):
+            raise ValueError(f"a symmetry to first order must have the components {', '.join(sorted(names))}")
         c = self.structure_constants
         if c is not None and (len(c) != K or any(len(m) != K or any(len(r) != K for r in m) for m in c)):
             raise ValueError(f"the structure constants are not those of {K} generators")

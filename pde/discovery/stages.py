@@ -27,7 +27,7 @@ from ..equations import Equation, JetSample
 from ..laws import Gate, certify, gate
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
-from ..symmetries import Symmetries, prolongation, symmetries
+from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolongation, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
@@ -51,6 +51,7 @@ class Request:
     steps: int
     degree: int | None
     trust: bool
+    small: str | None
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class State:
     generators: tuple[Generator, ...] = ()
     certified: Certified | None = None
     neural: NeuralSpan | None = None
+    first_order: FirstOrder | None = None
 
 
 @one_thread()
@@ -137,6 +139,12 @@ def solve_equation(state: State, context: Context) -> State:
     return replace(
         state, algebra=Algebra(plane, periodic, asked, constants, describe(constants) if constants else None)
     )
+
+
+def perturb(state: State, context: Context) -> State:
+    """What becomes of the symmetries of the equation without its small parameter, to first order in it."""
+    found = first_order_symmetries(known(state.source).equation, known(state.request.small))
+    return replace(state, first_order=found)
 
 
 @one_thread()
@@ -234,6 +242,10 @@ def _has_data_and_forms(state: State) -> bool:
     return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
 
 
+def _has_small(state: State) -> bool:
+    return state.request.small is not None
+
+
 def _learns(state: State) -> bool:
     return state.request.steps > 0
 
@@ -245,6 +257,7 @@ def _learned(state: State) -> bool:
 STAGES: tuple[Stage[State], ...] = (
     Stage("data", read),
     Stage("gate", ask, when=_asks),
+    Stage("first order", perturb, when=_has_small),
     Stage("equation", solve_equation),
     Stage("null space", look_at_jets),
     Stage("finite flow", move),

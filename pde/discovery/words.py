@@ -57,6 +57,8 @@ def remarks(result: Result) -> list[str]:
     if result.truth is not None:
         lines[-1] += f"; largest angle to the known algebra {max(result.truth, default=0.0):.0e} rad"
     lines += _levels(result)
+    if result.first_order is not None:
+        lines += result.first_order.lines()
     if result.neural is not None:
         spectrum, neural = result.neural.spectrum, result.neural
         lines.append(

@@ -2,6 +2,8 @@
 
 from .algebra import Symmetries as Symmetries
 from .algebra import symmetries as symmetries
+from .first_order import FirstOrder as FirstOrder
+from .first_order import first_order_symmetries as first_order_symmetries
 from .library import Library as Library
 from .library import polynomial_library as polynomial_library
 from .nullspace import NullSpace as NullSpace
