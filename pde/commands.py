@@ -19,6 +19,7 @@ from symflow.errors import UserError
 from .augmentation import Copies, augment_file
 from .discovery import Discovery
 from .equations import Equation
+from .laws import held_out, parts
 from .operators import OperatorTrainings
 from .trajectories import Generation
 
@@ -170,7 +171,10 @@ def audit(
         formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **numbers)
         found = pde.audit_transform(pde.load_function(target), formula, seed=seed)
     else:
-        found = pde.audit_data(_load(Path(target), equation, numbers, check=False), alpha)
+        loaded = _load(Path(target), equation, numbers, check=False)
+        if loaded.settings.get("identified"):
+            print(f"{loaded.equation.text}, {parts(loaded)}")
+        found = pde.audit_data(held_out(loaded), alpha)
     print(found)
     if out is not None:
         write_json(out, found.to_dict())

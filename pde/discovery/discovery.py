@@ -23,10 +23,11 @@ from symflow.runs import Run, command, one_thread
 from symflow.settings import with_settings
 
 from ..equations import Equation
+from ..laws import parts
 from ..scores import Slots
 from ..trajectories import Trajectories
 from .checks import lost
-from .result import Domain, Result
+from .result import Domain, Identified, Result
 from .stages import LOCAL, STAGES, Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_data, superposed
 
@@ -140,7 +141,8 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
     request, source, algebra, jets = state.request, known(state.source), known(state.algebra), known(state.jets)
     data, asked, constants = source.data, algebra.asked, algebra.constants
     samples = len(request.data) if isinstance(request.data, Trajectories) else 0
-    said = data_verdict(samples, state.judged)
+    said = data_verdict(samples, state.judged, state.drifting)
+    identified = isinstance(request.data, Trajectories) and bool(request.data.settings.get("identified"))
     residual = data.residual() if data is not None and len(data.t) > 8 else None
     gone = [format_generator({k: str(f) for k, f in form.items()}) for form in lost(algebra.plane)]
     family = asked.superposition.to_dict() if asked.superposition is not None else None
@@ -160,7 +162,10 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         structure_constants=None if constants is None else [[[float(c) for c in r] for r in m] for m in constants],
         algebra=algebra.description,
         certificates=state.certified,
-        identified=data is not None and bool(data.settings.get("identified")),
+        identified=identified,
+        identification=Identified(parts(request.data), list(state.drifting), state.over)
+        if identified and isinstance(request.data, Trajectories)
+        else None,
         nullspace=jets.spectrum,
         observed=jets.observed,
         truth=jets.angles,

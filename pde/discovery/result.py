@@ -16,7 +16,7 @@ from symflow.runs import ASIDE, As, from_json
 
 from ..augmentation import moved
 from ..equations import Equation
-from ..laws import Certificate
+from ..laws import Certificate, Drift, OverConfidenceSet
 from ..symmetries import FirstOrder, prolongation
 from ..trajectories import Trajectories, data_coordinates
 from . import schema2, words
@@ -108,6 +108,22 @@ class Certified:
 
 
 @dataclass(frozen=True)
+class Identified:
+    """What rests on what, where the equation was fitted to a part of the data.
+
+    Attributes:
+        parts: which data it was fitted to, and which all else rests on, in words.
+        drifts: coefficients that change with t or x over the second part; the data then do not solve the equation.
+        over: the symmetries over all equations that the second part allows; ``None`` where it does not solve this one,
+            or does not know the coefficients.
+    """
+
+    parts: str
+    drifts: list[Drift]
+    over: OverConfidenceSet | None
+
+
+@dataclass(frozen=True)
 class _Formula:
     """How an equation is written."""
 
@@ -139,6 +155,7 @@ class Result(OneSpaceResult):
         certificates: how far the generators can be from symmetries of the law that the data obey, given their noise;
             ``None`` without data.
         identified: whether the equation was fitted to the data and not given.
+        identification: to which part of the data, and what the other part says; ``None`` where it was given.
         nullspace: the spectrum on the jets of the data, with u_t from the equation; of the equation without data.
         observed: the null space with u_t from the data; ``None`` without data, or where they do not tell u_t.
         truth: principal angles of the null space, before it was rounded to closed forms, to the known algebra; ``None``
@@ -164,6 +181,7 @@ class Result(OneSpaceResult):
     observed: Observed | None
     truth: list[float] | None
     first_order: FirstOrder | None = None
+    identification: Identified | None = None
     neural: NeuralSpan | None
     residual: float | None
     samples: int
@@ -194,6 +212,9 @@ class Result(OneSpaceResult):
             raise ValueError(f"the structure constants are not those of {K} generators")
         if self.certificates is not None and not self.certificates.reason and len(self.certificates.certificates) != K:
             raise ValueError(f"there are not {K} certificates")
+        over = None if self.identification is None else self.identification.over
+        if over is not None and (len(over.conditions) != K or not over.dimensions):
+            raise ValueError(f"the symmetries over the confidence set are not {K}")
 
     def verify(self) -> list[bool]:
         """Proves every generator again, from its text: exact computer algebra, nothing taken from the file on trust.

@@ -24,7 +24,7 @@ from symflow.learning import Objective, Subspace, learn
 from symflow.runs import one_thread
 
 from ..equations import Equation, JetSample
-from ..laws import Gate, certify, gate
+from ..laws import Drift, Gate, Interval, OverConfidenceSet, certify, drifts, gate, held_out, over_confidence_set
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
 from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolongation, symmetries
@@ -110,12 +110,17 @@ class State:
     certified: Certified | None = None
     neural: NeuralSpan | None = None
     first_order: FirstOrder | None = None
+    drifting: tuple[Drift, ...] = ()
+    over: OverConfidenceSet | None = None
 
 
 @one_thread()
 def read(state: State, context: Context) -> State:
     """The data, checked, and where their jets come from."""
-    return replace(state, source=source_of(state.request.data, state.request.domain))
+    data = state.request.data
+    return replace(
+        state, source=source_of(held_out(data) if isinstance(data, Trajectories) else data, state.request.domain)
+    )
 
 
 @one_thread()
@@ -126,6 +131,18 @@ def ask(state: State, context: Context) -> State:
     if judged.verdict not in (SOLVES, OUTLIERS):
         source = source_of(source.equation, state.request.domain)
     return replace(state, judged=judged, source=source)
+
+
+def look_through_windows(state: State, context: Context) -> State:
+    """Whether the coefficients of a fitted equation are the same at all times and places of the data held out.
+
+    Where they are not, the equation alone is studied further.
+    """
+    source = known(state.source)
+    found = drifts(known(source.data), source.equation)
+    if found:
+        source = source_of(source.equation, state.request.domain)
+    return replace(state, source=source, drifting=tuple(found))
 
 
 @one_thread()
@@ -186,6 +203,19 @@ def bound(state: State, context: Context) -> State:
     return replace(state, certified=Certified(list(found.certificates), found.alpha, found.reason, law))
 
 
+def look_over_the_confidence_set(state: State, context: Context) -> State:
+    """What the generators need of coefficients that data know to intervals."""
+    law = known(known(state.certified).law)
+    found = over_confidence_set(
+        known(state.source).equation,
+        [Interval(m["term"], m["lower"], m["upper"]) for m in law["terms"]],
+        known(state.algebra).texts,
+        without=space_axes(known(state.source).equation) if state.request.domain == "periodic" else (),
+        undetermined=law["collinear"],
+    )
+    return replace(state, over=found)
+
+
 def learn_span(state: State, context: Context) -> State:
     """A network learns a span from the determining condition on jets, without a library."""
     source, request = known(state.source), state.request
@@ -238,6 +268,20 @@ def _asks(state: State) -> bool:
     return known(state.source).data is not None and not state.request.trust
 
 
+def _identified(state: State) -> bool:
+    data = known(state.source).data
+    return data is not None and bool(data.settings.get("identified"))
+
+
+def _is_fitted(state: State) -> bool:
+    return _identified(state) and not state.request.trust
+
+
+def _has_intervals(state: State) -> bool:
+    certified = state.certified
+    return _identified(state) and certified is not None and not certified.reason and certified.law is not None
+
+
 def _has_data_and_forms(state: State) -> bool:
     return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
 
@@ -257,11 +301,13 @@ def _learned(state: State) -> bool:
 STAGES: tuple[Stage[State], ...] = (
     Stage("data", read),
     Stage("gate", ask, when=_asks),
+    Stage("windows", look_through_windows, when=_is_fitted),
     Stage("first order", perturb, when=_has_small),
     Stage("equation", solve_equation),
     Stage("null space", look_at_jets),
     Stage("finite flow", move),
     Stage("certificates", bound, when=_has_data_and_forms),
+    Stage("confidence set", look_over_the_confidence_set, when=_has_intervals),
     Stage("network", learn_span, when=_learns),
     Stage("comparison", compare, when=_learned),
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from symflow.discovery import DataVerdict, DomainVerdict, EquationVerdict, Family
 
 from ..equations import JetSpace
-from ..laws import Gate
+from ..laws import Drift, Gate
 
 if TYPE_CHECKING:
     from .result import Generator
@@ -37,14 +37,21 @@ def _word(proved: bool, dimension: int) -> Literal["proved", "found"]:
     return "proved" if proved and dimension else "found"
 
 
-def data_verdict(samples: int, judged: Gate | None) -> DataVerdict | None:
-    """Of data, if there are any: for a generator that is proved the question is whether they solve the equation."""
+def data_verdict(samples: int, judged: Gate | None, drifting: Sequence[Drift] = ()) -> DataVerdict | None:
+    """Of data, if there are any: for a generator that is proved the question is whether they solve the equation.
+
+    They do not where one of its coefficients drifts.
+    """
     if not samples:
         return None
     if judged is None:
         return DataVerdict("cannot be told", NOT_ASKED)
     residuals = [r for r in (trial.residual for trial in judged.trials) if r is not None and math.isfinite(r)]
-    return DataVerdict(judged.word, judged.sentence, median(residuals) if residuals else None)
+    figure = median(residuals) if residuals else None
+    if judged.word == "measured" and drifting:
+        said = "; ".join(d.sentence for d in drifting)
+        return DataVerdict("refuted", f"the data do not solve {judged.equation}: {said}", figure)
+    return DataVerdict(judged.word, judged.sentence, figure)
 
 
 def for_the_data(generator: Generator, said: DataVerdict | None, trusted: bool) -> Generator:

@@ -74,11 +74,21 @@ def remarks(result: Result) -> list[str]:
         lines.append(f"the data solve the equation to {result.residual:.0e} (relative, u_t by differences)")
     if result.identified:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
+        lines += _identified(result)
     if result.certificates is not None:
         lines += _certified(result.certificates)
     if result.seconds:
         lines.append(f"{sum(result.seconds.values()):.1f} s")
     return lines
+
+
+def _identified(result: Result) -> list[str]:
+    """Which part of the data an equation was fitted to, and what the other says of it."""
+    found = result.identification
+    if found is None:
+        return []
+    over = [] if found.over is None else found.over.lines([g.formula for g in result.generators])
+    return [found.parts, *(d.sentence for d in found.drifts), *over]
 
 
 def _levels(result: Result) -> list[str]:
