@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import sympy
 import torch
@@ -225,11 +226,9 @@ def _condition(relation: sympy.Expr, names: Mapping[sympy.Symbol, str], known: M
     symbols = sorted(relation.free_symbols, key=str)
     ends = [(known[names[s]].lower, known[names[s]].upper) for s in symbols]
     # over the corners and the middle: exact for what is linear in each coefficient
-    corners = torch.cartesian_prod(*(torch.tensor([low, (low + high) / 2, high]) for low, high in ends)).reshape(
-        -1, len(symbols)
-    )
+    corners = product(*((low, (low + high) / 2, high) for low, high in ends))
     value = sympy.lambdify(symbols, relation, "numpy")
-    within = max(abs(float(value(*corner))) for corner in corners.double().tolist())
+    within = max(abs(float(value(*corner))) for corner in corners)
     if len(symbols) == 1 and sympy.degree(relation, symbols[0]) == 1:
         return Condition(names[symbols[0]], str(sympy.solve(relation, symbols[0])[0]), within)
     return Condition(str(relation.subs({s: sympy.Symbol(f"[{names[s]}]") for s in symbols})), "0", within)
