@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from _common import options, print_table, write_results
 
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation, derivative_symbol, u
 from symflow.pde.laws.certificates import _closed_form, certify, smooth_jets
 from symflow.pde.laws.prolonged_law import jet_order, prolong, relative_condition
@@ -34,8 +34,8 @@ from symflow.pde.weak.terms import law
 from symflow.pde.weak.weak_form import weak_rows
 
 ALPHA = 0.05
-CLAIMED = ENTRIES["kdv"].equation
-GENERATORS = [*ENTRIES["kdv"].symmetries, {"du": "u"}]
+CLAIMED = CATALOGUE["kdv"].equation
+GENERATORS = [*CATALOGUE["kdv"].symmetries, {"du": "u"}]
 PLANTED = {
     "eps u_xx": ("u_t + u*u_x + u_xxx = eps*u_xx", derivative_symbol(2)),
     "eps u": ("u_t + u*u_x + u_xxx = -eps*u", u),

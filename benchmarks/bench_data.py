@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from _common import child, megabytes, options, peak_megabytes, print_peak, print_table, write_results
 
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.trajectories import solvers
 from symflow.pde.trajectories.generation import generate
 
@@ -44,7 +44,7 @@ def timed(name: str, samples: int, repeats: int, **settings: Any) -> tuple[dict[
 
 def reference(name: str, samples: int) -> torch.Tensor:
     """u at the last time by half the step on twice the grid."""
-    settings = ENTRIES[name].settings
+    settings = CATALOGUE[name].settings
     usual = solvers.FEWEST_MODES
     solvers.FEWEST_MODES = settings.get("resolution", 512)
     try:
@@ -68,7 +68,7 @@ def main() -> None:
     samples, repeats = (8, 1) if arguments.quick else (64, 3)
 
     equations, exact = [], {}
-    for name, entry in ENTRIES.items():
+    for name, entry in CATALOGUE.items():
         figures, u = timed(name, samples, repeats)
         exact[name] = reference(name, samples)
         figures |= errors(u, exact[name]) | {"megabytes": peak_megabytes(name, samples)}
@@ -92,7 +92,9 @@ def main() -> None:
 
     growth = []
     for count in (samples // 4, samples // 2, samples):
-        growth.append({"samples": count, "tolerance": ENTRIES["kdv"].settings["tolerance"]} | timed("kdv", count, 1)[0])
+        growth.append(
+            {"samples": count, "tolerance": CATALOGUE["kdv"].settings["tolerance"]} | timed("kdv", count, 1)[0]
+        )
     for tolerance in (1e-6, 1e-7, 1e-9):
         figures, u = timed("kdv", samples, 1, tolerance=tolerance)
         growth.append({"samples": samples, "tolerance": tolerance} | figures | errors(u, exact["kdv"]))

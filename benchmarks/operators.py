@@ -18,7 +18,7 @@ import torch
 from _common import print_table, replace_table, write_results
 
 from symflow.pde import OperatorComparison, Trajectories, compare_operators, generate, load, save
-from symflow.pde.operators import OperatorTrainings
+from symflow.pde.settings import OperatorTrainings
 
 SEEDS, VALIDATION, TEST = 5, 64, 128
 COLUMNS = ("data", "trajectories", "arm", "error", "against none", "against exact", "angle", "shifted u")

@@ -10,21 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.progress import Progress
 from tyro.conf import OmitArgPrefixes
 
 from symflow.console import CANNOT_TELL, REFUTED, bars, check_new, staged
 from symflow.errors import UserError
 
-from .augmentation import Copies, augment_file
-from .discovery import Discovery
-from .equations import Equation
-from .laws import held_out, parts
-from .operators import OperatorTrainings
-from .trajectories import Generation
+from .settings import Copies, Discovery, Generation, OperatorTrainings
 
 if TYPE_CHECKING:
-    from symflow.pde import Trajectories
+    from rich.progress import Progress
+
+    from symflow.pde import Equation, Trajectories
 
 
 def generate(
@@ -84,7 +80,8 @@ def discover(
     from symflow.runs import RESULT, Run
 
     source, identity = _read(data, equation, _numbers(parameters))
-    settings = replace(settings, domain=settings.domain or ("plane" if isinstance(source, Equation) else "periodic"))
+    alone = isinstance(source, pde.Equation)
+    settings = replace(settings, domain=settings.domain or ("plane" if alone else "periodic"))
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
     config = {"command": "discover", **about, **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
@@ -171,6 +168,8 @@ def audit(
         formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **numbers)
         found = pde.audit_transform(pde.load_function(target), formula, seed=seed)
     else:
+        from symflow.pde.laws import held_out, parts
+
         loaded = _load(Path(target), equation, numbers, check=False)
         if loaded.settings.get("identified"):
             print(f"{loaded.equation.text}, {parts(loaded)}")
@@ -200,6 +199,8 @@ def augment(
         resume: continue an interrupted run.
         force: replace an existing file.
     """
+    from symflow.pde.augmentation import augment_file
+
     with bars() as shown:
         task = shown.add_task(f"{settings.copies} copies of each", total=1.0, note="")
         found = augment_file(

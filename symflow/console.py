@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from rich import progress as rich
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING
 
 from symflow.errors import UserError
+
+if TYPE_CHECKING:  # what prints exit codes only needs no bars
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 Progress = Callable[[str, float, dict[str, float]], None]
 
@@ -19,15 +20,18 @@ HOLDS, REFUTED, MISTAKE, CANNOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 @contextmanager
-def bars() -> Iterator[rich.Progress]:
+def bars() -> Iterator[Bars]:
     """Progress bars, each with a note."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(24),
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with rich.Progress(*columns, console=Console(stderr=True)) as shown:
+    with Progress(*columns, console=Console(stderr=True)) as shown:
         yield shown
 
 

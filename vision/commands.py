@@ -11,8 +11,7 @@ from tyro.conf import OmitArgPrefixes
 
 from symflow.console import staged
 
-from .classifiers import ClassifierTrainings
-from .discovery import ImageDiscovery
+from .settings import ClassifierTrainings, ImageDiscovery
 
 
 def discover_images(

@@ -1,7 +1,6 @@
 """Trajectories moved along symmetries: as a module, as a dataset, as files, as a loss."""
 
 from .equivariance import characteristics as characteristics
-from .files import Copies as Copies
 from .files import augment_file as augment_file
 from .moved import moved as moved
 from .trajectories import AugmentedTrajectories as AugmentedTrajectories

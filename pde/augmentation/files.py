@@ -9,9 +9,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -22,9 +21,13 @@ from symflow.fields import Field, SymbolicField
 from symflow.runs import RESULT, load_field
 from symflow.settings import with_settings
 
-from ..equations import ENTRIES, entry
+from ..equations import CATALOGUE, entry
+from ..settings import Copies
 from ..trajectories import AUGMENTATION, FORMAT, Trajectories, data_coordinates, lay_out, load, reason
 from .trajectories import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
+
+if TYPE_CHECKING:
+    import h5py
 
 FEWEST = 60  # valid rows of the paper's 140 below which a moved trajectory is not kept
 SHARE = 3 / 7  # the same for fewer rows
@@ -77,11 +80,12 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
         result = domains.part("pde", "discovery").load_result(path / RESULT)
         forms = [g.closed_form for g in result.generators]
         plane = result.domain == "plane"
-    elif str(name).lower() in ENTRIES:
+    elif str(name).lower() in CATALOGUE:
         forms, plane = list(entry(str(name)).symmetries), True
     else:
         raise UserError(
-            f"`generators` must be a run directory or one of {', '.join(ENTRIES)}, got {str(name)!r}, which is neither"
+            f"`generators` must be a run directory or one of {', '.join(CATALOGUE)}, got {str(name)!r}, "
+            "which is neither"
         )
     if plane and forms:
         field = SymbolicField(axes, forms)
@@ -92,23 +96,6 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False) -
             f"{str(name)!r} holds no generator with the period of the data, so there is nothing to move along"
         )
     return SymbolicField(axes, forms)
-
-
-@dataclass(frozen=True)
-class Copies:
-    """Which copies of trajectories are made.
-
-    Attributes:
-        copies: of each trajectory, itself included.
-        strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
-        seed: of the displacements; shards of one augmentation take different ones.
-        learned: move along the fields that the network of the run learned, not along its closed forms.
-    """
-
-    copies: int = 16
-    strength: float = 0.1
-    seed: int = 0
-    learned: bool = False
 
 
 @with_settings(Copies)
@@ -147,6 +134,8 @@ def augment_file(
         UserError: a file is missing, there already, or not what it should be; the arguments of a file to resume differ;
             or the disk is full.
     """
+    import h5py
+
     source, out = Path(source), Path(out)
     partial = out.with_name(out.name + ".partial")
     copies, strength, seed, learned = settings.copies, settings.strength, settings.seed, settings.learned
@@ -193,6 +182,8 @@ def _check_place(out: Path, partial: Path, resume: bool, overwrite: bool) -> Non
 
 def _measured(source: Path) -> Trajectories:
     """A few trajectories from all over the file."""
+    import h5py
+
     first = load(source, samples=1)
     try:
         if not h5py.is_hdf5(source):
@@ -232,6 +223,8 @@ def _identity(data: Trajectories, field: Field) -> str:
 
 def _begin(partial: Path, data: Trajectories, samples: int, generators: int, asked: Mapping[str, Any]) -> None:
     """An empty file of the final size: from then on only numbers are written, so that a kill leaves it readable."""
+    import h5py
+
     settings = {k: v for k, v in data.settings.items() if k != AUGMENTATION}
     about = replace(data, seed=None, settings=settings | {AUGMENTATION: dict(asked)})
     total = samples * int(asked["copies"])

@@ -1,6 +1,5 @@
 """From trajectories or an equation to named and proven symmetries."""
 
-from .discovery import Discovery as Discovery
 from .discovery import discover as discover
 from .evidence import collect as collect
 from .result import Generator as Generator

@@ -14,8 +14,9 @@ from symflow.fields import Coordinates, Field, SymbolicField
 
 from ..equations import JetSample, variable
 from ..scores import InfinitesimalScore, JetScore, observed, points_of, unit_weights
+from ..settings import Domain
 from ..symmetries import Library, NullSpace, Symmetries, condition, gap_rank, polynomial_library, prolongation
-from .result import Domain, Generator, Observed
+from .result import Generator, Observed
 from .sources import Source, space_axes
 
 POINTS = 4_000  # of the null space

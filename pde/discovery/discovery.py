@@ -13,11 +13,10 @@ asked first (`pde.laws.gate`); where they do not, nothing is said of them, and t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from symflow.discovery import Progress, Stage, Verdicts, known, run_stages
-from symflow.errors import UserError, check_integer
 from symflow.formulas import format_generator
 from symflow.runs import Run, command, one_thread
 from symflow.settings import with_settings
@@ -25,14 +24,12 @@ from symflow.settings import with_settings
 from ..equations import Equation
 from ..laws import parts
 from ..scores import Slots
+from ..settings import Discovery, Score
 from ..trajectories import Trajectories
 from .checks import lost
-from .result import Domain, Identified, Result
+from .result import Identified, Result
 from .stages import LOCAL, STAGES, Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_data, superposed
-
-MOST_GENERATORS = 32
-MOST_DEGREE = 6
 
 
 @dataclass(frozen=True)
@@ -44,54 +41,7 @@ class Route:
     steps: int
 
 
-ROUTES = {"infinitesimal": Route(STAGES, 7, 150), "local": Route(LOCAL, 4, Slots.steps)}
-
-
-@dataclass(frozen=True)
-class Discovery:
-    """How symmetries of data or of an equation are looked for.
-
-    Attributes:
-        domain: periodic, for fields with the period of the data in space; plane, for any. By default periodic for data,
-            and plane for an equation alone, which has no domain.
-        seed: of the sampled points and of the network.
-        score: what the network learns from: infinitesimal, the determining condition on jets; local, the paper's own
-            route, slots scored by local interpolation of moved patches, which needs data, and hours at its own number
-            of steps.
-        generators: fields that the network learns: more than there are symmetries, so that the gap shows; by default 7,
-            and the paper's 4 for local.
-        steps: of the network's learning, 0 leaves it out; by default 150, and the paper's 12,800 for local.
-        degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
-        trust: do not ask whether the data solve their equation; the result says so.
-        small: a parameter of the equation that is small, by name: which symmetries of the equation without it survive
-            to first order in it is asked besides (`pde.first_order_symmetries`).
-
-    Raises:
-        UserError: a value is out of its range.
-    """
-
-    domain: Domain | None = None
-    seed: int = 0
-    score: Literal["infinitesimal", "local"] = "infinitesimal"
-    generators: int | None = None
-    steps: int | None = None
-    degree: int | None = None
-    trust: bool = False
-    small: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.domain not in (None, "periodic", "plane"):
-            raise UserError(f"`domain` must be periodic or plane, got {self.domain!r}")
-        if self.score not in ROUTES:
-            raise UserError(f"`score` must be {' or '.join(ROUTES)}, got {self.score!r}")
-        check_integer("seed", self.seed, 0, 2**31 - 1)
-        for name, least, most in (
-            ("generators", 1, MOST_GENERATORS),
-            ("steps", 0, 1_000_000),
-            ("degree", 0, MOST_DEGREE),
-        ):
-            if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), least, most)
+ROUTES: Mapping[Score, Route] = {"infinitesimal": Route(STAGES, 7, 150), "local": Route(LOCAL, 4, Slots.steps)}
 
 
 @with_settings(Discovery)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from symflow import discovery
 from symflow.algebra import Description
@@ -17,12 +17,11 @@ from symflow.runs import ASIDE, As, from_json
 from ..augmentation import moved
 from ..equations import Equation
 from ..laws import Certificate, Drift, OverConfidenceSet
+from ..settings import Domain
 from ..symmetries import FirstOrder, prolongation
 from ..trajectories import Trajectories, data_coordinates
 from . import schema2, words
 from .verdicts import NOT_ASKED
-
-Domain = Literal["periodic", "plane"]
 
 
 @dataclass(frozen=True, kw_only=True)

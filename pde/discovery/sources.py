@@ -9,9 +9,9 @@ from symflow.errors import UserError
 from symflow.fields import Coordinates
 
 from ..equations import Equation, Index, JetSample, Manifold, entry, lookup
+from ..settings import Domain
 from ..symmetries import prolongation
 from ..trajectories import Trajectories, data_coordinates
-from .result import Domain
 
 FEWEST_ROWS = 16
 

@@ -27,12 +27,13 @@ from ..equations import Equation, JetSample
 from ..laws import Drift, Gate, Interval, OverConfidenceSet, certify, drifts, gate, held_out, over_confidence_set
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
+from ..settings import Domain
 from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolongation, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
 from .networks import learned_slots, learned_span
-from .result import Certified, Domain, Generator, NeuralSpan, Observed
+from .result import Certified, Generator, NeuralSpan, Observed
 from .sources import Source, source_of, space_axes
 
 POOL = 20_000  # jets from which the network draws

@@ -1,6 +1,6 @@
 """Equations from their text, the variables of their jet space, and points on their manifold."""
 
-from .catalogue import ENTRIES as ENTRIES
+from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import entry as entry
 from .catalogue import lookup as lookup
 from .equation import Equation as Equation

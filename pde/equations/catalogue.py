@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import sympy
+
 from symflow.errors import UserError
 
 from .equation import Equation
@@ -41,7 +43,7 @@ def _field(dx: str = "0", dt: str = "0", du: str = "0") -> dict[str, str]:
 # `tolerance` is chosen for a relative error below 2e-6 at the last time (nKdV 2e-4); docs/data.md has the measurements
 _LONG_WAVES = {"length": 128.0, "end": 100.0, "steps": 250, "keep": 140, "waves": 10, "wavenumbers": (1, 2)}
 
-ENTRIES: dict[str, Entry] = {
+CATALOGUE: dict[str, Entry] = {
     "kdv": Entry(
         "u_t + u*u_x + u_xxx = 0",
         (_field(dx="1"), _field(dt="1"), _field(dx="t", du="1"), _field("x", "3*t", "-2*u")),
@@ -111,16 +113,24 @@ def entry(name: str) -> Entry:
         UserError: the name is not in the catalogue; the sentence lists those that are.
     """
     try:
-        return ENTRIES[name.lower()]
+        return CATALOGUE[name.lower()]
     except (KeyError, AttributeError):
-        raise UserError(f"unknown equation {name!r}; known by name are {', '.join(ENTRIES)}") from None
+        raise UserError(f"unknown equation {name!r}; known by name are {', '.join(CATALOGUE)}") from None
 
 
 def lookup(equation: Equation) -> tuple[str, Entry] | None:
     """The name and entry of an equation that is in the catalogue, whatever way it is written."""
     if not equation.evolutionary:
         return None
-    for name, candidate in ENTRIES.items():
-        if candidate.equation.K.equals(equation.K):
+    for name, candidate in CATALOGUE.items():
+        difference = candidate.equation.K - equation.K
+        if not _differs(difference) and difference.equals(0):
             return name, candidate
     return None
+
+
+def _differs(difference: sympy.Expr) -> bool:
+    """Whether an expression is far from zero at a point: most are told apart by a number, without algebra."""
+    point = {s: sympy.Rational(2 * i + 3, 7) for i, s in enumerate(sorted(difference.free_symbols, key=str))}
+    value = difference.subs(point)
+    return bool(value.is_number and abs(sympy.N(value)) > 1e-6)

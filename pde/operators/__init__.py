@@ -1,6 +1,5 @@
 """Neural operators trained with and without symmetries."""
 
-from .comparison import OperatorTrainings as OperatorTrainings
 from .comparison import compare_operators as compare_operators
 from .operators import Operator as Operator
 from .operators import Task as Task

@@ -27,66 +27,21 @@ from symflow.learning import JobReport, Ledger, choose_strength, digest, distrib
 from symflow.runs import available
 from symflow.settings import with_settings
 
+from ..settings import OperatorTrainings
 from ..trajectories import Trajectories
 from .arms import PENALTY, _digest, _Job, _Plan
 from .operators import Task
 from .outcome import Arm, OperatorComparison
 
 ARMS = ("none", "fixed", "exact", "learned", "wrong", "penalty")
-STRENGTHS = (0.1, 0.2, 0.3)
-"""Among which the strength is chosen: the largest RMS displacement of a point, in normalised units."""
-
-
 GROUPS = ("trajectories", "seeds", "validation", "test")
-
-
-@dataclass(frozen=True)
-class OperatorTrainings:
-    """Which operators are trained, on what, and how they are compared.
-
-    Attributes:
-        arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
-            in the training trajectories), wrong (no symmetry), penalty (equivariance as a loss); changes refer to the
-            first.
-        trajectories: to train on.
-        seeds: how many, from 0.
-        points: of the operator's grid in x, which must divide that of the data; by default all, on the command line at
-            most 128. Symmetries are found and trajectories are moved on the grid of the data.
-        width: channels of the operator.
-        modes: fourier modes that it keeps.
-        layers: of the operator.
-        steps: of training.
-        batch: windows in a step.
-        rate: the highest learning rate.
-        bfloat16: compute pointwise layers in bfloat16; for GPUs.
-        copies: of every trajectory, moved along symmetries, in augmented arms.
-        strengths: candidates, the largest displacement of a point in normalised units.
-        validation: trajectories where the strength is chosen.
-        test: trajectories of the test.
-    """
-
-    arms: tuple[str, ...] = ("none", "exact", "learned")
-    trajectories: int = 16
-    seeds: int = 5
-    points: int | None = None
-    width: int = 32
-    modes: int = 24
-    layers: int = 4
-    steps: int = 3_000
-    batch: int = 16
-    rate: float = 3e-3
-    bfloat16: bool = False
-    copies: int = 32
-    strengths: tuple[float, ...] = STRENGTHS
-    validation: int = 64
-    test: int = 128
 
 
 @with_settings(OperatorTrainings)
 def compare_operators(
     data: Trajectories,
     out: str | os.PathLike[str] | None = None,
-    settings: OperatorTrainings = OperatorTrainings(),
+    settings: OperatorTrainings = OperatorTrainings(),  # noqa: B008 - it is frozen
     *,
     field: Field | None = None,
     workers: int | None = 1,

@@ -268,4 +268,4 @@ def multiplier(equation: Equation, closed_form: Mapping[str, sympy.Expr]) -> sym
     if not R.is_polynomial(principal):
         return None
     quotient = sympy.div(sympy.Poly(R, principal), sympy.Poly(F, principal))[0].as_expr()
-    return sympy.simplify(quotient) if is_zero(R - quotient * F) else None
+    return readout.simplified(quotient) if is_zero(R - quotient * F) else None

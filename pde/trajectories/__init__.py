@@ -14,6 +14,5 @@ from .files import lay_out as lay_out
 from .files import load as load
 from .files import reason as reason
 from .files import save as save
-from .generation import Generation as Generation
 from .generation import generate as generate
 from .generation import random_waves as random_waves

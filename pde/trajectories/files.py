@@ -11,21 +11,22 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from symflow.errors import UserError, check_integer
 from symflow.runs import processes, replacing
 
-from ..equations import ENTRIES, Equation, entry, lookup
+from ..equations import CATALOGUE, Equation, entry, lookup
 from . import _matlab
 from ._arrays import SHARE_OF_MEMORY, _Raw
-from ._hdf5 import _from_hdf5
 from ._npz import _from_npz
 from .data import Trajectories, _float64
+
+if TYPE_CHECKING:
+    import h5py
 
 FORMAT = "symflow trajectories 1"
 AUGMENTATION = "augmentation"  # among the settings of a file that `augment_file` wrote
@@ -58,6 +59,8 @@ def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = 
     >>> bool((load(path).u == data.u).all())
     True
     """
+    import h5py  # takes as long as all of pde.trajectories, and an equation alone needs none of it
+
     path = Path(path)
     if path.is_dir() or not path.parent.is_dir():
         raise UserError(f"`path` must be a file in a folder that exists, got {str(path)!r}")
@@ -182,6 +185,10 @@ def load(
 
 
 def _read(path: Path, samples: int | None, group: str | None) -> _Raw:
+    import h5py
+
+    from ._hdf5 import _from_hdf5
+
     try:
         with open(path, "rb") as file:
             start = file.read(128)
@@ -247,7 +254,7 @@ def _own_equation(about: Mapping[str, Any]) -> Equation:
     text, parameters = about.get("equation"), about.get("parameters", {})
     if not isinstance(text, str):
         raise UnknownEquation(
-            f"the data do not name their equation; give `equation`, for example {next(iter(ENTRIES))!r}"
+            f"the data do not name their equation; give `equation`, for example {next(iter(CATALOGUE))!r}"
         )
     if not isinstance(parameters, dict) or not all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in parameters.values()

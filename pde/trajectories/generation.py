@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from symflow.runs import processes
 from symflow.settings import with_settings
 
 from ..equations import Equation, entry, lookup
+from ..settings import Generation
 from . import solvers
 from .data import Trajectories, _float64
 
@@ -38,39 +38,6 @@ def random_waves(
         angle = np.asarray(wavenumbers)[which, None] * theta + phase[:, None]
         u[i] = sum(a * np.sin(row) for a, row in zip(A, angle, strict=True))
     return u
-
-
-@dataclass(frozen=True)
-class Generation:
-    """What trajectories are made: initial waves, times, grid, accuracy.
-
-    An equation that is not in the catalogue needs `length` and `end`, and takes 250 steps, the last 140 kept, and 10
-    waves of l in {1, 2}.
-
-    Attributes:
-        seed: of the initial waves.
-        length: the period in x; by default the catalogue's, which are the paper's, as are the others.
-        end: the last time; the first is 0.
-        steps: number of output times.
-        keep: how many of the last output times to keep.
-        waves: number of sine waves in the initial value.
-        wavenumbers: from which they are drawn.
-        amplitude: the largest amplitude of a wave.
-        resolution: points of the stored grid; by default the catalogue's, on which the data are resolved.
-        tolerance: relative error per output interval that the step is chosen for; by default the catalogue's, and 1e-9
-            for other equations.
-    """
-
-    seed: int = 0
-    length: float | None = None
-    end: float | None = None
-    steps: int | None = None
-    keep: int | None = None
-    waves: int | None = None
-    wavenumbers: tuple[int, ...] | None = None
-    amplitude: float = 0.5
-    resolution: int | None = None
-    tolerance: float | None = None
 
 
 @with_settings(Generation)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from symflow.errors import UserError
 from ..equations import Equation, Manifold
 
 Arrays = Literal["torch", "numpy"]
+P = TypeVar("P")
 
 _ORDER: tuple[Arrays, ...] = ("numpy", "torch")
 PROBE = 1e-3  # the parameter a function is tried with
@@ -35,33 +36,57 @@ class _Unfit(Exception):
 
 
 @dataclass(frozen=True)
-class PointTransform:
-    """``f(x, t, u, epsilon) -> (x, t, u)``, elementwise on arrays of one shape.
+class _Called(Generic[P]):
+    """A function of the user's own.
 
     Attributes:
-        function: takes the coordinates of points in the order of `names`, then the parameter.
-        names: of the coordinates.
+        function: takes coordinates, or arrays of data, and then the parameter.
         arrays: what it is called with, float64.
         name: for sentences.
     """
 
+    maps: ClassVar[str]
+
     function: Callable[..., Any]
-    names: tuple[str, ...]
     arrays: Arrays
     name: str
 
-    def __call__(self, points: Tensor, epsilon: float) -> Tensor:
-        """Where points ``[..., d]`` go, physical, float64; not finite where the transform does not exist.
+    def __call__(self, given: P, epsilon: float) -> P:
+        """What the function makes of points or data; not finite where the transform does not exist.
 
         Raises:
             UserError: the function raises an exception or returns something else.
         """
-        with _refusing(f"{self.name!r} must map points, got one", epsilon):
-            return self._called(points, epsilon)
+        try:
+            return self.called(given, epsilon)
+        except _Unfit as what:
+            raise UserError(f"{self.name!r} must map {self.maps} that {what} for epsilon = {epsilon:g}") from None
 
-    def _called(self, points: Tensor, epsilon: float) -> Tensor:
-        shape, d = points.shape[:-1], len(self.names)
-        columns = points.reshape(-1, d).unbind(-1)
+    def called(self, given: P, epsilon: float) -> P:
+        """The same.
+
+        Raises:
+            _Unfit: what the function did instead.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PointTransform(_Called[Tensor]):
+    """``f(x, t, u, epsilon) -> (x, t, u)``, elementwise on arrays of one shape: points ``[..., d]``, physical, float64.
+
+    Attributes:
+        names: of the coordinates, in the order that the function takes them.
+    """
+
+    maps: ClassVar[str] = "points, got one"
+
+    names: tuple[str, ...]
+
+    def called(self, given: Tensor, epsilon: float) -> Tensor:
+        """Where points go."""
+        shape, d = given.shape[:-1], len(self.names)
+        columns = given.reshape(-1, d).unbind(-1)
         answer = _sequence(_guarded(self.function, [_given(c, self.arrays) for c in columns], epsilon))
         expected = f"({', '.join(self.names)})"
         if answer is None or len(answer) != d:
@@ -83,36 +108,23 @@ class GriddedSolution:
 
 
 @dataclass(frozen=True)
-class DataTransform:
+class DataTransform(_Called[GriddedSolution]):
     """``f(x, t, u, epsilon) -> u`` or ``-> (x, t, u)`` on gridded data: x ``[X]``, t ``[T]``, u ``[T, X]``.
 
-    Attributes:
-        function: takes x, t, u and the parameter.
-        arrays: what it is called with, float64.
-        name: for sentences.
+    What comes out is on the grid of the data or on one of its own.
     """
 
-    function: Callable[..., Any]
-    arrays: Arrays
-    name: str
+    maps: ClassVar[str] = "gridded data, got a function"
 
-    def __call__(self, data: GriddedSolution, epsilon: float) -> GriddedSolution:
-        """The transformed data, on the grid of the data or on one of its own.
-
-        Raises:
-            UserError: the function raises an exception or returns something else.
-        """
-        with _refusing(f"{self.name!r} must map gridded data, got a function", epsilon):
-            return self._called(data, epsilon)
-
-    def _called(self, data: GriddedSolution, epsilon: float) -> GriddedSolution:
-        given = [_given(value, self.arrays) for value in (data.x, data.t, data.u)]
-        answer = _guarded(self.function, given, epsilon)
+    def called(self, given: GriddedSolution, epsilon: float) -> GriddedSolution:
+        """The transformed data."""
+        arguments = [_given(value, self.arrays) for value in (given.x, given.t, given.u)]
+        answer = _guarded(self.function, arguments, epsilon)
         parts = _sequence(answer)
         if parts is not None and len(parts) != 3:
             raise _Unfit(f"returned {len(parts)} arrays instead of u or (x, t, u)")
         if parts is None:
-            moved = GriddedSolution(data.x, data.t, _float64(answer, "u"))
+            moved = GriddedSolution(given.x, given.t, _float64(answer, "u"))
         else:
             moved = GriddedSolution(
                 *(_float64(value, name) for value, name in zip(parts, ("x", "t", "u"), strict=True))
@@ -185,7 +197,7 @@ def as_transform(function: Callable[..., Any], equation: Equation) -> Transform:
         pass
     at_points, on_grids = [], []
     for arrays in _ORDER:
-        point = PointTransform(function, names, arrays, name)
+        point = PointTransform(function, arrays, name, names)
         try:
             _check_elementwise(point, equation)
             return point
@@ -212,17 +224,17 @@ def _either(failures: list[str]) -> str:
 
 def _check_elementwise(transform: PointTransform, equation: Equation) -> None:
     points = Manifold(equation).sample(POINTS, 0).points
-    moved, again = transform._called(points, PROBE), transform._called(points, PROBE)
+    moved, again = transform.called(points, PROBE), transform.called(points, PROBE)
     if not _alike(moved, again):
         raise _Unfit(RANDOM)
     order = torch.randperm(POINTS, generator=torch.Generator().manual_seed(0))[: POINTS // 2]
-    if not _alike(moved[order], transform._called(points[order], PROBE)):
+    if not _alike(moved[order], transform.called(points[order], PROBE)):
         raise _Unfit("does not act on each point by itself")
 
 
 def _check_repeats(transform: DataTransform, equation: Equation) -> None:
     grid = _probe_grid(equation)
-    moved, again = transform._called(grid, PROBE), transform._called(grid, PROBE)
+    moved, again = transform.called(grid, PROBE), transform.called(grid, PROBE)
     for a, b in ((moved.x, again.x), (moved.t, again.t), (moved.u, again.u)):
         if a.shape != b.shape or not _alike(a, b):
             raise _Unfit(RANDOM)
@@ -255,15 +267,6 @@ def _guarded(function: Callable[..., Any], arguments: list[Any], epsilon: float)
             return function(*arguments, epsilon)
         except (Exception, SystemExit) as error:
             raise _Unfit(f"raised {_said(error)}") from error
-
-
-@contextmanager
-def _refusing(function: str, epsilon: float) -> Iterator[None]:
-    """What is unfit about a function as a sentence for its author."""
-    try:
-        yield
-    except _Unfit as what:
-        raise UserError(f"{function} that {what} for epsilon = {epsilon:g}") from None
 
 
 @contextmanager

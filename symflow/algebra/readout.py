@@ -10,6 +10,9 @@ import sympy
 import torch
 from torch import Tensor
 
+from symflow.fields import series
+from symflow.formulas import expressions
+
 PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
 LARGEST_DENOMINATOR = 10_000
 SIMPLE = 100  # a denominator
@@ -128,11 +131,24 @@ def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Ratio
 
 def simplest(expression: sympy.Expr) -> sympy.Expr:
     """The shortest of the forms computer algebra offers for an expression; itself where it is long or inexact."""
-    if expression.has(sympy.Float) or sympy.count_ops(expression) > LONGEST:
+    if expression.has(sympy.Float) or sympy.count_ops(expression) > LONGEST or is_monomial(expression):
         return expression
     e, back = short_exponents(expression)
     candidates = [e, sympy.factor_terms(e), sympy.factor(e), sympy.simplify(e)]
     return min((c.subs(back) for c in candidates), key=lambda c: (sympy.count_ops(c), len(str(c))))
+
+
+def simplified(expression: sympy.Expr) -> sympy.Expr:
+    """`sympy.simplify`, which takes milliseconds, and its import a tenth of a second, for what leaves it as it is."""
+    return expression if is_monomial(expression) else sympy.simplify(expression)
+
+
+def is_monomial(expression: sympy.Expr) -> bool:
+    """Whether an expression is a rational number times powers of symbols with whole exponents."""
+    return all(
+        f.is_Rational or f.is_Symbol or (f.is_Pow and f.base.is_Symbol and f.exp.is_Integer)
+        for f in sympy.Mul.make_args(expression)
+    )
 
 
 def short_exponents(expression: sympy.Expr) -> tuple[sympy.Expr, dict[sympy.Symbol, sympy.Rational]]:
@@ -186,10 +202,11 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
     symbols = sorted({s for form in forms for f in form.values() for s in f.free_symbols}, key=lambda s: s.name)
     generator = torch.Generator().manual_seed(0)
     count = 8 * len(forms) + 8
-    points = (0.5 + torch.rand(count, max(len(symbols), 1), generator=generator, dtype=torch.float64)).numpy()
+    points = 0.5 + torch.rand(count, max(len(symbols), 1), generator=generator, dtype=torch.float64)
+    at = dict(zip(symbols, points.unbind(1), strict=False))
 
     def values(form: Mapping[str, sympy.Expr]) -> Tensor:
-        rows = [sympy.lambdify(symbols, f, "numpy")(*points[:, : len(symbols)].T) for f in form.values()]
+        rows = [expressions.evaluate(f, at, series.FUNCTIONS) for f in form.values()]
         return torch.cat([torch.as_tensor(row, dtype=torch.float64).expand(count) for row in rows])
 
     basis = torch.stack([values(form) for form in forms], 1)
@@ -207,7 +224,7 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
                 row.append(number)
             for name in bracket:
                 rest = bracket[name] - sum((c * form[name] for c, form in zip(row, forms, strict=True)), 0)
-                if sympy.simplify(rest) != 0:
+                if sympy.expand(rest) != 0 and sympy.simplify(rest) != 0:
                     return None
             constants[i][j] = row
             constants[j][i] = [-c for c in row]

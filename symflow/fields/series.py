@@ -115,15 +115,8 @@ class Series:
         if not isinstance(exponent, (int, float)):
             power: Series = FUNCTIONS["exp"](exponent * FUNCTIONS["log"](self))
             return power
-        if exponent >= 0 and exponent == int(exponent):  # by squaring
-            result, square, n = self._constant(1.0), self, int(exponent)
-            while n:
-                if n % 2:
-                    result = result * square
-                n //= 2
-                if n:
-                    square = square * square
-            return result
+        if exponent >= 0 and exponent == int(exponent):
+            return self._integer_power(int(exponent))
 
         def taylor(a: Tensor, degree: int) -> list[Tensor]:
             binomial, terms = 1.0, []
@@ -133,6 +126,13 @@ class Series:
             return terms
 
         return self.compose(taylor)
+
+    def _integer_power(self, n: int) -> Series:
+        """By squaring."""
+        if n < 2:
+            return self if n else self._constant(1.0)
+        half = self._integer_power(n // 2)
+        return half * half * self if n % 2 else half * half
 
     def __rpow__(self, base: Tensor | float) -> Series:
         power: Series = FUNCTIONS["exp"](self * torch.log(torch.as_tensor(base, dtype=self.coefficients.dtype)))

@@ -165,12 +165,16 @@ def flow_ref(field: Field, points: Tensor, weights: Tensor, steps: int = 8) -> T
     return points
 
 
-@torch.compiler.assume_constant_result  # torch.compile compiles anew when the setting changes
 def _tf32_allowed() -> bool:
     """Whether float32 products may be in TF32 on GPUs, by any of torch's settings: to read ``allow_tf32`` would fail
     after ``fp32_precision`` was set."""
     allowed: bool = torch.backends.cuda.matmul.fp32_precision == "tf32"
     return allowed
+
+
+# What torch.compiler.assume_constant_result sets, whose import of the compiler takes more than a second: torch.compile
+# compiles anew when the setting changes.
+_tf32_allowed._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def flow_kernel(

@@ -23,6 +23,7 @@ from .records import to_json as to_json
 from .records import write_record as write_record
 from .tensors import load_field as load_field
 from .tensors import load_tensors as load_tensors
+from .tensors import read_tensors as read_tensors
 from .tensors import save_field as save_field
 from .tensors import save_tensors as save_tensors
 from .threads import one_thread as one_thread

@@ -46,18 +46,18 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], ab
             raise OSError(errno.EIO, str(error), Path(path).name) from None
 
 
-def load_tensors(path: str | os.PathLike[str], schema: Any = dict[str, Any]) -> tuple[dict[str, Tensor], Any] | None:
-    """The tensors of a file that `save_tensors` wrote and what was kept about them; ``None`` without a file.
+def read_tensors(path: str | os.PathLike[str], schema: Any = dict[str, Any]) -> tuple[dict[str, Tensor], Any]:
+    """The tensors of a file that `save_tensors` wrote and what was kept about them.
 
     Args:
         path: of the file.
         schema: of what was kept: a dataclass, or another annotation (`symflow.runs.records`).
 
     Raises:
-        UserError: the file is no checkpoint, or another one than the schema says.
+        UserError: there is no such file, it is no checkpoint, or another one than the schema says.
     """
     if not Path(path).exists():
-        return None
+        raise UserError(f"there is no file {str(path)!r}")
     with refusing(path, "be a checkpoint of symflow"):
         try:
             with safe_open(path, "pt") as file:
@@ -65,6 +65,11 @@ def load_tensors(path: str | os.PathLike[str], schema: Any = dict[str, Any]) -> 
                 return {k: file.get_tensor(k) for k in file.keys()}, about  # noqa: SIM118
         except SafetensorError as error:
             raise ValueError(error) from None
+
+
+def load_tensors(path: str | os.PathLike[str], schema: Any = dict[str, Any]) -> tuple[dict[str, Tensor], Any] | None:
+    """The same; ``None`` without a file."""
+    return read_tensors(path, schema) if Path(path).exists() else None
 
 
 def save_field(path: str | os.PathLike[str], field: NeuralField) -> None:
@@ -80,10 +85,7 @@ def load_field(path: str | Path) -> NeuralField:
     Raises:
         UserError: there is no such file, or it holds no field.
     """
-    loaded = load_tensors(path)
-    if loaded is None:
-        raise UserError(f"there is no file {str(path)!r}")
-    tensors, about = loaded
+    tensors, about = read_tensors(path)
     with refusing(path, "hold a field"):
         shape = from_json(about, FieldShape)
         field = NeuralField(shape.coordinates, shape.generators, shape.width, shape.head_width)

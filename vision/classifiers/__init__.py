@@ -1,7 +1,8 @@
 """Classifiers, and which augmentation trains better ones."""
 
+from symflow.learning import distributed as distributed
+
 from .classifiers import accuracy as accuracy
 from .classifiers import train as train
-from .comparison import ClassifierTrainings as ClassifierTrainings
 from .comparison import Comparison as Comparison
 from .comparison import compare as compare

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,12 +29,10 @@ from symflow.settings import with_settings
 from ..augmentation import CropFlip, GeneratorAugment, affine_field
 from ..data import Images, Statistics, load, split
 from ..features import ImageNetwork, ResNet18, SmallResNet
+from ..settings import ClassifierTrainings
 from .classifiers import accuracy, train
 
 NETWORKS: Mapping[str, type[ImageNetwork]] = {"small": SmallResNet, "resnet18": ResNet18}
-SHIFTS, STRENGTHS = (2.0, 4.0, 6.0), (0.1, 0.2, 0.3)
-"""Among which strengths are chosen: pixels for crops, root mean square displacements for generators."""
-
 _OWN = ("crop", "affine")
 _VALIDATION = 0.2  # of the training images, where a strength is chosen
 _DECIDING = 3_000  # images that choose a strength together, so that accuracies are known to a point
@@ -139,39 +137,11 @@ def _strength(arm: Arm) -> str:
 # ---------------------------------------------------------------- the trainings
 
 
-@dataclass(frozen=True)
-class ClassifierTrainings:
-    """Which classifiers are trained, on how many images, and how they are compared.
-
-    Attributes:
-        arms: of none; flip, which mirrors with probability 1/2; crop, which shifts by up to the strength in pixels;
-            affine, along the affine generators; learned and learned+colours, of a discovery. But for none, each can be
-            with flips, as crop+flip, and at a strength that is given instead of chosen, as crop+flip=4. Gains refer to
-            the first.
-        fraction: of the training images, above 0, at most 1.
-        seeds: how many, from 0.
-        network: small, for two cores; or resnet18, for a GPU.
-        epochs: by default 10 over the root of the fraction.
-        batch: images in a step.
-        strengths: candidates for generators.
-        shifts: candidates for crops, whole numbers of pixels.
-    """
-
-    arms: tuple[str, ...] = ("none", "crop+flip", "affine")
-    fraction: float = 0.1
-    seeds: int = 3
-    network: Literal["small", "resnet18"] = "small"
-    epochs: int | None = None
-    batch: int = 64
-    strengths: tuple[float, ...] = STRENGTHS
-    shifts: tuple[float, ...] = SHIFTS
-
-
 @with_settings(ClassifierTrainings)
 def compare(
     images: str | os.PathLike[str] | tuple[Images, Images],
     out: str | os.PathLike[str] | None = None,
-    settings: ClassifierTrainings = ClassifierTrainings(),
+    settings: ClassifierTrainings = ClassifierTrainings(),  # noqa: B008 - it is frozen
     *,
     augments: Mapping[str, Augment] = MappingProxyType({}),
     resume: bool = False,

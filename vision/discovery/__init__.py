@@ -1,7 +1,6 @@
 """From images to the generators that their features tolerate."""
 
 from .arms import learned_arms as learned_arms
-from .discovery import ImageDiscovery as ImageDiscovery
 from .discovery import discover_images as discover_images
 from .evidence import collect as collect
 from .result import AFFINE_RANK as AFFINE_RANK

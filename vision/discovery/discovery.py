@@ -10,58 +10,21 @@ and from the paper's losses without any score. The last two look at no image, an
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from symflow.discovery import Progress, Verdicts, known, run_stages
-from symflow.errors import UserError, check_integer
+from symflow.errors import UserError
 from symflow.runs import Run, command
 from symflow.settings import with_settings
 
 from ..data import Images
 from ..features import ImageNetwork
 from ..search import PLANE, affineness, uniform, widest_gap
+from ..settings import DEGREE, ImageDiscovery
 from .checks import DISPLACEMENTS, LENGTH
 from .result import Generator, ImageResult, Setting
-from .stages import DEGREE, STAGES, Request, State
+from .stages import STAGES, Request, State
 from .verdicts import data_verdict, generator_verdict
-
-EPOCHS = 8
-
-
-@dataclass(frozen=True)
-class ImageDiscovery:
-    """How generators of images are looked for.
-
-    Attributes:
-        labels: use them. Without, nothing is trained: the features are whitened patches of the images.
-        generators: how many to look for.
-        mu: the weight of smoothness against cost, at most 3, where it is mostly smoothness that decides.
-        locality: the size of a patch whose motion a coherent one is compared with, on a plane 2 across: a little more
-            than over what neighbouring pixels belong together (.1 for CIFAR-10, .15 for MNIST).
-        flip: mirror images are as good as images: they take part in the training of the network, and the forms are
-            averaged with their mirror images. Not so for digits.
-        epochs: of the training, when no network is given.
-        seed: of the network, of the random features and of all draws.
-
-    Raises:
-        UserError: a value is out of its range.
-    """
-
-    labels: bool = True
-    generators: int = 10
-    mu: float = 1.0
-    locality: float = 0.1
-    flip: bool = True
-    epochs: int = EPOCHS
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        basis_size = (DEGREE + 1) * (DEGREE + 2)
-        for name, least, most in (("generators", 1, basis_size), ("epochs", 1, 10_000), ("seed", 0, 2**31 - 1)):
-            check_integer(name, getattr(self, name), least, most)
-        for name, low, high in (("mu", 0.0, 3.0), ("locality", 0.01, 1.0)):
-            if not low <= getattr(self, name) <= high:
-                raise UserError(f"`{name}` must be from {low:g} to {high:g}, got {getattr(self, name)!r}")
 
 
 @with_settings(ImageDiscovery)

@@ -16,6 +16,7 @@ from ..classifiers import classifiers
 from ..data import Images, Statistics
 from ..features import ImageNetwork, PatchFeatures, Whitened, omega, untrained
 from ..search import Basis, CheapestFields, Forms, grid_field, motions, sensitivities, smoothest
+from ..settings import DEGREE
 from .checks import CHECKED, coloured, finite_check, turning
 from .networks import NETWORK, network_of, small_network, split_for_discovery
 from .result import Colours, ComparedSpan
@@ -23,7 +24,6 @@ from .searches import Search, forms_of
 
 MOVED = 8_000  # images behind the form; with 1,500 the affine-ness of a field varies by .03 between draws
 COLOURED = 2_000  # images behind the form of colours, of twelve fields
-DEGREE = 5  # of the polynomials: 42 fields
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from symflow.errors import UserError, check_positive
-from symflow.runs import from_json, load_tensors, save_tensors
+from symflow.runs import from_json, read_tensors, save_tensors
 
 
 class ImageNetwork(nn.Module):
@@ -186,10 +186,7 @@ def load_network(path: str | os.PathLike[str]) -> tuple[ImageNetwork, dict[str, 
     Raises:
         UserError: there is no such file, or it holds no network.
     """
-    loaded = load_tensors(path)
-    if loaded is None:
-        raise UserError(f"there is no file {str(path)!r}")
-    tensors, content = loaded
+    tensors, content = read_tensors(path)
     try:
         about = from_json(content, _Saved)
         with torch.device("meta"):  # sizes come from the file: memory is taken for its tensors only

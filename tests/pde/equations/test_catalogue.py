@@ -7,7 +7,7 @@ import sympy
 
 from symflow.errors import UserError
 from symflow.formulas import expressions
-from symflow.pde.equations.catalogue import ENTRIES, entry, lookup
+from symflow.pde.equations.catalogue import CATALOGUE, entry, lookup
 from symflow.pde.equations.equation import Equation, t, u, x
 
 
@@ -62,10 +62,10 @@ def test_the_fields_that_do_not_depend_on_x_are_those_of_the_periodic_box(name, 
     assert rank(own + expected) == len(expected)
 
 
-@pytest.mark.parametrize("name", list(ENTRIES))
+@pytest.mark.parametrize("name", list(CATALOGUE))
 def test_lookup_finds_an_equation_however_it_is_written(name):
-    assert entry(name.upper()) is ENTRIES[name]
-    assert lookup(entry(name).equation) == (name, ENTRIES[name])
+    assert entry(name.upper()) is CATALOGUE[name]
+    assert lookup(entry(name).equation) == (name, CATALOGUE[name])
     K = sympy.expand(3 * entry(name).equation.K)
     assert lookup(Equation(f"0 = 3*u_t + {K}"))[0] == name
 

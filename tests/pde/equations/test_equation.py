@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from symflow.errors import UserError
 from symflow.fields.series import total_degree
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import (
     Equation,
     derivative_order,
@@ -107,7 +107,7 @@ def taylor(solution, point, i, j):
 @settings(max_examples=2, deadline=None)
 @given(x0=st.integers(-8, 8), t0=st.integers(0, 12))
 def test_surface_is_the_taylor_polynomial_of_the_solution(name, x0, t0):
-    point, equation = (x0 / 4, t0 / 4), ENTRIES[name].equation
+    point, equation = (x0 / 4, t0 / 4), CATALOGUE[name].equation
     truncation = total_degree(2)
     count = equation.jet_order(truncation) + 1
     derivatives = torch.tensor(
@@ -123,7 +123,7 @@ def test_surface_is_the_taylor_polynomial_of_the_solution(name, x0, t0):
 
 @pytest.mark.parametrize("name", list(SOLUTIONS))
 def test_rate_is_the_derivative_of_u_t(name):
-    equation, point = ENTRIES[name].equation, (0.7, 1.3)
+    equation, point = CATALOGUE[name].equation, (0.7, 1.3)
     derivatives = torch.tensor(
         [[taylor(SOLUTIONS[name], point, m, 0) * math.factorial(m)] for m in range(equation.order + 3)],
         dtype=torch.float64,
@@ -139,7 +139,7 @@ def test_rate_is_the_derivative_of_u_t(name):
 
 def test_points_do_not_see_each_other():
     """Row by row or all at once: the same bits."""
-    equation = ENTRIES["ckdv"].equation
+    equation = CATALOGUE["ckdv"].equation
     random = torch.Generator().manual_seed(0)
     jets = torch.randn(10, 7, generator=random, dtype=torch.float64)
     at = torch.rand(2, 7, generator=random, dtype=torch.float64)

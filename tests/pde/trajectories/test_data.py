@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow.errors import UserError
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation
 from symflow.pde.trajectories.data import Trajectories
 from symflow.pde.trajectories.generation import generate
@@ -85,14 +85,14 @@ def test_residual_of_an_exact_solution():
 TOO_CLOSE = {("kdv", "ckdv"), ("nkdv", "kdv"), ("nkdv", "ckdv"), ("nkdv", "burgers")}
 
 
-@pytest.mark.parametrize("name", list(ENTRIES))
+@pytest.mark.parametrize("name", list(CATALOGUE))
 def test_only_the_right_equation_passes(name):
     data = generate(name, 2, 0)
     noise = 1e-3 * torch.randn(data.u.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     data.check_equation()
     Trajectories(data.equation, data.x, data.t, data.u.float()).check_equation()
     Trajectories(data.equation, data.x, data.t, data.u + noise).check_equation()  # K is in doubt: nothing is concluded
-    for other, entry in ENTRIES.items():
+    for other, entry in CATALOGUE.items():
         if other != name and (name, other) not in TOO_CLOSE:
             with pytest.raises(UserError, match="do not solve"):
                 Trajectories(entry.equation, data.x, data.t, data.u).check_equation()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from symflow.errors import UserError
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation
 from symflow.pde.trajectories import solvers
 from symflow.pde.trajectories.generation import generate, random_waves
@@ -20,9 +20,9 @@ from symflow.pde.trajectories.generation import generate, random_waves
 SMALL = {"length": 32.0, "end": 4.0, "steps": 21, "keep": 15, "resolution": 128}
 
 
-@pytest.mark.parametrize("name", list(ENTRIES))
+@pytest.mark.parametrize("name", list(CATALOGUE))
 def test_bits_depend_on_the_seed_and_the_index_alone(name):
-    settings = {"end": ENTRIES[name].settings["end"] / 40, "steps": 6, "keep": 2, "resolution": 256}
+    settings = {"end": CATALOGUE[name].settings["end"] / 40, "steps": 6, "keep": 2, "resolution": 256}
     many = generate(name, 17, 5, **settings, workers=2)  # two processes
     assert torch.equal(generate(name, 17, 5, **settings, workers=1).u, many.u)
     assert torch.equal(generate(name, 3, 5, **settings).u, many.u[:3])
@@ -30,7 +30,7 @@ def test_bits_depend_on_the_seed_and_the_index_alone(name):
 
 
 def test_settings_are_the_papers():
-    for name, entry in ENTRIES.items():
+    for name, entry in CATALOGUE.items():
         data = generate(name, 1, 0, end=entry.settings["end"] / 100, steps=4, keep=3)
         assert data.name == name
         assert data.seed == 0
@@ -109,7 +109,7 @@ def test_too_coarse_a_grid_is_refused_unless_asked_for():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(ENTRIES))
+@pytest.mark.parametrize("name", list(CATALOGUE))
 def test_default_settings_work_for_any_seed(name):
     data = generate(name, 64, seed=100)
     assert data.u.shape[:2] == (64, 140)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.trajectories import integrator, solvers, splitting
 from symflow.pde.trajectories.generation import random_waves
 
-KDV = ENTRIES["kdv"].equation
+KDV = CATALOGUE["kdv"].equation
 
 
 def test_the_order_is_four():
@@ -66,7 +66,7 @@ def test_coefficients(z):
 
 
 def test_the_largest_step_is_where_the_criterion_says():
-    grid_ = integrator.SpectralGrid(splitting.split(ENTRIES["burgers"].equation), 2 * np.pi, 256)
+    grid_ = integrator.SpectralGrid(splitting.split(CATALOGUE["burgers"].equation), 2 * np.pi, 256)
     a = np.array([[0.0, 3.0], [0.0, 30.0]])
     for h, row in zip(grid_.largest_step(a), a, strict=True):
         k = grid_.k[1:]

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow.errors import UserError
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation
 from symflow.pde.trajectories import solvers
 from symflow.pde.trajectories.generation import generate, random_waves
 
-KDV, KS = ENTRIES["kdv"].equation, ENTRIES["ks"].equation
+KDV, KS = CATALOGUE["kdv"].equation, CATALOGUE["ks"].equation
 
 
 def solve(equation, initial, times, length, **kw):
@@ -69,14 +69,14 @@ def test_nkdv_is_kdv_in_another_time():
     grid_x = grid(length, 256)
     s = 50 * np.expm1(times / 50)
     exact = np.stack([soliton(grid_x, time, 1.0, length) for time in s])
-    assert error(solve(ENTRIES["nkdv"].equation, exact[0], times, length, resolution=256)[0], exact) < 1e-8
+    assert error(solve(CATALOGUE["nkdv"].equation, exact[0], times, length, resolution=256)[0], exact) < 1e-8
 
 
 def test_ckdv_is_kdv_with_a_coefficient_in_time():
     """``v = sqrt(t + 1) u`` obeys ``v_t + v_xxx + v v_x/sqrt(t + 1) = 0``, another formula and another split."""
     initial = random_waves(2, 5, 64, waves=5, wavenumbers=(1, 2))
     times = np.linspace(0, 20, 6)
-    u = solve(ENTRIES["ckdv"].equation, initial, times, 64.0, resolution=128)
+    u = solve(CATALOGUE["ckdv"].equation, initial, times, 64.0, resolution=128)
     v = solve("u_t + u_xxx + u*u_x/sqrt(t + 1) = 0", initial, times, 64.0, resolution=128)
     assert error(np.sqrt(times + 1)[:, None] * u, v) < 1e-7
 
@@ -174,7 +174,7 @@ def cox_matthews(symbol, nonlinear, v, h, steps):
 
 def reference(name, initial, end, modes, steps):
     """u at `end` on twice as many points as modes, by fixed steps."""
-    length = ENTRIES[name].settings["length"]
+    length = CATALOGUE[name].settings["length"]
     k = 2 * np.pi / length * np.arange(modes)
     clock = {"nkdv": lambda t: np.exp(t / 50)}.get(name, lambda t: 1.0)
     symbol = k**2 - k**4 + 0j if name == "ks" else 1j * k**3
@@ -202,9 +202,9 @@ def reference(name, initial, end, modes, steps):
     ],
 )
 def test_against_an_independent_integrator(name, end, modes, steps, bound):
-    dt = ENTRIES[name].settings["end"] / (ENTRIES[name].settings["steps"] - 1)
+    dt = CATALOGUE[name].settings["end"] / (CATALOGUE[name].settings["steps"] - 1)
     data = generate(name, 3, 7, end=end, steps=round(end / dt) + 1, keep=1, resolution=2 * modes)
-    waves, numbers = ENTRIES[name].settings["waves"], ENTRIES[name].settings["wavenumbers"]
+    waves, numbers = CATALOGUE[name].settings["waves"], CATALOGUE[name].settings["wavenumbers"]
     initial = random_waves(3, 7, 64, waves=waves, wavenumbers=numbers)
     assert error(data.u[:, 0].numpy(), reference(name, initial, end, modes, steps)) < bound
 
@@ -215,7 +215,7 @@ def test_against_an_independent_integrator(name, end, modes, steps, bound):
     [("kdv", 640, 30_000, 1e-5), ("ks", 256, 60_000, 1e-5), ("nkdv", 640, 90_000, 1e-3), ("ckdv", 256, 8_000, 1e-5)],
 )
 def test_default_settings_at_the_last_time(name, modes, steps, bound):
-    settings = ENTRIES[name].settings
+    settings = CATALOGUE[name].settings
     data = generate(name, 8, 11, keep=1, resolution=2 * modes)
     initial = random_waves(8, 11, 64, waves=settings["waves"], wavenumbers=settings["wavenumbers"])
     assert error(data.u[:, 0].numpy(), reference(name, initial, settings["end"], modes, steps)) < bound
@@ -253,11 +253,11 @@ waves = st.integers(0, 2**31)
 
 
 @settings(max_examples=5, deadline=None)
-@given(seed=waves, name=st.sampled_from(list(ENTRIES)), shift=st.integers(1, 63))
+@given(seed=waves, name=st.sampled_from(list(CATALOGUE)), shift=st.integers(1, 63))
 def test_translations_commute_with_the_solver(seed, name, shift):
-    length, times = ENTRIES[name].settings["length"] / 2, np.linspace(0, ENTRIES[name].settings["end"] / 50, 3)
+    length, times = CATALOGUE[name].settings["length"] / 2, np.linspace(0, CATALOGUE[name].settings["end"] / 50, 3)
     initial = random_waves(2, seed, 64, waves=4, wavenumbers=(1, 2))
-    equation = ENTRIES[name].equation
+    equation = CATALOGUE[name].equation
     plain = solve(equation, initial, times, length, resolution=1024)
     moved = solve(equation, np.roll(initial, shift, -1), times, length, resolution=1024)
     assert error(moved, np.roll(plain, 16 * shift, -1)) < 1e-8
@@ -267,10 +267,10 @@ def test_translations_commute_with_the_solver(seed, name, shift):
 @given(seed=waves, name=st.sampled_from(["kdv", "ks", "burgers"]), speed=st.integers(-2, 2))
 def test_boosts_commute_with_the_solver(seed, name, speed):
     """``u(x - c t, t) + c`` solves what u solves; at whole grid spacings per output time."""
-    length, points = ENTRIES[name].settings["length"] / 2, 1024
+    length, points = CATALOGUE[name].settings["length"] / 2, 1024
     times = np.arange(3) * (length / points) * 8
     initial = random_waves(2, seed, 64, waves=4, wavenumbers=(1, 2))
-    equation = ENTRIES[name].equation
+    equation = CATALOGUE[name].equation
     plain = solve(equation, initial, times, length, resolution=points)
     boosted = solve(equation, initial + speed, times, length, resolution=points)
     for i in range(3):

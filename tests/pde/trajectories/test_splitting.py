@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sympy
 
-from symflow.pde.equations.catalogue import ENTRIES
+from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation, t, u
 from symflow.pde.trajectories import splitting
 
-KDV = ENTRIES["kdv"].equation
+KDV = CATALOGUE["kdv"].equation
 
 
 def test_split():
     kdv = splitting.split(KDV)
     assert kdv.stiff == (0.0, 0.0, 0.0, -1.0)
     assert kdv.fluxes == (splitting.Flux(-sympy.Rational(1, 2), 1, u**2),)
-    nkdv = splitting.split(ENTRIES["nkdv"].equation)
+    nkdv = splitting.split(CATALOGUE["nkdv"].equation)
     assert sympy.simplify(nkdv.clock - sympy.exp(t / 50)) == 0
     assert sympy.simplify(nkdv.elapsed - 50 * (sympy.exp(t / 50) - 1)) == 0
     assert nkdv.autonomous
-    ckdv = splitting.split(ENTRIES["ckdv"].equation)
+    ckdv = splitting.split(CATALOGUE["ckdv"].equation)
     assert not ckdv.autonomous
     assert [m for m, _ in ckdv.varying] == [0]
 
@@ -28,7 +28,7 @@ def test_split_adds_up_to_the_equation():
     """clock (stiff + varying + fluxes) is -K, by symbols: nothing is lost on the way."""
     from symflow.pde.equations.equation import derivative_symbol, total_derivative_x
 
-    for text in [e.text for e in ENTRIES.values()] + ["u_t + u**2*u_x*exp(t) + x*u + u_x**2 + exp(t)*u_xxxx = 0"]:
+    for text in [e.text for e in CATALOGUE.values()] + ["u_t + u**2*u_x*exp(t) + x*u + u_x**2 + exp(t)*u_xxxx = 0"]:
         equation = Equation(text, **({"nu": 0.01} if "nu" in text else {}))
         parts = splitting.split(equation)
         total = sum(c * derivative_symbol(m) for m, c in enumerate(sympy.nsimplify(c) for c in parts.stiff))

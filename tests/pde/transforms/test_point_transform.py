@@ -43,10 +43,10 @@ def test_taylor_matrix_differentiates_what_is_analytic() -> None:
 def test_group_law() -> None:
     surfaces = Surfaces(KDV, 0)
     points, coordinates = surfaces.sample.points, surfaces.coordinates
-    exact = PointTransform(scaling(3, -2), ("x", "t", "u"), "numpy", "f")
+    exact = PointTransform(scaling(3, -2), "numpy", "f", ("x", "t", "u"))
     law = group_law(exact, points, coordinates, (0.2, 0.1))
     assert law.identity == 0.0
     assert law.composition < 1e-14
-    square = PointTransform(lambda x, t, u, e: (x + e * e, t, u), ("x", "t", "u"), "numpy", "f")
+    square = PointTransform(lambda x, t, u, e: (x + e * e, t, u), "numpy", "f", ("x", "t", "u"))
     law = group_law(square, points, coordinates, (0.2, 0.1))
     assert law.composition == pytest.approx(0.04 / 0.09, rel=1e-9)  # (a + b)^2 - a^2 - b^2 over (a + b)^2

@@ -1,0 +1,157 @@
+"""What functions of this package and the commands above them can be told: one frozen dataclass each.
+
+The command line reads these to print its help, so nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from symflow.errors import UserError, check_integer
+
+Domain = Literal["periodic", "plane"]
+"""Fields with the period of the data in space, or any."""
+Score = Literal["infinitesimal", "local"]
+
+MOST_GENERATORS = 32
+MOST_DEGREE = 6
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What trajectories are made: initial waves, times, grid, accuracy.
+
+    An equation that is not in the catalogue needs `length` and `end`, and takes 250 steps, the last 140 kept, and 10
+    waves of l in {1, 2}.
+
+    Attributes:
+        seed: of the initial waves.
+        length: the period in x; by default the catalogue's, which are the paper's, as are the others.
+        end: the last time; the first is 0.
+        steps: number of output times.
+        keep: how many of the last output times to keep.
+        waves: number of sine waves in the initial value.
+        wavenumbers: from which they are drawn.
+        amplitude: the largest amplitude of a wave.
+        resolution: points of the stored grid; by default the catalogue's, on which the data are resolved.
+        tolerance: relative error per output interval that the step is chosen for; by default the catalogue's, and 1e-9
+            for other equations.
+    """
+
+    seed: int = 0
+    length: float | None = None
+    end: float | None = None
+    steps: int | None = None
+    keep: int | None = None
+    waves: int | None = None
+    wavenumbers: tuple[int, ...] | None = None
+    amplitude: float = 0.5
+    resolution: int | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """How symmetries of data or of an equation are looked for.
+
+    Attributes:
+        domain: periodic, for fields with the period of the data in space; plane, for any. By default periodic for data,
+            and plane for an equation alone, which has no domain.
+        seed: of the sampled points and of the network.
+        score: what the network learns from: infinitesimal, the determining condition on jets; local, the paper's own
+            route, slots scored by local interpolation of moved patches, which needs data, and hours at its own number
+            of steps.
+        generators: fields that the network learns: more than there are symmetries, so that the gap shows; by default 7,
+            and the paper's 4 for local.
+        steps: of the network's learning, 0 leaves it out; by default 150, and the paper's 12,800 for local.
+        degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
+        trust: do not ask whether the data solve their equation; the result says so.
+        small: a parameter of the equation that is small, by name: which symmetries of the equation without it survive
+            to first order in it is asked besides (`pde.first_order_symmetries`).
+
+    Raises:
+        UserError: a value is out of its range.
+    """
+
+    domain: Domain | None = None
+    seed: int = 0
+    score: Score = "infinitesimal"
+    generators: int | None = None
+    steps: int | None = None
+    degree: int | None = None
+    trust: bool = False
+    small: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.domain not in (None, *get_args(Domain)):
+            raise UserError(f"`domain` must be periodic or plane, got {self.domain!r}")
+        if self.score not in get_args(Score):
+            raise UserError(f"`score` must be {' or '.join(get_args(Score))}, got {self.score!r}")
+        check_integer("seed", self.seed, 0, 2**31 - 1)
+        for name, least, most in (
+            ("generators", 1, MOST_GENERATORS),
+            ("steps", 0, 1_000_000),
+            ("degree", 0, MOST_DEGREE),
+        ):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), least, most)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Which copies of trajectories are made.
+
+    Attributes:
+        copies: of each trajectory, itself included.
+        strength: the largest root mean square displacement of a point, in units in which the data are of size 1.
+        seed: of the displacements; shards of one augmentation take different ones.
+        learned: move along the fields that the network of the run learned, not along its closed forms.
+    """
+
+    copies: int = 16
+    strength: float = 0.1
+    seed: int = 0
+    learned: bool = False
+
+
+@dataclass(frozen=True)
+class OperatorTrainings:
+    """Which operators are trained, on what, and how they are compared.
+
+    Attributes:
+        arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
+            in the training trajectories), wrong (no symmetry), penalty (equivariance as a loss); changes refer to the
+            first.
+        trajectories: to train on.
+        seeds: how many, from 0.
+        points: of the operator's grid in x, which must divide that of the data; by default all, on the command line at
+            most 128. Symmetries are found and trajectories are moved on the grid of the data.
+        width: channels of the operator.
+        modes: fourier modes that it keeps.
+        layers: of the operator.
+        steps: of training.
+        batch: windows in a step.
+        rate: the highest learning rate.
+        bfloat16: compute pointwise layers in bfloat16; for GPUs.
+        copies: of every trajectory, moved along symmetries, in augmented arms.
+        strengths: candidates, the largest displacement of a point in normalised units.
+        validation: trajectories where the strength is chosen.
+        test: trajectories of the test.
+    """
+
+    arms: tuple[str, ...] = ("none", "exact", "learned")
+    trajectories: int = 16
+    seeds: int = 5
+    points: int | None = None
+    width: int = 32
+    modes: int = 24
+    layers: int = 4
+    steps: int = 3_000
+    batch: int = 16
+    rate: float = 3e-3
+    bfloat16: bool = False
+    copies: int = 32
+    strengths: tuple[float, ...] = (0.1, 0.2, 0.3)
+    validation: int = 64
+    test: int = 128
