@@ -31,6 +31,8 @@ from .scores import InfinitesimalScore as InfinitesimalScore
 from .scores import JetScore as JetScore
 from .scores import LocalScore as LocalScore
 from .scores import Score as Score
+from .symmetries import FirstOrder as FirstOrder
+from .symmetries import first_order_symmetries as first_order_symmetries
 from .trajectories import Trajectories as Trajectories
 from .trajectories import UnknownEquation as UnknownEquation
 from .trajectories import generate as generate

@@ -117,6 +117,14 @@ def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
     for g, ok in zip(loaded.generators, proven, strict=True):
         identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
         print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
+    first = loaded.first_order
+    if first is not None:
+        again = first.verify(loaded.equation)
+        for s, ok in zip(first.stable, again, strict=True):
+            print(
+                f"{s.formula(first.parameter)}: {'proven' if ok else 'NOT proven'} to first order in {first.parameter}"
+            )
+        proven += again
     if not all(proven):
         sys.exit(REFUTED)
 
@@ -160,7 +168,12 @@ def audit(
         formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **numbers)
         found = pde.audit_transform(pde.load_function(target), formula, seed=seed)
     else:
-        found = pde.audit_data(_load(Path(target), equation, numbers, check=False), alpha)
+        from symflow.pde.laws import held_out, parts
+
+        loaded = _load(Path(target), equation, numbers, check=False)
+        if loaded.settings.get("identified"):
+            print(f"{loaded.equation.text}, {parts(loaded)}")
+        found = pde.audit_data(held_out(loaded), alpha)
     print(found)
     if out is not None:
         write_json(out, found.to_dict())

@@ -77,6 +77,8 @@ class Discovery:
         tolerance: the largest defect of an approximate symmetry that is looked for in data; by default 0.02, or what
             the data leave open for a proved one, where that is more.
         trust: do not ask whether the data solve their equation; the result says so.
+        small: a parameter of the equation that is small, by name: which symmetries of the equation without it survive
+            to first order in it is asked besides (`pde.first_order_symmetries`).
 
     Raises:
         UserError: a value is out of its range.
@@ -90,6 +92,7 @@ class Discovery:
     degree: int | None = None
     tolerance: float | None = None
     trust: bool = False
+    small: str | None = None
 
     def __post_init__(self) -> None:
         if self.domain not in (None, *get_args(Domain)):

@@ -204,6 +204,23 @@ def test_an_equation_alone_is_studied_and_proven_again(tmp_path: Path) -> None:
     assert "V1  dx + u du: NOT proven" in answer.stdout
 
 
+def test_symmetries_to_first_order_are_shown_and_proved_again(tmp_path: Path) -> None:
+    damped = ["--equation", "u_t + u*u_x + u_xxx + eps*u = 0", "--parameters", "eps=0.05", "--small", "eps"]
+    answer = symflow("discover", *damped, "--steps", "0", "--out", "run", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "t dx + du + eps (-t**2/2 dx - t du)  (proved)" in answer.stdout
+    assert "4 of 4 symmetries" in (tmp_path / "run" / "report.html").read_text()
+    answer = symflow("verify", "run", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert answer.stdout.count("proven to first order in eps") == 4
+    result = read_json(tmp_path / "run" / "result.json")
+    result["first_order"]["stable"][2]["correction"]["du"] = "u"
+    (tmp_path / "run" / "result.json").write_text(json.dumps(result))
+    answer = symflow("verify", "run", cwd=tmp_path)
+    assert answer.returncode == 1
+    assert "NOT proven to first order in eps" in answer.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

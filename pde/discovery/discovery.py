@@ -22,11 +22,12 @@ from symflow.runs import Run, command, one_thread
 from symflow.settings import with_settings
 
 from ..equations import Equation
+from ..laws import parts
 from ..scores import Slots
 from ..settings import Discovery, Score
 from ..trajectories import Trajectories
 from .checks import lost
-from .result import Result
+from .result import Identified, Result
 from .stages import LOCAL, STAGES, Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_data, recorded, searched, superposed
 
@@ -79,6 +80,7 @@ def discover(
         settings.degree,
         settings.tolerance,
         settings.trust,
+        settings.small,
     )
     state, seconds = run_stages(route.stages, State(request), run=run, progress=progress)
     return _result(state, seconds, None if run is None else command(run.config))
@@ -90,7 +92,8 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
     request, source, algebra, jets = state.request, known(state.source), known(state.algebra), known(state.jets)
     data, asked, constants = source.data, algebra.asked, algebra.constants
     samples = len(request.data) if isinstance(request.data, Trajectories) else 0
-    said = data_verdict(samples, state.judged)
+    said = data_verdict(samples, state.judged, state.drifting)
+    identified = isinstance(request.data, Trajectories) and bool(request.data.settings.get("identified"))
     residual = data.residual() if data is not None and len(data.t) > 8 else None
     gone = [format_generator({k: str(f) for k, f in form.items()}) for form in lost(algebra.plane)]
     family = asked.superposition.to_dict() if asked.superposition is not None else None
@@ -117,10 +120,14 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         algebra=algebra.description,
         certificates=state.certified,
         approximation=state.sought,
-        identified=data is not None and bool(data.settings.get("identified")),
+        identified=identified,
+        identification=Identified(parts(request.data), list(state.drifting), state.over)
+        if identified and isinstance(request.data, Trajectories)
+        else None,
         nullspace=jets.spectrum,
         observed=jets.observed,
         truth=jets.angles,
+        first_order=state.first_order,
         neural=state.neural,
         residual=residual,
         samples=samples,

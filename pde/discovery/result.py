@@ -17,9 +17,9 @@ from symflow.runs import ASIDE, As, from_json
 from ..approximation import Approximate, Search
 from ..augmentation import UNLESS, check_solve, moved, with_period
 from ..equations import Equation
-from ..laws import Certificate, Gate
+from ..laws import Certificate, Drift, Gate, OverConfidenceSet
 from ..settings import Domain
-from ..symmetries import prolongation
+from ..symmetries import FirstOrder, prolongation
 from ..trajectories import Trajectories
 from . import schema2, words
 from .verdicts import NOT_ASKED
@@ -120,6 +120,22 @@ class Certified:
 
 
 @dataclass(frozen=True)
+class Identified:
+    """What rests on what, where the equation was fitted to a part of the data.
+
+    Attributes:
+        parts: which data it was fitted to, and which all else rests on, in words.
+        drifts: coefficients that change with t or x over the second part; the data then do not solve the equation.
+        over: the symmetries over all equations that the second part allows; ``None`` where it does not solve this one,
+            or does not know the coefficients.
+    """
+
+    parts: str
+    drifts: list[Drift]
+    over: OverConfidenceSet | None
+
+
+@dataclass(frozen=True)
 class _Formula:
     """How an equation is written."""
 
@@ -153,10 +169,13 @@ class Result(OneSpaceResult):
         certificates: how far the generators can be from symmetries of the law that the data obey, given their noise;
             ``None`` without data.
         identified: whether the equation was fitted to the data and not given.
+        identification: to which part of the data, and what the other part says; ``None`` where it was given.
         nullspace: the spectrum on the jets of the data, with u_t from the equation; of the equation without data.
         observed: the null space with u_t from the data; ``None`` without data, or where they do not tell u_t.
         truth: principal angles of the null space, before it was rounded to closed forms, to the known algebra; ``None``
             when none is known.
+        first_order: which symmetries of the equation without its small parameter survive to first order in it; ``None``
+            where it was not asked.
         neural: what the network found without a library, or ``None``.
         residual: how far the data are from solving the equation (`Trajectories.residual`), or ``None``.
         samples: trajectories, 0 for an equation without data.
@@ -179,6 +198,8 @@ class Result(OneSpaceResult):
     nullspace: Spectrum
     observed: Observed | None
     truth: list[float] | None
+    first_order: FirstOrder | None = None
+    identification: Identified | None = None
     neural: NeuralSpan | None
     residual: float | None
     samples: int
@@ -213,11 +234,19 @@ class Result(OneSpaceResult):
             raise ValueError(f"a closed form has other components than {', '.join(sorted(names))}")
         if any(near.closed_form.keys() - names for near in self.approximate):
             raise ValueError(f"an approximate symmetry has other components than {', '.join(sorted(names))}")
+        deformed = self.first_order
+        if deformed is not None and any(
+            form.keys() != names for s in deformed.stable for form in (s.leading, s.correction)
+        ):
+            raise ValueError(f"a symmetry to first order must have the components {', '.join(sorted(names))}")
         c = self.structure_constants
         if c is not None and (len(c) != K or any(len(m) != K or any(len(r) != K for r in m) for m in c)):
             raise ValueError(f"the structure constants are not those of {K} generators")
         if self.certificates is not None and not self.certificates.reason and len(self.certificates.certificates) != K:
             raise ValueError(f"there are not {K} certificates")
+        over = None if self.identification is None else self.identification.over
+        if over is not None and (len(over.conditions) != K or not over.dimensions):
+            raise ValueError(f"the symmetries over the confidence set are not {K}")
 
     def verify(self) -> list[bool]:
         """Proves every generator again, from its text: exact computer algebra, nothing taken from the file on trust.

@@ -25,11 +25,22 @@ from symflow.runs import one_thread
 
 from ..approximation import Approximate, Search, approximate
 from ..equations import Equation, JetSample
-from ..laws import Certificates, Gate, certify, gate
+from ..laws import (
+    Certificates,
+    Drift,
+    Gate,
+    Interval,
+    OverConfidenceSet,
+    certify,
+    drifts,
+    gate,
+    held_out,
+    over_confidence_set,
+)
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
 from ..settings import Domain
-from ..symmetries import Symmetries, prolongation, symmetries
+from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolongation, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
@@ -54,6 +65,7 @@ class Request:
     degree: int | None
     tolerance: float | None
     trust: bool
+    small: str | None
 
 
 @dataclass(frozen=True)
@@ -114,12 +126,16 @@ class State:
     sought: Search | None = None
     approximate: tuple[Approximate, ...] = ()
     neural: NeuralSpan | None = None
+    first_order: FirstOrder | None = None
+    drifting: tuple[Drift, ...] = ()
+    over: OverConfidenceSet | None = None
 
 
 @one_thread()
 def read(state: State, context: Context) -> State:
     """The data, and where their jets come from; of data that are trusted, there must be some."""
-    source = source_of(state.request.data, state.request.domain)
+    data = state.request.data
+    source = source_of(held_out(data) if isinstance(data, Trajectories) else data, state.request.domain)
     if source.data is not None and state.request.trust and (sentence := lacking(source.data)):
         raise UserError(sentence)
     return replace(state, source=source)
@@ -138,6 +154,18 @@ def ask(state: State, context: Context) -> State:
     return replace(state, judged=judged, source=source)
 
 
+def look_through_windows(state: State, context: Context) -> State:
+    """Whether the coefficients of a fitted equation are the same at all times and places of the data held out.
+
+    Where they are not, the equation alone is studied further.
+    """
+    source = known(state.source)
+    found = drifts(known(source.data), source.equation)
+    if found:
+        source = source_of(source.equation, state.request.domain)
+    return replace(state, source=source, drifting=tuple(found))
+
+
 @one_thread()
 def solve_equation(state: State, context: Context) -> State:
     """The symmetries of the equation alone, on random jets of its manifold: nothing of the data."""
@@ -149,6 +177,12 @@ def solve_equation(state: State, context: Context) -> State:
     return replace(
         state, algebra=Algebra(plane, periodic, asked, constants, describe(constants) if constants else None)
     )
+
+
+def perturb(state: State, context: Context) -> State:
+    """What becomes of the symmetries of the equation without its small parameter, to first order in it."""
+    found = first_order_symmetries(known(state.source).equation, known(state.request.small))
+    return replace(state, first_order=found)
 
 
 @one_thread()
@@ -197,6 +231,19 @@ def look_nearby(state: State, context: Context) -> State:
     data, proved = known(known(state.source).data), known(state.algebra).plane.forms
     sought, found = approximate(data, proved, state.request.tolerance, certificates=state.fitted)
     return replace(state, sought=sought, approximate=tuple(found))
+
+
+def look_over_the_confidence_set(state: State, context: Context) -> State:
+    """What the generators need of coefficients that data know to intervals."""
+    law = known(known(state.certified).law)
+    found = over_confidence_set(
+        known(state.source).equation,
+        [Interval(m["term"], m["lower"], m["upper"]) for m in law["terms"]],
+        known(state.algebra).texts,
+        without=space_axes(known(state.source).equation) if state.request.domain == "periodic" else (),
+        undetermined=law["collinear"],
+    )
+    return replace(state, over=found)
 
 
 def learn_span(state: State, context: Context) -> State:
@@ -255,8 +302,26 @@ def _has_data(state: State) -> bool:
     return known(state.source).data is not None
 
 
+def _identified(state: State) -> bool:
+    data = known(state.source).data
+    return data is not None and bool(data.settings.get("identified"))
+
+
+def _is_fitted(state: State) -> bool:
+    return _identified(state) and not state.request.trust
+
+
+def _has_intervals(state: State) -> bool:
+    certified = state.certified
+    return _identified(state) and certified is not None and not certified.reason and certified.law is not None
+
+
 def _has_data_and_forms(state: State) -> bool:
     return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
+
+
+def _has_small(state: State) -> bool:
+    return state.request.small is not None
 
 
 def _learns(state: State) -> bool:
@@ -270,10 +335,13 @@ def _learned(state: State) -> bool:
 STAGES: tuple[Stage[State], ...] = (
     Stage("data", read),
     Stage("gate", ask, when=_asks),
+    Stage("windows", look_through_windows, when=_is_fitted),
+    Stage("first order", perturb, when=_has_small),
     Stage("equation", solve_equation),
     Stage("null space", look_at_jets),
     Stage("finite flow", move),
     Stage("certificates", bound, when=_has_data_and_forms),
+    Stage("confidence set", look_over_the_confidence_set, when=_has_intervals),
     Stage("approximate", look_nearby, when=_has_data),
     Stage("network", learn_span, when=_learns),
     Stage("comparison", compare, when=_learned),

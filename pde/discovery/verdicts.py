@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from symflow.discovery import DataVerdict, DomainVerdict, EquationVerdict, Family
 
 from ..equations import JetSpace
-from ..laws import Coefficient, Gate
+from ..laws import Coefficient, Drift, Gate
 from ..symmetries import Library
 
 if TYPE_CHECKING:
@@ -53,16 +53,23 @@ def _word(proved: bool, dimension: int) -> Literal["proved", "found"]:
     return "proved" if proved and dimension else "found"
 
 
-def data_verdict(samples: int, judged: Gate | None) -> DataVerdict | None:
-    """Of data, if there are any: for a generator that is proved the question is whether they solve the equation."""
+def data_verdict(samples: int, judged: Gate | None, drifting: Sequence[Drift] = ()) -> DataVerdict | None:
+    """Of data, if there are any: for a generator that is proved the question is whether they solve the equation.
+
+    They do not where one of its coefficients drifts.
+    """
     if not samples:
         return None
     if judged is None:
         return DataVerdict("cannot be told", NOT_ASKED)
     residuals = [r for r in (trial.residual for trial in judged.trials) if r is not None and math.isfinite(r)]
+    figure = median(residuals) if residuals else None
+    if judged.word == "measured" and drifting:
+        said = "; ".join(d.sentence for d in drifting)
+        return DataVerdict("refuted", f"the data do not solve {judged.equation}: {said}", figure)
     known = known_to(judged.coefficients) if judged.word == "measured" else ""
     reason = "; ".join(part for part in (judged.sentence, known) if part)
-    return DataVerdict(judged.word, reason, median(residuals) if residuals else None)
+    return DataVerdict(judged.word, reason, figure)
 
 
 def known_to(coefficients: Sequence[Coefficient]) -> str:

@@ -134,6 +134,8 @@ def remarks(result: Result) -> list[str]:
     if result.truth is not None:
         lines[-1] += f"; largest angle to the known algebra {max(result.truth, default=0.0):.0e} rad"
     lines += [*checks(result), *_levels(result)]
+    if result.first_order is not None:
+        lines += result.first_order.lines()
     if result.neural is not None:
         spectrum, neural = result.neural.spectrum, result.neural
         lines.append(
@@ -144,6 +146,7 @@ def remarks(result: Result) -> list[str]:
             lines.append("The two counts differ: a symmetry may lie outside the library, or learning is not done.")
     if result.identified:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
+        lines += _identified(result)
     if result.certificates is not None:
         lines += _certified(result.certificates)
     if result.approximation is not None:
@@ -151,6 +154,15 @@ def remarks(result: Result) -> list[str]:
     if result.seconds:
         lines.append(f"{sum(result.seconds.values()):.1f} s")
     return lines
+
+
+def _identified(result: Result) -> list[str]:
+    """Which part of the data an equation was fitted to, and what the other says of it."""
+    found = result.identification
+    if found is None:
+        return []
+    over = [] if found.over is None else found.over.lines([g.formula for g in result.generators])
+    return [found.parts, *(d.sentence for d in found.drifts), *over]
 
 
 def _levels(result: Result) -> list[str]:

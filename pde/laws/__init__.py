@@ -5,9 +5,16 @@ from .audit import audit_data as audit_data
 from .certificates import Certificate as Certificate
 from .certificates import Certificates as Certificates
 from .certificates import certify as certify
+from .confidence import Interval as Interval
+from .confidence import OverConfidenceSet as OverConfidenceSet
+from .confidence import over_confidence_set as over_confidence_set
+from .drift import Drift as Drift
+from .drift import drifts as drifts
 from .gate import gate as gate
+from .identify import held_out as held_out
 from .identify import identify as identify
 from .identify import load_identified as load_identified
+from .identify import parts as parts
 from .prolonged_law import COMPONENTS as COMPONENTS
 from .prolonged_law import Prolonged as Prolonged
 from .prolonged_law import jet_order as jet_order

@@ -7,8 +7,11 @@ of noise, terms whose simultaneous interval holds 0, or which contribute less th
 one by one, the least certain first, and each coefficient is rounded to the fewest digits that its interval allows. A
 law whose weak residual is neither small nor explained by the noise is not returned.
 
+Coefficients are looked at in windows of t (`drift`); those that change with t get factors of t (`clock`), when the law
+then fits better and nothing changes any more.
+
 An equation found so is a hypothesis about the data at hand: terms outside the candidates, or too small for the noise,
-are not in it. Audit it (`pde.audit_data`) on data that were not used.
+are not in it. It is fitted to one part of the data, and whatever is said of it afterwards rests on the other (`split`).
 """
 
 from __future__ import annotations
@@ -29,6 +32,9 @@ from symflow.runs import one_thread
 from ..equations import Equation, derivative_symbol, u
 from ..trajectories import Trajectories, load
 from ..weak import weak_rows
+from .clock import candidates_with_time
+from .drift import drifts
+from .intervals import MOST_DIGITS, rounded
 from .regression import Coefficients, candidates, check_alpha, effective_coefficients
 
 HIGHEST_POWER, HIGHEST_DERIVATIVE = 2, 4
@@ -37,7 +43,6 @@ WINDOWS = 100  # its test functions on each
 THRESHOLD = 0.01  # of coefficients of columns of unit size
 NEGLIGIBLE = 1e-3
 UNEXPLAINED, MISFIT = 0.05, 2.0
-MOST_DIGITS = 8
 PLACEHOLDER = Equation("u_t + u_x = 0")
 
 
@@ -68,7 +73,7 @@ def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> E
     terms = _proposed(data, seed)
     if not terms:
         raise UserError("no law fits the data: PySINDy proposes none of the candidate terms")
-    fit = _reduced(data, terms, alpha)
+    fit = _with_time(data, _reduced(data, terms, alpha))
     if fit.residual > UNEXPLAINED and fit.misfit > MISFIT:
         raise UserError(
             f"no law fits the data: the best, u_t + a combination of {', '.join(map(str, fit.terms))} = 0, leaves "
@@ -78,16 +83,50 @@ def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> E
 
 
 def load_identified(path: str | os.PathLike[str]) -> Trajectories:
-    """Trajectories of a file that does not name their equation, with the one that `identify` fits to them.
+    """Trajectories of a file that does not name their equation, with the one that `identify` fits to a part of them.
 
-    ``settings["identified"]`` is then True.
+    ``settings["identified"]`` is then True, and `held_out` is the part that it was not fitted to.
 
     Raises:
         UserError: as `load` and `identify`.
     """
     data = load(path, equation=PLACEHOLDER, check=False)
-    equation = identify(data.x, data.t, data.u)
+    fitted, _ = split(data)
+    equation = identify(fitted.x, fitted.t, fitted.u)
     return replace(data, equation=equation, name=None, settings={**data.settings, "identified": True})
+
+
+def split(data: Trajectories) -> tuple[Trajectories, Trajectories]:
+    """What an equation is fitted to, and what is held out: the first half of the trajectories, and the others.
+
+    Of a single trajectory the first two thirds of the times, and the later ones.
+    """
+    if len(data) > 1:
+        return data[: (len(data) + 1) // 2], data[(len(data) + 1) // 2 :]
+    first = -(-2 * len(data.t) // 3)
+    return replace(data, t=data.t[:first], u=data.u[:, :first]), replace(data, t=data.t[first:], u=data.u[:, first:])
+
+
+def held_out(data: Trajectories) -> Trajectories:
+    """The part of the data that their equation was not fitted to: all of them where it was given."""
+    return split(data)[1] if data.settings.get("identified") else data
+
+
+def parts(data: Trajectories) -> str:
+    """`split` in words.
+
+    >>> from symflow import pde
+    >>> data = pde.generate("kdv", samples=3, seed=0, steps=20, keep=20, end=2.0, resolution=64)
+    >>> parts(data)
+    'fitted to the first 2 of 3 trajectories; all else rests on the other 1, counted from 0'
+    """
+    fitted, held = split(data)
+    if len(data) > 1:
+        return (
+            f"fitted to the first {len(fitted)} of {len(data)} trajectories; all else rests on the other {len(held)}, "
+            "counted from 0"
+        )
+    return f"fitted to the times up to {float(fitted.t[-1]):.4g}; all else rests on the later ones"
 
 
 def _proposed(data: Trajectories, seed: int) -> list[sympy.Expr]:
@@ -153,20 +192,21 @@ def _reduced(data: Trajectories, terms: list[sympy.Expr], alpha: float) -> Coeff
         terms = [m for j, m in enumerate(fit.terms) if j != int(certainty.argmin())]
 
 
+def _with_time(data: Trajectories, fit: Coefficients) -> Coefficients:
+    """The law with factors of t where coefficients drift; as it is where none do, or where no such law fits."""
+    drifting = [d for d in drifts(data, Equation(_text(fit))) if d.axis == "t"]
+    for found in candidates_with_time(data, fit.terms, drifting, fit.alpha) if drifting else ():
+        certain = bool(((found.lower > 0) | (found.upper < 0)).all())
+        if certain and found.misfit < fit.misfit and not drifts(data, Equation(_text(found))):
+            return found
+    return fit
+
+
 def _text(fit: Coefficients) -> str:
     text = "u_t"
     order = sorted(range(len(fit.terms)), key=lambda j: (len(str(fit.terms[j]).split("u_")[-1]), str(fit.terms[j])))
     for j in order:
-        value = _rounded(*(float(v[j]) for v in (fit.theta, fit.lower, fit.upper)))
+        value = rounded(*(float(v[j]) for v in (fit.theta, fit.lower, fit.upper)))
         size = f"{abs(value):.{MOST_DIGITS}g}"
         text += f" {'-' if value < 0 else '+'} {'' if size == '1' else size + '*'}{fit.terms[j]}"
     return text + " = 0"
-
-
-def _rounded(value: float, lower: float, upper: float) -> float:
-    """The value to the fewest significant digits that stay within an interval."""
-    for digits in range(1, MOST_DIGITS):
-        short = float(f"{value:.{digits}g}")
-        if lower <= short <= upper:
-            return short
-    return value

@@ -17,6 +17,8 @@ from ..weak import Rows
 DRAWS = 100_000
 SINGULAR = 1e-12  # eigenvalues of Gram matrices of columns of unit size up to it are rounding
 FEWEST_CLUSTERS = 6
+MOST_DIGITS = 8
+MARGIN = 1e-5  # of a number: what solvers leave in its later digits is no reason to write them
 
 
 def jackknife(rows: Rows) -> tuple[Tensor, Tensor]:
@@ -123,3 +125,17 @@ def ellipsoid_radius(dimension: int, degrees: int, alpha: float) -> float:
     random = np.random.default_rng(0)
     ratio = random.chisquare(dimension, DRAWS) / (random.chisquare(rest, DRAWS) / rest)
     return math.sqrt(float(np.quantile(ratio, 1 - alpha)) * degrees / rest)
+
+
+def rounded(value: float, lower: float, upper: float) -> float:
+    """The value to the fewest significant digits that stay within an interval.
+
+    >>> rounded(0.99998, 0.9999, 1.0001)
+    1.0
+    """
+    least, most = min(lower, value - MARGIN * abs(value)), max(upper, value + MARGIN * abs(value))
+    for digits in range(1, MOST_DIGITS):
+        short = float(f"{value:.{digits}g}")
+        if least <= short <= most:
+            return short
+    return value

@@ -5,6 +5,8 @@ from .algebra import symmetries as symmetries
 from .defect import by_trajectory as by_trajectory
 from .defect import defects as defects
 from .defect import displacement as displacement
+from .first_order import FirstOrder as FirstOrder
+from .first_order import first_order_symmetries as first_order_symmetries
 from .library import Library as Library
 from .library import polynomial_library as polynomial_library
 from .nullspace import NullSpace as NullSpace

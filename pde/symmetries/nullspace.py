@@ -131,21 +131,9 @@ def condition(
         UserError: there are fewer points than unknowns.
     """
     sizes = term_scale(equation, sample if weights is None else weights, coordinates.scale)
-    coefficients = determining_coefficients(equation, sample) / sizes[:, None, None]
-    coefficients = coefficients * coefficients.new_tensor(coordinates.scale)[:, None, None]
-    lines = solution_lines(equation, sample)
-    functions = library.on_series(lines)  # [C, N, f]
+    rows = determining_rows(equation, sample, library, coordinates, sizes)
+    R, functions, keep, size = rows.violation, rows.functions, rows.kept, rows.size
     n, d = len(sample), len(coordinates.names)
-    unknowns = d * len(library)
-    if n * len(equation.residuals) < unknowns:
-        raise UserError(f"the null space over {unknowns} unknowns needs at least as many points, got {n}")
-    size = functions[0].square().mean(0).sqrt()
-    polynomials = torch.tensor([j == 0 for _, j in library.products])
-    keep = _independent(functions[0] / size, polynomials)
-    functions = functions[..., keep] / size[keep]
-    derivatives = functions * functions.new_tensor(row_factors(lines.truncation))[:, None, None]
-    R = torch.einsum("ecrn,rnf->encf", coefficients, derivatives).flatten(0, 1) / n**0.5
-    R = R.flatten(1)
     if multiplier is not None:
         factors = multiplier(sample.points)  # [N, f]
         blocks = [(F / w)[:, None] * factors for (F, _), w in zip(equation.terms(sample.values), sizes, strict=True)]
@@ -158,10 +146,51 @@ def condition(
         library,
         columns,
         torch.linalg.qr(R, mode="r")[1],
-        torch.linalg.qr(functions[0] / n**0.5, mode="r")[1],
+        torch.linalg.qr(functions / n**0.5, mode="r")[1],
         size,
         functions.new_tensor(coordinates.scale),
     )
+
+
+@dataclass(frozen=True)
+class DeterminingRows:
+    """The determining condition over a library, a row for each equation and point.
+
+    Attributes:
+        violation: ``[E N, d kept]``, columns as of `Condition`, divided by the root of N.
+        functions: ``[N, kept]``, of unit RMS.
+        kept: functions that are no combinations of simpler ones on the points.
+        size: ``[functions]``, RMS of each.
+    """
+
+    violation: Tensor
+    functions: Tensor
+    kept: list[int]
+    size: Tensor
+
+
+def determining_rows(
+    equation: Equation, sample: JetSample, library: Library, coordinates: Coordinates, sizes: Tensor
+) -> DeterminingRows:
+    """The rows of ``pr V(F)``, divided by ``sizes [E, N]``, for every column of a library (`condition`).
+
+    Raises:
+        UserError: there are fewer points than unknowns.
+    """
+    coefficients = determining_coefficients(equation, sample) / sizes[:, None, None]
+    coefficients = coefficients * coefficients.new_tensor(coordinates.scale)[:, None, None]
+    lines = solution_lines(equation, sample)
+    functions = library.on_series(lines)  # [C, N, f]
+    n, unknowns = len(sample), len(coordinates.names) * len(library)
+    if n * len(equation.residuals) < unknowns:
+        raise UserError(f"the null space over {unknowns} unknowns needs at least as many points, got {n}")
+    size = functions[0].square().mean(0).sqrt()
+    polynomials = torch.tensor([j == 0 for _, j in library.products])
+    keep = _independent(functions[0] / size, polynomials)
+    functions = functions[..., keep] / size[keep]
+    derivatives = functions * functions.new_tensor(row_factors(lines.truncation))[:, None, None]
+    R = torch.einsum("ecrn,rnf->encf", coefficients, derivatives).flatten(0, 1) / n**0.5
+    return DeterminingRows(R.flatten(1), functions[0], keep, size)
 
 
 def _independent(columns: Tensor, first: Tensor) -> list[int]:

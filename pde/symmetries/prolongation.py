@@ -213,14 +213,19 @@ def determining_equations(
     found: list[sympy.Expr] = []
     for R in prolonged(space, residuals, closed_form):
         on_manifold = R.subs(rules) if R.has(*rules) else R
-        numerator = sympy.expand(sympy.numer(sympy.together(on_manifold)) if _fractional(rules) else on_manifold)
-        free = [s for s in numerator.free_symbols if (where := space.locate(s)) is not None and any(where[1])]
-        free.sort(key=lambda s: s.name)
-        if free and numerator.is_polynomial(*free):
-            found += sympy.Poly(numerator, *free).coeffs()
-        else:
-            found.append(numerator)
+        found += by_derivatives(sympy.numer(sympy.together(on_manifold)) if _fractional(rules) else on_manifold, space)
     return found
+
+
+def by_derivatives(expression: sympy.Expr, space: JetSpace) -> list[sympy.Expr]:
+    """The coefficients of the powers of the derivatives in an expression; itself where it is no polynomial of them."""
+    expanded = sympy.expand(expression)
+    free = [s for s in expanded.free_symbols if (where := space.locate(s)) is not None and any(where[1])]
+    free.sort(key=lambda s: s.name)
+    if not free or not expanded.is_polynomial(*free):
+        return [expanded]
+    coefficients: list[sympy.Expr] = sympy.Poly(expanded, *free).coeffs()
+    return coefficients
 
 
 def _fractional(rules: Mapping[sympy.Symbol, sympy.Expr]) -> bool:

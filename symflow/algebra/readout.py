@@ -103,7 +103,7 @@ def combination(
         units: numbers besides 1.
     """
     values = {(c, f): float(v) for c, row in enumerate(coefficients) for f, v in enumerate(row) if v != 0.0}
-    snapped = {key: _exact(v, units) for key, v in values.items()}
+    snapped = {key: exact_number(v, units) for key, v in values.items()}
     exact: dict[tuple[int, int], sympy.Expr]
     if all(r is not None for r in snapped.values()):
         numbers = [r for r, _ in filter(None, snapped.values())]
@@ -120,7 +120,7 @@ def combination(
     return form
 
 
-def _exact(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, sympy.Expr] | None:
+def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, sympy.Expr] | None:
     """A number as a rational one times a unit: 1 first, and last with large denominators."""
     for unit, largest in ((1, SIMPLE), *((u, SIMPLE) for u in units), (1, LARGEST_DENOMINATOR)):
         number = rational(value / float(unit), largest=largest)

@@ -353,3 +353,23 @@ def test_multipliers_make_identities(text: str, identity: str | None) -> None:
     assert all(g.multiplier is not None for g in result.generators)
     if identity is not None:
         assert result.generators[-1].multiplier == identity
+
+
+def test_a_small_parameter_is_asked_besides(tmp_path: Path) -> None:
+    equation = pde.Equation("u_t + u*u_x + u_xxx + eps*u = 0", eps=0.05)
+    result = pde.discover(equation, steps=0, small="eps")
+    assert result.first_order == pde.first_order_symmetries(equation, "eps")
+    assert "to first order in eps, 4 of 4 symmetries of u_t + u*u_x + u_xxx = 0 survive:" in str(result)
+    result.save(tmp_path / "result.json")
+    again = pde.load_result(tmp_path / "result.json")
+    assert again == result
+    assert again.first_order is not None
+    assert again.first_order.verify(equation) == [True] * 4
+    wrong = [replace(s, correction=s.correction | {"du": "u"}) for s in again.first_order.stable]
+    assert replace(again.first_order, stable=wrong).verify(equation) == [False] * 4
+    assert pde.discover(equation, steps=0).first_order is None
+
+
+def test_a_small_parameter_must_be_one() -> None:
+    with pytest.raises(UserError, match="`parameter` must be one of the parameters"):
+        pde.discover("u_t + u*u_x + u_xxx = 0", steps=0, small="eps")

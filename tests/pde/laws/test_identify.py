@@ -11,7 +11,8 @@ import torch
 from symflow.errors import UserError
 from symflow.pde import CATALOGUE, generate
 from symflow.pde.laws import identify
-from symflow.pde.laws.identify import _rounded, _term
+from symflow.pde.laws.identify import _term
+from symflow.pde.laws.intervals import rounded
 
 pytest.importorskip("pysindy")
 
@@ -46,7 +47,7 @@ def test_names_of_features():
 
 
 def test_rounding_stays_within_the_interval():
-    assert _rounded(0.99998, 0.9999, 1.0001) == 1.0
-    assert _rounded(0.010003, 0.00999, 0.01001) == 0.01
-    assert _rounded(0.0123, 0.01229, 0.01231) == 0.0123
-    assert _rounded(1.5002, 1.5001, 1.5003) == 1.5002
+    assert rounded(0.99998, 0.9999, 1.0001) == 1.0
+    assert rounded(0.010003, 0.00999, 0.01001) == 0.01
+    assert rounded(0.0123, 0.01229, 0.01231) == 0.0123
+    assert rounded(1.5002, 1.5001, 1.5003) == 1.5002
