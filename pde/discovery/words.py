@@ -9,7 +9,7 @@ from symflow.formulas import format_generator, text_table
 if TYPE_CHECKING:
     from symflow.discovery import DataVerdict
 
-    from .result import Certified, Result
+    from .result import Certified, NeuralSpan, Result
 
 
 def headline(result: Result) -> str:
@@ -58,13 +58,7 @@ def remarks(result: Result) -> list[str]:
         lines[-1] += f"; largest angle to the known algebra {max(result.truth, default=0.0):.0e} rad"
     lines += _levels(result)
     if result.neural is not None:
-        spectrum, neural = result.neural.spectrum, result.neural
-        lines.append(
-            f"network, without a library: {spectrum.rank} symmetries, gap {spectrum.below:.0e} | "
-            f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in neural.agreement[-1:])
-        )
-        if spectrum.rank != result.rank:
-            lines.append("The two counts differ: a symmetry may lie outside the library, or learning is not done.")
+        lines += _without_library(result.neural, result.rank)
     said = result.verdicts.data
     if said is not None and result.of_data and said.reason:
         lines.append(said.reason)
@@ -76,6 +70,21 @@ def remarks(result: Result) -> list[str]:
         lines += _certified(result.certificates)
     if result.seconds:
         lines.append(f"{sum(result.seconds.values()):.1f} s")
+    return lines
+
+
+def _without_library(neural: NeuralSpan, rank: int) -> list[str]:
+    """What the network counts, and beside a count from the library whether they agree."""
+    spectrum, from_data = neural.spectrum, "" if neural.misfit is None else ", u_t from the data"
+    if neural.word == "cannot be told":
+        return [f"network, without a library{from_data}: cannot be told; {neural.reason}"]
+    measured = "measured " if neural.word == "measured" else ""
+    lines = [
+        f"network, without a library{from_data}: {measured}{spectrum.rank} symmetries, gap {spectrum.below:.0e} | "
+        f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in neural.agreement[-1:])
+    ]
+    if spectrum.rank != rank:
+        lines.append("The two counts differ: a symmetry may lie outside the library, or beyond the network.")
     return lines
 
 
