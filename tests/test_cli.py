@@ -46,7 +46,7 @@ def test_doctor_says_what_was_built(tmp_path: Path) -> None:
 
 
 def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path) -> None:
-    answer = symflow("discover", str(data), "--out", "run", cwd=tmp_path)
+    answer = symflow("discover", str(data), "--out", "run", "--network", "trained", "--steps", "10", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "2*sqrt(t + 1) dx + 1/sqrt(t + 1) du" in answer.stdout
     result = read_json(tmp_path / "run" / "result.json")
