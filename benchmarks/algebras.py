@@ -155,7 +155,7 @@ def with_noise(data: Trajectories, level: float) -> Trajectories:
 def at_data_level(name: str, data: Trajectories, level: float) -> dict[str, Any]:
     """What noisy data show with u_t from the data, and what they certify; JSON-ready."""
     begun = time.perf_counter()
-    result = discover(with_noise(data, level), domain="plane", steps=0)
+    result = discover(with_noise(data, level), domain="plane", network="none")
     known = CATALOGUE[name].symmetries
     seen, certificates = result.observed, result.certificates
     assert seen is not None  # these data have times enough
@@ -180,7 +180,7 @@ def at_data_level(name: str, data: Trajectories, level: float) -> dict[str, Any]
 def learned(name: str, data: Trajectories) -> dict[str, Any]:
     """The span that the network learns with the period of the data; JSON-ready."""
     begun = time.perf_counter()
-    result: Result = discover(data, domain="periodic")
+    result: Result = discover(data, domain="periodic", network="trained")
     assert result.neural is not None
     return {
         "equation": name,

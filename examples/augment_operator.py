@@ -25,7 +25,7 @@ data = pde.load(file)
 training = data[TEST + 1 :]
 
 # Discover: from the few training trajectories alone.
-result = pde.discover(training)
+result = pde.discover(training, network="trained")
 print(result)
 
 # Augment: along random elements of the span that the network learned.

@@ -20,7 +20,7 @@ def wave(k: int, amplitude: float, phase: float) -> np.ndarray:
 u = np.stack([wave(1, a, a) + wave(2, 1 - a, 3 * a) + wave(3, 0.2, a) for a in np.linspace(0.2, 0.8, 6)])
 
 data = pde.load(u=u, x=x, t=t, equation=pde.Equation("u_t + c*u_x + u_xxx = 0", c=c))
-result = pde.discover(data, domain="plane", steps=0)  # steps=0: the null space alone, without the network
+result = pde.discover(data, domain="plane", network="none")  # the null space alone
 print(result)
 for generator in result.generators:
     print(generator.name, generator.closed_form)

@@ -12,5 +12,5 @@ for text, parameters in (
     ("u_t + v_xx + (u**2 + v**2)*v = 0; v_t - u_xx - (u**2 + v**2)*u = 0", {}),  # a system: i psi_t = psi_xx + ...
     ("u_t = nu*(u_xx + u_yy)", {"nu": 0.3}),  # two dimensions, linear: infinitely many
 ):
-    result = pde.discover(pde.Equation(text, **parameters), steps=0)  # steps=0: without the network
+    result = pde.discover(pde.Equation(text, **parameters), network="none")  # the null space alone
     print(result, end="\n\n")

@@ -2,7 +2,7 @@
 
 >>> from symflow import pde
 >>> data = pde.generate("ckdv", samples=2, seed=0, steps=60, keep=20, end=10.0)
->>> pde.discover(data, steps=0).rank
+>>> pde.discover(data, network="none").rank
 2
 """
 

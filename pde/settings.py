@@ -12,6 +12,8 @@ from symflow.errors import UserError, check_integer
 
 Domain = Literal["periodic", "plane"]
 """Fields with the period of the data in space, or any."""
+Network = Literal["solved", "trained", "none"]
+"""How a span is found without a library, if at all."""
 Score = Literal["infinitesimal", "local"]
 
 MOST_GENERATORS = 32
@@ -67,12 +69,15 @@ class Discovery:
         domain: periodic, for fields with the period of the data in space; plane, for any. By default periodic for data,
             and plane for an equation alone, which has no domain.
         seed: of the sampled points and of the network.
-        score: what the network learns from: infinitesimal, the determining condition on jets; local, the paper's own
+        network: the span that is found without a library: solved for over random features, from data with their own u_t
+            where there are data; trained, the features too, with u_t from the equation; none. By default solved, and
+            trained for the score local.
+        score: what a network is trained on: infinitesimal, the determining condition on jets; local, the paper's own
             route, slots scored by local interpolation of moved patches, which needs data, and hours at its own number
             of steps.
-        generators: fields that the network learns: more than there are symmetries, so that the gap shows; by default 7,
-            and the paper's 4 for local.
-        steps: of the network's learning, 0 leaves it out; by default 150, and the paper's 12,800 for local.
+        generators: fields that a network is trained for: more than there are symmetries, so that the gap shows; by
+            default 7, and the paper's 4 for local.
+        steps: of the training; by default 150, and the paper's 12,800 for local.
         degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
         tolerance: the largest defect of an approximate symmetry that is looked for in data; by default 0.02, or what
             the data leave open for a proved one, where that is more.
@@ -86,6 +91,7 @@ class Discovery:
 
     domain: Domain | None = None
     seed: int = 0
+    network: Network | None = None
     score: Score = "infinitesimal"
     generators: int | None = None
     steps: int | None = None
@@ -102,12 +108,24 @@ class Discovery:
         check_integer("seed", self.seed, 0, 2**31 - 1)
         for name, least, most in (
             ("generators", 1, MOST_GENERATORS),
-            ("steps", 0, 1_000_000),
+            ("steps", 1, 1_000_000),
             ("degree", 0, MOST_DEGREE),
         ):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), least, most)
         check_tolerance(self.tolerance)
+        if self.network not in (None, *get_args(Network)):
+            raise UserError(f"`network` must be {', '.join(get_args(Network))}, got {self.network!r}")
+        if self.score == "local" and self.network == "solved":
+            raise UserError("`network` must be trained, or none, for the score local, got solved")
+        for name in ("generators", "steps"):
+            if getattr(self, name) is not None and self.span != "trained":
+                raise UserError(f"`{name}` is of a network that is trained, got it with `network` {self.span}")
+
+    @property
+    def span(self) -> Network:
+        """`network` with its default filled in."""
+        return self.network or ("trained" if self.score == "local" else "solved")
 
 
 @dataclass(frozen=True)

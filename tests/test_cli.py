@@ -46,7 +46,7 @@ def test_doctor_says_what_was_built(tmp_path: Path) -> None:
 
 
 def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path) -> None:
-    answer = symflow("discover", str(data), "--out", "run", "--steps", "10", cwd=tmp_path)
+    answer = symflow("discover", str(data), "--out", "run", "--network", "trained", "--steps", "10", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "2*sqrt(t + 1) dx + 1/sqrt(t + 1) du" in answer.stdout
     result = read_json(tmp_path / "run" / "result.json")
@@ -73,7 +73,7 @@ def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path)
 
 
 def test_discover_from_a_formula(tmp_path: Path) -> None:
-    arguments = ("discover", "u_t = u_xx + u_x**2", "--domain", "plane", "--steps", "0", "--out", "run")
+    arguments = ("discover", "u_t = u_xx + u_x**2", "--domain", "plane", "--network", "none", "--out", "run")
     answer = symflow(*arguments, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "2*t dx - x du" in answer.stdout
@@ -125,7 +125,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); from symflow.cli import main; main(sys.argv[1:])"
     )
-    arguments = ["discover", "kdv", "--steps", "30", "--out", "run"]
+    arguments = ["discover", "kdv", "--out", "run"]
     command = [sys.executable, "-c", script, *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert answer.returncode == 2, answer.stderr
@@ -157,7 +157,7 @@ def test_train_operator_compares_arms_and_resumes(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bits(data: Path, tmp_path: Path) -> None:
     """SIGKILL while the network learns; what the resumed run leaves is what an uninterrupted one leaves."""
-    arguments = ["discover", str(data), "--steps", "110"]
+    arguments = ["discover", str(data), "--network", "trained", "--steps", "110"]
     whole = symflow(*arguments, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
@@ -185,7 +185,7 @@ def test_a_killed_run_resumes_to_the_same_bits(data: Path, tmp_path: Path) -> No
 
 def test_an_equation_alone_is_studied_and_proven_again(tmp_path: Path) -> None:
     text = "u_t = nu*(u_xx + u_yy) + sin(u)"
-    options = ("--domain", "plane", "--steps", "0", "--out", "run")
+    options = ("--domain", "plane", "--network", "none", "--out", "run")
     answer = symflow("discover", "--equation", text, "--parameters", "nu=0.3", *options, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "4 symmetries on the plane" in answer.stdout

@@ -28,20 +28,20 @@ from ..settings import Discovery, Score
 from ..trajectories import Trajectories
 from .checks import lost
 from .result import Identified, Result
-from .stages import LOCAL, STAGES, Request, State
+from .stages import LOCAL, STAGES, TRAINED, Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_data, recorded, searched, superposed
 
 
 @dataclass(frozen=True)
 class Route:
-    """What a score asks for: its stages, and its own generators and steps."""
+    """What a score asks for where a network is trained: its stages, and its own generators and steps."""
 
     stages: tuple[Stage[State], ...]
     generators: int
     steps: int
 
 
-ROUTES: Mapping[Score, Route] = {"infinitesimal": Route(STAGES, 7, 150), "local": Route(LOCAL, 4, Slots.steps)}
+ROUTES: Mapping[Score, Route] = {"infinitesimal": Route(TRAINED, 7, 150), "local": Route(LOCAL, 4, Slots.steps)}
 
 
 @with_settings(Discovery)
@@ -66,7 +66,7 @@ def discover(
     Raises:
         UserError: an argument out of range, or too few data.
 
-    >>> result = discover("burgers", domain="plane", steps=0)
+    >>> result = discover("burgers", domain="plane", network="none")
     >>> [g.formula for g in result.generators]
     ['dx', 'dt', 't dx + du', 'x dx + 2*t dt - u du', 't*x dx + t**2 dt + (-t*u + x) du']
     """
@@ -75,6 +75,7 @@ def discover(
         data,
         settings.domain or ("periodic" if isinstance(data, Trajectories) else "plane"),
         settings.seed,
+        settings.span,
         route.generators if settings.generators is None else settings.generators,
         route.steps if settings.steps is None else settings.steps,
         settings.degree,
@@ -82,7 +83,9 @@ def discover(
         settings.trust,
         settings.small,
     )
-    state, seconds = run_stages(route.stages, State(request), run=run, progress=progress)
+    state, seconds = run_stages(
+        STAGES if settings.span == "solved" else route.stages, State(request), run=run, progress=progress
+    )
     return _result(state, seconds, None if run is None else command(run.config))
 
 

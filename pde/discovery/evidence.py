@@ -50,7 +50,7 @@ def collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
         data. Without a generator only the grid is left.
 
     >>> from symflow import pde
-    >>> result = pde.discover("kdv", steps=0)
+    >>> result = pde.discover("kdv", network="none")
     >>> {name: list(value.shape) for name, value in collect(None, result).items()}
     {'x': [96], 't': [48], 'u': [48, 96], 'field': [4, 48, 96, 3]}
     """

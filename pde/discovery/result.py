@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from symflow import discovery
 from symflow.algebra import Description
@@ -77,7 +77,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class NeuralSpan:
-    """The span that the network learned, before any closed form.
+    """The span that a network found, before any closed form.
 
     Attributes:
         spectrum: its relative violations.
@@ -87,6 +87,9 @@ class NeuralSpan:
         agreement: principal angles to the closed forms, radians; empty when there are none.
         closure: the largest part of a bracket that leaves the span, relative to the sizes of its two fields.
         jacobi: by how much the structure constants violate the Jacobi identity, relative to the sizes of three fields.
+        word: *found* on jets of the equation, *measured* on jets of data with their own u_t; or *cannot be told*.
+        reason: of the word, in a sentence.
+        misfit: what jets of data leave of the equation, relative to its terms; ``None`` where u_t is the equation's.
     """
 
     spectrum: Spectrum
@@ -95,6 +98,9 @@ class NeuralSpan:
     agreement: list[float]
     closure: float | None = None
     jacobi: float | None = None
+    word: Literal["found", "measured", "cannot be told"] = "found"
+    reason: str = ""
+    misfit: float | None = None
     field: NeuralField | None = field(default=None, compare=False, repr=False, metadata=ASIDE)
 
 
@@ -287,7 +293,7 @@ class Result(OneSpaceResult):
 
         >>> from symflow import pde
         >>> data = pde.generate("ckdv", samples=2, seed=0, steps=60, keep=20, end=10.0)
-        >>> pde.discover(data, steps=0).augment(data, strength=0.1, seed=1).u.shape[::2]
+        >>> pde.discover(data, network="none").augment(data, strength=0.1, seed=1).u.shape[::2]
         torch.Size([2, 512])
         """
         return moved(self.along(data, unproved), data, strength, seed)

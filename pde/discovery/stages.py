@@ -39,16 +39,17 @@ from ..laws import (
 )
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
-from ..settings import Domain
+from ..settings import Domain, Network
 from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolongation, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
 from .networks import learned_slots, learned_span
 from .result import Certified, Generator, NeuralSpan, Observed
+from .solved import SAMPLE, solved_span, span_of_data
 from .sources import Source, lacking, source_of, space_axes
 
-POOL = 20_000  # jets from which the network draws
+POOL = 20_000  # jets from which a network that is trained draws
 CHECKED = 512  # jets moved by the finite flow
 FRESH = 3_000  # jets on which angles are measured
 
@@ -60,6 +61,7 @@ class Request:
     data: Trajectories | Equation | str
     domain: Domain
     seed: int
+    network: Network
     generators: int
     steps: int
     degree: int | None
@@ -190,7 +192,8 @@ def look_at_jets(state: State, context: Context) -> State:
     """The null space on the jets of the source, with u_t from the equation and from the data."""
     source, algebra, request = known(state.source), known(state.algebra), state.request
     coordinates, asked = source.coordinates, algebra.asked
-    sample = source.sample(max(POOL, POINTS), request.seed, prolongation.needed(source.equation))
+    count = {"none": POINTS, "solved": POINTS if source.data else SAMPLE, "trained": POOL}[request.network]
+    sample = source.sample(count, request.seed, prolongation.needed(source.equation))
     fresh = points_of(source.sample(FRESH, request.seed + 1, ()), coordinates)
     truth = checks.known_algebra(source, request.domain)
     closed = SymbolicField(coordinates, algebra.texts)(fresh) if asked.forms else None
@@ -244,6 +247,20 @@ def look_over_the_confidence_set(state: State, context: Context) -> State:
         undetermined=law["collinear"],
     )
     return replace(state, over=found)
+
+
+@one_thread()
+def solve_span(state: State, context: Context) -> State:
+    """A span over random features, without a library: from data with their own u_t, else from jets of the equation."""
+    source, asked, jets, request = known(state.source), known(state.algebra).asked, known(state.jets), state.request
+    expected, proved = len(asked.forms), sum(asked.verified)
+    if source.data is not None:
+        found = span_of_data(source.data, source.coordinates, request.seed, asked.superposition, expected)
+        if found is None:
+            return state
+        return replace(state, neural=found[0].neural(jets.closed, jets.fresh, proved, found[1]))
+    span = solved_span(source.equation, jets.sample, source.coordinates, request.seed, asked.superposition, expected)
+    return replace(state, neural=span.neural(jets.closed, jets.fresh, proved))
 
 
 def learn_span(state: State, context: Context) -> State:
@@ -324,8 +341,8 @@ def _has_small(state: State) -> bool:
     return state.request.small is not None
 
 
-def _learns(state: State) -> bool:
-    return state.request.steps > 0
+def _wanted(state: State) -> bool:
+    return state.request.network != "none"
 
 
 def _learned(state: State) -> bool:
@@ -343,9 +360,12 @@ STAGES: tuple[Stage[State], ...] = (
     Stage("certificates", bound, when=_has_data_and_forms),
     Stage("confidence set", look_over_the_confidence_set, when=_has_intervals),
     Stage("approximate", look_nearby, when=_has_data),
-    Stage("network", learn_span, when=_learns),
+    Stage("network", solve_span, when=_wanted),
     Stage("comparison", compare, when=_learned),
 )
 
-LOCAL = replaced(STAGES, Stage("network", learn_slots, when=_learns))
+TRAINED = replaced(STAGES, Stage("network", learn_span, when=_wanted))
+"""The features of the network are trained."""
+
+LOCAL = replaced(STAGES, Stage("network", learn_slots, when=_wanted))
 """The paper's route: its score is a stage that takes the place of another."""

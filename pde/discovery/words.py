@@ -10,7 +10,7 @@ from symflow.formulas import format_generator, text_table
 from ..approximation import words as nearby
 
 if TYPE_CHECKING:
-    from .result import Certified, Generator, Result
+    from .result import Certified, Generator, NeuralSpan, Result
 
 NOT_SOLVED = {
     "refuted": "these data do not solve it",
@@ -137,13 +137,7 @@ def remarks(result: Result) -> list[str]:
     if result.first_order is not None:
         lines += result.first_order.lines()
     if result.neural is not None:
-        spectrum, neural = result.neural.spectrum, result.neural
-        lines.append(
-            f"network, without a library: {spectrum.rank} symmetries, gap {spectrum.below:.0e} | "
-            f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in neural.agreement[-1:])
-        )
-        if spectrum.rank != result.rank:
-            lines.append("The two counts differ: a symmetry may lie outside the library, or learning is not done.")
+        lines += _without_library(result.neural, result.rank)
     if result.identified:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
         lines += _identified(result)
@@ -163,6 +157,21 @@ def _identified(result: Result) -> list[str]:
         return []
     over = [] if found.over is None else found.over.lines([g.formula for g in result.generators])
     return [found.parts, *(d.sentence for d in found.drifts), *over]
+
+
+def _without_library(neural: NeuralSpan, rank: int) -> list[str]:
+    """What the network counts, and beside a count from the library whether they agree."""
+    spectrum, from_data = neural.spectrum, "" if neural.misfit is None else ", u_t from the data"
+    if neural.word == "cannot be told":
+        return [f"network, without a library{from_data}: cannot be told; {neural.reason}"]
+    measured = "measured " if neural.word == "measured" else ""
+    lines = [
+        f"network, without a library{from_data}: {measured}{spectrum.rank} symmetries, gap {spectrum.below:.0e} | "
+        f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in neural.agreement[-1:])
+    ]
+    if spectrum.rank != rank:
+        lines.append("The two counts differ: a symmetry may lie outside the library, or beyond the network.")
+    return lines
 
 
 def _levels(result: Result) -> list[str]:

@@ -92,7 +92,7 @@ class _Plan:
             if path.exists():
                 field = load_field(path)
             else:
-                found = discover(part, domain="periodic", seed=job.seed, trust=True).neural
+                found = discover(part, domain="periodic", seed=job.seed, network="trained", trust=True).neural
                 if found is None or found.field is None:
                     raise UserError(f"the {len(part)} trajectories of seed {job.seed} show no symmetry to learn")
                 field = found.field

@@ -1,11 +1,14 @@
 """How far moved data are from solving their equation, in every form that is learned from or checked."""
 
 from .forms import JetForms as JetForms
+from .forms import Superposed as Superposed
 from .jets import InfinitesimalScore as InfinitesimalScore
 from .jets import JetScore as JetScore
 from .jets import Score as Score
 from .jets import points_of as points_of
 from .jets import unit_weights as unit_weights
 from .local import LocalScore as LocalScore
+from .observed import ObservedJets as ObservedJets
 from .observed import observed as observed
+from .observed import observed_jets as observed_jets
 from .slots import Slots as Slots

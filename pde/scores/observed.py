@@ -7,19 +7,82 @@ jets that the data visit; that the data solve the equation is another question (
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from symflow.fields import Coordinates
+from symflow.runs import one_thread
 
-from ..equations import JetSample
-from ..symmetries import Library, NullSpace, complete_jets, condition, needed
+from ..equations import Equation, JetSample
+from ..symmetries import Library, NullSpace, complete_jets, condition, needed, term_scale
 from ..trajectories import Trajectories, difference_weights
 
 ORDER = 8  # of the differences in time
 LOUD = 10.0  # times the power of the highest modes: modes below are taken for noise
+
+
+@dataclass(frozen=True)
+class ObservedJets:
+    """Jets of data.
+
+    Attributes:
+        solution: completed by the equation.
+        observed: with u_t and its x-derivatives from the data, by differences in time.
+        coarse: the same by differences of an order two lower.
+    """
+
+    solution: JetSample
+    observed: JetSample
+    coarse: JetSample
+
+    def misfit(self, equation: Equation, coordinates: Coordinates) -> Tensor:
+        """What the jets leave of the equation, relative to its terms: ``F/w``, ``[N]``."""
+        return _relative(equation, self.observed, self.observed, coordinates)
+
+    def doubt(self, equation: Equation, coordinates: Coordinates) -> Tensor:
+        """How much of `misfit` depends on the order of the differences, ``[N]``."""
+        return (self.misfit(equation, coordinates) - _relative(equation, self.coarse, self.observed, coordinates)).abs()
+
+
+def _relative(equation: Equation, sample: JetSample, weights: JetSample, coordinates: Coordinates) -> Tensor:
+    ((F, _),) = equation.terms(sample.values)
+    relative: Tensor = F / term_scale(equation, weights, coordinates.scale)[0]
+    return relative
+
+
+@one_thread()
+def observed_jets(data: Trajectories, count: int, seed: int) -> ObservedJets | None:
+    """Jets of data at random points, without the modes that are noise; ``None`` with too few times for differences.
+
+    Args:
+        data: of an evolution equation.
+        count: of points.
+        seed: of their draw.
+    """
+    order = min(ORDER, (len(data.t) - 1) // 2 * 2)
+    if order < 2:
+        return None
+    equation, half = data.equation, order // 2
+    quiet = replace(data, u=without_noise(data.u))
+    inside = slice(half, len(data.t) - half)
+    inner = replace(quiet, t=data.t[inside], u=quiet.u[:, inside])
+    wanted = max(i + equation.order * j for i, j in needed(equation))
+    solution = complete_jets(equation, inner.jets(count, wanted, seed))
+
+    def with_rates(n: int) -> JetSample:
+        less = half - n // 2  # rows on either side that a lower order does not need
+        u = quiet.u[:, less : len(data.t) - less]
+        weights = difference_weights(data.t[less : len(data.t) - less], n)
+        rate = torch.einsum("stxw,tw->stx", u.unfold(1, n + 1, 1), weights)
+        rates = replace(inner, u=rate).jets(count, equation.order, seed)  # the same rows and places
+        values = dict(solution.values)
+        for m in range(equation.order + 1):
+            values[equation.space.symbol(0, (m, 1))] = rates.u[m]
+        return JetSample(equation.space, values)
+
+    return ObservedJets(solution, with_rates(order), with_rates(max(order - 2, 2)))
 
 
 def observed(data: Trajectories, library: Library, coordinates: Coordinates, count: int, seed: int) -> NullSpace | None:
@@ -32,23 +95,11 @@ def observed(data: Trajectories, library: Library, coordinates: Coordinates, cou
         count: of points.
         seed: of their draw.
     """
-    order = min(ORDER, (len(data.t) - 1) // 2 * 2)
-    if order < 2:
+    jets = observed_jets(data, count, seed)
+    if jets is None:
         return None
-    equation = data.equation
-    quiet = replace(data, u=without_noise(data.u))
-    inside = slice(order // 2, len(data.t) - order // 2)
-    rate = torch.einsum("stxw,tw->stx", quiet.u.unfold(1, order + 1, 1), difference_weights(data.t, order))
-    inner = replace(quiet, t=data.t[inside], u=quiet.u[:, inside])
-    wanted = max(i + equation.order * j for i, j in needed(equation))
-    jets = inner.jets(count, wanted, seed)
-    solution = complete_jets(equation, jets)
-    off = dict(solution.values)
-    rates = replace(inner, u=rate).jets(count, equation.order, seed)  # the same rows and places
-    for m in range(equation.order + 1):
-        off[equation.space.symbol(0, (m, 1))] = rates.u[m]
     return condition(
-        equation, JetSample(equation.space, off), library, coordinates, weights=solution, multiplier=library
+        data.equation, jets.observed, library, coordinates, weights=jets.solution, multiplier=library
     ).null_space()
 
 

@@ -22,3 +22,5 @@ from .prolongation import needed as needed
 from .prolongation import relative_coefficients as relative_coefficients
 from .prolongation import row_factors as row_factors
 from .prolongation import solution_lines as solution_lines
+from .prolongation import term_scale as term_scale
+from .superposition import Superposition as Superposition

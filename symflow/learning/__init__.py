@@ -11,7 +11,15 @@ from .loop import learn as learn
 from .losses import lipschitz as lipschitz
 from .losses import orthonormality as orthonormality
 from .losses import sobolev as sobolev
+from .solved import CANDIDATES as CANDIDATES
+from .solved import Condition as Condition
+from .solved import Family as Family
+from .solved import RandomLayer as RandomLayer
+from .solved import compare as compare
+from .solved import random_layer as random_layer
+from .solved import solve as solve
 from .subspace import RESOLUTION as RESOLUTION
+from .subspace import Eigenfields as Eigenfields
 from .subspace import Subspace as Subspace
 from .subspace import eigenfields as eigenfields
 from .subspace import span_field as span_field

@@ -29,7 +29,7 @@ def write_report(run: str | Path) -> Path:
     >>> import tempfile
     >>> from symflow import pde
     >>> run = Path(tempfile.mkdtemp())
-    >>> pde.discover("kdv", steps=0).save(run / "result.json")
+    >>> pde.discover("kdv", network="none").save(run / "result.json")
     >>> write_report(run).name
     'report.html'
     """

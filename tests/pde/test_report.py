@@ -65,7 +65,7 @@ def data():
 @pytest.fixture(scope="module")
 def result(data):
     """KdV with the period of the data, with a network that has learned the span exactly."""
-    found = pde.discover(data, steps=0, trust=True)  # these waves solve nothing
+    found = pde.discover(data, network="none", trust=True)  # these waves solve nothing
     field = SymbolicField(found.coordinates, [{"dx": "1"}, {"dx": "1", "dt": "1"}, {"dx": "t + 1", "du": "1"}])
     spectrum = Spectrum([1e-7, 1e-7, 4e-7, 7e-3, 8e-3, 9e-3], 3, 1e-5)
     return replace(found, neural=NeuralSpan(spectrum, [1e-7] * 3, [1e-9, 1e-8, 1e-6], [1e-9, 1e-8, 1e-6], field=field))
@@ -277,7 +277,7 @@ def test_what_nearly_holds(result, tmp_path):
 
 
 def test_an_equation_alone(tmp_path):
-    found = pde.discover("u_t = u_xx + u_x**2", domain="plane", steps=0)
+    found = pde.discover("u_t = u_xx + u_x**2", domain="plane", network="none")
     path = make(tmp_path / "run", found, collect(None, found))
     write_report(path)
     page = read(path)

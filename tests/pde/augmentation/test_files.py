@@ -181,7 +181,7 @@ def test_a_full_disk_is_one_sentence(source: Path, tmp_path: Path) -> None:
 def test_a_run_gives_its_closed_forms_or_its_learned_span(tmp_path: Path) -> None:
     data = generate("ckdv", samples=2, seed=0, steps=60, keep=40, end=10.0)
     save(data, tmp_path / "in.h5")
-    result = discover(data, steps=0)
+    result = discover(data, network="none")
     run = Run(tmp_path / "run", {})
     result.save(run.path / "result.json")
     found = augment_file(tmp_path / "in.h5", run.path, tmp_path / "out.h5", copies=2)
@@ -202,7 +202,7 @@ def test_a_run_gives_its_closed_forms_or_its_learned_span(tmp_path: Path) -> Non
 
 def test_of_algebras_on_the_plane_only_what_has_the_period_is_taken(source: Path, tmp_path: Path) -> None:
     data = load(source)
-    result = discover(data.equation, steps=0)
+    result = discover(data.equation, network="none")
     assert (result.domain, result.rank) == ("plane", 4)
     run = Run(tmp_path / "run", {})
     result.save(run.path / "result.json")

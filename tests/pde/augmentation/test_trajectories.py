@@ -296,7 +296,7 @@ def test_it_moves_with_its_module(data: Trajectories) -> None:
 
 def test_a_result_stands_for_its_closed_forms() -> None:
     data = generate("ckdv", samples=2, seed=0, steps=60, keep=20, end=10.0)
-    augment = TrajectoryAugment(discover(data, steps=0), data, 0.1)
+    augment = TrajectoryAugment(discover(data, network="none"), data, 0.1)
     values, valid = augment(data.u)
     assert augment.field.generators == 2
     assert bool(valid.all())

@@ -22,7 +22,7 @@ def data(name: str, samples: int = 4) -> pde.Trajectories:
 
 @lru_cache
 def ckdv() -> pde.Result:
-    return pde.discover(data("ckdv"), domain="plane", steps=60)
+    return pde.discover(data("ckdv"), domain="plane", network="trained", steps=60)
 
 
 def test_the_whole_answer_on_ckdv() -> None:
@@ -75,7 +75,7 @@ def test_the_learned_span_flows_like_the_closed_forms() -> None:
 
 
 def test_the_periodic_part_is_a_part(tmp_path: Path) -> None:
-    periodic = pde.discover(data("ckdv"), steps=0)
+    periodic = pde.discover(data("ckdv"), network="none")
     assert periodic.rank == 2
     points = torch.rand(100, 3, dtype=torch.float64)
     assert principal_angles(periodic.symbolic_field, ckdv().symbolic_field, points).max() < 1e-6
@@ -121,11 +121,11 @@ def test_discovery_repeats_itself_bit_for_bit_with_any_number_of_threads() -> No
         results = []
         for count in (1, 2):
             torch.set_num_threads(count)
-            results.append(pde.discover(data("ckdv"), steps=3))
+            results.append(pde.discover(data("ckdv"), network="trained", steps=3))
         assert results[0] == results[1]
     finally:
         torch.set_num_threads(threads)
-    other = pde.discover(data("ckdv"), steps=3, seed=1)
+    other = pde.discover(data("ckdv"), network="trained", steps=3, seed=1)
     assert other.neural is not None
     assert results[0].neural is not None
     assert other.neural.spectrum.values != results[0].neural.spectrum.values
@@ -136,7 +136,11 @@ def test_discovery_repeats_itself_bit_for_bit_with_any_number_of_threads() -> No
     [
         ({"domain": "torus"}, "`domain` must be periodic or plane"),
         ({"generators": 33}, "`generators` must be an integer from 1 to 32, got 33"),
-        ({"steps": -1}, "`steps` must be an integer from 0"),
+        ({"network": "trained", "steps": 0}, "`steps` must be an integer from 1"),
+        ({"steps": 10}, "`steps` is of a network that is trained, got it with `network` solved"),
+        ({"network": "none", "generators": 3}, "`generators` is of a network that is trained"),
+        ({"network": "deep"}, "`network` must be solved, trained, none, got 'deep'"),
+        ({"score": "local", "network": "solved"}, "`network` must be trained, or none, for the score local"),
         ({"degree": 2.0}, "`degree` must be an integer from 0 to 6"),
         ({"score": "wild"}, "`score` must be infinitesimal or local"),
         ({"seed": -1}, "`seed`"),
@@ -176,7 +180,7 @@ def test_random_jets_are_reproducible_and_on_the_manifold() -> None:
 
 
 def test_one_long_trajectory_is_enough_for_the_null_space() -> None:
-    result = pde.discover(data("kdv", 1), domain="plane", steps=0)
+    result = pde.discover(data("kdv", 1), domain="plane", network="none")
     assert result.rank == 4
     assert all(g.verified for g in result.generators)
 
@@ -200,7 +204,7 @@ def test_the_papers_route_runs(tmp_path: Path) -> None:
 )
 def test_the_other_equations_on_data(name: str, plane: int, periodic: int) -> None:
     for domain, rank in (("plane", plane), ("periodic", periodic)):
-        result = pde.discover(data(name), domain=domain, steps=60)  # type: ignore[arg-type]
+        result = pde.discover(data(name), domain=domain, network="trained", steps=60)  # type: ignore[arg-type]
         assert result.rank == rank
         assert all(g.valid and g.verified and g.control > 1e3 * g.score for g in result.generators)
         assert result.truth is not None
@@ -211,7 +215,7 @@ def test_the_other_equations_on_data(name: str, plane: int, periodic: int) -> No
 
 
 def test_three_levels_are_told_apart() -> None:
-    result = pde.discover(data("ckdv"), steps=0)
+    result = pde.discover(data("ckdv"), network="none")
     equation, domain, data_level = result.verdicts.equation, result.verdicts.domain, result.verdicts.data
     assert equation is not None
     assert domain is not None
@@ -230,7 +234,7 @@ def test_three_levels_are_told_apart() -> None:
 
 def test_a_level_that_was_not_asked_is_none() -> None:
     assert ckdv().verdicts.domain is None
-    alone = pde.discover("ckdv", steps=0)
+    alone = pde.discover("ckdv", network="none")
     assert (alone.verdicts.domain, alone.verdicts.data, alone.verdict) == (None, None, "proved")
 
 
@@ -246,11 +250,11 @@ def test_data_that_do_not_solve_their_equation_get_no_yes() -> None:
         (replace(good, u=waves), "refuted"),
         (replace(good, u=noise), "cannot be told"),
     ):
-        result = pde.discover(claimed, domain="plane", steps=0)
+        result = pde.discover(claimed, domain="plane", network="none")
         said = result.verdicts.data
         assert said is not None
         assert (result.verdict, said.word) == (word, word)
-        assert result.rank == len(pde.discover(claimed.equation, steps=0).generators)
+        assert result.rank == len(pde.discover(claimed.equation, network="none").generators)
         assert result.observed is None
         assert result.certificates is None
         assert all(g.verified and not g.valid for g in result.generators)
@@ -261,7 +265,7 @@ def test_data_that_do_not_solve_their_equation_get_no_yes() -> None:
 
 
 def test_data_that_are_trusted_are_not_asked() -> None:
-    result = pde.discover(replace(data("ckdv"), u=1.02 * data("ckdv").u), steps=0, trust=True)
+    result = pde.discover(replace(data("ckdv"), u=1.02 * data("ckdv").u), network="none", trust=True)
     assert result.verdicts.data is not None
     assert (result.verdict, result.verdicts.data.reason) == (
         "cannot be told",
@@ -272,13 +276,13 @@ def test_data_that_are_trusted_are_not_asked() -> None:
 
 def test_a_few_times_are_asked_by_prediction() -> None:
     short = data("ckdv", 16)
-    result = pde.discover(replace(short, t=short.t[:6], u=short.u[:, :6]), steps=0)
+    result = pde.discover(replace(short, t=short.t[:6], u=short.u[:, :6]), network="none")
     assert result.verdict == "measured"
     assert all(g.valid for g in result.generators)
 
 
 def test_data_are_moved_along_what_is_proved_and_valid() -> None:
-    result = pde.discover(data("ckdv"), steps=0)
+    result = pde.discover(data("ckdv"), network="none")
     more = result.augment(data("ckdv"), strength=0.2, seed=1)
     assert len(more) == len(data("ckdv"))
     assert not torch.equal(more.u[:, 0], data("ckdv").u[:, 0])
@@ -308,7 +312,7 @@ def test_noise_does_not_hide_what_the_data_visit(noise: float) -> None:
     clean = data("ckdv")
     generator = torch.Generator().manual_seed(1)
     shift = noise * clean.u.std() * torch.randn(clean.u.shape, generator=generator, dtype=torch.float64)
-    result = pde.discover(replace(clean, u=clean.u + shift), domain="plane", steps=0)
+    result = pde.discover(replace(clean, u=clean.u + shift), domain="plane", network="none")
     assert result.observed is not None
     assert result.observed.spectrum.rank == 4
     assert max(result.observed.angles) < 1e-2
@@ -317,7 +321,7 @@ def test_noise_does_not_hide_what_the_data_visit(noise: float) -> None:
 def test_a_system_in_full() -> None:
     """The cubic Schroedinger equation, psi = u + i v: dimension 5 (Gagnon and Winternitz, J. Phys. A 21, 1988)."""
     text = "u_t + v_xx + (u**2 + v**2)*v = 0; v_t - u_xx - (u**2 + v**2)*u = 0"
-    result = pde.discover(text, domain="plane", steps=60)
+    result = pde.discover(text, domain="plane", network="trained", steps=60)
     assert result.rank == 5
     assert all(g.verified and g.valid and g.control > 1e3 * g.score for g in result.generators)
     assert result.coordinates.names == ("x", "t", "u", "v")
@@ -330,7 +334,7 @@ def test_a_system_in_full() -> None:
 
 
 def test_proofs_are_made_again_from_the_text(tmp_path: Path) -> None:
-    result = pde.discover(pde.Equation("u_t = nu*u_xx", nu=0.3), domain="plane", steps=0)
+    result = pde.discover(pde.Equation("u_t = nu*u_xx", nu=0.3), domain="plane", network="none")
     result.save(tmp_path / "result.json")
     again = pde.load_result(tmp_path / "result.json")
     assert again == result
@@ -349,7 +353,7 @@ def test_proofs_are_made_again_from_the_text(tmp_path: Path) -> None:
 )
 def test_multipliers_make_identities(text: str, identity: str | None) -> None:
     """pr V(F) = lambda F on all of jet space; for the scaling of KdV, lambda = -5: F has the weight u_t has."""
-    result = pde.discover(text, domain="plane", steps=0)
+    result = pde.discover(text, domain="plane", network="none")
     assert all(g.multiplier is not None for g in result.generators)
     if identity is not None:
         assert result.generators[-1].multiplier == identity
@@ -357,7 +361,7 @@ def test_multipliers_make_identities(text: str, identity: str | None) -> None:
 
 def test_a_small_parameter_is_asked_besides(tmp_path: Path) -> None:
     equation = pde.Equation("u_t + u*u_x + u_xxx + eps*u = 0", eps=0.05)
-    result = pde.discover(equation, steps=0, small="eps")
+    result = pde.discover(equation, network="none", small="eps")
     assert result.first_order == pde.first_order_symmetries(equation, "eps")
     assert "to first order in eps, 4 of 4 symmetries of u_t + u*u_x + u_xxx = 0 survive:" in str(result)
     result.save(tmp_path / "result.json")
@@ -367,9 +371,9 @@ def test_a_small_parameter_is_asked_besides(tmp_path: Path) -> None:
     assert again.first_order.verify(equation) == [True] * 4
     wrong = [replace(s, correction=s.correction | {"du": "u"}) for s in again.first_order.stable]
     assert replace(again.first_order, stable=wrong).verify(equation) == [False] * 4
-    assert pde.discover(equation, steps=0).first_order is None
+    assert pde.discover(equation, network="none").first_order is None
 
 
 def test_a_small_parameter_must_be_one() -> None:
     with pytest.raises(UserError, match="`parameter` must be one of the parameters"):
-        pde.discover("u_t + u*u_x + u_xxx = 0", steps=0, small="eps")
+        pde.discover("u_t + u*u_x + u_xxx = 0", network="none", small="eps")

@@ -40,8 +40,8 @@ def test_all_that_is_said_rests_on_the_data_held_out() -> None:
     data = labelled(kdv(4))
     spoiled = data.u.clone()
     spoiled[:2] = torch.randn(spoiled[:2].shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    found = pde.discover(data, steps=0)
-    assert found == pde.discover(replace(data, u=spoiled), steps=0)
+    found = pde.discover(data, network="none")
+    assert found == pde.discover(replace(data, u=spoiled), network="none")
     assert found.identified
     assert found.verdicts.data is not None
     assert found.verdicts.data.word == "measured"
@@ -50,7 +50,7 @@ def test_all_that_is_said_rests_on_the_data_held_out() -> None:
     assert [bool(c) for c in found.identification.over.conditions] == [False, False, True]
     assert "t dx + du only if the coefficients of u and u**2 are 0" in str(found)
     swapped = replace(data, u=spoiled.flip(0))
-    assert pde.discover(swapped, steps=0).verdict != "measured"
+    assert pde.discover(swapped, network="none").verdict != "measured"
 
 
 def test_a_coefficient_that_drifts_refutes() -> None:
@@ -66,7 +66,7 @@ def test_a_coefficient_that_drifts_refutes() -> None:
 def test_a_law_with_constant_coefficients_gets_no_exact_shift_in_time_from_ckdv() -> None:
     data = pde.generate("ckdv", 4, seed=0, resolution=128)
     data = labelled(replace(data, equation=pde.Equation("u_t + 0.0073*u + u*u_x + u_xxx = 0")))
-    result = pde.discover(data, steps=0)
+    result = pde.discover(data, network="none")
     assert result.verdict == "refuted"
     assert not any(g.valid for g in result.generators)
 
@@ -79,7 +79,7 @@ def test_files_without_an_equation(name: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=data.x.numpy(), t=data.t.numpy(), u=data.u.numpy())
     found = pde.load_identified(tmp_path / "data.npz")
     assert found.equation.K.equals(data.equation.K), found.equation.text
-    result = pde.discover(found, steps=0, domain="plane")
+    result = pde.discover(found, network="none", domain="plane")
     assert result.verdict == "measured"
     assert result.identification is not None
     assert result.identification.drifts == []

@@ -40,7 +40,7 @@ CASES = {
 
 @cache
 def found(case: str) -> Result:
-    return pde.discover(CASES[case](), steps=0)
+    return pde.discover(CASES[case](), network="none")
 
 
 def word(case: str) -> str:
@@ -116,7 +116,7 @@ def test_the_line_of_the_data_says_what_was_tested() -> None:
     few = kdv()[:1]
     random = torch.Generator().manual_seed(1)
     noisy = replace(few, u=few.u + 0.01 * few.u.std() * torch.randn(few.u.shape, generator=random, dtype=few.u.dtype))
-    result = pde.discover(noisy, steps=0)
+    result = pde.discover(noisy, network="none")
     assert result.gate is not None
     assert result.gate.not_tested
     assert result.verdicts.data is not None
@@ -125,21 +125,21 @@ def test_the_line_of_the_data_says_what_was_tested() -> None:
 
 
 def test_how_far_others_were_looked_for_is_said() -> None:
-    assert pde.discover("kdv", steps=0).statements[0].text == (
+    assert pde.discover("kdv", network="none").statements[0].text == (
         "4 symmetries; no others among polynomials of degree 4 in x, t, u"
     )
-    heat = pde.discover("u_t = u_xx", steps=0).statements[0].text
+    heat = pde.discover("u_t = u_xx", network="none").statements[0].text
     assert heat.startswith("6 symmetries and 1 infinite family; no others among polynomials of degree ")
-    assert pde.discover("kdv", steps=0).headline == "u_t + u*u_x + u_xxx = 0: 4 symmetries on the plane, proved"
+    assert pde.discover("kdv", network="none").headline == "u_t + u*u_x + u_xxx = 0: 4 symmetries on the plane, proved"
 
 
 def test_trust_is_recorded_and_not_read_off_a_sentence(tmp_path: Path) -> None:
-    result = pde.discover(CASES["refuted"](), steps=0, trust=True)
+    result = pde.discover(CASES["refuted"](), network="none", trust=True)
     assert (result.trusted, result.verdict) == (True, "cannot be told")
     assert "proved and valid for data that are trusted to solve it" in result.headline
     other = replace(result.verdicts, data=replace(result.verdicts.data, reason="asked by somebody else"))
     assert replace(result, verdicts=other).of_data
-    assert not pde.discover("kdv", steps=0, trust=True).trusted  # there is nothing to trust
+    assert not pde.discover("kdv", network="none", trust=True).trusted  # there is nothing to trust
     # earlier files of schema 3 say it by the reason alone
     content = result.to_dict()
     del content["trusted"], content["gate"]
@@ -155,7 +155,7 @@ def test_trust_is_recorded_and_not_read_off_a_sentence(tmp_path: Path) -> None:
 def test_data_are_moved_only_if_they_solve_the_equation_of_the_generators() -> None:
     good, bad = found("measured"), CASES["refuted"]()
     assert good.augment(kdv()).u.shape[0] == 4
-    for result in (good, pde.discover(kdv().equation, domain="periodic", steps=0)):
+    for result in (good, pde.discover(kdv().equation, domain="periodic", network="none")):
         with pytest.raises(
             UserError, match=r"`data` must solve u_t .*, but these data do not solve it .*unproved=True"
         ):
@@ -168,4 +168,4 @@ def test_data_are_moved_only_if_they_solve_the_equation_of_the_generators() -> N
         found("refuted").augment(bad)
     with pytest.raises(UserError, match="must solve"):  # another equation than that of the generators
         found("measured").augment(replace(noise(), equation=pde.Equation("u_t = u_xx")))
-    assert len(pde.discover(bad, steps=0, trust=True).augment(bad)) == 4
+    assert len(pde.discover(bad, network="none", trust=True).augment(bad)) == 4

@@ -137,7 +137,7 @@ def test_audit(kind, tmp_path, capsys):
 def test_discover(kind, tmp_path, capsys):
     data, code, reason = KINDS[kind]
     path = save(data(), tmp_path / "data.h5")
-    found = code_of(lambda: commands.discover(str(path), out=tmp_path / "run", settings=Discovery(steps=0)))
+    found = code_of(lambda: commands.discover(str(path), out=tmp_path / "run", settings=Discovery(network="none")))
     assert found == code
     said = capsys.readouterr().out
     assert re.search(reason, said)

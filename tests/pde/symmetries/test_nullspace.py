@@ -22,7 +22,7 @@ PERIODIC = {"kdv": 3, "ks": 3, "burgers": 3, "nkdv": 3, "ckdv": 2}
 @pytest.mark.parametrize("name", PLANE)
 @pytest.mark.parametrize("domain", ["plane", "periodic"])
 def test_the_five_algebras_from_the_equation_alone(name: str, domain: str) -> None:
-    result = discover(name, domain=domain, steps=0)  # type: ignore[arg-type]
+    result = discover(name, domain=domain, network="none")  # type: ignore[arg-type]
     assert result.rank == (PLANE if domain == "plane" else PERIODIC)[name]
     assert all(g.verified and g.valid for g in result.generators)
     assert result.truth is not None
@@ -52,7 +52,7 @@ def test_the_five_algebras_from_the_equation_alone(name: str, domain: str) -> No
     ],
 )
 def test_other_equations(text: str, dimension: int) -> None:
-    result = discover(text, domain="plane", steps=0)
+    result = discover(text, domain="plane", network="none")
     assert result.rank == dimension
     assert len(result.generators) == dimension
     assert all(g.verified and g.valid for g in result.generators)
@@ -60,7 +60,7 @@ def test_other_equations(text: str, dimension: int) -> None:
 
 def test_solutions_of_the_heat_equation_are_told_apart() -> None:
     """Its algebra is infinite: solutions of the equation itself may be added to u. The rest has dimension 6."""
-    result = discover("u_t = u_xx", domain="plane", steps=0)
+    result = discover("u_t = u_xx", domain="plane", network="none")
     assert result.rank == 6
     assert all(g.verified for g in result.generators)
     assert [f.formula for f in result.families] == ["f du"]
@@ -108,8 +108,8 @@ def test_no_value_below_the_ceiling_means_no_symmetry() -> None:
 
 
 def test_an_equation_scaled_or_rearranged_is_the_same_equation() -> None:
-    a = discover("u_t + u*u_x + u_xxx = 0", domain="plane", steps=0)
-    b = discover(Equation("-3*c*u_xxx = 3*u_t + 3*u*u_x", c=1.0), domain="plane", steps=0)
+    a = discover("u_t + u*u_x + u_xxx = 0", domain="plane", network="none")
+    b = discover(Equation("-3*c*u_xxx = 3*u_t + 3*u*u_x", c=1.0), domain="plane", network="none")
     assert b.name == "kdv"
     assert [g.formula for g in a.generators] == [g.formula for g in b.generators]
 
@@ -117,4 +117,4 @@ def test_an_equation_scaled_or_rearranged_is_the_same_equation() -> None:
 def test_a_library_that_does_not_fit_is_a_sentence() -> None:
     text = "u_t + v_xx + v_yy + (u**2 + v**2)*v = 0; v_t - u_xx - u_yy - (u**2 + v**2)*sqrt(t + 1)*u = exp(y)*sin(x)"
     with pytest.raises(UserError, match="`degree` must make a library of at most 4000 unknowns, got"):
-        discover(text, domain="plane", steps=0, degree=6)
+        discover(text, domain="plane", network="none", degree=6)
