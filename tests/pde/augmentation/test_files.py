@@ -223,11 +223,11 @@ def test_data_are_not_moved_along_what_is_not_valid_for_them(source: Path, tmp_p
     """The equation of the generators is asked, whatever the file says that the data solve."""
     data = load(source)
     scaled = save(replace(data, u=1.05 * data.u), tmp_path / "scaled.h5")
-    named = discover(pde.CATALOGUE["kdv"].equation, domain="periodic", steps=0)
+    named = discover(pde.CATALOGUE["kdv"].equation, domain="periodic", network="none")
     alone, trusted, refuted = (Run(tmp_path / name, {}).path for name in ("alone", "trusted", "refuted"))
     named.save(alone / "result.json")
-    discover(load(scaled, check=False), steps=0, trust=True).save(trusted / "result.json")
-    discover(load(scaled, check=False), steps=0).save(refuted / "result.json")
+    discover(load(scaled, check=False), network="none", trust=True).save(trusted / "result.json")
+    discover(load(scaled, check=False), network="none").save(refuted / "result.json")
     out = {"out": tmp_path / "out.h5", "copies": 2}
     for generators in ("kdv", alone, "burgers"):
         with pytest.raises(UserError, match=r"must solve .* but these data do not solve it .*`--unproved`"):
