@@ -74,7 +74,7 @@ def result(data):
 @pytest.fixture(scope="module")
 def solved():
     """KdV from data that solve it."""
-    return pde.discover(pde.generate("kdv", 2, seed=0, steps=60, keep=60, end=20.0, resolution=128), steps=0)
+    return pde.discover(pde.generate("kdv", 2, seed=0, steps=60, keep=60, end=20.0, resolution=128), network="none")
 
 
 CONFIG = {"command": "discover", "data": "my data.h5", "equation": None, "domain": "periodic", "seed": 0}
@@ -154,7 +154,7 @@ def test_a_check_of_the_code_that_fails_is_shown(result, tmp_path):
 
 
 def test_data_that_do_not_solve_their_equation_are_refuted_at_once(data, tmp_path):
-    found = pde.discover(data, steps=0)
+    found = pde.discover(data, network="none")
     assert found.verdict in ("refuted", "cannot be told")
     path = make(tmp_path / "run", found, collect(None, found))
     write_report(path)
