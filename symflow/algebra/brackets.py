@@ -7,14 +7,14 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import sympy
 import torch
 from torch import Tensor, nn
 
 from symflow.algebra import geometry
 from symflow.algebra.readout import exact_bracket
-from symflow.fields import Field, GridField, Network, Table, series
-from symflow.formulas import expressions
+from symflow.fields import Field, GridField, Network, Table
 from symflow.runs import one_thread
 
 
@@ -158,17 +158,18 @@ def _evaluate(forms: Sequence[Mapping[str, sympy.Expr]], count: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     points = 0.5 + torch.rand(count, len(coordinates), generator=generator, dtype=torch.float64)
 
-    def argument(symbol: sympy.Symbol) -> Tensor:
+    def argument(symbol: sympy.Symbol) -> np.ndarray:
         if symbol.name in coordinates:
-            return points[:, coordinates.index(symbol.name)]
+            return points[:, coordinates.index(symbol.name)].numpy()
         own = torch.Generator().manual_seed(zlib.crc32(symbol.name.encode()))
-        return (0.5 + torch.rand(1, generator=own, dtype=torch.float64)).expand(count)
+        return (0.5 + torch.rand(1, generator=own, dtype=torch.float64)).expand(count).numpy()
 
-    at = {s: argument(s) for s in symbols}
+    arguments = [argument(s) for s in symbols]
 
     def column(expression: sympy.Expr) -> Tensor:
-        value = expressions.evaluate(sympy.sympify(expression, strict=True), at, series.FUNCTIONS)
-        return torch.as_tensor(value, dtype=torch.float64).expand(count)
+        return torch.as_tensor(sympy.lambdify(symbols, expression, "numpy")(*arguments), dtype=torch.float64).expand(
+            count
+        )
 
     return torch.stack([torch.stack([column(f) for f in form.values()], -1) for form in forms], 1)
 

@@ -10,9 +10,6 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow.fields import series
-from symflow.formulas import expressions
-
 PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
 LARGEST_DENOMINATOR = 10_000
 SIMPLE = 100  # a denominator
@@ -202,11 +199,10 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
     symbols = sorted({s for form in forms for f in form.values() for s in f.free_symbols}, key=lambda s: s.name)
     generator = torch.Generator().manual_seed(0)
     count = 8 * len(forms) + 8
-    points = 0.5 + torch.rand(count, max(len(symbols), 1), generator=generator, dtype=torch.float64)
-    at = dict(zip(symbols, points.unbind(1), strict=False))
+    points = (0.5 + torch.rand(count, max(len(symbols), 1), generator=generator, dtype=torch.float64)).numpy()
 
     def values(form: Mapping[str, sympy.Expr]) -> Tensor:
-        rows = [expressions.evaluate(f, at, series.FUNCTIONS) for f in form.values()]
+        rows = [sympy.lambdify(symbols, f, "numpy")(*points[:, : len(symbols)].T) for f in form.values()]
         return torch.cat([torch.as_tensor(row, dtype=torch.float64).expand(count) for row in rows])
 
     basis = torch.stack([values(form) for form in forms], 1)
