@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ from .search import EXACT, MOST, Candidate, candidates, singles
 
 TOLERANCE = 0.02  # fields of degree 2 without a symmetry begin at 0.1 to 0.2
 MEANINGLESS = 0.1  # a tolerance above this lets them in
+CONSTANT = 1e-12  # relative changes below it are rounding
 SHOWN = 12  # values of the spectrum
 PARTS = 8  # of t and x, for where a defect sits
 
@@ -131,6 +132,7 @@ def approximate(
         region = Region.of(fitted.law, alpha)
     except UserError as error:
         return Search(None, None, alpha, DELTA, None, f"cannot be told: {error}"), []
+    data = changing(data)
     bounds = Bounds.of(data, region, fitted.law.noise)
     floor = max((bounds.interval(form)[1] for form in known), default=0.0)
     limit = max(TOLERANCE, floor) if tolerance is None else tolerance
@@ -155,6 +157,12 @@ def approximate(
         return Search(limit, floor, alpha, DELTA, spectrum, reason), []
     found = [_described(data, forms, c, known, limit, bounds) for c in _all(forms, known, limit)]
     return Search(limit, floor, alpha, DELTA, spectrum, ""), found
+
+
+def changing(data: Trajectories) -> Trajectories:
+    """The trajectories that are no constants, where the terms of an equation vanish: a defect is relative to them."""
+    low, high = data.u.flatten(1).aminmax(dim=1)
+    return replace(data, u=data.u[high - low > CONSTANT * torch.maximum(low.abs(), high.abs())])
 
 
 def _all(forms: Forms, known: Sequence[ClosedForm], tolerance: float) -> list[Candidate]:

@@ -219,10 +219,17 @@ def move(state: State, context: Context) -> State:
     return replace(state, moved=moved, generators=tuple(found))
 
 
+def _alike(state: State) -> Trajectories:
+    """The data without the trajectories that are unlike the others, which no law has to fit."""
+    data, judged = known(known(state.source).data), state.judged
+    outliers = {t.trajectory for t in judged.trials if t.outlier} if judged is not None else ()
+    return data[[s for s in range(len(data)) if s not in outliers]] if outliers else data
+
+
 @one_thread()
 def bound(state: State, context: Context) -> State:
     """Certificates: how far the generators can be from symmetries of the law that noisy data obey."""
-    found = certify(known(known(state.source).data), known(state.algebra).texts, seed=state.request.seed)
+    found = certify(_alike(state), known(state.algebra).texts, seed=state.request.seed)
     law = None if found.law is None else found.law.to_dict()
     certified = Certified(list(found.certificates), found.alpha, found.reason, law, found.left_out, found.noise)
     return replace(state, certified=certified, fitted=found)
@@ -231,8 +238,8 @@ def bound(state: State, context: Context) -> State:
 @one_thread()
 def look_nearby(state: State, context: Context) -> State:
     """Approximate symmetries of the data, on the plane: those that change the period are among them."""
-    data, proved = known(known(state.source).data), known(state.algebra).plane.forms
-    sought, found = approximate(data, proved, state.request.tolerance, certificates=state.fitted)
+    proved = known(state.algebra).plane.forms
+    sought, found = approximate(_alike(state), proved, state.request.tolerance, certificates=state.fitted)
     return replace(state, sought=sought, approximate=tuple(found))
 
 
@@ -255,7 +262,7 @@ def solve_span(state: State, context: Context) -> State:
     source, asked, jets, request = known(state.source), known(state.algebra).asked, known(state.jets), state.request
     expected, proved = len(asked.forms), sum(asked.verified)
     if source.data is not None:
-        found = span_of_data(source.data, source.coordinates, request.seed, asked.superposition, expected)
+        found = span_of_data(_alike(state), source.coordinates, request.seed, asked.superposition, expected)
         if found is None:
             return state
         return replace(state, neural=found[0].neural(jets.closed, jets.fresh, proved, found[1]))

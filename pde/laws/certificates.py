@@ -73,6 +73,7 @@ from .regression import Coefficients, check_alpha, effective_coefficients
 POINTS = 2_000
 MEANINGLESS = 0.1  # a bound above this says nothing: fields that are no symmetries have defects of 0.2 to 1
 SMOOTHINGS = (1.0, 3.0, 10.0)  # times the noise: modes below are left out of the points
+MOST_LEFT_OUT = 0.999  # of the energy, by any of the smoothings
 MISFIT = 2.0  # weak residuals above this times the noise's, and above UNEXPLAINED of the terms, are no noise
 UNEXPLAINED = 1e-2
 
@@ -254,6 +255,10 @@ def certify(
     claimed = torch.tensor([own.get(m, 0.0) for m in fit.terms], dtype=torch.float64)
     order = jet_order(fit.terms)
     points = [smooth_points(data, order, n * fit.noise, seed=seed) for n in SMOOTHINGS]
+    if max(p.left_out for p in points) > MOST_LEFT_OUT:
+        return _nothing(
+            texts, alpha, fit, f"smoothing with {SMOOTHINGS[-1]:g} times the noise leaves nothing of the data"
+        )
     prolonged = [prolong(fit.terms, p.jets) for p in points]
     box = data_coordinates(data, None).scale
     root = radius * _root(fit.covariance)

@@ -106,5 +106,5 @@ def all_rows(samples: Samples, laws: Sequence[Law]) -> list[list[WeakRows]]:
 
 def best_rung(figures: Sequence[Sequence[Figures]]) -> int:
     """The rung with the smallest median error, that of the worst equation."""
-    medians = [max(float(f.error.median()) for f in of_laws) for of_laws in figures]
+    medians = [max(float(f.error.nanmedian()) for f in of_laws) for of_laws in figures]
     return min(range(len(medians)), key=lambda n: medians[n])

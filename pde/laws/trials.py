@@ -6,11 +6,14 @@ much from one time to the next that nothing can be told of it, where of the othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from symflow.errors import UserError
 
 from ..weak import Samples, WeakRows
 from .claims import Law
@@ -48,6 +51,9 @@ def trials(
         figures: of each law at the rung that is judged.
         sigma: ``[S, unknowns]``, the noise as measured there.
         laws: the equations.
+
+    Raises:
+        UserError: the figures of a trajectory are not finite.
     """
     residual, error = (torch.stack([getattr(f, n) for f in figures]) for n in ("residual", "error"))
     worst = (residual / (FACTOR * error + MATERIAL)).argmax(0)
@@ -60,6 +66,8 @@ def trials(
             found.append(Trial(s, UNKNOWN, "nothing changes", None, None, True))
             continue
         r, e = float(residual[worst[s], s]), float(error[worst[s], s])
+        if not (math.isfinite(r) and math.isfinite(e)):
+            raise UserError(f"the values of trajectory {s} are too large for their squares")
         word, reason = word_of(r, e), f"weak residual {r:.2g} of its terms"
         if word == NOT:
             reason += f", where {e:.1g} is explained"
@@ -75,7 +83,7 @@ def trials(
         elif word != NOT and bool(strange[s]):
             unlike, reason = (
                 True,
-                f"another residual, {r / max(float(residual[worst[s]].median()), 1e-300):.0f} times theirs",
+                f"another residual, {r / max(float(residual[worst[s]].nanmedian()), 1e-300):.0f} times theirs",
             )
         found.append(Trial(s, word, reason, r, e, unlike))
     return found, own
@@ -83,12 +91,12 @@ def trials(
 
 def _above(values: Tensor, factor: float) -> Tensor:
     """Which of ``[laws, S]`` are so many times the median, and more than nothing."""
-    return (values > factor * values.median(1, keepdim=True).values) & (values > UNALIKE)
+    return (values > factor * values.nanmedian(1, keepdim=True).values) & (values > UNALIKE)
 
 
 def _loud(figures: Sequence[Figures], sigma: Tensor) -> tuple[Tensor, Tensor]:
     """Which trajectories have another noise, ``[S]``, and how many times the median their standard deviation is."""
-    times = (sigma / sigma.median(0, keepdim=True).values.clamp_min(1e-300)).amax(1)
+    times = (sigma / sigma.nanmedian(0, keepdim=True).values.clamp_min(1e-300)).amax(1)
     noise = torch.stack([f.noise for f in figures])
     # noise rows see a grid that is too coarse, too: then one axis alone changes more, or the residual is smaller
     white = torch.stack([(f.rough <= 2 * f.noise).all(0) & (f.residual > f.noise / FACTOR) for f in figures])

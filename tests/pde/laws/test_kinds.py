@@ -104,6 +104,16 @@ KINDS: dict[str, tuple[Callable[[], Trajectories], int, str]] = {
         "do not solve it",
     ),
     "fill values": (filled, REFUTED, "1 of 6 are unlike the others: trajectory 2"),
+    "one of huge values": (
+        lambda: replace(kdv(), u=torch.cat([1e100 * kdv().u[:1], kdv().u[1:]])),
+        UNTOLD,
+        "the values of trajectory 0 are too large",
+    ),
+    "one of white noise": (
+        lambda: replace(kdv(), u=torch.cat([white_noise().u[:1], kdv().u[1:]])),
+        REFUTED,
+        "trajectory 0: another noise",
+    ),
     "overflow": (lambda: holding(1e200 * kdv().u), UNTOLD, "must be finite"),
     "a window": (lambda: places(0, 96), 0, "x is not periodic"),
     "a window, wrong label": (
@@ -139,7 +149,7 @@ def test_discover(kind, tmp_path, capsys):
     path = save(data(), tmp_path / "data.h5")
     found = code_of(lambda: commands.discover(str(path), out=tmp_path / "run", settings=Discovery(network="none")))
     assert found == code
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert re.search(reason, said)
     assert ("nothing is said of the data" in said) == (code != 0 and "unlike" not in said)
 
