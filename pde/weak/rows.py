@@ -14,18 +14,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from itertools import pairwise
 
+import sympy
 import torch
 from torch import Tensor
 
 from symflow.errors import UserError
+from symflow.runs import available, together
 
 from ..equations import Index
 from .axes import TestFunctions
 from .parts import Parts
 from .samples import Samples
 from .smoothing import SIGNAL
+
+LARGE = 1_000_000  # values: trajectories that hold more are shared among the processors
 
 HalfWidths = tuple[int, ...]
 """Half-widths in steps, one for each axis."""
@@ -114,89 +119,132 @@ def rows_on_axes(samples: Samples, columns: Sequence[Parts], widths: HalfWidths,
             raise UserError(
                 f"test functions of {2 * width + 1} nodes need more than the {len(axis)} nodes of the axis {axis.name}"
             )
+    processes = min(available(), len(samples)) if samples.values.numel() > LARGE else 1
+    ends = [len(samples) * n // processes for n in range(processes + 1)]
+    parts = [samples[slice(*some)] for some in pairwise(ends)]
+    found = together([partial(_rows, part, columns, widths, signal) for part in parts])
+    plain, noise, sigma, *change = (torch.cat(some) for some in zip(*found, strict=True))
+    valid = _valid(samples, widths, plain.shape[1:-1])
+    mask = valid[..., None]
+    return WeakRows(
+        plain * mask,
+        noise * mask,
+        tuple(c * mask for c in change),
+        valid,
+        tuple(axis.centres(width) for axis, width in zip(samples.axes, widths, strict=True)),
+        sigma,
+        widths,
+        torch.ones(len(samples), dtype=torch.float64),
+    )
+
+
+def _rows(samples: Samples, columns: Sequence[Parts], widths: HalfWidths, signal: float) -> list[Tensor]:
+    """Plain, noise, sigma and the change on each axis, of all trajectories."""
     d = len(widths)
     orders = [{0} | {k[i] for parts in columns for k, _ in parts} for i in range(d)]
     functions = [
         {n: TestFunctions.of(axis, width, n) for n in sorted(found)}
         for axis, width, found in zip(samples.axes, widths, orders, strict=True)
     ]
-    coarse = [samples.every_second(i) for i in range(d)]
-    plain, noise, sigmas = [], [], []
-    change: list[list[Tensor]] = [[] for _ in range(d)]
+    differentiated = any(sum(index) for parts in columns for _, f in parts for _, index in samples.space.indices(f))
+    coarse = [samples.every_second(i) if differentiated else None for i in range(d)]
+    found: list[list[Tensor]] = []
     for s in range(len(samples)):
         sigma = _noise(samples, s, functions)
-        done = [_column(samples, coarse, s, parts, sigma, functions, signal) for parts in columns]
-        plain.append(torch.stack([column[0] for column in done], -1))
-        noise.append(torch.stack([column[1] for column in done], -1))
-        for i in range(d):
-            change[i].append(torch.stack([column[2 + i] for column in done], -1))
-        sigmas.append(sigma)
-    valid = _valid(samples, widths, plain[0].shape[:-1])
-    mask = valid[..., None]
-    return WeakRows(
-        torch.stack(plain) * mask,
-        torch.stack(noise) * mask,
-        tuple(torch.stack(c) * mask for c in change),
-        valid,
-        tuple(axis.centres(width) for axis, width in zip(samples.axes, widths, strict=True)),
-        torch.stack(sigmas),
-        widths,
-        torch.ones(len(samples), dtype=torch.float64),
-    )
+        sums = _Sums(samples, coarse, s, sigma, functions, signal)
+        plain, noise, *change = zip(*(sums.column(parts) for parts in columns), strict=True)
+        found.append([torch.stack(plain, -1), torch.stack(noise, -1), sigma, *(torch.stack(c, -1) for c in change)])
+    return [torch.stack(some) for some in zip(*found, strict=True)]
 
 
 Functions = Sequence[Mapping[int, TestFunctions]]
 
 
+def _along(i: int, matrix: Tensor, f: Tensor) -> Tensor:
+    """``sum_j M[c, j] f[..., j, ...]``, j in place i."""
+    found: Tensor = torch.tensordot(matrix, f, dims=([1], [i])).movedim(0, i)
+    return found
+
+
 def _contract(f: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """``sum_j f[j_1, ..., j_d] M_1[c_1, j_1] ... M_d[c_d, j_d]``."""
     for i, matrix in enumerate(matrices):
-        f = torch.tensordot(matrix, f, dims=([1], [i])).movedim(0, i)
+        f = _along(i, matrix, f)
     return f
 
 
-def _both(f: Tensor, functions: Functions, k: Index) -> list[Tensor]:
-    """Plain, noise, and the change on each axis, from one pass with the matrices stacked."""
-    chosen = [along[n] for along, n in zip(functions, k, strict=True)]
-    rows = _contract(f, [torch.cat([c.plain, c.change]) for c in chosen])
-    counts = [len(c.plain) for c in chosen]
+class _Sums:
+    """The factors of one trajectory against the test functions; what columns share is made once.
 
-    def part(which: Sequence[int]) -> Tensor:
-        out = rows
-        for i, (w, n) in enumerate(zip(which, counts, strict=True)):
-            out = out.narrow(i, w * n, n)
-        return out
+    Factors are few and columns many: ``u``, ``u_x``, ``u_xx`` and ``u_t`` are one factor under four derivatives of the
+    test functions, and their sums over the first axis are two.
+    """
 
-    d = len(counts)
-    noise = part([1] * d)
-    for i, c in enumerate(chosen):
-        noise = noise * c.loudness.reshape([-1 if i == j else 1 for j in range(d)])
-    return [part([0] * d), noise, *(part([int(i == j) for j in range(d)]) for i in range(d))]
+    def __init__(
+        self,
+        samples: Samples,
+        coarse: Sequence[Samples | None],
+        s: int,
+        sigma: Tensor,
+        functions: Functions,
+        signal: float,
+    ) -> None:
+        self.samples, self.coarse, self.functions = samples, coarse, functions
+        self.s, self.sigma, self.signal = s, sigma, signal
+        self.stacked: dict[tuple[sympy.Expr, Index], Tensor] = {}
+        self.halved: dict[tuple[sympy.Expr, int, Index], Tensor] = {}
 
+    def column(self, parts: Parts) -> list[Tensor]:
+        """The rows of one column: plain, noise, and the change on each axis."""
+        total: list[Tensor] = []
+        for k, whole in parts:
+            number, f = whole.as_coeff_Mul()  # u^2/2 and -u^2 are one factor
+            rows = self.rows(f, k)
+            if any(sum(index) for _, index in self.samples.space.indices(f)):
+                # the derivatives in f are those of the half grid, too: its error is theirs and that of the sum
+                for i, half in enumerate(self.coarse):
+                    if half is not None and self.functions[i][k[i]].coarse is not None:
+                        rows[2 + i] = rows[0] - self.half(half, f, i, k)
+            rows = [float(number) * r for r in rows] if number != 1 else rows
+            total = [a + b for a, b in zip(total, rows, strict=True)] if total else rows
+        return total
 
-def _column(
-    samples: Samples,
-    coarse: Sequence[Samples | None],
-    s: int,
-    parts: Parts,
-    sigma: Tensor,
-    functions: Functions,
-    signal: float,
-) -> list[Tensor]:
-    """The rows of one column: plain, noise, changes."""
-    total: list[Any] = [0.0] * (2 + len(functions))
-    for k, f in parts:
-        rows = _both(samples.evaluate(f, s, sigma, signal), functions, k)
-        if any(sum(index) for _, index in samples.space.indices(f)):
-            # the derivatives in f are those of the half grid, too: its error is theirs and that of the sum
-            for i, half in enumerate(coarse):
-                chosen = [along[n] for along, n in zip(functions, k, strict=True)]
-                matrix = chosen[i].coarse
-                if half is not None and matrix is not None:
-                    matrices = [matrix if i == j else c.plain for j, c in enumerate(chosen)]
-                    rows[2 + i] = rows[0] - _contract(half.evaluate(f, s, sigma, signal), matrices)
-        total = [a + b for a, b in zip(total, rows, strict=True)]
-    return total
+    def rows(self, f: sympy.Expr, k: Index) -> list[Tensor]:
+        """Those of ``D^k f``, from one sum with the matrices of plain and change stacked."""
+        chosen = [along[n] for along, n in zip(self.functions, k, strict=True)]
+        rows, d = self.sums(f, k), len(k)
+        halves = [(slice(c.count), slice(c.count, None)) for c in chosen]
+
+        def part(which: Sequence[int]) -> Tensor:
+            return rows[tuple(half[w] for half, w in zip(halves, which, strict=True))]
+
+        noise = part([1] * d)
+        for i, c in enumerate(chosen):
+            noise = noise * c.loudness.reshape([-1 if i == j else 1 for j in range(d)])
+        return [part([0] * d), noise, *(part([int(i == j) for j in range(d)]) for i in range(d))]
+
+    def sums(self, f: sympy.Expr, k: Index) -> Tensor:
+        """Over the first axes, as many as k has entries."""
+        if (f, k) not in self.stacked:
+            i = len(k) - 1
+            self.stacked[f, k] = (
+                _along(i, self.functions[i][k[i]].both, self.sums(f, k[:i]))
+                if k
+                else self.samples.evaluate(f, self.s, self.sigma, self.signal)
+            )
+        return self.stacked[f, k]
+
+    def half(self, samples: Samples, f: sympy.Expr, axis: int, k: Index) -> Tensor:
+        """The same over every second node of an axis."""
+        if (f, axis, k) not in self.halved:
+            i = len(k) - 1
+            if k:
+                chosen = self.functions[i][k[i]]
+                matrix = chosen.coarse if i == axis and chosen.coarse is not None else chosen.plain
+                self.halved[f, axis, k] = _along(i, matrix, self.half(samples, f, axis, k[:i]))
+            else:
+                self.halved[f, axis, k] = samples.evaluate(f, self.s, self.sigma, self.signal)
+        return self.halved[f, axis, k]
 
 
 def _noise(samples: Samples, s: int, functions: Functions) -> Tensor:
