@@ -24,7 +24,6 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.runs import available, together
 
-from ..equations import Index
 from .axes import TestFunctions
 from .parts import Parts
 from .samples import Samples
@@ -114,16 +113,31 @@ def rows_on_axes(samples: Samples, columns: Sequence[Parts], widths: HalfWidths,
     Raises:
         UserError: an axis has too few nodes for the widths.
     """
-    for axis, width in zip(samples.axes, widths, strict=True):
-        if 2 * width >= len(axis):
+    return rows_on_ladder(samples, columns, [widths], signal)[0]
+
+
+def rows_on_ladder(
+    samples: Samples, columns: Sequence[Parts], ladder: Sequence[HalfWidths], signal: float = SIGNAL
+) -> list[WeakRows]:
+    """The same for several widths, the last of which measure the noise; factors are evaluated once for all."""
+    for axis, widths in zip(samples.axes, zip(*ladder, strict=True), strict=True):
+        if 2 * max(widths) >= len(axis):
+            nodes = 2 * max(widths) + 1
             raise UserError(
-                f"test functions of {2 * width + 1} nodes need more than the {len(axis)} nodes of the axis {axis.name}"
+                f"test functions of {nodes} nodes need more than the {len(axis)} nodes of the axis {axis.name}"
             )
     processes = min(available(), len(samples)) if samples.values.numel() > LARGE else 1
     ends = [len(samples) * n // processes for n in range(processes + 1)]
     parts = [samples[slice(*some)] for some in pairwise(ends)]
-    found = together([partial(_rows, part, columns, widths, signal) for part in parts])
-    plain, noise, sigma, *change = (torch.cat(some) for some in zip(*found, strict=True))
+    found = together([partial(_rows, part, columns, ladder, signal) for part in parts])
+    return [
+        _masked(samples, widths, [torch.cat(some) for some in zip(*rung, strict=True)])
+        for widths, rung in zip(ladder, zip(*found, strict=True), strict=True)
+    ]
+
+
+def _masked(samples: Samples, widths: HalfWidths, rows: Sequence[Tensor]) -> WeakRows:
+    plain, noise, sigma, *change = rows
     valid = _valid(samples, widths, plain.shape[1:-1])
     mask = valid[..., None]
     return WeakRows(
@@ -138,26 +152,32 @@ def rows_on_axes(samples: Samples, columns: Sequence[Parts], widths: HalfWidths,
     )
 
 
-def _rows(samples: Samples, columns: Sequence[Parts], widths: HalfWidths, signal: float) -> list[Tensor]:
-    """Plain, noise, sigma and the change on each axis, of all trajectories."""
-    d = len(widths)
-    orders = [{0} | {k[i] for parts in columns for k, _ in parts} for i in range(d)]
+def _rows(
+    samples: Samples, columns: Sequence[Parts], ladder: Sequence[HalfWidths], signal: float
+) -> list[list[Tensor]]:
+    """Plain, noise, sigma and the change on each axis, of all trajectories, for each rung of the ladder."""
+    orders = [{0} | {k[i] for parts in columns for k, _ in parts} for i in range(len(samples.axes))]
     functions = [
-        {n: TestFunctions.of(axis, width, n) for n in sorted(found)}
-        for axis, width, found in zip(samples.axes, widths, orders, strict=True)
+        {(width, n): TestFunctions.of(axis, width, n) for width in dict.fromkeys(widths) for n in sorted(found)}
+        for axis, widths, found in zip(samples.axes, zip(*ladder, strict=True), orders, strict=True)
     ]
     differentiated = any(sum(index) for parts in columns for _, f in parts for _, index in samples.space.indices(f))
-    coarse = [samples.every_second(i) if differentiated else None for i in range(d)]
-    found: list[list[Tensor]] = []
+    coarse = [samples.every_second(i) if differentiated else None for i in range(len(samples.axes))]
+    found: list[list[list[Tensor]]] = [[] for _ in ladder]
     for s in range(len(samples)):
-        sigma = _noise(samples, s, functions)
+        sigma = _noise(samples, s, [along[width, 0] for along, width in zip(functions, ladder[-1], strict=True)])
         sums = _Sums(samples, coarse, s, sigma, functions, signal)
-        plain, noise, *change = zip(*(sums.column(parts) for parts in columns), strict=True)
-        found.append([torch.stack(plain, -1), torch.stack(noise, -1), sigma, *(torch.stack(c, -1) for c in change)])
-    return [torch.stack(some) for some in zip(*found, strict=True)]
+        for widths, rung in zip(ladder, found, strict=True):
+            plain, noise, *change = zip(*(sums.column(parts, widths) for parts in columns), strict=True)
+            rung.append([torch.stack(plain, -1), torch.stack(noise, -1), sigma, *(torch.stack(c, -1) for c in change)])
+    return [[torch.stack(some) for some in zip(*rung, strict=True)] for rung in found]
 
 
-Functions = Sequence[Mapping[int, TestFunctions]]
+Rung = tuple[int, int]
+"""The half-width of test functions on one axis, and the derivative of them."""
+
+Functions = Sequence[Mapping[Rung, TestFunctions]]
+"""For each axis."""
 
 
 def _along(i: int, matrix: Tensor, f: Tensor) -> Tensor:
@@ -191,65 +211,66 @@ class _Sums:
     ) -> None:
         self.samples, self.coarse, self.functions = samples, coarse, functions
         self.s, self.sigma, self.signal = s, sigma, signal
-        self.stacked: dict[tuple[sympy.Expr, Index], Tensor] = {}
-        self.halved: dict[tuple[sympy.Expr, int, Index], Tensor] = {}
+        self.stacked: dict[tuple[sympy.Expr, tuple[Rung, ...]], Tensor] = {}
+        self.halved: dict[tuple[sympy.Expr, int, tuple[Rung, ...]], Tensor] = {}
 
-    def column(self, parts: Parts) -> list[Tensor]:
+    def column(self, parts: Parts, widths: HalfWidths) -> list[Tensor]:
         """The rows of one column: plain, noise, and the change on each axis."""
         total: list[Tensor] = []
         for k, whole in parts:
             number, f = whole.as_coeff_Mul()  # u^2/2 and -u^2 are one factor
-            rows = self.rows(f, k)
+            which = tuple(zip(widths, k, strict=True))
+            rows = self.rows(f, which)
             if any(sum(index) for _, index in self.samples.space.indices(f)):
                 # the derivatives in f are those of the half grid, too: its error is theirs and that of the sum
                 for i, half in enumerate(self.coarse):
-                    if half is not None and self.functions[i][k[i]].coarse is not None:
-                        rows[2 + i] = rows[0] - self.half(half, f, i, k)
+                    if half is not None and self.functions[i][which[i]].coarse is not None:
+                        rows[2 + i] = rows[0] - self.half(half, f, i, which)
             rows = [float(number) * r for r in rows] if number != 1 else rows
             total = [a + b for a, b in zip(total, rows, strict=True)] if total else rows
         return total
 
-    def rows(self, f: sympy.Expr, k: Index) -> list[Tensor]:
-        """Those of ``D^k f``, from one sum with the matrices of plain and change stacked."""
-        chosen = [along[n] for along, n in zip(self.functions, k, strict=True)]
-        rows, d = self.sums(f, k), len(k)
+    def rows(self, f: sympy.Expr, which: tuple[Rung, ...]) -> list[Tensor]:
+        """Plain, noise and changes of a factor, from one sum with the matrices of plain and change stacked."""
+        chosen = [along[rung] for along, rung in zip(self.functions, which, strict=True)]
+        rows, d = self.sums(f, which), len(which)
         halves = [(slice(c.count), slice(c.count, None)) for c in chosen]
 
-        def part(which: Sequence[int]) -> Tensor:
-            return rows[tuple(half[w] for half, w in zip(halves, which, strict=True))]
+        def part(places: Sequence[int]) -> Tensor:
+            return rows[tuple(half[p] for half, p in zip(halves, places, strict=True))]
 
         noise = part([1] * d)
         for i, c in enumerate(chosen):
             noise = noise * c.loudness.reshape([-1 if i == j else 1 for j in range(d)])
         return [part([0] * d), noise, *(part([int(i == j) for j in range(d)]) for i in range(d))]
 
-    def sums(self, f: sympy.Expr, k: Index) -> Tensor:
-        """Over the first axes, as many as k has entries."""
-        if (f, k) not in self.stacked:
-            i = len(k) - 1
-            self.stacked[f, k] = (
-                _along(i, self.functions[i][k[i]].both, self.sums(f, k[:i]))
-                if k
+    def sums(self, f: sympy.Expr, which: tuple[Rung, ...]) -> Tensor:
+        """Over the first axes, as many as are told."""
+        if (f, which) not in self.stacked:
+            i = len(which) - 1
+            self.stacked[f, which] = (
+                _along(i, self.functions[i][which[i]].both, self.sums(f, which[:i]))
+                if which
                 else self.samples.evaluate(f, self.s, self.sigma, self.signal)
             )
-        return self.stacked[f, k]
+        return self.stacked[f, which]
 
-    def half(self, samples: Samples, f: sympy.Expr, axis: int, k: Index) -> Tensor:
+    def half(self, samples: Samples, f: sympy.Expr, axis: int, which: tuple[Rung, ...]) -> Tensor:
         """The same over every second node of an axis."""
-        if (f, axis, k) not in self.halved:
-            i = len(k) - 1
-            if k:
-                chosen = self.functions[i][k[i]]
+        if (f, axis, which) not in self.halved:
+            i = len(which) - 1
+            if which:
+                chosen = self.functions[i][which[i]]
                 matrix = chosen.coarse if i == axis and chosen.coarse is not None else chosen.plain
-                self.halved[f, axis, k] = _along(i, matrix, self.half(samples, f, axis, k[:i]))
+                self.halved[f, axis, which] = _along(i, matrix, self.half(samples, f, axis, which[:i]))
             else:
-                self.halved[f, axis, k] = samples.evaluate(f, self.s, self.sigma, self.signal)
-        return self.halved[f, axis, k]
+                self.halved[f, axis, which] = samples.evaluate(f, self.s, self.sigma, self.signal)
+        return self.halved[f, axis, which]
 
 
-def _noise(samples: Samples, s: int, functions: Functions) -> Tensor:
+def _noise(samples: Samples, s: int, functions: Sequence[TestFunctions]) -> Tensor:
     """Standard deviations of the noise of the unknowns, from their own noise rows."""
-    matrices = [along[0].change for along in functions]
+    matrices = [along.change for along in functions]
     energy = float(torch.stack([m.square().sum() for m in matrices]).prod())
     seen = [float(_contract(v, matrices).square().sum()) for v in samples.values[s]]
     return torch.tensor([(e / energy) ** 0.5 if energy else 0.0 for e in seen], dtype=torch.float64)
