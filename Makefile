@@ -81,10 +81,15 @@ format: install  ## put everything in the form that lint asks for
 rooms: install  ## draw docs/rooms.svg, the rooms of the house, from the imports of the code
 	.ci/as-installed python $(CURDIR)/docs/rooms.py
 
-bench: install  ## every benchmark, in its quick form
-	@mkdir -p runs/bench
-	for script in benchmarks/bench_*.py benchmarks/algebras.py; do echo "== $$script"; \
-	  $(BIN)/python $$script --quick --out runs/bench/$$(basename $$script .py).json || exit 1; done
+# QUICK=--quick runs the quick forms, into runs/bench, and leaves results and page alone.
+BENCHES = $(filter-out benchmarks/bench_cuda.py,$(wildcard benchmarks/bench_*.py)) benchmarks/algebras.py benchmarks/growth.py
+BENCHED := $(if $(QUICK),runs/bench,benchmarks/results)
+
+bench: install  ## every benchmark; its targets beside its figures, in docs/performance.md too (an hour; QUICK=--quick: minutes)
+	@mkdir -p $(BENCHED)
+	for script in $(BENCHES); do echo "== $$script"; name=$$(basename $$script .py); \
+	  $(BIN)/python $$script $(QUICK) --out $(BENCHED)/$${name#bench_}.json || exit 1; done
+	$(BIN)/python benchmarks/performance.py $(BENCHED) $(if $(QUICK),,--page docs/performance.md)
 
 results: install  ## the table of docs/results.md: five equations, two domains, three seeds
 	$(BIN)/python benchmarks/bench_discovery.py --table docs/results.md

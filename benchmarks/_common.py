@@ -196,13 +196,21 @@ def replace_table(page: Path, name: str, header: Sequence[str], rows: Sequence[S
     page.write_text("\n".join([head + begin, *lines, end + rest.partition(end)[2]]))
 
 
-def print_targets(targets: Sequence[tuple[str, float, float]]) -> list[dict[str, Any]]:
-    """Prints each target as met or missed, and gives them JSON-ready: ``(what, measured, at least)``."""
+def print_targets(
+    targets: Sequence[tuple[str, float, float]], at_most: Sequence[tuple[str, float, float]] = ()
+) -> list[dict[str, Any]]:
+    """Prints each target as met or missed, and gives them JSON-ready: ``(what, measured, at least)``, or at most."""
+    found = [{"target": what, "measured": got, "at_least": goal, "met": got >= goal} for what, got, goal in targets]
+    found += [{"target": what, "measured": got, "at_most": goal, "met": got <= goal} for what, got, goal in at_most]
+    goals = [f"{key.replace('_', ' ')} {t[key]:.3g}" for t in found for key in ("at_least", "at_most") if key in t]
     print_table(
-        ("target", "measured", "at least", ""),
-        [(what, f"{got:.3g}", f"{goal:.3g}", "met" if got >= goal else "MISSED") for what, got, goal in targets],
+        ("target", "measured", "", ""),
+        [
+            (t["target"], f"{t['measured']:.3g}", goal, "met" if t["met"] else "MISSED")
+            for t, goal in zip(found, goals, strict=True)
+        ],
     )
-    return [{"target": what, "measured": got, "at_least": goal, "met": got >= goal} for what, got, goal in targets]
+    return found
 
 
 def write_results(name: str, content: dict[str, Any], out: Path | None = None) -> Path:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from _common import options, print_table, replace_table, write_results
+from _common import options, print_table, print_targets, replace_table, write_results
 
 from symflow import pde
 
 EQUATIONS = ("kdv", "ks", "burgers", "nkdv", "ckdv")
 DIMENSIONS = {"plane": (4, 3, 5, 4, 4), "periodic": (3, 3, 3, 3, 2)}
+SECONDS, MEGABYTES = 10.0, 1000.0  # the most that a discovery from data may take
 HEADER = (
     "equation",
     "domain",
@@ -99,7 +101,16 @@ def main() -> None:
                     )
                     print(*rows[-1], sep="  ", file=sys.stderr, flush=True)
     print_table(HEADER, rows)
-    write_results("discovery", {"samples": samples, "runs": results}, arguments.out)
+    per_case: dict[tuple[str, str], list[float]] = {}
+    for r in results:
+        per_case.setdefault((r["equation"], r["domain"]), []).append(r["seconds"])
+    wanted = [
+        (f"{name}, {domain}: s from data to page", statistics.median(s), SECONDS)
+        for (name, domain), s in per_case.items()
+    ]
+    wanted.append(("peak MB of a discovery from data", max(r["peak_mb"] for r in results), MEGABYTES))
+    content = {"samples": samples, "runs": results, "targets": print_targets((), wanted)}
+    write_results("discovery", content, arguments.out)
     if arguments.table is not None:
         replace_table(arguments.table, "discovery", HEADER, rows)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from _common import medians, options, print_table, write_results
+from _common import medians, options, print_table, print_targets, write_results
 
 IMPORTS = {
     "numpy": "import numpy",
@@ -34,15 +34,10 @@ def main() -> None:
     calls |= {name: lambda words=words: process("-m", "symflow", *words, "--help") for name, words in helps.items()}
     seconds = medians(calls, rounds=3 if arguments.quick else 9)
     targets = TARGETS | dict.fromkeys(helps, ("numpy", 3.0))
-    rows, records = [], []
-    for name, taken in seconds.items():
-        other, most = targets.get(name, ("", None))
-        ratio = taken / seconds[other] if other else None
-        records.append({"what": name, "seconds": taken, "unit": other or None, "ratio": ratio, "target": most})
-        shown = ["", ""] if ratio is None else [f"{ratio:.2f} x {other}", f"{most:g}"]
-        rows.append((name, f"{taken:.2f}", *shown))
-    print_table(("what", "s", "ratio", "target"), rows)
-    write_results("startup", {"runs": records}, arguments.out)
+    records = [{"what": name, "seconds": taken} for name, taken in seconds.items()]
+    print_table(("what", "s"), [(name, f"{taken:.2f}") for name, taken in seconds.items()])
+    wanted = [(f"{name}: x {other}", seconds[name] / seconds[other], most) for name, (other, most) in targets.items()]
+    write_results("startup", {"runs": records, "targets": print_targets((), wanted)}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..equations import Jets
 from ..trajectories import Trajectories
-from ..weak import Samples
+from ..weak import SIGNAL, Samples
 
 POINTS = 16_000  # 4,000 random ones scatter a defect by up to 12 %
 MOST_TRAJECTORIES = 32
@@ -56,7 +56,8 @@ def lattice(data: Trajectories, order: int, sigma: float, points: int = POINTS) 
     j = (j + shift.long()[:, None]).remainder(len(data.x))  # [rows, columns]
     samples, u = Samples.of(data), []
     for s in which.tolist():  # every mode is judged by itself: a solution of even modes alone has gaps
-        derivatives = torch.stack([samples.derivative(s, 0, (0, m), sigma)[i] for m in range(order + 1)])
+        v = samples.smoothed(s, 0, sigma, SIGNAL)[i]
+        derivatives = torch.stack([samples.along(v, 1, m) for m in range(order + 1)])
         u.append(derivatives.gather(2, j.expand(order + 1, -1, -1)).flatten(1))
     shape = (len(which), *j.shape)
     x, t = data.x[j].expand(shape), data.t[i][:, None].expand(shape)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from symflow.discovery import Progress, Stage, Verdicts, known, run_stages
+from symflow.discovery import Progress, Steps, Verdicts, known, run_stages
 from symflow.formulas import format_generator
 from symflow.runs import Run, command, one_thread
 from symflow.settings import with_settings
@@ -36,7 +36,7 @@ from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_da
 class Route:
     """What a score asks for where a network is trained: its stages, and its own generators and steps."""
 
-    stages: tuple[Stage[State], ...]
+    stages: Steps[State]
     generators: int
     steps: int
 

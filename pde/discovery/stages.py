@@ -17,7 +17,7 @@ from symflow.algebra import (
     structure_constants,
     subspace_angles,
 )
-from symflow.discovery import Context, Spectrum, Stage, known, replaced
+from symflow.discovery import Beside, Context, Spectrum, Stage, Steps, known, replaced
 from symflow.errors import UserError
 from symflow.fields import NeuralField, SymbolicField, total_degree
 from symflow.learning import Objective, Subspace, learn
@@ -356,19 +356,29 @@ def _learned(state: State) -> bool:
     return state.neural is not None and state.neural.field is not None
 
 
-STAGES: tuple[Stage[State], ...] = (
+STAGES: Steps[State] = (
     Stage("data", read),
-    Stage("gate", ask, when=_asks),
-    Stage("windows", look_through_windows, when=_is_fitted),
-    Stage("first order", perturb, when=_has_small),
-    Stage("equation", solve_equation),
-    Stage("null space", look_at_jets),
-    Stage("finite flow", move),
-    Stage("certificates", bound, when=_has_data_and_forms),
-    Stage("confidence set", look_over_the_confidence_set, when=_has_intervals),
-    Stage("approximate", look_nearby, when=_has_data),
-    Stage("network", solve_span, when=_wanted),
-    Stage("comparison", compare, when=_learned),
+    Beside(
+        (
+            (Stage("first order", perturb, when=_has_small), Stage("equation", solve_equation)),
+            (Stage("gate", ask, when=_asks), Stage("windows", look_through_windows, when=_is_fitted)),
+        )
+    ),
+    Beside(
+        (
+            (
+                Stage("certificates", bound, when=_has_data_and_forms),
+                Stage("confidence set", look_over_the_confidence_set, when=_has_intervals),
+                Stage("approximate", look_nearby, when=_has_data),
+            ),
+            (
+                Stage("null space", look_at_jets),
+                Stage("finite flow", move),
+                Stage("network", solve_span, when=_wanted),
+                Stage("comparison", compare, when=_learned),
+            ),
+        )
+    ),
 )
 
 TRAINED = replaced(STAGES, Stage("network", learn_span, when=_wanted))

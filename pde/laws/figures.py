@@ -11,7 +11,7 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
-from ..weak import FEWEST_STEPS, HalfWidths, Samples, WeakRows, rows_on_axes
+from ..weak import FEWEST_STEPS, HalfWidths, Samples, WeakRows, rows_on_ladder
 from .claims import Law
 from .fits import sharp
 
@@ -94,8 +94,7 @@ def all_rows(samples: Samples, laws: Sequence[Law]) -> list[list[WeakRows]]:
             f"test functions need at least {2 * FEWEST_STEPS + 1} nodes along {short.name}, got {len(short)}"
         )
     result = []
-    for widths in choices:
-        rows = rows_on_axes(samples, [part for parts in columns for part in parts], widths)
+    for rows in rows_on_ladder(samples, [part for parts in columns for part in parts], choices):
         if not bool(rows.plain.isfinite().all()):
             named = ", ".join(str(m) for law in laws for m in law.terms)
             raise UserError(f"the terms {named} must be finite on the data, got values that are not")

@@ -51,7 +51,7 @@ from symflow.runs import one_thread
 
 from ..equations import JetSpace
 from ..trajectories import Trajectories
-from ..weak import Rows, Widths, law, movable, moved, weak_rows
+from ..weak import Rows, Widths, law, movable, moved, weak_ladder, weak_rows
 from .intervals import _covariance, jackknife, largest_t
 
 LADDER_X = (12, 18, 27, 40)  # half-widths in grid steps, each 1.5 times the last
@@ -214,21 +214,21 @@ def choose_widths(data: Trajectories, terms: Sequence[sympy.Expr]) -> Widths:
     first.
     """
     few = data[:: max(1, len(data) // SELECTION)]
+    ladder = list(dict.fromkeys(v for c in candidates(data) for v in (*c.narrower(), c)))
     fits: dict[Widths, tuple[list[int], Tensor, Tensor] | None] = {}
-
-    def fit(widths: Widths) -> tuple[list[int], Tensor, Tensor] | None:
-        if widths not in fits:
-            try:
-                rows = weak_rows(few, terms, widths)
-                columns = independent_columns(rows)
-                fits[widths] = (columns, *jackknife(rows.of(columns)))
-            except UserError:
-                fits[widths] = None
-        return fits[widths]
-
+    try:
+        found = weak_ladder(few, terms, ladder)
+    except UserError:
+        found = []
+    for rows in found:
+        try:
+            columns = independent_columns(rows)
+            fits[rows.widths] = (columns, *jackknife(rows.of(columns)))
+        except UserError:
+            fits[rows.widths] = None
     best, least = None, (0, math.inf)
     for widths in candidates(data):
-        wide, in_x, in_t = fit(widths), *(fit(w) for w in widths.narrower())
+        wide, in_x, in_t = (fits.get(w) for w in (widths, *widths.narrower()))
         if wide is None or in_x is None or in_t is None or not wide[0] == in_x[0] == in_t[0]:
             continue
         doubt = (wide[1] - in_x[1]).abs() + (wide[1] - in_t[1]).abs()

@@ -40,18 +40,22 @@ def meets(data: Trajectories) -> bool:
     """
     if len(data.x) < 4 * FAR:
         return True
-    across, inside = _misses(data.u, NEAR)
-    again, _ = _misses(data.u, FAR)
+    across, inside, again = _missed(_seam(data.u, NEAR), NEAR), _missed(data.u, NEAR), _missed(_seam(data.u, FAR), FAR)
     size = (data.u - data.u.mean((1, 2), keepdim=True)).square().mean((1, 2)).sqrt()
     apart = (across > APART * inside) & (again > FALLING * across) & (across > LEAST * size)
     return 2 * int(apart.sum()) <= len(data)
 
 
-def _misses(u: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """RMS of what interpolation from n nodes on either side misses, at the seam and inside, ``[S]`` each."""
-    miss = u.clone()
+def _seam(u: Tensor, n: int) -> Tensor:
+    """The nodes from which the two next to the seam are interpolated, with themselves."""
+    return torch.cat([u[..., -n - 1 :], u[..., : n + 1]], -1)
+
+
+def _missed(u: Tensor, n: int) -> Tensor:
+    """RMS of what interpolation from n nodes on either side misses, at the nodes that have them, ``[S]``."""
+    inner = u.shape[-1] - 2 * n
+    miss = u[..., n:-n].clone()
     for k in range(1, n + 1):  # the even polynomial through the nodes
         weight = (-1) ** (k + 1) * math.factorial(n) ** 2 / (math.factorial(n - k) * math.factorial(n + k))
-        miss -= weight * (torch.roll(u, k, -1) + torch.roll(u, -k, -1))
-    seam, rest = miss[..., [0, -1]], miss[..., n:-n]
-    return seam.square().mean((1, 2)).sqrt(), rest.square().mean((1, 2)).sqrt()
+        miss -= weight * (u[..., n - k :][..., :inner] + u[..., n + k :][..., :inner])
+    return miss.square().mean((1, 2)).sqrt()

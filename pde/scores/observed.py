@@ -15,9 +15,9 @@ from torch import Tensor
 from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
-from ..equations import Equation, JetSample
+from ..equations import Equation, Jets, JetSample
 from ..symmetries import Library, NullSpace, complete_jets, condition, needed, term_scale
-from ..trajectories import Trajectories, difference_weights
+from ..trajectories import Trajectories, difference_weights, interpolated
 
 ORDER = 8  # of the differences in time
 LOUD = 10.0  # times the power of the highest modes: modes below are taken for noise
@@ -69,20 +69,26 @@ def observed_jets(data: Trajectories, count: int, seed: int) -> ObservedJets | N
     inside = slice(half, len(data.t) - half)
     inner = replace(quiet, t=data.t[inside], u=quiet.u[:, inside])
     wanted = max(i + equation.order * j for i, j in needed(equation))
-    solution = complete_jets(equation, inner.jets(count, wanted, seed))
 
-    def with_rates(n: int) -> JetSample:
+    def rate(n: int) -> Tensor:
         less = half - n // 2  # rows on either side that a lower order does not need
-        u = quiet.u[:, less : len(data.t) - less]
-        weights = difference_weights(data.t[less : len(data.t) - less], n)
-        rate = torch.einsum("stxw,tw->stx", u.unfold(1, n + 1, 1), weights)
-        rates = replace(inner, u=rate).jets(count, equation.order, seed)  # the same rows and places
-        values = dict(solution.values)
-        for m in range(equation.order + 1):
-            values[equation.space.symbol(0, (m, 1))] = rates.u[m]
-        return JetSample(equation.space, values)
+        times = slice(less, len(data.t) - less)
+        weights, u = difference_weights(data.t[times], n), quiet.u[:, times]
+        found = weights[:, 0, None] * u[:, : len(weights)]
+        for k in range(1, n + 1):
+            found.addcmul_(weights[:, k, None], u[:, k : k + len(weights)])
+        return found
 
-    return ObservedJets(solution, with_rates(order), with_rates(max(order - 2, 2)))
+    rows, at = inner.drawn(count, seed)
+    fields = [inner.u, rate(order), rate(max(order - 2, 2))]
+    u, *rates = interpolated(fields, rows, at, data.length, max(wanted, equation.order))
+    solution = complete_jets(equation, Jets(data.x[0] + at, inner.t[rows % len(inner.t)], u[: wanted + 1]))
+
+    def with_rates(u_t: Tensor) -> JetSample:
+        observed = {equation.space.symbol(0, (m, 1)): u_t[m] for m in range(equation.order + 1)}
+        return JetSample(equation.space, dict(solution.values) | observed)
+
+    return ObservedJets(solution, *map(with_rates, rates))
 
 
 def observed(data: Trajectories, library: Library, coordinates: Coordinates, count: int, seed: int) -> NullSpace | None:
@@ -106,7 +112,7 @@ def observed(data: Trajectories, library: Library, coordinates: Coordinates, cou
 def without_noise(u: Tensor) -> Tensor:
     """Profiles ``[..., X]`` without the modes that are no louder than the last eighth of the spectrum."""
     v = torch.fft.rfft(u)
-    power = v.abs().square().flatten(0, -2).mean(0)
+    power = (v.real.square() + v.imag.square()).flatten(0, -2).mean(0)
     floor = power[-max(len(power) // 8, 1) :].median()
     loud = (power > LOUD * floor).nonzero()
     last = int(loud.max()) if len(loud) else 0

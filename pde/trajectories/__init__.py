@@ -7,6 +7,7 @@ from .data import Trajectories as Trajectories
 from .data import data_coordinates as data_coordinates
 from .derivatives import difference_weights as difference_weights
 from .derivatives import filtered as filtered
+from .derivatives import interpolated as interpolated
 from .files import AUGMENTATION as AUGMENTATION
 from .files import FORMAT as FORMAT
 from .files import UnknownEquation as UnknownEquation

@@ -17,7 +17,7 @@ from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets
-from .derivatives import difference_weights, filtered
+from .derivatives import difference_weights, filtered, interpolated
 
 UNIFORM = 1e-6  # relative deviation of a spacing from the mean spacing
 MISLABELLED = 0.1  # residual(): data of another equation are above, good data below or with u_t in doubt
@@ -186,22 +186,15 @@ class Trajectories:
         """
         check_integer("count", count, 1, MOST_JETS)
         check_integer("order", order, 0, HIGHEST_JET)
+        rows, at = self.drawn(count, seed)
+        (u,) = interpolated([self.u], rows, at, self.length, order)
+        return Jets(self.x[0] + at, self.t[rows % len(self.t)], u)
+
+    def drawn(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Rows ``[N]`` of ``[S T, X]`` and places in the period ``[N]``, those of `jets`."""
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(self.u.shape[0] * self.u.shape[1], (count,), generator=generator)
-        at = torch.rand(count, generator=generator, dtype=torch.float64) * self.length
-        u = torch.empty(order + 1, count, dtype=torch.float64)
-        k = self._wavenumbers()
-        flat = self.u.reshape(-1, len(self.x))
-        for part in torch.arange(count).split(1024):  # bounds the memory: 1,024 rows of phases
-            v = filtered(flat[rows[part]])
-            used = int(v.abs().amax(0).nonzero().max()) + 1 if bool(v.any()) else 1
-            v, ik = v[:, :used], 1j * k[:used]
-            v = v * torch.exp(ik * at[part, None])
-            v[:, 1:] *= 2
-            for m in range(order + 1):
-                u[m, part] = v.real.sum(-1)
-                v = v * ik
-        return Jets(self.x[0] + at, self.t[rows % len(self.t)], u)
+        return rows, torch.rand(count, generator=generator, dtype=torch.float64) * self.length
 
     def residual(self, order: int = 8) -> float:
         """How far the data are from solving their equation: relative RMS of ``u_t + K``.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -17,6 +20,33 @@ def filtered(u: Tensor) -> Tensor:
     # from the last meaningful mode on, nothing is kept: a smooth function, not one with gaps
     kept: Tensor = meaningful.to(torch.uint8).flip(-1).cummax(-1).values.flip(-1)
     return v * kept
+
+
+def interpolated(fields: Sequence[Tensor], rows: Tensor, at: Tensor, length: float, order: int) -> list[Tensor]:
+    """x-derivatives 0 ... order of the trigonometric interpolants of rows, ``[order + 1, N]`` of each field.
+
+    Args:
+        fields: ``[..., X]``, of one shape.
+        rows: ``[N]``, which of the rows of a field.
+        at: ``[N]``, where in the period, from the first node on.
+        length: the period.
+        order: the highest derivative.
+    """
+    flat = [field.reshape(-1, field.shape[-1]) for field in fields]
+    found = [torch.empty(order + 1, len(rows), dtype=torch.float64) for _ in fields]
+    k = torch.arange((flat[0].shape[-1] + 1) // 2, dtype=torch.float64) * (2 * math.pi / length)
+    for part in torch.arange(len(rows)).split(1024):  # bounds the memory: 1,024 rows of phases
+        phases = at[part, None] * k
+        turn = torch.complex(phases.cos(), phases.sin())
+        for field, out in zip(flat, found, strict=True):
+            v = filtered(field[rows[part]])
+            used = int((v != 0).any(0).nonzero().max()) + 1 if bool(v.any()) else 1
+            v, ik = v[:, :used] * turn[:, :used], 1j * k[:used]
+            v[:, 1:] *= 2
+            for m in range(order + 1):
+                out[m, part] = v.real.sum(-1)
+                v = v * ik
+    return found
 
 
 def difference_weights(t: Tensor, order: int) -> Tensor:

@@ -10,6 +10,7 @@ from .parts import moved as moved
 from .rows import HalfWidths as HalfWidths
 from .rows import WeakRows as WeakRows
 from .rows import rows_on_axes as rows_on_axes
+from .rows import rows_on_ladder as rows_on_ladder
 from .samples import FUNCTIONS as FUNCTIONS
 from .samples import Samples as Samples
 from .smoothing import SIGNAL as SIGNAL
@@ -18,4 +19,5 @@ from .smoothing import smooth as smooth
 from .terms import law as law
 from .weak_form import Rows as Rows
 from .weak_form import Widths as Widths
+from .weak_form import weak_ladder as weak_ladder
 from .weak_form import weak_rows as weak_rows

@@ -22,7 +22,9 @@ def bump(s: Tensor, derivative: int = 0) -> Tensor:
     polynomial = np.polynomial.Polynomial([1.0, 0.0, -1.0]) ** POWER
     if derivative:
         polynomial = polynomial.deriv(derivative)
-    values = np.where(np.abs(s.numpy()) < 1.0, polynomial(s.numpy()), 0.0)
+    inside = np.abs(s.numpy()) < 1.0
+    values = np.zeros(s.shape)
+    values[inside] = polynomial(s.numpy()[inside])
     return torch.from_numpy(values)
 
 
@@ -155,6 +157,16 @@ class TestFunctions:
     plain: Tensor
     change: Tensor
     coarse: Tensor | None
+
+    @cached_property
+    def count(self) -> int:
+        """Of the test functions."""
+        return len(self.plain)
+
+    @cached_property
+    def both(self) -> Tensor:
+        """``plain`` above ``change``, ``[2 c, n]``."""
+        return torch.cat([self.plain, self.change])
 
     @cached_property
     def loudness(self) -> Tensor:

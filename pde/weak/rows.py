@@ -14,18 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from itertools import pairwise
 
+import sympy
 import torch
 from torch import Tensor
 
 from symflow.errors import UserError
+from symflow.runs import available, together
 
-from ..equations import Index
 from .axes import TestFunctions
 from .parts import Parts
 from .samples import Samples
 from .smoothing import SIGNAL
+
+LARGE = 1_000_000  # values: trajectories that hold more are shared among the processors
 
 HalfWidths = tuple[int, ...]
 """Half-widths in steps, one for each axis."""
@@ -109,99 +113,164 @@ def rows_on_axes(samples: Samples, columns: Sequence[Parts], widths: HalfWidths,
     Raises:
         UserError: an axis has too few nodes for the widths.
     """
-    for axis, width in zip(samples.axes, widths, strict=True):
-        if 2 * width >= len(axis):
+    return rows_on_ladder(samples, columns, [widths], signal)[0]
+
+
+def rows_on_ladder(
+    samples: Samples, columns: Sequence[Parts], ladder: Sequence[HalfWidths], signal: float = SIGNAL
+) -> list[WeakRows]:
+    """The same for several widths, the last of which measure the noise; factors are evaluated once for all."""
+    for axis, widths in zip(samples.axes, zip(*ladder, strict=True), strict=True):
+        if 2 * max(widths) >= len(axis):
+            nodes = 2 * max(widths) + 1
             raise UserError(
-                f"test functions of {2 * width + 1} nodes need more than the {len(axis)} nodes of the axis {axis.name}"
+                f"test functions of {nodes} nodes need more than the {len(axis)} nodes of the axis {axis.name}"
             )
-    d = len(widths)
-    orders = [{0} | {k[i] for parts in columns for k, _ in parts} for i in range(d)]
-    functions = [
-        {n: TestFunctions.of(axis, width, n) for n in sorted(found)}
-        for axis, width, found in zip(samples.axes, widths, orders, strict=True)
+    processes = min(available(), len(samples)) if samples.values.numel() > LARGE else 1
+    ends = [len(samples) * n // processes for n in range(processes + 1)]
+    parts = [samples[slice(*some)] for some in pairwise(ends)]
+    found = together([partial(_rows, part, columns, ladder, signal) for part in parts])
+    return [
+        _masked(samples, widths, [torch.cat(some) for some in zip(*rung, strict=True)])
+        for widths, rung in zip(ladder, zip(*found, strict=True), strict=True)
     ]
-    coarse = [samples.every_second(i) for i in range(d)]
-    plain, noise, sigmas = [], [], []
-    change: list[list[Tensor]] = [[] for _ in range(d)]
-    for s in range(len(samples)):
-        sigma = _noise(samples, s, functions)
-        done = [_column(samples, coarse, s, parts, sigma, functions, signal) for parts in columns]
-        plain.append(torch.stack([column[0] for column in done], -1))
-        noise.append(torch.stack([column[1] for column in done], -1))
-        for i in range(d):
-            change[i].append(torch.stack([column[2 + i] for column in done], -1))
-        sigmas.append(sigma)
-    valid = _valid(samples, widths, plain[0].shape[:-1])
+
+
+def _masked(samples: Samples, widths: HalfWidths, rows: Sequence[Tensor]) -> WeakRows:
+    plain, noise, sigma, *change = rows
+    valid = _valid(samples, widths, plain.shape[1:-1])
     mask = valid[..., None]
     return WeakRows(
-        torch.stack(plain) * mask,
-        torch.stack(noise) * mask,
-        tuple(torch.stack(c) * mask for c in change),
+        plain * mask,
+        noise * mask,
+        tuple(c * mask for c in change),
         valid,
         tuple(axis.centres(width) for axis, width in zip(samples.axes, widths, strict=True)),
-        torch.stack(sigmas),
+        sigma,
         widths,
         torch.ones(len(samples), dtype=torch.float64),
     )
 
 
-Functions = Sequence[Mapping[int, TestFunctions]]
+def _rows(
+    samples: Samples, columns: Sequence[Parts], ladder: Sequence[HalfWidths], signal: float
+) -> list[list[Tensor]]:
+    """Plain, noise, sigma and the change on each axis, of all trajectories, for each rung of the ladder."""
+    orders = [{0} | {k[i] for parts in columns for k, _ in parts} for i in range(len(samples.axes))]
+    functions = [
+        {(width, n): TestFunctions.of(axis, width, n) for width in dict.fromkeys(widths) for n in sorted(found)}
+        for axis, widths, found in zip(samples.axes, zip(*ladder, strict=True), orders, strict=True)
+    ]
+    differentiated = any(sum(index) for parts in columns for _, f in parts for _, index in samples.space.indices(f))
+    coarse = [samples.every_second(i) if differentiated else None for i in range(len(samples.axes))]
+    found: list[list[list[Tensor]]] = [[] for _ in ladder]
+    for s in range(len(samples)):
+        sigma = _noise(samples, s, [along[width, 0] for along, width in zip(functions, ladder[-1], strict=True)])
+        sums = _Sums(samples, coarse, s, sigma, functions, signal)
+        for widths, rung in zip(ladder, found, strict=True):
+            plain, noise, *change = zip(*(sums.column(parts, widths) for parts in columns), strict=True)
+            rung.append([torch.stack(plain, -1), torch.stack(noise, -1), sigma, *(torch.stack(c, -1) for c in change)])
+    return [[torch.stack(some) for some in zip(*rung, strict=True)] for rung in found]
+
+
+Rung = tuple[int, int]
+"""The half-width of test functions on one axis, and the derivative of them."""
+
+Functions = Sequence[Mapping[Rung, TestFunctions]]
+"""For each axis."""
+
+
+def _along(i: int, matrix: Tensor, f: Tensor) -> Tensor:
+    """``sum_j M[c, j] f[..., j, ...]``, j in place i."""
+    found: Tensor = torch.tensordot(matrix, f, dims=([1], [i])).movedim(0, i)
+    return found
 
 
 def _contract(f: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """``sum_j f[j_1, ..., j_d] M_1[c_1, j_1] ... M_d[c_d, j_d]``."""
     for i, matrix in enumerate(matrices):
-        f = torch.tensordot(matrix, f, dims=([1], [i])).movedim(0, i)
+        f = _along(i, matrix, f)
     return f
 
 
-def _both(f: Tensor, functions: Functions, k: Index) -> list[Tensor]:
-    """Plain, noise, and the change on each axis, from one pass with the matrices stacked."""
-    chosen = [along[n] for along, n in zip(functions, k, strict=True)]
-    rows = _contract(f, [torch.cat([c.plain, c.change]) for c in chosen])
-    counts = [len(c.plain) for c in chosen]
+class _Sums:
+    """The factors of one trajectory against the test functions; what columns share is made once.
 
-    def part(which: Sequence[int]) -> Tensor:
-        out = rows
-        for i, (w, n) in enumerate(zip(which, counts, strict=True)):
-            out = out.narrow(i, w * n, n)
-        return out
+    Factors are few and columns many: ``u``, ``u_x``, ``u_xx`` and ``u_t`` are one factor under four derivatives of the
+    test functions, and their sums over the first axis are two.
+    """
 
-    d = len(counts)
-    noise = part([1] * d)
-    for i, c in enumerate(chosen):
-        noise = noise * c.loudness.reshape([-1 if i == j else 1 for j in range(d)])
-    return [part([0] * d), noise, *(part([int(i == j) for j in range(d)]) for i in range(d))]
+    def __init__(
+        self,
+        samples: Samples,
+        coarse: Sequence[Samples | None],
+        s: int,
+        sigma: Tensor,
+        functions: Functions,
+        signal: float,
+    ) -> None:
+        self.samples, self.coarse, self.functions = samples, coarse, functions
+        self.s, self.sigma, self.signal = s, sigma, signal
+        self.stacked: dict[tuple[sympy.Expr, tuple[Rung, ...]], Tensor] = {}
+        self.halved: dict[tuple[sympy.Expr, int, tuple[Rung, ...]], Tensor] = {}
+
+    def column(self, parts: Parts, widths: HalfWidths) -> list[Tensor]:
+        """The rows of one column: plain, noise, and the change on each axis."""
+        total: list[Tensor] = []
+        for k, whole in parts:
+            number, f = whole.as_coeff_Mul()  # u^2/2 and -u^2 are one factor
+            which = tuple(zip(widths, k, strict=True))
+            rows = self.rows(f, which)
+            if any(sum(index) for _, index in self.samples.space.indices(f)):
+                # the derivatives in f are those of the half grid, too: its error is theirs and that of the sum
+                for i, half in enumerate(self.coarse):
+                    if half is not None and self.functions[i][which[i]].coarse is not None:
+                        rows[2 + i] = rows[0] - self.half(half, f, i, which)
+            rows = [float(number) * r for r in rows] if number != 1 else rows
+            total = [a + b for a, b in zip(total, rows, strict=True)] if total else rows
+        return total
+
+    def rows(self, f: sympy.Expr, which: tuple[Rung, ...]) -> list[Tensor]:
+        """Plain, noise and changes of a factor, from one sum with the matrices of plain and change stacked."""
+        chosen = [along[rung] for along, rung in zip(self.functions, which, strict=True)]
+        rows, d = self.sums(f, which), len(which)
+        halves = [(slice(c.count), slice(c.count, None)) for c in chosen]
+
+        def part(places: Sequence[int]) -> Tensor:
+            return rows[tuple(half[p] for half, p in zip(halves, places, strict=True))]
+
+        noise = part([1] * d)
+        for i, c in enumerate(chosen):
+            noise = noise * c.loudness.reshape([-1 if i == j else 1 for j in range(d)])
+        return [part([0] * d), noise, *(part([int(i == j) for j in range(d)]) for i in range(d))]
+
+    def sums(self, f: sympy.Expr, which: tuple[Rung, ...]) -> Tensor:
+        """Over the first axes, as many as are told."""
+        if (f, which) not in self.stacked:
+            i = len(which) - 1
+            self.stacked[f, which] = (
+                _along(i, self.functions[i][which[i]].both, self.sums(f, which[:i]))
+                if which
+                else self.samples.evaluate(f, self.s, self.sigma, self.signal)
+            )
+        return self.stacked[f, which]
+
+    def half(self, samples: Samples, f: sympy.Expr, axis: int, which: tuple[Rung, ...]) -> Tensor:
+        """The same over every second node of an axis."""
+        if (f, axis, which) not in self.halved:
+            i = len(which) - 1
+            if which:
+                chosen = self.functions[i][which[i]]
+                matrix = chosen.coarse if i == axis and chosen.coarse is not None else chosen.plain
+                self.halved[f, axis, which] = _along(i, matrix, self.half(samples, f, axis, which[:i]))
+            else:
+                self.halved[f, axis, which] = samples.evaluate(f, self.s, self.sigma, self.signal)
+        return self.halved[f, axis, which]
 
 
-def _column(
-    samples: Samples,
-    coarse: Sequence[Samples | None],
-    s: int,
-    parts: Parts,
-    sigma: Tensor,
-    functions: Functions,
-    signal: float,
-) -> list[Tensor]:
-    """The rows of one column: plain, noise, changes."""
-    total: list[Any] = [0.0] * (2 + len(functions))
-    for k, f in parts:
-        rows = _both(samples.evaluate(f, s, sigma, signal), functions, k)
-        if any(sum(index) for _, index in samples.space.indices(f)):
-            # the derivatives in f are those of the half grid, too: its error is theirs and that of the sum
-            for i, half in enumerate(coarse):
-                chosen = [along[n] for along, n in zip(functions, k, strict=True)]
-                matrix = chosen[i].coarse
-                if half is not None and matrix is not None:
-                    matrices = [matrix if i == j else c.plain for j, c in enumerate(chosen)]
-                    rows[2 + i] = rows[0] - _contract(half.evaluate(f, s, sigma, signal), matrices)
-        total = [a + b for a, b in zip(total, rows, strict=True)]
-    return total
-
-
-def _noise(samples: Samples, s: int, functions: Functions) -> Tensor:
+def _noise(samples: Samples, s: int, functions: Sequence[TestFunctions]) -> Tensor:
     """Standard deviations of the noise of the unknowns, from their own noise rows."""
-    matrices = [along[0].change for along in functions]
+    matrices = [along.change for along in functions]
     energy = float(torch.stack([m.square().sum() for m in matrices]).prod())
     seen = [float(_contract(v, matrices).square().sum()) for v in samples.values[s]]
     return torch.tensor([(e / energy) ** 0.5 if energy else 0.0 for e in seen], dtype=torch.float64)

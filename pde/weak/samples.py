@@ -124,18 +124,24 @@ class Samples:
         """A derivative of an unknown on the grid, of modes above the noise; by differences along open axes."""
         v = self.smoothed(s, unknown, sigma, signal)
         for i, order in enumerate(index):
-            if order == 0:
-                continue
-            axis = self.axes[i]
-            if axis.period is None or self.missing is not None:
-                v = torch.tensordot(difference_matrix(axis, order), v, dims=([1], [i])).movedim(0, i)
-                continue
-            k = torch.fft.fftfreq(len(axis), d=1.0 / len(axis)).to(torch.float64) * (2 * math.pi / axis.period)
-            if len(axis) % 2 == 0:
-                k[len(axis) // 2] = 0.0  # the highest cosine has no odd derivative, and no room for an even one
-            shape = [-1 if i == j else 1 for j in range(len(self.axes))]
-            v = torch.fft.ifft(torch.fft.fft(v, dim=i) * (1j * k.reshape(shape)) ** order, dim=i).real
+            v = self.along(v, i, order)
         return v
+
+    def along(self, v: Tensor, i: int, order: int) -> Tensor:
+        """The order-th derivative along axis i of values that have all its nodes, ``[n_1, ..., n_d]`` or fewer."""
+        if order == 0:
+            return v
+        axis = self.axes[i]
+        if axis.period is None or self.missing is not None:
+            differences: Tensor = torch.tensordot(difference_matrix(axis, order), v, dims=([1], [i])).movedim(0, i)
+            return differences
+        spectrum = torch.fft.rfft(v, dim=i)
+        k = torch.arange(spectrum.shape[i], dtype=torch.float64) * (2 * math.pi / axis.period)
+        if len(axis) % 2 == 0:
+            k[-1] = 0.0  # the highest cosine has no odd derivative, and no room for an even one
+        factor = ((1j * k) ** order).reshape([-1 if i == j else 1 for j in range(v.ndim)])
+        found: Tensor = torch.fft.irfft(spectrum * factor, len(axis), dim=i)
+        return found
 
     def smoothed(self, s: int, unknown: int, sigma: float, signal: float) -> Tensor:
         """An unknown without the modes of the periodic axes that are lost in noise (`smoothing`)."""
@@ -145,7 +151,7 @@ class Samples:
             return v
         spectrum = torch.fft.fftn(v, dim=dims, norm="forward")
         open_ = [i for i in range(v.ndim) if i not in dims]
-        power = spectrum.abs().square()
+        power = spectrum.real.square() + spectrum.imag.square()
         power = power.mean(open_, keepdim=True) if open_ else power
         noise = sigma**2 / math.prod(v.shape[i] for i in dims)
         kept = kept_modes(power, noise, math.prod(v.shape[i] for i in open_), signal)

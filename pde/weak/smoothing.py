@@ -84,7 +84,7 @@ def smooth(v: Tensor, length: float, order: int, sigma: float) -> Smoothed:
     """
     points = v.shape[-1]
     spectrum = torch.fft.rfft(v, norm="forward")[..., : (points + 1) // 2]  # the highest cosine has no derivatives
-    power = spectrum.abs().square().mean(0)
+    power = (spectrum.real.square() + spectrum.imag.square()).mean(0)
     noise = sigma**2 / points
     kept = kept_modes(power, noise, len(v))
     spectrum = spectrum * (kept * (1 - noise / power.clamp_min(1e-300)).clamp_min(0).sqrt())

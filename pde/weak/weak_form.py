@@ -15,7 +15,7 @@ from symflow.errors import UserError
 from ..trajectories import Trajectories
 from .axes import OVERLAP
 from .parts import moved
-from .rows import rows_on_axes
+from .rows import rows_on_ladder
 from .samples import Samples
 
 CLUSTERS = 64  # with fewer trajectories, each is cut into blocks
@@ -86,10 +86,17 @@ def weak_rows(data: Trajectories, terms: Sequence[sympy.Expr], widths: Widths) -
     Raises:
         UserError: the data have too few times or points for the widths, or a term is not finite on them.
     """
+    return weak_ladder(data, terms, [widths])[0]
+
+
+def weak_ladder(data: Trajectories, terms: Sequence[sympy.Expr], ladder: Sequence[Widths]) -> list[Rows]:
+    """The same for several widths, the last of which measure the noise."""
     samples = Samples.of(data, terms)
-    leading = samples.space.symbol(0, (1, 0))
-    found = rows_on_axes(samples, [moved(m, samples.space) for m in (leading, *terms)], (widths.t, widths.x))
-    if not bool(found.plain.isfinite().all()):
+    columns = [moved(m, samples.space) for m in (samples.space.symbol(0, (1, 0)), *terms)]
+    rungs = rows_on_ladder(samples, columns, [(w.t, w.x) for w in ladder])
+    if not all(bool(found.plain.isfinite().all()) for found in rungs):
         raise UserError(f"the terms {', '.join(map(str, terms))} must be finite on the data, got values that are not")
-    t, x = found.centres
-    return Rows(found.plain, found.noise, t, x, found.sigma[:, 0], widths)
+    return [
+        Rows(found.plain, found.noise, found.centres[0], found.centres[1], found.sigma[:, 0], widths)
+        for found, widths in zip(rungs, ladder, strict=True)
+    ]

@@ -9,11 +9,14 @@ from .result import OneSpaceResult as OneSpaceResult
 from .result import Result as Result
 from .result import Spectrum as Spectrum
 from .result import load_as as load_as
+from .stages import Beside as Beside
 from .stages import Context as Context
 from .stages import Kept as Kept
 from .stages import Progress as Progress
 from .stages import Stage as Stage
+from .stages import Steps as Steps
 from .stages import Tell as Tell
+from .stages import every as every
 from .stages import known as known
 from .stages import replaced as replaced
 from .stages import run_stages as run_stages

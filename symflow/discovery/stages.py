@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from symflow.runs import Run
+from symflow.runs import Run, one_thread, together
 
 State = TypeVar("State")
 Found = TypeVar("Found")
@@ -71,6 +72,21 @@ class Stage(Generic[State]):
 
 
 @dataclass(frozen=True)
+class Beside(Generic[State]):
+    """Lists of stages that run at the same time, for none needs what another finds (`symflow.runs.together`).
+
+    The last list runs in this process, the others in forks of it where there are processors for them, on one thread
+    each: put there what hands over little and tells nothing on the way. The state must be a dataclass; each list fills
+    in fields of its own.
+    """
+
+    lists: tuple[tuple[Stage[State], ...], ...]
+
+
+Steps = Sequence[Stage[State] | Beside[State]]
+
+
+@dataclass(frozen=True)
 class _Outcome:
     """What the file of a stage says beside its tensors."""
 
@@ -79,9 +95,9 @@ class _Outcome:
 
 
 def run_stages(
-    stages: Sequence[Stage[State]], state: State, *, run: Run | None = None, progress: Progress | None = None
+    stages: Steps[State], state: State, *, run: Run | None = None, progress: Progress | None = None
 ) -> tuple[State, dict[str, float]]:
-    """Runs stages one after the other.
+    """Runs stages one after the other, or beside each other where the list says so.
 
     Args:
         stages: with distinct names.
@@ -100,10 +116,34 @@ def run_stages(
     >>> run_stages([double, add], 3)[0]
     7
     """
-    names = [stage.name for stage in stages]
+    names = [stage.name for stage in every(stages)]
     if len(set(names)) != len(names):
         raise ValueError(f"`stages` must have distinct names, got {', '.join(names)}")
     show: Progress = progress or (lambda stage, done, figures: None)
+    seconds: dict[str, float] = {}
+    for step in stages:
+        if isinstance(step, Beside):
+            state, taken = _beside(step, state, run, show)
+        else:
+            state, taken = _in_turn([step], state, run, show)
+        seconds |= taken
+    return state, seconds
+
+
+def every(stages: Steps[State]) -> list[Stage[State]]:
+    """All stages, those that run beside others too.
+
+    >>> same = lambda state, context: state
+    >>> [stage.name for stage in every([Stage("a", same), Beside(((Stage("b", same),), (Stage("c", same),)))])]
+    ['a', 'b', 'c']
+    """
+    lists = [s.lists if isinstance(s, Beside) else ((s,),) for s in stages]
+    return [stage for found in lists for some in found for stage in some]
+
+
+def _in_turn(
+    stages: Sequence[Stage[State]], state: State, run: Run | None, show: Progress
+) -> tuple[State, dict[str, float]]:
     seconds: dict[str, float] = {}
     for stage in stages:
         if not stage.when(state):
@@ -112,6 +152,33 @@ def run_stages(
         state, seconds[stage.name] = _one(stage, state, run, show)
         show(stage.name, 1.0, {})
     return state, seconds
+
+
+def _beside(step: Beside[State], before: State, run: Run | None, show: Progress) -> tuple[State, dict[str, float]]:
+    *others, own = [some for some in step.lists if any(stage.when(before) for stage in some)] or [()]
+
+    def apart(some: Sequence[Stage[State]]) -> tuple[dict[str, Any], dict[str, float]]:
+        with one_thread():
+            after, seconds = _in_turn(some, before, run, lambda stage, done, figures: None)
+        return _found(before, after), seconds
+
+    for some in others:
+        show(some[0].name, 0.0, {})
+    *parts, (after, taken) = together(
+        [*(partial(apart, some) for some in others), lambda: _in_turn(own, before, run, show)]
+    )
+    seconds: dict[str, float] = {}
+    for found, some in parts:
+        after, seconds = replace(after, **found), seconds | some
+        for name in some:
+            show(name, 1.0, {})
+    return after, seconds | taken
+
+
+def _found(before: Any, after: Any) -> dict[str, Any]:
+    """What a list of stages changed in the state."""
+    pairs = ((f.name, getattr(after, f.name)) for f in fields(after))
+    return {name: value for name, value in pairs if value is not getattr(before, name)}
 
 
 def _one(stage: Stage[State], state: State, run: Run | None, show: Progress) -> tuple[State, float]:
@@ -130,7 +197,7 @@ def _one(stage: Stage[State], state: State, run: Run | None, show: Progress) -> 
     return after, taken
 
 
-def replaced(stages: Sequence[Stage[State]], *others: Stage[State]) -> tuple[Stage[State], ...]:
+def replaced(stages: Steps[State], *others: Stage[State]) -> Steps[State]:
     """The stages, each of the others in the place of the one that has its name.
 
     Raises:
@@ -140,9 +207,15 @@ def replaced(stages: Sequence[Stage[State]], *others: Stage[State]) -> tuple[Sta
     6
     """
     by_name = {stage.name: stage for stage in others}
-    if unknown := by_name.keys() - {stage.name for stage in stages}:
+    if unknown := by_name.keys() - {stage.name for stage in every(stages)}:
         raise ValueError(f"there are no stages {', '.join(sorted(unknown))} to replace")
-    return tuple(by_name.get(stage.name, stage) for stage in stages)
+
+    def chosen(some: Sequence[Stage[State]]) -> tuple[Stage[State], ...]:
+        return tuple(by_name.get(stage.name, stage) for stage in some)
+
+    return tuple(
+        Beside(tuple(map(chosen, step.lists))) if isinstance(step, Beside) else chosen([step])[0] for step in stages
+    )
 
 
 def known(value: Found | None) -> Found:

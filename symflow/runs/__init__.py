@@ -12,6 +12,7 @@ from .files import read_json as read_json
 from .files import replacing as replacing
 from .files import write_json as write_json
 from .processes import available as available
+from .processes import together as together
 from .records import ASIDE as ASIDE
 from .records import As as As
 from .records import Figure as Figure

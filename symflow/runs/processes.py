@@ -10,14 +10,16 @@ import math
 import mmap
 import multiprocessing
 import os
+import pickle
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from symflow.errors import UserError
@@ -62,9 +64,7 @@ def each(
         if progress is not None:
             progress(float(done.mean()))
 
-    # elsewhere forks are not safe, and a daemon (a worker of a data loader) may have no children
-    forks = sys.platform == "linux" and not multiprocessing.current_process().daemon
-    workers = min(workers, count) if forks else 1
+    workers = min(workers, count) if _may_fork() else 1
     if workers <= 1:
         for i in range(count):
 
@@ -74,8 +74,6 @@ def each(
 
             work(i, tick)
         return
-
-    context = multiprocessing.get_context("fork")
 
     def child(which: int, pipe: Any) -> None:
         try:
@@ -94,13 +92,7 @@ def each(
     running: dict[Any, tuple[Any, Any]] = {}
     try:
         for which in range(workers):
-            end, other = context.Pipe(duplex=False)
-            process = context.Process(target=child, args=(which, other), daemon=True)
-            with warnings.catch_warnings():
-                # threads of the parent (torch's among them) do not exist in the child, which uses none of them
-                warnings.simplefilter("ignore", DeprecationWarning)
-                process.start()
-            other.close()
+            process, end = _forked(child, which)
             running[process.sentinel] = process, end
         while running:
             for sentinel in connection.wait(list(running), timeout=0.1):
@@ -116,6 +108,76 @@ def each(
         for process, _ in running.values():
             process.kill()
             process.join()
+
+
+def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the works return, the last of them done in this process and the others beside it, in forks of it.
+
+    A fork has one thread, and no GPU. In this process one after the other where forks are not safe or one processor is there. What a fork returns is
+    copied by pickling.
+
+    Raises:
+        Exception: what a work raised; the others are stopped. An exception of a fork has its traceback as its cause.
+        RuntimeError: a fork was killed.
+
+    >>> together([lambda: 1, lambda: 2])
+    [1, 2]
+    """
+    if not _may_fork() or available() == 1:
+        return [work() for work in works]
+
+    def child(which: int, pipe: Any) -> None:
+        try:
+            outcome = (True, works[which](), "")
+        except BaseException as error:
+            outcome = (False, error, traceback.format_exc())
+        try:
+            content = pickle.dumps(outcome)
+        except Exception:
+            content = pickle.dumps((False, RuntimeError(f"a fork cannot hand over {outcome[1]!r:.200}"), outcome[2]))
+        pipe.send_bytes(content)
+        os._exit(0)
+
+    running = [_forked(child, which) for which in range(len(works) - 1)]
+    try:
+        own = works[-1]()
+        found = []
+        for process, end in running:
+            try:
+                fine, value, text = pickle.loads(end.recv_bytes())  # noqa: S301 - from a fork of this process
+            except EOFError:
+                process.join()
+                raise RuntimeError(f"a fork of this process ended with exit code {process.exitcode}") from None
+            if not fine:
+                raise value from RuntimeError(text)
+            found.append(value)
+        return [*found, own]
+    finally:
+        for process, _ in running:
+            process.kill()
+            process.join()
+
+
+def _may_fork() -> bool:
+    """Elsewhere forks are not safe, and a daemon (a worker of a data loader) may have no children."""
+    return sys.platform == "linux" and not multiprocessing.current_process().daemon
+
+
+def _forked(child: Callable[[int, Any], None], which: int) -> tuple[Any, Any]:
+    """A fork that runs ``child(which, pipe)`` on one thread, and the end of the pipe to read from."""
+    context = multiprocessing.get_context("fork")
+    end, other = context.Pipe(duplex=False)
+
+    def alone() -> None:
+        torch.set_num_threads(1)  # the parent's threads do not exist here: a call that counted on them would wait
+        child(which, other)
+
+    process = context.Process(target=alone, daemon=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    other.close()
+    return process, end
 
 
 def _message(end: Any) -> tuple[bool, str]:

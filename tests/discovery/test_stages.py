@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from symflow.discovery.stages import Kept, Stage, run_stages
+from symflow.discovery.stages import Beside, Kept, Stage, every, replaced, run_stages
+from symflow.errors import UserError
 from symflow.runs import Run, one_thread
 
 
@@ -75,3 +76,60 @@ def test_one_thread_restores_the_number_of_threads():
     with one_thread():
         inside = torch.get_num_threads()
     assert (inside, torch.get_num_threads()) == (1, before)
+
+
+@dataclass(frozen=True)
+class Sides:
+    start: float = 2.0
+    left: torch.Tensor | None = None
+    right: torch.Tensor | None = None
+    calls: int = 0
+
+
+def left(state: Sides, context) -> Sides:
+    context.tell(0.5, {})
+    return replace(state, left=torch.full((3,), state.start).sqrt())
+
+
+def right(state: Sides, context) -> Sides:
+    context.tell(0.5, {})
+    return replace(state, right=torch.full((3,), state.start).exp(), calls=state.calls + 1)
+
+
+def refuse(state: Sides, context) -> Sides:
+    raise UserError("`left` must be told, got nothing")
+
+
+BESIDE = (Beside(((Stage("left", left),), (Stage("right", right), Stage("again", right)))),)
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+def test_stages_beside_each_other_fill_one_state(processors, monkeypatch):
+    monkeypatch.setattr("symflow.runs.processes.available", lambda: processors)
+    told = []
+    state, seconds = run_stages(BESIDE, Sides(), progress=lambda *what: told.append(what))
+    in_turn, _ = run_stages(every(BESIDE), Sides())
+    assert torch.equal(state.left, in_turn.left)
+    assert torch.equal(state.right, in_turn.right)
+    assert state.calls == 2
+    assert set(seconds) == {"left", "right", "again"}
+    assert [t for t in told if t[0] == "right"] == [("right", 0.0, {}), ("right", 0.5, {}), ("right", 1.0, {})]
+    assert [t for t in told if t[0] == "left"] == [("left", 0.0, {}), ("left", 1.0, {})]
+
+
+def test_a_list_with_nothing_to_do_is_left_out():
+    never = Stage("never", refuse, when=lambda state: False)
+    state, seconds = run_stages([Beside(((never,), (Stage("right", right),)))], Sides())
+    assert state.left is None
+    assert set(seconds) == {"right"}
+    assert run_stages([Beside(((never,),))], Sides()) == (Sides(), {})
+
+
+def test_what_a_stage_beside_others_raises_is_raised():
+    with pytest.raises(UserError, match="`left` must be told"):
+        run_stages([Beside(((Stage("left", refuse),), (Stage("right", right),)))], Sides())
+
+
+def test_a_stage_is_replaced_wherever_it_stands():
+    others = replaced(BESIDE, Stage("again", left))
+    assert [s.function for s in every(others)] == [left, right, left]
