@@ -112,7 +112,7 @@ def beside_controls(panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]],
         top = max(1.03, *(max(values, default=0.0) * 1.05 for values in series.values()))
         plot = Plot(Scale(0.5, max(count, 1) + 0.5, whole=True), Scale(0.0, top), 290, 210, left=36)
         parts = [line(plot, [six + 0.5] * 2, [0.0, top], "line", 1.2, "4 3")] if count > six else []
-        for name, values in reversed(series.items()):
+        for name, values in reversed(list(series.items())):
             colour, shape, main = style[name]
             x = np.arange(1, len(values) + 1)
             parts.append(line(plot, x, values, colour, 2.0 if main else 1.0))

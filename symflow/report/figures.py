@@ -124,7 +124,9 @@ def trajectory(
                     # black and white in turn, to be seen on every colour
                     parts.append(line(plot, [x1, x2], [t1, t2], "on-map", 1.2, "4 4"))
                     parts.append(line(plot, [x1, x2], [t1, t2], "mark", 1.2, "0 4 4 0"))
-        parts += [points(plot, *dots[:, :2].T, "on-map", size=4.5), points(plot, *dots[:, :2].T, "mark", size=3.2)]
+        parts += [
+            points(plot, dots[:, 0], dots[:, 1], colour, size=size) for colour, size in (("on-map", 4.5), ("mark", 3.2))
+        ]
         drawn.append((plot, title, parts))
     return Figure([_finish(*panel, colours, "u") for panel in drawn])
 
@@ -170,11 +172,12 @@ def planes(panels: Sequence[tuple[str, tuple[str, str], np.ndarray, np.ndarray]]
     """
     drawn = []
     for title, names, places, values in panels:
-        plot = Plot(*(spanning(axis, margin=0.06) for axis in places.T), 168, 168, left=38, right=8)
+        x, y = places.T
+        plot = Plot(spanning(x, margin=0.06), spanning(y, margin=0.06), 168, 168, left=38, right=8)
         shafts = pixels(plot, values)
         longest = np.hypot(*shafts[np.isfinite(shafts).all(-1)].T).max(initial=0.0) or 1.0
-        parts = arrows(plot, *places.T, shafts * (LONGEST_ARROW / longest), "first", 1.3)
-        drawn.append(plot.panel(parts, around=[axes(plot, title, *names, ticks=(4, 4))]))
+        parts = arrows(plot, x, y, shafts * (LONGEST_ARROW / longest), "first", 1.3)
+        drawn.append(plot.panel(parts, around=[axes(plot, title, names[0], names[1], ticks=(4, 4))]))
     return Figure(drawn)
 
 

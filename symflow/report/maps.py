@@ -32,9 +32,11 @@ class Colours:
 
     def png(self, values: np.ndarray) -> bytes:
         """``[H, W]``, the first row on top; what is not finite is transparent, what is off the scale at its end."""
-        shares = np.clip(self.scale(values), 0.0, 1.0)
+        shares = self.scale(values)
         shown = np.isfinite(shares)
-        indices = np.where(shown, 1 + np.rint(np.where(shown, shares, 0.0) * (_LEVELS - 1)), 0).astype(np.uint8)
+        indices = np.where(
+            shown, 1 + np.rint(np.clip(np.where(shown, shares, 0.0), 0.0, 1.0) * (_LEVELS - 1)), 0
+        ).astype(np.uint8)
         anchors = np.array([[int(a[i : i + 2], 16) for i in (1, 3, 5)] for a in self.anchors])
         at = np.linspace(0.0, 1.0, _LEVELS)
         table = np.stack([np.interp(at, np.linspace(0.0, 1.0, len(anchors)), channel) for channel in anchors.T], -1)

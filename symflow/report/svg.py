@@ -43,6 +43,9 @@ _TICK, _PAD = 4.0, 6.0
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # no XML may hold them
 
 
+Numbers = np.ndarray | Sequence[float]
+
+
 @dataclass(frozen=True)
 class Panel:
     """A finished picture, in pixels."""
@@ -150,7 +153,7 @@ _SHAPES = {
 SHAPES = (CIRCLE, *_SHAPES)
 
 
-def points(plot: Plot, x: np.ndarray, y: np.ndarray, colour: str, shape: str = CIRCLE, size: float = 4.0) -> str:
+def points(plot: Plot, x: Numbers, y: Numbers, colour: str, shape: str = CIRCLE, size: float = 4.0) -> str:
     """Marks where both numbers are finite, one ``M`` of a path for each."""
     places = plot.places(np.asarray(x, float), np.asarray(y, float))
     places = places[np.isfinite(places).all(-1)]
@@ -166,7 +169,7 @@ def points(plot: Plot, x: np.ndarray, y: np.ndarray, colour: str, shape: str = C
     return f'<path class="{colour}" {style} d="{drawn}"/>'
 
 
-def line(plot: Plot, x: Sequence[float], y: Sequence[float], colour: str, width: float = 1.2, dash: str = "") -> str:
+def line(plot: Plot, x: Numbers, y: Numbers, colour: str, width: float = 1.2, dash: str = "") -> str:
     """A line through the points, broken where they are not finite."""
     places = plot.places(np.asarray(x, float), np.asarray(y, float))
     whole = np.isfinite(places).all(-1)
