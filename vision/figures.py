@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from symflow.formulas import notation
 from symflow.report.maps import BAR, CHANGES, VALUES, Colours, bar, photograph, table
 from symflow.report.scales import Scale
-from symflow.report.svg import SHAPES, Figure, Panel, Plot, arrows, axes, line, number, pixels, points, text
+from symflow.report.svg import (
+    SHAPES,
+    Figure,
+    Panel,
+    Plot,
+    arrows,
+    axes,
+    line,
+    number,
+    pixels,
+    points,
+    text,
+    title,
+    width_of,
+)
 
 ARROWS = 9  # per side
 PER_ROW = 5
 SIDE = 136.0  # pixels of a plane of pixels
-LONGEST_ARROW = 19.0
+LONGEST_ARROW = 13.0
 SERIES = ("first", "third", "fourth", "fifth", "second", "sixth")
 CELL = 24.0  # of a table
 SHOWN = 0.095  # products below it are not written
@@ -33,11 +48,11 @@ def vector_fields(values: np.ndarray, titles: Sequence[tuple[str, str]]) -> Figu
     )
     plot = Plot(Scale(-1.2, 1.2), Scale(1.2, -1.2), SIDE, SIDE, left=2, right=8, top=38, bottom=6)
     panels = []
-    for field, title in zip(values, titles, strict=True):
+    for field, (name, value) in zip(values, titles, strict=True):
         shafts = pixels(plot, field[np.ix_(*places)].reshape(-1, 2))
         longest = np.hypot(*shafts.T).max(initial=0.0) or 1.0
         drawn = arrows(plot, x.flatten(), y.flatten(), shafts * (LONGEST_ARROW / longest), "first", 1.3)
-        words = [text(0, -23, title[0], size=13), text(0, -8, title[1], "quiet")]
+        words = [title(0, -23, name, SIDE + plot.right), text(0, -8, value, "quiet")]
         panels.append(plot.panel(drawn, around=[_frame(SIDE, SIDE), *words]))
     return Figure(panels, PER_ROW)
 
@@ -50,16 +65,16 @@ def _frame(width: float, height: float, colour: str = "line", weight: float = 1.
 def image_rows(images: np.ndarray, lengths: Sequence[float], labels: Sequence[str]) -> Figure:
     """One image ``[K, S, C, H, W]``, from 0 to 1 or cut off there, at S lengths along each of K generators."""
     K, S, C, height, width = images.shape
-    gap, top, above = 4.0, 20.0, 20.0
+    gap, top, above = 4.0, 20.0, 22.0
     side = (ROW - (S - 1) * gap) / S
     tall = side * height / width
     parts = []
     for s, length in enumerate(lengths):
         words = "the image" if length == 0 else f"{length:+.1f}".replace("-", "−")
-        parts.append(text(s * (side + gap) + side / 2, 14, words, "quiet", "middle"))
+        parts.append(text(s * (side + gap) + side / 2, 14, words, "quiet", "middle", 14))
     for k in range(K):
         y = top + k * (tall + gap + above) + above
-        parts.append(text(0, y - 6, labels[k]))
+        parts.append(text(0, y - 6, labels[k], size=14))
         for s in range(S):
             x, picture = s * (side + gap), images[k, s].transpose(1, 2, 0)
             parts.append(photograph(picture if C == 3 else picture[..., 0], x, y, side, tall))
@@ -83,18 +98,21 @@ def products(own: np.ndarray, affine: np.ndarray, names: Sequence[str], weight: 
     return Figure([*tables, plot.panel(table(plot, relative, colours), around=around)])
 
 
-def _table(title: str, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], wide: float) -> Panel:
+def _table(name: str, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], wide: float) -> Panel:
     """Numbers from -1 to 1 as colours, written where they are not small."""
     plot = Plot(Scale(0, 1), Scale(0, 1), wide * len(columns), CELL * len(rows), left=30, right=12, top=26)
+    plot = replace(plot, right=max(12.0, width_of(name, 13) - plot.width))
     inside = [table(plot, values, Colours(Scale(-1.0, 1.0), CHANGES))]
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             if abs(value) >= SHOWN:
                 words = f"{value:.1f}".replace("0.", ".").replace("-", "−")
                 inside.append(text((j + 0.5) * wide, (i + 0.5) * CELL + 4, words, "on-map", "middle", 10.5))
-    names = [text(-6, (i + 0.5) * CELL + 4, name, "quiet", "end", 11) for i, name in enumerate(rows)]
-    names += [text((j + 0.5) * wide, plot.height + 15, name, "quiet", "middle", 11) for j, name in enumerate(columns)]
-    return plot.panel(*inside, around=[*names, text(0, -8, title, size=13)])
+    names = [text(-6, (i + 0.5) * CELL + 4, row, "quiet", "end", 11) for i, row in enumerate(rows)]
+    names += [
+        text((j + 0.5) * wide, plot.height + 15, column, "quiet", "middle", 11) for j, column in enumerate(columns)
+    ]
+    return plot.panel(*inside, around=[*names, title(0, -8, name, plot.width + plot.right)])
 
 
 def beside_controls(panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]], six: int) -> Figure:
@@ -118,7 +136,16 @@ def beside_controls(panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]],
             parts.append(line(plot, x, values, colour, 2.0 if main else 1.0))
             parts.append(points(plot, x, values, colour, shape, 4.5 if main else 3.5))
         drawn.append(plot.panel(*parts, around=[axes(plot, "", "generator, from cheap to dear", label, ticks=(9, 6))]))
-    key = Plot(Scale(0, 1), Scale(len(names), 0), 14, 22.0 * len(names), left=8, right=148, top=8, bottom=8)
+    key = Plot(
+        Scale(0, 1),
+        Scale(len(names), 0),
+        14,
+        22.0 * len(names),
+        left=8,
+        right=16 + max(map(width_of, names)),
+        top=8,
+        bottom=8,
+    )
     rows = []
     for i, name in enumerate(names):
         colour, shape, main = style[name]

@@ -15,7 +15,7 @@ LEAST = 1e-17  # residuals and angles below it are drawn at it
 RESOLVED = 1e-5  # times the resolution of a spectrum: values below it are drawn at it
 MOST_VALUES = 40  # of a spectrum
 ARROWS = (8, 11)  # rows and columns
-LONGEST_ARROW = 16.0  # pixels
+LONGEST_ARROW = 12.5  # pixels
 SPACE_TIME = (208.0, 160.0)  # pixels of a plot of x and t
 
 Grid = tuple[np.ndarray, np.ndarray]
@@ -50,7 +50,8 @@ def spectra(panels: Sequence[tuple[str, Sequence[float], int, float]]) -> Figure
             x, y = plot.places(np.array([min(rank, len(shown))]), shown[min(rank, len(shown)) - 1 :][:1])[0]
             right = x > plot.width - 100
             parts.append(text(x, y + 18, f"{rank} below the gap", "first", "end" if right else "start"))
-        around = axes(plot, title, "vector field, from best to worst", "relative violation", ticks=(10, 6))
+        part = f" ({MOST_VALUES} of {len(values)})" if len(values) > MOST_VALUES else ""
+        around = axes(plot, title, f"vector field, from best to worst{part}", "relative violation", ticks=(10, 6))
         drawn.append(plot.panel(*parts, around=[around]))
     return Figure(drawn)
 

@@ -38,6 +38,8 @@ SHEET = f".panel{{font:12px {FONT}}}" + "".join(f".panel .{n}{{color:var(--{n})}
 
 GROWTH = 1.2  # a panel on a page is at most so much larger than it was drawn
 FARTHEST = 1e5  # pixels: what lies beyond is drawn there
+LETTER = 0.6  # mean width of one, of the size of its font, in a wide font
+SMALLEST = 9.0  # size of a title that would be too long; what is longer still is cut
 SHORT = 8  # letters of a name that fits beside an axis
 _TICK, _PAD = 4.0, 6.0
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # no XML may hold them
@@ -107,6 +109,18 @@ def number(value: float) -> str:
 
 def _path(places: np.ndarray) -> str:
     return "".join(f"{'L' if i else 'M'}{number(x)} {number(y)}" for i, (x, y) in enumerate(places))
+
+
+def width_of(words: str, size: float = 12.0) -> float:
+    """About how many pixels words take, rather more."""
+    return LETTER * size * len(words)
+
+
+def title(x: float, y: float, words: str, room: float) -> str:
+    """Words in a larger size, or in what fits into so many pixels."""
+    most = int(room / (LETTER * SMALLEST))
+    words = words if len(words) <= most else words[: most - 1] + "…"
+    return text(x, y, words, size=min(13.0, room / (LETTER * max(len(words), 1))))
 
 
 def text(x: float, y: float, words: str, colour: str = "ink", anchor: str = "start", size: float = 0.0) -> str:
@@ -215,7 +229,7 @@ def arrows(plot: Plot, x: np.ndarray, y: np.ndarray, shafts: np.ndarray, colour:
 
 
 def axes(
-    plot: Plot, title: str = "", x: str = "", y: str = "", *, ticks: tuple[int, int] = (5, 5), grid: bool = False
+    plot: Plot, name: str = "", x: str = "", y: str = "", *, ticks: tuple[int, int] = (5, 5), grid: bool = False
 ) -> str:
     """The lines on the left and below, at most so many marks on them, their names, a title; the name of y on top."""
     w, h = plot.width, plot.height
@@ -231,6 +245,7 @@ def axes(
         words.append(text(-_PAD, at + 4, label, "quiet", "end", 11))
     words += [text(w / 2, h + 33, x, anchor="middle")] if x else []
     words += [text(-_PAD, -8, y, anchor="end" if len(y) < SHORT else "start")] if y else []
-    words += [text(-_PAD if len(y) >= SHORT else 0, -25 if y else -8, title, size=13)] if title else []
+    start = -_PAD if len(y) >= SHORT else 0
+    words += [title(start, -25 if y else -8, name, w + plot.right - start)] if name else []
     under = f'<path class="line" stroke="currentColor" d="{"".join(lines)}"/>' if grid else ""
     return f'{under}<path class="quiet" fill="none" stroke="currentColor" d="{"".join(marks)}"/>{"".join(words)}'
