@@ -19,6 +19,7 @@ CHANGES = ("#6095d7", "#a5c4eb", "#f7f7f4", "#e7b3a2", "#cd785a")  # light: arro
 
 FINE = 1.5  # pixels of a picture to one of the drawing
 AT_ONCE = 1 << 20  # pixels that are tested together
+LAYERS = 64  # times the pixels of a picture that are tested at most
 BAR = 64.0  # of a plot's margin for a colour bar
 _LEVELS = 255  # of the palette; its first entry is nothing
 
@@ -94,8 +95,9 @@ def deformed(plot: Plot, copies: list[np.ndarray], colours: Colours) -> str:
 def rasterise(x: np.ndarray, y: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The values of a deformed grid at the middles of pixels.
 
-    Each cell is two triangles, on which values are linear. Cells with a corner that is not finite are left out; where
-    none lies, the result is not finite.
+    Each cell is two triangles, on which values are linear. Cells with a corner that is not finite are left out, and so
+    are the largest of a grid so torn that its cells would cover the picture many times. Where none lies, the result is
+    not finite.
 
     Args:
         x: ``[R, C]``, in pixels from the left.
@@ -114,6 +116,9 @@ def rasterise(x: np.ndarray, y: np.ndarray, values: np.ndarray, shape: tuple[int
     high = np.clip(np.floor(triangles[:, :, :2].max(1) - 0.5), -1, limits).astype(int)
     keep = (high >= low).all(-1)
     triangles, low, size = triangles[keep], low[keep], (high - low + 1)[keep]
+    order = np.argsort(size.prod(-1), kind="stable")
+    few = np.sort(order[np.cumsum(size.prod(-1)[order]) <= LAYERS * shown.size])
+    triangles, low, size = triangles[few], low[few], size[few]
     ends = np.cumsum(size.prod(-1))
     first = 0
     while first < len(triangles):

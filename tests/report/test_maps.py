@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from symflow.report import maps
 from symflow.report.maps import CHANGES, RESIDUALS, VALUES, Colours, deformed, photograph, rasterise, regular
 from symflow.report.scales import Scale
 from symflow.report.svg import Plot
@@ -89,10 +90,15 @@ def test_a_cell_with_a_corner_that_is_not_finite_is_empty():
             assert (np.isfinite(drawn) == expected).all()
 
 
-def test_wild_points_cost_no_memory_and_raise_nothing():
+def test_wild_points_are_drawn_in_bounded_time(monkeypatch):
     rng = np.random.default_rng(1)
     wild = rng.standard_cauchy((3, 40, 40)) * 100
+    tested = []
+    monkeypatch.setattr(maps, "_fill", lambda shown, triangles, low, size: tested.append(size.prod(-1).sum()))
     assert rasterise(*wild, (60, 80)).shape == (60, 80)
+    assert 0 < sum(tested) <= maps.LAYERS * 60 * 80
+    monkeypatch.undo()
+    assert np.isfinite(rasterise(*wild, (60, 80))).any()
     assert not np.isfinite(rasterise(*np.zeros((3, 4, 4)), (6, 8))).any()  # a grid without area
     rasterise(np.full((4, 4), 1e300), np.eye(4) * -1e300, np.ones((4, 4)), (6, 8))
 
