@@ -63,7 +63,7 @@ images="$state/images"
 mkdir -p "$state"
 
 build() {
-  "$PYTHON" -c 'import h5py, jinja2, matplotlib, PIL, rich, safetensors, sympy, torch, torchdiffeq, tyro'
+  "$PYTHON" -c 'import h5py, jinja2, PIL, rich, safetensors, sympy, torch, torchdiffeq, tyro'
   if [ "${SMOKE:-0}" = 1 ]; then
     "$PYTHON" -m symflow doctor
   else

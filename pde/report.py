@@ -1,4 +1,4 @@
-"""The page a person reads after a discovery: one self-contained HTML file, and its figures as PNGs."""
+"""The page a person reads after a discovery: one self-contained HTML file, and its figures as SVG."""
 
 from __future__ import annotations
 
@@ -214,9 +214,9 @@ class EquationPage(Page[Result]):
         """Principal angles by what is compared."""
         neural = self.result.neural
         sets = {
-            "formulas\nagainst the known algebra": self.result.truth or [],
-            "network\nagainst the known algebra": neural.principal_angles if neural else [],
-            "network\nagainst the formulas": neural.agreement if neural else [],
+            "formulas against the known algebra": self.result.truth or [],
+            "network against the known algebra": neural.principal_angles if neural else [],
+            "network against the formulas": neural.agreement if neural else [],
         }
         return {name: values for name, values in sets.items() if values}
 
@@ -225,8 +225,7 @@ class EquationPage(Page[Result]):
         if not sets:
             return None
         alt = "Principal angles on a logarithmic axis. " + " ".join(
-            f"{name.replace(chr(10), ' ')}: at most {notation.number(max(values))} radians."
-            for name, values in sets.items()
+            f"{name}: at most {notation.number(max(values))} radians." for name, values in sets.items()
         )
         return self.picture("angles", figures.angles(sets), alt)
 
@@ -254,7 +253,9 @@ class EquationPage(Page[Result]):
         names = self.result.coordinates.names
         meaning = notation.meaning(components, names)
         name = f"V{k + 1}"
-        title = notation.mathtext(components, names) if len(g.formula) <= LONGEST_TITLE else f"$V_{{{k + 1}}}$"
+        title = (
+            notation.plain(components, names) if len(g.formula) <= LONGEST_TITLE else f"V{notation.subscript(k + 1)}"
+        )
         space = self.result.equation.space
         p = len(space.independent)
         characteristics = [

@@ -57,8 +57,8 @@ def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path)
     assert result["domain"] == "periodic"
     assert max(result["truth"]) < 1e-6
     assert result["command"].startswith(f"symflow discover {data} --domain periodic --seed 0")
-    assert "<img" in (tmp_path / "run" / "report.html").read_text()
-    assert list((tmp_path / "run" / "figures").glob("*.png"))
+    assert 'role="img"' in (tmp_path / "run" / "report.html").read_text()
+    assert list((tmp_path / "run" / "figures").glob("*.svg"))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(10))
 

@@ -3,139 +3,116 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from symflow.report.figures import ABOVE, BELOW, CHANGES, DPI, THIRD, WIDTH
+from symflow.formulas import notation
+from symflow.report.maps import BAR, CHANGES, VALUES, Colours, bar, photograph, table
+from symflow.report.scales import Scale
+from symflow.report.svg import (
+    SHAPES,
+    Figure,
+    Panel,
+    Plot,
+    arrows,
+    axes,
+    line,
+    number,
+    pixels,
+    points,
+    text,
+    title,
+    width_of,
+)
 
 ARROWS = 9  # per side
 PER_ROW = 5
-SERIES = (BELOW, THIRD, "#5e3c99", "#4d9221", ABOVE, "#c51b7d")
-MARKS = "osD^vP"
+SIDE = 136.0  # pixels of a plane of pixels
+LONGEST_ARROW = 13.0
+SERIES = ("first", "third", "fourth", "fifth", "second", "sixth")
+CELL = 24.0  # of a table
+SHOWN = 0.095  # products below it are not written
+ROW = 640.0  # pixels of a row of pictures
 
 
-def vector_fields(values: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Vector fields ``[K, H, W, 2]`` on the pixel plane; y points down, as in images.
+def vector_fields(values: np.ndarray, titles: Sequence[tuple[str, str]]) -> Figure:
+    """Vector fields ``[K, H, W, 2]`` on the pixel plane, each with a title of two lines; y points down, as in images.
 
     Arrows have one scale within a panel, and the longest ones of all panels the same length.
     """
-    K, height, width = values.shape[:3]
-    rows = -(-K // PER_ROW)
-    panel = (WIDTH - 0.3) / PER_ROW
-    figure = Figure(figsize=(WIDTH, rows * (panel + 0.42) + 0.1), dpi=DPI)
-    axes = figure.subplots(rows, PER_ROW, squeeze=False)
-    figure.subplots_adjust(
-        0.1 / WIDTH,
-        0.1 / figure.get_figheight(),
-        1 - 0.1 / WIDTH,
-        1 - 0.42 / figure.get_figheight(),
-        0.08,
-        0.42 / panel,
-    )
+    _, height, width = values.shape[:3]
     places = [np.linspace(0, n - 1, min(ARROWS, n)).round().astype(int) for n in (height, width)]
-    for k, ax in enumerate(axes.flat):
-        if k >= K:
-            ax.set_axis_off()
-            continue
-        x, y = np.meshgrid(*(np.linspace(-1, 1, n) for n in (width, height)))
-        grid = np.ix_(*places)
-        arrows = values[k][grid]
-        longest = np.hypot(*np.moveaxis(arrows, -1, 0)).max() or 1.0
-        arrows = arrows * (0.3 / longest)
-        ax.quiver(
-            x[grid], y[grid], arrows[..., 0], arrows[..., 1], angles="xy", scale_units="xy", scale=1.0,
-            width=0.009, headwidth=4, minlength=0.2, pivot="mid", color=BELOW,
-        )  # fmt: skip
-        _plane(ax)
-        ax.set_title(titles[k], fontsize=9.5, pad=4, linespacing=1.15)
-    return figure
+    y, x = np.meshgrid(
+        *(np.linspace(-1, 1, n)[at] for n, at in zip((height, width), places, strict=True)), indexing="ij"
+    )
+    plot = Plot(Scale(-1.2, 1.2), Scale(1.2, -1.2), SIDE, SIDE, left=2, right=8, top=38, bottom=6)
+    panels = []
+    for field, (name, value) in zip(values, titles, strict=True):
+        shafts = pixels(plot, field[np.ix_(*places)].reshape(-1, 2))
+        longest = np.hypot(*shafts.T).max(initial=0.0) or 1.0
+        drawn = arrows(plot, x.flatten(), y.flatten(), shafts * (LONGEST_ARROW / longest), "first", 1.3)
+        words = [title(0, -23, name, SIDE + plot.right), text(0, -8, value, "quiet")]
+        panels.append(plot.panel(drawn, around=[_frame(SIDE, SIDE), *words]))
+    return Figure(panels, PER_ROW)
 
 
-def _plane(ax: Axes) -> None:
-    ax.set_xlim(-1.2, 1.2)
-    ax.set_ylim(1.2, -1.2)
-    ax.set_aspect("equal")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    for spine in ax.spines.values():
-        spine.set_visible(True)
-        spine.set_color("#c8c8c8")
+def _frame(width: float, height: float, colour: str = "line", weight: float = 1.0, x: float = 0, y: float = 0) -> str:
+    size = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
+    return f'<rect class="{colour}" fill="none" stroke="currentColor" stroke-width="{number(weight)}" {size}/>'
 
 
 def image_rows(images: np.ndarray, lengths: Sequence[float], labels: Sequence[str]) -> Figure:
     """One image ``[K, S, C, H, W]``, from 0 to 1 or cut off there, at S lengths along each of K generators."""
     K, S, C, height, width = images.shape
-    left, top, gap = 1.35, 0.3, 0.05
-    side = (WIDTH - left - 0.1 - (S - 1) * gap) / S
+    gap, top, above = 4.0, 20.0, 22.0
+    side = (ROW - (S - 1) * gap) / S
     tall = side * height / width
-    total = top + K * (tall + gap) + 0.05
-    figure = Figure(figsize=(WIDTH, total), dpi=DPI)
+    parts = []
+    for s, length in enumerate(lengths):
+        words = "the image" if length == 0 else f"{length:+.1f}".replace("-", "−")
+        parts.append(text(s * (side + gap) + side / 2, 14, words, "quiet", "middle", 14))
     for k in range(K):
+        y = top + k * (tall + gap + above) + above
+        parts.append(text(0, y - 6, labels[k], size=14))
         for s in range(S):
-            corner = (left + s * (side + gap)) / WIDTH, (total - top - (k + 1) * (tall + gap) + gap) / total
-            ax = figure.add_axes((*corner, side / WIDTH, tall / total))
-            picture = np.clip(images[k, s].transpose(1, 2, 0), 0.0, 1.0)
-            ax.imshow(picture if C == 3 else picture[..., 0], cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
-            ax.set_xticks([])
-            ax.set_yticks([])
-            for spine in ax.spines.values():
-                spine.set_visible(lengths[s] == 0)
-                spine.set_linewidth(1.6)
-                spine.set_color(THIRD)
-            if k == 0:
-                ax.set_title("the image" if lengths[s] == 0 else f"{lengths[s]:+.1f}", pad=4)
-            if s == 0:
-                ax.set_ylabel(labels[k], rotation=0, ha="right", va="center", labelpad=6)
-    return figure
+            x, picture = s * (side + gap), images[k, s].transpose(1, 2, 0)
+            parts.append(photograph(picture if C == 3 else picture[..., 0], x, y, side, tall))
+            if lengths[s] == 0:
+                parts.append(_frame(side, tall, "third", 2.0, x, y))
+    return Figure([Panel(ROW, top + K * (tall + gap + above), "".join(parts))], least=480)
 
 
 def products(own: np.ndarray, affine: np.ndarray, names: Sequence[str], weight: np.ndarray) -> Figure:
     """Inner products of K generators with each other and with the affine fields ``[K, 6]``, and the weight."""
-    K = len(own)
-    bottom, top, cell = 0.36, 0.35, 0.27
-    side = K * cell
-    figure = Figure(figsize=(WIDTH, bottom + top + side), dpi=DPI)
-    height = figure.get_figheight()
+    labels = [f"V{notation.subscript(k + 1)}" for k in range(len(own))]
+    tables = [
+        _table("with each other", own, labels, labels, CELL),
+        _table("with the affine fields", affine, labels, names, 1.4 * CELL),
+    ]
+    relative = weight / weight.mean()
+    colours = Colours(Scale(0.0, float(relative.max()) or 1.0), VALUES)
+    side = max(len(own) * CELL, 110.0)
+    plot = Plot(Scale(0, 1), Scale(0, 1), side, side * weight.shape[0] / weight.shape[1], left=8, right=BAR, top=26)
+    around = [text(0, -8, "weight of the pixels", size=13), bar(plot, colours, "", 4)]
+    return Figure([*tables, plot.panel(table(plot, relative, colours), around=around)])
 
-    def add(left: float, wide: float) -> Axes:
-        return figure.add_axes((left / WIDTH, bottom / height, wide / WIDTH, side / height))
 
-    gap = (WIDTH - 0.5 - side - 6 * cell * 1.35 - side - 0.75) / 2
-    first = add(0.5, side)
-    second = add(0.5 + side + gap, 6 * cell * 1.35)
-    third = add(WIDTH - 0.75 - side, side)
-    labels = [f"$V_{{{k + 1}}}$" for k in range(K)]
-    for ax, table, columns in ((first, own, labels), (second, affine, names)):
-        ax.imshow(table, cmap=CHANGES, norm=Normalize(-1, 1), aspect="auto")
-        for i, row in enumerate(table):
-            for j, value in enumerate(row):
-                if abs(value) >= 0.095:
-                    ax.text(
-                        j,
-                        i,
-                        f"{value:.1f}".replace("0.", ".").replace("-", "−"),
-                        ha="center",
-                        va="center",
-                        fontsize=7.5,
-                    )
-        ax.set_xticks(range(len(columns)), columns, fontsize=8.5)
-        ax.set_yticks(range(K), labels, fontsize=8.5)
-        ax.tick_params(length=0)
-    first.set_title("with each other")
-    second.set_title("with the affine fields")
-    shown = third.imshow(weight / weight.mean(), cmap="viridis", vmin=0.0)
-    third.set_xticks([])
-    third.set_yticks([])
-    third.set_title("weight of the pixels")
-    box = third.get_position()
-    bar = figure.colorbar(shown, cax=figure.add_axes((box.x1 + 0.1 / WIDTH, box.y0, 0.1 / WIDTH, box.height)))
-    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=4))
-    bar.ax.tick_params(labelsize=8)
-    return figure
+def _table(name: str, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], wide: float) -> Panel:
+    """Numbers from -1 to 1 as colours, written where they are not small."""
+    plot = Plot(Scale(0, 1), Scale(0, 1), wide * len(columns), CELL * len(rows), left=30, right=12, top=26)
+    plot = replace(plot, right=max(12.0, width_of(name, 13) - plot.width))
+    inside = [table(plot, values, Colours(Scale(-1.0, 1.0), CHANGES))]
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            if abs(value) >= SHOWN:
+                words = f"{value:.1f}".replace("0.", ".").replace("-", "−")
+                inside.append(text((j + 0.5) * wide, (i + 0.5) * CELL + 4, words, "on-map", "middle", 10.5))
+    names = [text(-6, (i + 0.5) * CELL + 4, row, "quiet", "end", 11) for i, row in enumerate(rows)]
+    names += [
+        text((j + 0.5) * wide, plot.height + 15, column, "quiet", "middle", 11) for j, column in enumerate(columns)
+    ]
+    return plot.panel(*inside, around=[*names, title(0, -8, name, plot.width + plot.right)])
 
 
 def beside_controls(panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]], six: int) -> Figure:
@@ -145,27 +122,33 @@ def beside_controls(panels: Sequence[tuple[str, Mapping[str, Sequence[float]]]],
         panels: the label of the vertical axis, and the series by name.
         six: how many affine fields there are.
     """
-    figure = Figure(figsize=(WIDTH, 3.3), dpi=DPI)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    height = figure.get_figheight()
-    figure.subplots_adjust(0.7 / WIDTH, 0.85 / height, 1 - 0.15 / WIDTH, 1 - 0.15 / height, 0.22)
     names = list(dict.fromkeys(name for _, series in panels for name in series))
-    drawn = {}
-    for ax, (label, series) in zip(axes, panels, strict=True):
-        count = 1
-        for name, values in series.items():
-            index, count = names.index(name), max(count, len(values))
-            style = {"color": SERIES[index % len(SERIES)], "marker": MARKS[index % len(MARKS)]}
-            wide = {"lw": 1.6, "ms": 6.5, "zorder": 3} if index == 0 else {"lw": 0.8, "ms": 4.5}
-            (drawn[name],) = ax.plot(np.arange(1, len(values) + 1), values, **style, **wide)
-        if count > six:
-            ax.axvline(six + 0.5, color="#c8c8c8", lw=0.9, ls="--", zorder=0)
-        ax.set_ylim(0.0, max(1.03, *(max(v) * 1.05 for v in series.values())))
-        ax.set_xlim(0.5, count + 0.5)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
-        ax.set_xlabel("generator, from cheap to dear")
-        ax.set_ylabel(label)
-    labels = [name.replace("$", r"\$") for name in names]  # no formulas from files
-    handles = [drawn[name] for name in names]
-    figure.legend(handles, labels, loc="lower center", ncols=len(names), frameon=False, fontsize=8.5)
-    return figure
+    style = {name: (SERIES[i % len(SERIES)], SHAPES[i % len(SHAPES)], i == 0) for i, name in enumerate(names)}
+    drawn = []
+    for label, series in panels:
+        count = max(map(len, series.values()), default=1)
+        top = max(1.03, *(max(values, default=0.0) * 1.05 for values in series.values()))
+        plot = Plot(Scale(0.5, max(count, 1) + 0.5, whole=True), Scale(0.0, top), 290, 210, left=36)
+        parts = [line(plot, [six + 0.5] * 2, [0.0, top], "line", 1.2, "4 3")] if count > six else []
+        for name, values in reversed(list(series.items())):
+            colour, shape, main = style[name]
+            x = np.arange(1, len(values) + 1)
+            parts.append(line(plot, x, values, colour, 2.0 if main else 1.0))
+            parts.append(points(plot, x, values, colour, shape, 4.5 if main else 3.5))
+        drawn.append(plot.panel(*parts, around=[axes(plot, "", "generator, from cheap to dear", label, ticks=(9, 6))]))
+    key = Plot(
+        Scale(0, 1),
+        Scale(len(names), 0),
+        14,
+        22.0 * len(names),
+        left=8,
+        right=16 + max(map(width_of, names)),
+        top=8,
+        bottom=8,
+    )
+    rows = []
+    for i, name in enumerate(names):
+        colour, shape, main = style[name]
+        rows.append(points(key, np.array([0.5]), np.array([i + 0.5]), colour, shape, 4.5 if main else 3.5))
+        rows.append(text(24, 22 * i + 15, name))
+    return Figure([*drawn, key.panel(around=rows)])

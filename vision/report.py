@@ -1,4 +1,4 @@
-"""The page a person reads after a discovery in images: one self-contained HTML file, and its figures as PNGs."""
+"""The page a person reads after a discovery in images: one self-contained HTML file, and its figures as SVG."""
 
 from __future__ import annotations
 
@@ -93,19 +93,21 @@ class ImagePage(Page[ImageResult]):
         values = self.values()
         if values is None:
             return None
-        titles = [f"$V_{{{k + 1}}}$  {g.motion or ''}\nλ = {g.value:.2f}" for k, g in enumerate(self.result.generators)]
+        titles = [
+            (f"{_index('V', k)} {g.motion or ''}", f"λ = {g.value:.2f}") for k, g in enumerate(self.result.generators)
+        ]
         alt = "Vector fields as arrows, from cheap to dear: " + ", ".join(
             g.motion or "no common name" for g in self.result.generators
         )
         return self.picture("fields", figures.vector_fields(values, titles), alt + ".")
 
     def moved(self) -> Picture | None:
-        labels = [f"$V_{{{k + 1}}}$ {g.motion or ''}" for k, g in enumerate(self.result.generators)]
+        labels = [f"{_index('V', k)} {g.motion or ''}" for k, g in enumerate(self.result.generators)]
         return self.rows("moved", "lengths", labels, "An image moved along every generator, by several lengths.")
 
     def coloured(self) -> Picture | None:
         generators = [] if self.result.colours is None else self.result.colours.generators
-        labels = [f"$C_{{{k + 1}}}$ {g.change or ''}" for k, g in enumerate(generators)]
+        labels = [f"{_index('C', k)} {g.change or ''}" for k, g in enumerate(generators)]
         return self.rows("coloured", "changes", labels, "An image changed in colour, by several amounts.")
 
     def rows(self, name: str, lengths_name: str, labels: list[str], alt: str) -> Picture | None:
@@ -143,3 +145,7 @@ class ImagePage(Page[ImageResult]):
         ratios = {name: s.values for name, s in spans.items() if s.values and name != "smoothness only"}
         figure = figures.beside_controls([("affine-ness", affine), ("λ", ratios)], AFFINE_RANK)
         return self.picture("controls", figure, "Affine-ness and lambda of the generators and of the controls.")
+
+
+def _index(letter: str, k: int) -> str:
+    return letter + notation.subscript(k + 1)

@@ -91,7 +91,7 @@ class Generator:
             UserError: there is none.
         """
         form = self._form()
-        return notation.mathtext(self._components(form), [name[1:] for name in form]).strip("$")
+        return notation.latex(self._components(form), [name[1:] for name in form])
 
     def _form(self) -> dict[str, str]:
         if self.closed_form is None:

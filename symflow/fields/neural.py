@@ -141,6 +141,38 @@ class NeuralField(nn.Module):
         """The k-th vector field alone, with the same parameters."""
         return self.network.slot(k)
 
+    def combination(self, weights: Tensor) -> NeuralField:
+        """The one field ``sum_k weights[k] V_k``, with parameters of its own.
+
+        Heads with the same features, as those of a solved span are, become one head; others stand side by side in it.
+
+        Args:
+            weights: ``[K]``, of the dtype of the parameters.
+
+        >>> field = NeuralField(Coordinates(("x",)), generators=2)
+        >>> field.combination(torch.tensor([1.0, -1.0]))(torch.zeros(5, 1)).shape
+        torch.Size([5, 1, 1])
+        """
+        with torch.no_grad():
+            heads = [torch.cat([w, b[:, None]], 1) for w, b in zip(self.head_weight, self.head_bias, strict=True)]
+            first = [next(i for i, other in enumerate(heads) if torch.equal(other, head)) for head in heads]
+            distinct = sorted(set(first))
+            d, width = self.coordinates.dimension, self.trunk0_bias.shape[0]
+            out = self.out_weight.new_zeros(d, len(distinct), self.head_bias.shape[1])
+            for k, i in enumerate(first):
+                out[:, distinct.index(i)] += weights[k] * self.out_weight[k]
+            made = NeuralField(self.coordinates, 1, width, out[0].numel()).to(self.out_weight)
+            trunk, hidden = self.layers[:4], (self.head_weight[distinct], self.head_bias[distinct])
+            layers = (
+                *trunk,
+                *(h.flatten(0, 1)[None] for h in hidden),
+                out.flatten(1)[None],
+                (weights @ self.out_bias)[None],
+            )
+            for parameter, layer in zip(made.layers, layers, strict=True):
+                parameter.copy_(layer)
+        return made.requires_grad_(False)
+
 
 def _affine(value: Series, weight: Tensor, bias: Tensor) -> Series:
     return Series(value.truncation, value.coefficients @ weight.T) + bias

@@ -15,6 +15,7 @@ COORDINATES = ("x", "t", "u")
 EPSILON = sympy.Symbol("epsilon", real=True)
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _PLAIN_LEAST, _PLAIN_MOST = 1e-2, 1e4
 
 
@@ -31,7 +32,7 @@ def number(value: float, digits: int = 2) -> str:
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     if _PLAIN_LEAST <= abs(float(f"{mantissa}e{exponent}")) < _PLAIN_MOST:
         return f"{float(f'{mantissa}e{exponent}'):g}".replace("-", "−")
-    return f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
+    return f"{mantissa}×10{superscript(int(exponent))}".replace("-", "−")
 
 
 def formula(*parts: sympy.Expr | str) -> Markup:
@@ -79,17 +80,43 @@ def generator(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINAT
     return formula(*combination(components, [sympy.Symbol(f"∂_{name}") for name in names]))
 
 
-def mathtext(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES) -> str:
-    """The same for the titles of figures, in the part of LaTeX that matplotlib sets.
+def latex(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES) -> str:
+    """The same in LaTeX.
 
     >>> t = sympy.Symbol("t")
-    >>> mathtext([t, sympy.Integer(0), sympy.Integer(1)])
-    '$t\\\\,\\\\partial_x + \\\\partial_u$'
+    >>> latex([t, sympy.Integer(0), sympy.Integer(1)])
+    't\\\\,\\\\partial_x + \\\\partial_u'
     """
     parts = combination(components, [rf"\partial_{name}" for name in names])
     words = [part if isinstance(part, str) else sympy.latex(part) for part in parts]
-    text = "".join({"\u2062": r"\,", "+": " + ", "−": " - "}.get(word, word) for word in words)
-    return f"${text.strip()}$"
+    return "".join({"\u2062": r"\,", "+": " + ", "−": " - "}.get(word, word) for word in words).strip()
+
+
+def plain(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES) -> str:
+    """The same as text without markup, for figures.
+
+    >>> t, u = sympy.symbols("t u")
+    >>> plain([t**2 / 2, sympy.Integer(0), -u * sympy.exp(-t)])
+    't²/2 ∂x − u exp(−t) ∂u'
+    """
+    parts = combination(components, [f"∂{name}" for name in names])
+    words = [part if isinstance(part, str) else _plain(part) for part in parts]
+    return "".join({"\u2062": " ", "+": " + ", "−": " − "}.get(word, word) for word in words).strip()
+
+
+def _plain(expression: sympy.Expr) -> str:
+    written = re.sub(r"\*\*(\d+)(?![\d.])", lambda power: superscript(int(power[1])), sympy.sstr(expression))
+    return written.replace("**", "^").replace("*", " ").replace("-", "−")
+
+
+def superscript(exponent: int) -> str:
+    """``-12`` as ``⁻¹²``."""
+    return str(exponent).translate(_SUPERSCRIPT)
+
+
+def subscript(index: int) -> str:
+    """``12`` as ``₁₂``."""
+    return str(index).translate(_SUBSCRIPT)
 
 
 def assignment(symbol: sympy.Symbol, end: sympy.Expr) -> Markup:

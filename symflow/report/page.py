@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import jinja2
-from matplotlib.figure import Figure
+from markupsafe import Markup
 from torch import Tensor
 
 from symflow.discovery import Result
 from symflow.formulas import notation
-from symflow.report import figures
 from symflow.runs import REPORT, command, load_tensors, read_config, replacing
+
+from .svg import COLOURS, SHEET, Figure
 
 FIGURES, EVIDENCE = "figures", "evidence.safetensors"
 
@@ -26,13 +26,10 @@ R = TypeVar("R", bound=Result, covariant=True)
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on the page: its file, its bytes, what it shows in a sentence for those who cannot see it."""
+    """A figure on the page: its file, and itself, with what it shows in a sentence for those who cannot see it."""
 
     name: str
-    data: str
-    alt: str
-    width: int
-    height: int
+    html: Markup
 
 
 @dataclass(frozen=True)
@@ -74,19 +71,15 @@ class Page(Generic[R]):
 
     def picture(self, name: str, figure: Figure, alt: str) -> Picture:
         """Writes a figure to ``figures/`` and returns it for the page."""
-        content = figures.png(figure)
         directory = self.run / FIGURES
         directory.mkdir(exist_ok=True)
-        with replacing(directory / f"{name}.png") as temporary:
-            temporary.write_bytes(content)
-        width, height = (round(inches * figure.dpi) for inches in figure.get_size_inches())
-        return Picture(name, base64.b64encode(content).decode(), alt, width, height)
+        with replacing(directory / f"{name}.svg") as temporary:
+            temporary.write_text(figure.file(alt), encoding="utf-8")
+        return Picture(name, figure.html(alt))
 
     def write(self) -> Path:
         """Writes the figures and ``report.html``, each whole or not at all."""
-        with figures.style():
-            content = self.content()
-        html = _environment(self.package).get_template(self.template).render(content)
+        html = _environment(self.package).get_template(self.template).render(self.content())
         with replacing(self.run / REPORT) as temporary:
             temporary.write_text(html, encoding="utf-8")
         return self.run / REPORT
@@ -125,4 +118,5 @@ def _environment(package: str) -> jinja2.Environment:
     )
     environment.filters["number"] = notation.number
     environment.filters["readable"] = readable
+    environment.globals |= {"colours": COLOURS, "sheet": Markup(SHEET)}  # noqa: S704
     return environment

@@ -12,7 +12,7 @@ from .page import open_run
 
 
 def write_report(run: str | Path) -> Path:
-    """Writes ``report.html`` and ``figures/*.png`` of a run directory.
+    """Writes ``report.html`` and ``figures/*.svg`` of a run directory.
 
     What the run does not hold is left out, and the page says so. Every file is written whole or not at all. The same
     run gives the same bytes.

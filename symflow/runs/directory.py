@@ -24,7 +24,7 @@ from .tensors import load_tensors, save_field, save_tensors
 
 CONFIG, METRICS, RESULT, REPORT = "config.json", "metrics.jsonl", "result.json", "report.html"
 _OWN = (CONFIG, METRICS, RESULT, REPORT)
-_OWN_PATTERNS = ("*.safetensors", "figures/*.png")
+_OWN_PATTERNS = ("*.safetensors", "figures/*.svg", "figures/*.png")  # figures were PNGs before
 _UNTYPED = ("command", "data", "identity")  # entries of a configuration that are no options
 
 

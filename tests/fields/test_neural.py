@@ -42,6 +42,16 @@ def test_smooth_across_the_edge():
     torch.testing.assert_close(*slopes, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("copies", [[0, 1, 2], [0, 0, 0], [1, 0, 1]])
+def test_a_combination_is_the_sum_with_a_head_for_every_kind_of_features(copies):
+    field = NeuralField(MIXED, 3, width=7, head_width=5, seed=4).double().requires_grad_(False)
+    field.head_weight[:], field.head_bias[:] = field.head_weight[copies], field.head_bias[copies]
+    weights = torch.tensor([0.5, -2.0, 3.0], dtype=torch.float64)
+    one = field.combination(weights)
+    assert (one.generators, one.head_bias.shape[1]) == (1, 5 * len(set(copies)))
+    torch.testing.assert_close(one(points())[:, 0], torch.einsum("k,nkd->nd", weights, field(points())))
+
+
 def test_seeds_and_shapes():
     a, b, c = (NeuralField(MIXED, 2, seed=s) for s in (0, 0, 1))
     assert all(torch.equal(p, q) for p, q in zip(a.layers, b.layers, strict=True))

@@ -73,7 +73,7 @@ def test_formulas_are_well_formed(_, form):
     root = ElementTree.fromstring(text)
     partial = [e for e in root.iter("msub") if e[0].text == "∂"]
     assert len(partial) == sum(c != 0 for c in V)
-    assert notation.mathtext(V).count("$") == 2
+    assert notation.plain(V).count("∂") == notation.latex(V).count(r"\partial") == sum(c != 0 for c in V)
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,21 @@ def test_formulas_are_well_formed(_, form):
     ],
 )
 def test_signs_and_parentheses(form, expected):
+    assert notation.plain(components(form)).replace(" ", "") == expected
     root = ElementTree.fromstring(str(notation.generator(components(form))).replace("&InvisibleTimes;", ""))
     assert "".join(root.itertext()).replace("\u2062", "") == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ({"dx": "x**12*t", "du": "-u**2/3"}, "t x¹² ∂x − u²/3 ∂u"),
+        ({"dt": "exp(-2*t)", "du": "sqrt(u)*u**(1/3)"}, "exp(−2 t) ∂t + u^(5/6) ∂u"),
+        ({"dx": "1/t**2"}, "t^(−2) ∂x"),
+    ],
+)
+def test_formulas_without_markup(form, expected):
+    assert notation.plain(components(form)) == expected
 
 
 def test_hostile_words_in_formulas_are_escaped():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -177,18 +177,26 @@ def test_the_page_is_self_contained(run):
     assert all(a["href"].startswith("#") for a in page.all("a"))
     identities = {a["id"] for _, a in page.elements if "id" in a}
     assert {a["href"][1:] for a in page.all("a")} <= identities
-    for image in page.all("img"):
-        assert image["alt"]
-        assert image["src"].startswith("data:image/png;base64,")
+    pictures = [a for _, a in page.elements if a.get("role") == "img"]
+    assert len(pictures) == 12
+    assert all(len(a["aria-label"]) > 20 for a in pictures)
+    assert page.all("image")
+    for name in ("href", "src"):
+        loaded = [a[name] for tag, a in page.elements if name in a and tag != "a"]
+        assert all(value.startswith("data:image/png;base64,") for value in loaded)
 
 
 def test_the_pictures_are_files_too(run):
-    inlined = {base64.b64decode(image["src"].partition(",")[2]) for image in read(run).all("img")}
-    files = {p.name: p.read_bytes() for p in (run / "figures").iterdir()}
-    assert set(files.values()) == inlined
-    assert all(content.startswith(b"\x89PNG") for content in files.values())
-    kinds = {f"V{k}-{kind}.png" for k in (1, 2, 3) for kind in ("flow", "residual", "field")}
-    assert set(files) == kinds | {"gap.png", "angles.png", "learning.png"}
+    html = (run / "report.html").read_text(encoding="utf-8")
+    files = {p.name: p.read_text(encoding="utf-8") for p in (run / "figures").iterdir()}
+    kinds = {f"V{k}-{kind}.svg" for k in (1, 2, 3) for kind in ("flow", "residual", "field")}
+    assert set(files) == kinds | {"gap.svg", "angles.svg", "learning.svg"}
+    for content in files.values():
+        root = ElementTree.fromstring(content)
+        assert root.findtext("{*}title") == root.get("aria-label")
+        panels = re.findall(r'<svg class="panel"[^>]*>(.*)</svg>', content)
+        assert panels
+        assert all(panel in html for panel in panels)
 
 
 def test_the_same_run_gives_the_same_bytes(run):
@@ -255,7 +263,7 @@ def test_no_symmetry(data, result, tmp_path):
     path = make(tmp_path / "run", none, collect(data, none))
     write_report(path)
     assert "No continuous symmetry was found." in read(path).text
-    assert {p.name for p in (path / "figures").iterdir()} == {"gap.png", "angles.png", "learning.png"}
+    assert {p.name for p in (path / "figures").iterdir()} == {"gap.svg", "angles.svg", "learning.svg"}
 
 
 def test_what_nearly_holds(result, tmp_path):
@@ -283,7 +291,7 @@ def test_an_equation_alone(tmp_path):
     page = read(path)
     assert "This equation has 6 continuous symmetries, proved." in page.text
     assert "there is no trajectory to move" in page.text
-    assert len(list((path / "figures").glob("V*-field.png"))) == 6
+    assert len(list((path / "figures").glob("V*-field.svg"))) == 6
 
 
 def test_a_bare_result_is_enough(result, tmp_path):
@@ -305,7 +313,7 @@ def test_a_line_of_metrics_that_a_kill_cut_short_is_left_out(result, tmp_path):
     with open(path / "metrics.jsonl", "a") as file:
         file.write('{"stage": "network", "st')
     write_report(path)
-    assert (path / "figures" / "learning.png").exists()
+    assert (path / "figures" / "learning.svg").exists()
 
 
 def test_flows_that_leave_every_domain_are_drawn(data, result, tmp_path):
