@@ -146,7 +146,7 @@ def remarks(result: Result) -> list[str]:
     if result.approximation is not None:
         lines += nearby.sentences(result.approximation, result.approximate, result.coordinates)
     if result.seconds:
-        lines.append(f"{sum(result.seconds.values()):.1f} s")
+        lines.append(f"all stages together: {sum(result.seconds.values()):.1f} s")
     return lines
 
 

@@ -39,10 +39,12 @@ def spectra(panels: Sequence[tuple[str, Sequence[float], int, float]]) -> Figure
         if 0 < rank < len(shown):
             low, high = shown[rank - 1], shown[rank]
             parts.append(band(plot, low, high, "gap"))
-            wide = f"the gap: {np.log10(high / low):.0f} orders of magnitude"
-            middle, dotted = plot.places(np.ones(2), np.array([np.sqrt(low * high), resolution]))[:, 1]
+            top, foot, dotted = plot.places(np.ones(3), np.array([high, low, resolution]))[:, 1]
+            middle = (top + foot) / 2
             middle = dotted + 14 if abs(middle - dotted) < 14 else middle
-            parts.append(text(plot.width - 6, middle + 4, wide, "gap-ink", "end"))
+            if middle + 8 < foot:  # in the gap, or nowhere: its ends say how wide it is
+                wide = f"the gap: {np.log10(high / low):.0f} orders of magnitude"
+                parts.append(text(plot.width - 6, middle + 4, wide, "gap-ink", "end"))
         parts.append(line(plot, [scales[0].low, scales[0].high], [resolution] * 2, "second", 1.0, "2 3"))
         parts.append(points(plot, index[:rank], shown[:rank], "first", size=4.5))
         parts.append(points(plot, index[rank:], shown[rank:], "second", DIAMOND, 4.5))

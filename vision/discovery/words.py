@@ -77,5 +77,5 @@ def _remarks(result: ImageResult) -> list[str]:
         f"widest gap in lambda: after {rank}, a factor {quotient:.2f}{leave}",
     ]
     if result.seconds:
-        remarks.append(f"{sum(result.seconds.values()):.1f} s")
+        remarks.append(f"all stages together: {sum(result.seconds.values()):.1f} s")
     return remarks
