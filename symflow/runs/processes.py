@@ -113,8 +113,8 @@ def each(
 def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
     """What the works return, the last of them done in this process and the others beside it, in forks of it.
 
-    A fork has one thread, and no GPU. In this process one after the other where forks are not safe or one processor is there. What a fork returns is
-    copied by pickling.
+    A fork has one thread, and no GPU; what it returns is copied by pickling. Where forks are not safe or one processor
+    is there, all works are done in this process, one after the other.
 
     Raises:
         Exception: what a work raised; the others are stopped. An exception of a fork has its traceback as its cause.
