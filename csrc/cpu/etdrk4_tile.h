@@ -1,7 +1,6 @@
 // ETDRK4 in Krogstad's form for as many rows at once as a register has numbers, for one instruction set.
 //
-// Every row takes steps of its own length and number; the register goes on until the last of its rows is done, and
-// a row leaves what it has reached when its own steps are.
+// Every row takes steps of its own length and number, and makes room for the next when they are done.
 #pragma once
 
 #include <algorithm>
@@ -27,24 +26,46 @@ class Etdrk4Rows {
         fourier_(p_.points, p_.modes, p_.roots, weights_ + etdrk4_weights * p_.modes,
                  weights_ + etdrk4_weights * p_.modes + p_.points / 2) {}
 
-  void march(std::int64_t first) {
-    const std::int64_t count = std::min<std::int64_t>(Row::lanes, p_.rows - first);
+  void march() {
+    std::int64_t next = 0;
     for (int lane = 0; lane < Row::lanes; ++lane) {
-      row_[lane] = first + std::min<std::int64_t>(lane, count - 1);  // the last one fills the register
-      take(p_.begin + 2 * p_.modes * row_[lane], p_.modes, lane, v_);
-      take(p_.weights + 2 * p_.modes * etdrk4_weights * p_.table[row_[lane]], etdrk4_weights * p_.modes, lane,
-           weights_);
-    }
-    for (std::int64_t done = 0;; ++done) {
-      for (int lane = 0; lane < count; ++lane) {
-        if (p_.steps[row_[lane]] == done) leave(lane);
+      if (lane < p_.rows) {
+        begin(lane, next++);
+      } else {  // a copy of the first row fills the register
+        begin(lane, 0);
+        remaining_[lane] = idle;
       }
-      if (done == p_.steps[first]) return;
-      step(done);
+    }
+    for (;;) {
+      bool busy = false;
+      for (int lane = 0; lane < Row::lanes; ++lane) {
+        while (remaining_[lane] == 0) {
+          leave(lane);
+          if (next < p_.rows) {
+            begin(lane, next++);
+          } else {
+            remaining_[lane] = idle;
+          }
+        }
+        busy = busy || remaining_[lane] > 0;
+      }
+      if (!busy) return;
+      step();
+      for (int lane = 0; lane < Row::lanes; ++lane) {
+        if (remaining_[lane] > 0) --remaining_[lane];
+      }
     }
   }
 
  private:
+  static constexpr std::int64_t idle = -1;
+
+  void begin(int lane, std::int64_t row) {
+    row_[lane] = row;
+    remaining_[lane] = p_.steps[row];
+    take(p_.begin + 2 * p_.modes * row, p_.modes, lane, v_);
+    take(p_.weights + 2 * p_.modes * etdrk4_weights * p_.table[row], etdrk4_weights * p_.modes, lane, weights_);
+  }
   static void take(const double* from, std::int64_t count, int lane, Complex* to) {
     double* numbers = reinterpret_cast<double*>(to) + lane;
     for (std::int64_t i = 0; i < 2 * count; ++i) numbers[i * Row::lanes] = from[i];
@@ -56,21 +77,21 @@ class Etdrk4Rows {
   }
 
   // Krogstad 2005, equation 51
-  void step(std::int64_t done) {
+  void step() {
     const std::int64_t modes = p_.modes;
     const Complex *whole = weights_, *half = whole + modes, *a = half + modes, *b = a + modes, *c_first = b + modes,
                   *c_last = c_first + modes, *first = c_last + modes, *middle = first + modes, *last = middle + modes;
     Complex *at_v = n_, *at_a = n_ + modes, *at_b = n_ + 2 * modes;
-    nonlinear(v_, 2 * done, at_v);
+    nonlinear(v_, 0, at_v);
     for (std::int64_t k = 0; k < modes; ++k) argument_[k] = half[k] * v_[k] + a[k] * at_v[k];
-    nonlinear(argument_, 2 * done + 1, at_a);
+    nonlinear(argument_, 1, at_a);
     for (std::int64_t k = 0; k < modes; ++k) argument_[k] = argument_[k] + b[k] * (at_a[k] - at_v[k]);
-    nonlinear(argument_, 2 * done + 1, at_b);
+    nonlinear(argument_, 1, at_b);
     for (std::int64_t k = 0; k < modes; ++k) {
       v_[k] = whole[k] * v_[k];
       argument_[k] = v_[k] + c_first[k] * at_v[k] + c_last[k] * at_b[k];
     }
-    nonlinear(argument_, 2 * done + 2, term_);
+    nonlinear(argument_, 2, term_);
     for (std::int64_t k = 0; k < modes; ++k) {
       v_[k] = v_[k] + first[k] * at_v[k] + middle[k] * (at_a[k] + at_b[k]) + last[k] * term_[k];
     }
@@ -94,11 +115,13 @@ class Etdrk4Rows {
     return value;
   }
 
+  // Of a row that is done, those of its first step: they are there, and nobody looks at the result.
   Real factor(std::int64_t stage, std::int64_t term) const {
     if (p_.factors == nullptr) return Row::set(1);
     double numbers[Row::lanes];
     for (int lane = 0; lane < Row::lanes; ++lane) {
-      numbers[lane] = p_.factors[(row_[lane] * p_.stages + stage) * (1 + p_.terms) + term];
+      const std::int64_t done = remaining_[lane] == idle ? 0 : p_.steps[row_[lane]] - remaining_[lane];
+      numbers[lane] = p_.factors[(row_[lane] * p_.stages + 2 * done + stage) * (1 + p_.terms) + term];
     }
     return Row::load(numbers);
   }
@@ -107,13 +130,10 @@ class Etdrk4Rows {
   const Buffer<double> memory_;
   Complex *v_, *argument_, *term_, *n_, *weights_;
   Fourier fourier_;
-  std::int64_t row_[Row::lanes];
+  std::int64_t row_[Row::lanes], remaining_[Row::lanes];
 };
 
-void etdrk4_march(const Etdrk4& problem) {
-  Etdrk4Rows rows(problem);
-  for (std::int64_t first = 0; first < problem.rows; first += Row::lanes) rows.march(first);
-}
+inline void etdrk4_march(const Etdrk4& problem) { Etdrk4Rows(problem).march(); }
 
 extern const Etdrk4Kernel etdrk4_kernel = &etdrk4_march;
 
