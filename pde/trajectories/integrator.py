@@ -120,8 +120,16 @@ def step_weights(z: ComplexArray, h: float) -> StepWeights:
         return one, two, three
 
     (half, half_two, _), (one, two, three) = phi(z / 2), phi(z)
-    weights = [half / 2, half_two, one - 2 * two, 2 * two, one - 3 * two + 4 * three, 2 * two - 4 * three]
-    return StepWeights(np.exp(z), np.exp(z / 2), *(h * w for w in weights), h * (4 * three - two))
+    weights = [
+        half / 2,
+        half_two,
+        one - 2 * two,
+        2 * two,
+        one - 3 * two + 4 * three,
+        2 * two - 4 * three,
+        4 * three - two,
+    ]
+    return StepWeights(*(np.exp(z), np.exp(z / 2), *(h * w for w in weights)))
 
 
 class SpectralGrid:
