@@ -46,12 +46,15 @@ demo: install  ## find and prove the symmetries of KdV data, with a report in ru
 # ---------------------------------------------------------------- checks
 # Examples are run on the package as it is installed, in append mode: in the checkout pde/ would be a package of its own
 # beside symflow.pde, and the importlib mode of the tests would put the module symflow.ops.flow in the place of the function.
-test: install  ## the tests that take seconds, and the examples in docstrings
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+# A file's tests stay in one process: what they share is made once. DURATIONS=1 names every test of a second or more.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(if $(DURATIONS),--durations=0 --durations-min=1)
+
+test: install  ## the tests that take seconds, and the examples in docstrings; DURATIONS=1 names the longest
+	$(PYTEST) -m "not slow"
 	.ci/as-installed python -m pytest -q --import-mode=append --doctest-modules symflow
 
-test-slow: install  ## the tests that take minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
+test-slow: install  ## the tests that take minutes; DURATIONS=1 names the longest
+	$(PYTEST) -m slow
 
 # The tests that name an instruction set run each of them in `make test`; tests of memory and of torch's compiler see none.
 NO_KERNEL := memory or compile or opcheck or avx or baseline

@@ -97,6 +97,12 @@ STABLE_TORCH_LIBRARY(symflow, m) {
   m.def(
       "warp_jvp_backward(Tensor grad, Tensor images, Tensor grid, Tensor? images_dot, Tensor? grid_dot, int padding, "
       "bool image_gradient, bool grid_gradient) -> (Tensor, Tensor)");
+  // v [rows, modes, 2] complex, the weights of a step [tables, 9, modes, 2], whose table each row takes, how many
+  // steps (not rising), the polynomial of the flux, what its transform and v are multiplied by [1 + terms, modes, 2],
+  // in time [rows, stages, 1 + terms] (no stages: ones), exp(-2 pi i k/points) [points, 2] -> v after the steps
+  m.def(
+      "etdrk4(Tensor v, Tensor weights, Tensor table, Tensor steps, Tensor density, Tensor multipliers, "
+      "Tensor factors, Tensor roots) -> Tensor");
 }
 
 namespace {

@@ -14,26 +14,22 @@ import h5py
 import numpy as np
 import pytest
 
+from command_line import symflow, symflow_process
 from symflow.runs import read_json
 
 SMALL = ["--samples", "2", "--steps", "120", "--keep", "100", "--end", "50"]
 
 
-def symflow(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "symflow", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
-    answer = symflow("generate", "ckdv", *SMALL, "--out", "data.h5", cwd=folder)
+    answer = symflow_process("generate", "ckdv", *SMALL, "--out", "data.h5", cwd=folder)
     assert answer.returncode == 0, answer.stderr
     return folder / "data.h5"
 
 
 def test_help_names_the_commands(tmp_path: Path) -> None:
-    answer = symflow("--help", cwd=tmp_path)
+    answer = symflow_process("--help", cwd=tmp_path)
     assert answer.returncode == 0
     for command in ("generate", "discover", "report", "verify", "audit", "augment", "doctor"):
         assert command in answer.stdout
@@ -112,9 +108,13 @@ def test_mistakes_get_one_sentence(arguments: tuple[str, ...], sentence: str, tm
 
 
 def test_an_existing_file_is_not_replaced(data: Path) -> None:
+    """In a process of its own, as all the mistakes above would end."""
     before = data.read_bytes()
-    answer = symflow("generate", "ckdv", *SMALL, "--out", str(data), cwd=data.parent)
+    answer = symflow_process("generate", "ckdv", *SMALL, "--out", str(data), cwd=data.parent)
     assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert "Traceback" not in answer.stderr
+    assert answer.stderr.strip().splitlines()[-1].startswith("symflow: ")
     assert "--force" in answer.stderr
     assert data.read_bytes() == before
 
@@ -158,7 +158,7 @@ def test_train_operator_compares_arms_and_resumes(tmp_path: Path) -> None:
 def test_a_killed_run_resumes_to_the_same_bits(data: Path, tmp_path: Path) -> None:
     """SIGKILL while the network learns; what the resumed run leaves is what an uninterrupted one leaves."""
     arguments = ["discover", str(data), "--network", "trained", "--steps", "110"]
-    whole = symflow(*arguments, "--out", "whole", cwd=tmp_path)
+    whole = symflow_process(*arguments, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
 
     command = [sys.executable, "-m", "symflow", *arguments, "--out", "part"]
@@ -173,7 +173,7 @@ def test_a_killed_run_resumes_to_the_same_bits(data: Path, tmp_path: Path) -> No
     process.wait()
     assert not (tmp_path / "part" / "result.json").exists()
 
-    resumed = symflow(*arguments, "--out", "part", "--resume", cwd=tmp_path)
+    resumed = symflow_process(*arguments, "--out", "part", "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     for name in ("metrics.jsonl", "network.safetensors", "evidence.safetensors", "span.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "part" / name).read_bytes(), name

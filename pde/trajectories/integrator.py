@@ -1,8 +1,7 @@
 """An exponential Runge-Kutta method on a splitting, in Fourier space.
 
 ETDRK4 takes the stiff linear part exactly, in Krogstad's form (J. Comput. Phys. 203, 2005), which loses less to
-stiffness than that of Cox and Matthews; coefficients by contour means (Kassam and Trefethen, SIAM J. Sci. Comput. 26,
-2005).
+stiffness than that of Cox and Matthews.
 """
 
 from __future__ import annotations
@@ -10,22 +9,23 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from functools import lru_cache, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from symflow import ops
 from symflow.formulas import expressions
 
-from ..equations import derivative_order, derivative_symbol, highest_derivative, t, x
+from ..equations import derivative_order, derivative_symbol, highest_derivative, t, u, x
 from .splitting import Splitting
 
 Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 STABILITY = 1.5  # h max|u| k_max: above 2, single trajectories become NaN or drift in energy
+_TERMS = 17  # of the series of phi_3 on the unit disc: 1/20! is 4e-19
 PADDING = 2.5  # points per mode: what is aliased is below TAIL^1.5, for a spectrum that decays geometrically
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "exp": np.exp,
@@ -64,6 +64,13 @@ def _value(expression: sympy.Expr, time: float | Array | None) -> float | Array:
     return value
 
 
+def _polynomial(densities: Sequence[sympy.Expr]) -> Array | None:
+    """The coefficients of a single density that is a polynomial in u, lowest first."""
+    if len(densities) != 1 or not densities[0].is_polynomial(u) or densities[0].free_symbols - {u}:
+        return None
+    return np.array([float(c) for c in reversed(sympy.Poly(densities[0], u).all_coeffs())])
+
+
 @lru_cache(maxsize=256)
 def _even_fast_length(least: int) -> int:
     size = least + least % 2
@@ -77,57 +84,52 @@ def _even_fast_length(least: int) -> int:
         size += 2
 
 
-@dataclass(frozen=True)
-class StepWeights:
+class StepWeights(NamedTuple):
     """The multipliers of one step of Krogstad's scheme, ``[modes]`` or ``[S, modes]``, for ``z = h L``."""
 
-    whole: NDArray[Any]  # exp(z)
-    half: NDArray[Any]  # exp(z/2)
-    a: NDArray[Any]  # h phi_1(z/2)/2
-    b: NDArray[Any]  # h phi_2(z/2)
-    c_first: NDArray[Any]  # h (phi_1(z) - 2 phi_2(z))
-    c_last: NDArray[Any]  # 2 h phi_2(z)
-    first: NDArray[Any]  # h (phi_1 - 3 phi_2 + 4 phi_3)
-    middle: NDArray[Any]  # h (2 phi_2 - 4 phi_3)
-    last: NDArray[Any]  # h (4 phi_3 - phi_2)
-
-    def __getitem__(self, rows: slice) -> StepWeights:
-        return StepWeights(*(getattr(self, f.name)[rows] for f in fields(self)))
+    whole: ComplexArray  # exp(z)
+    half: ComplexArray  # exp(z/2)
+    a: ComplexArray  # h phi_1(z/2)/2
+    b: ComplexArray  # h phi_2(z/2)
+    c_first: ComplexArray  # h (phi_1(z) - 2 phi_2(z))
+    c_last: ComplexArray  # 2 h phi_2(z)
+    first: ComplexArray  # h (phi_1 - 3 phi_2 + 4 phi_3)
+    middle: ComplexArray  # h (2 phi_2 - 4 phi_3)
+    last: ComplexArray  # h (4 phi_3 - phi_2)
 
 
 def step_weights(z: ComplexArray, h: float) -> StepWeights:
     """The multipliers for ``z = h L``.
 
-    Below ``|z| = 1`` the closed forms cancel; there they are means over a circle of radius 2 about z, which stays at
-    least 1 away from the removable singularity.
+    ``phi_n = 1/n! + z phi_{n+1}``: below ``|z| = 1``, where the closed forms cancel, upwards from the series of phi_3.
     """
 
-    def closed(z: ComplexArray) -> ComplexArray:
-        half = np.expm1(z / 2) / (z / 2)
-        one = np.expm1(z) / z
-        two = (one - 1) / z
-        three = (two - 0.5) / z
-        return np.stack(
-            [
-                half / 2,
-                (half - 1) / (z / 2),
-                one - 2 * two,
-                2 * two,
-                one - 3 * two + 4 * three,
-                2 * two - 4 * three,
-                4 * three - two,
-            ]
-        )
+    def phi(z: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+        small = np.abs(z) < 1.0
+        one, two, three = (np.empty_like(z) for _ in range(3))
+        near, far = z[small], z[~small]
+        series = np.zeros_like(near)
+        for n in range(_TERMS + 3, 2, -1):
+            series = series * near + 1 / math.factorial(n)
+        three[small] = series
+        two[small] = 0.5 + near * series
+        one[small] = 1.0 + near * two[small]
+        one[~small] = np.expm1(far) / far
+        two[~small] = (one[~small] - 1) / far
+        three[~small] = (two[~small] - 0.5) / far
+        return one, two, three
 
-    small = np.abs(z) < 1.0
-    circle = 2.0 * np.exp(2j * np.pi * (np.arange(32) + 0.5) / 32)
-    weights = np.empty((7, z.size), complex)
-    weights[:, ~small] = closed(z[~small])
-    weights[:, small] = closed((z[small, None] + circle).ravel()).reshape(7, -1, 32).mean(-1)
-    every = [np.exp(z), np.exp(z / 2), *(h * weights)]
-    if not np.any(z.imag):
-        every = [c.real.copy() for c in every]
-    return StepWeights(*every)
+    (half, half_two, _), (one, two, three) = phi(z / 2), phi(z)
+    weights = [
+        half / 2,
+        half_two,
+        one - 2 * two,
+        2 * two,
+        one - 3 * two + 4 * three,
+        2 * two - 4 * three,
+        4 * three - two,
+    ]
+    return StepWeights(*(np.exp(z), np.exp(z / 2), *(h * w for w in weights)))
 
 
 class SpectralGrid:
@@ -148,23 +150,32 @@ class SpectralGrid:
         self.explicit = [_compiled(e) for e in splitting.sensitivities]
         symbols = {s for f in splitting.fluxes for s in f.density.free_symbols}
         self.orders = sorted(order for s in symbols if (order := derivative_order(s)) is not None)
-        # one autonomous flux: its factor goes into the coefficients, once instead of at every stage
-        self.folded: NDArray[Any] | None = None
-        if len(splitting.fluxes) == 1 and not splitting.varying and splitting.autonomous:
-            (flux,) = splitting.fluxes
-            self.folded = float(flux.coefficient) / self.points * self.ik**flux.order
-        self._steps: dict[float, StepWeights] = {}
+        # N = sum_i c_i(t) m_i F[density_i] + sum_j c_j(t) m_j v, constant c within the m
+        self.coefficients = [f.coefficient for f in splitting.fluxes] + [a for _, a in splitting.varying]
+        self.multipliers = np.stack(
+            [np.zeros(modes, complex)][len(self.coefficients) :]
+            + [self.ik**f.order / self.points for f in splitting.fluxes]
+            + [self.ik**m for m, _ in splitting.varying]
+        )
+        if splitting.autonomous:
+            for multiplier, coefficient in zip(self.multipliers, self.coefficients, strict=False):
+                multiplier *= float(coefficient)
+        self.polynomial = _polynomial([f.density for f in splitting.fluxes])
+        self.roots = np.exp(-2j * np.pi * np.arange(self.points) / self.points)
+        self._steps: dict[float, ComplexArray] = {}
 
-    def weights(self, h: float) -> StepWeights:
+    def weights(self, h: float) -> ComplexArray:
+        """Those of `StepWeights` as one array, ``[9, modes]``."""
         if h not in self._steps:
-            c = step_weights(np.asarray(self.symbol * h, complex), h)
-            if self.folded is not None:
-                weights = [getattr(c, f.name) for f in fields(c)]
-                c = StepWeights(*weights[:2], *(w * self.folded for w in weights[2:]))
             if len(self._steps) > 64:
                 self._steps.clear()
-            self._steps[h] = c
+            self._steps[h] = np.stack(step_weights(np.asarray(self.symbol * h, complex), h))
         return self._steps[h]
+
+    def factors(self, times: Array) -> Array:
+        """The c of N at some times, ``[..., terms]``."""
+        values = [np.broadcast_to(np.asarray(_value(c, times), float), times.shape) for c in self.coefficients]
+        return np.stack(values, -1)
 
     def room(self, rows: int) -> ComplexArray:
         """A spectrum with the zeros that the inverse transform wants: the modes are ``[:, :modes]`` of it."""
@@ -177,30 +188,25 @@ class SpectralGrid:
             padded[:, : self.modes] *= self.ik**order
         return np.fft.irfft(padded, self.points, norm="forward")
 
-    def nonlinear(self, padded: ComplexArray, time: Array | None) -> ComplexArray:
-        """N in Fourier space of spectra in a `room`, without what is folded into the coefficients.
-
-        ``time``: one per row, ``[S, 1]``; ``None`` where N does not depend on it.
-        """
+    def nonlinear(self, padded: ComplexArray, factors: Array | None) -> ComplexArray:
+        """N in Fourier space of spectra in a `room`; ``factors [S, terms]``, ``None`` where they are constant."""
         values: dict[sympy.Symbol, Any] = {x: self.x}
         for m in self.orders:
             values[derivative_symbol(m)] = self.physical(padded, m)
-        total: ComplexArray | None = None
-        for flux, evaluate in zip(self.splitting.fluxes, self.densities, strict=True):
-            density = evaluate(values)
-            if np.ndim(density) < 2:
-                density = np.broadcast_to(density, (padded.shape[0], self.points))
-            spectrum = np.fft.rfft(density)[:, : self.modes]
-            if self.folded is not None:
-                return spectrum
-            spectrum = spectrum * (self.ik**flux.order / self.points)
-            spectrum *= _value(flux.coefficient, time)
-            total = spectrum if total is None else total + spectrum
-        for m, a in self.splitting.varying:
-            spectrum = padded[:, : self.modes] * self.ik**m
-            spectrum *= _value(a, time)
-            total = spectrum if total is None else total + spectrum
-        return np.zeros((padded.shape[0], self.modes), complex) if total is None else total
+        total = np.zeros((padded.shape[0], self.modes), complex)
+        for i, multiplier in enumerate(self.multipliers[: len(self.coefficients)]):
+            if i < len(self.densities):
+                density = self.densities[i](values)
+                if np.ndim(density) < 2:
+                    density = np.broadcast_to(density, (padded.shape[0], self.points))
+                spectrum = np.fft.rfft(density)[:, : self.modes]
+            else:
+                spectrum = padded[:, : self.modes].copy()
+            spectrum *= multiplier
+            if factors is not None:
+                spectrum *= factors[:, i, None]
+            total += spectrum
+        return total
 
     def sensitivities(self, v: ComplexArray, time: float) -> Array:
         """``max |dN/du_m|`` over x, ``[S, orders]``, for the step."""
@@ -234,27 +240,31 @@ class SpectralGrid:
         ``times[i] [2 steps[i] + 1]`` are the physical times of the stages of row i.
         """
         own = [self.weights(step) for step in h]
-        c = StepWeights(*(np.stack([getattr(one, f.name) for one in own]) for f in fields(StepWeights)))
-        clocks = np.zeros((2 * steps[0] + 1, v.shape[0], 1))
-        for i, row in enumerate(times or ()):
-            clocks[: row.size, i, 0] = row
+        factors = None
+        if times is not None:
+            clocks = np.stack([np.pad(row, (0, times[0].size - row.size), mode="edge") for row in times])
+            factors = self.factors(clocks)
+        if self.polynomial is not None and ops.built:
+            return ops.etdrk4(v, own, steps, self.polynomial, self.multipliers, factors, self.roots)
+        c = np.stack(own, 1)
         v = v.copy()
         begin = 0
         for end in sorted(set(steps)):
             active = sum(n >= end for n in steps)  # the others are at their end
-            self._march(v[:active], c[:active], None if times is None else clocks[2 * begin : 2 * end + 1], end - begin)
+            part = None if factors is None else factors[:active, 2 * begin : 2 * end + 1]
+            self._march(v[:active], StepWeights(*c[:, :active]), part, end - begin)
             begin = end
         return v
 
-    def _march(self, v: ComplexArray, c: StepWeights, clocks: Array | None, steps: int) -> None:
-        """Steps in place (Krogstad 2005, equation 51)."""
+    def _march(self, v: ComplexArray, c: StepWeights, factors: Array | None, steps: int) -> None:
+        """Steps in place (Krogstad 2005, equation 51): what the compiled ones do, for any N."""
         N, padded = self.nonlinear, self.room(v.shape[0])
         argument = padded[:, : self.modes]  # of N
         term = np.empty_like(v)
         t0 = t1 = t2 = None
         for i in range(steps):
-            if clocks is not None:
-                t0, t1, t2 = clocks[2 * i : 2 * i + 3, : v.shape[0]]
+            if factors is not None:
+                t0, t1, t2 = (factors[:, 2 * i + stage] for stage in range(3))
             argument[...] = v
             Nv = N(padded, t0)
             np.multiply(c.half, v, out=argument)

@@ -156,7 +156,7 @@ class _Rows:
                         raise self._fail(row, j, f"needs more than {MOST_STEPS} steps per output time")
                     if self.run.budget and not self.run.budget.spend(1.5 * row.steps, modes):
                         raise self._fail(row, j, "needs more work than is allowed")
-                refused += self._attempt(grid, sorted(rows, key=lambda row: -row.steps), j, span)
+                refused += self._attempt(grid, rows, j, span)
             pending = refused
 
     @staticmethod
@@ -166,23 +166,28 @@ class _Rows:
     def _advance(
         self, grid: SpectralGrid, rows: Sequence[_Row], j: int, span: float, steps: Sequence[int]
     ) -> ComplexArray:
-        v = np.stack([row.v for row in rows])
-        times = None if self.run.splitting.autonomous else [self.run.stage_times(j, n) for n in steps]
-        return grid.advance(v, [span / n for n in steps], steps, times)
+        order = sorted(range(len(rows)), key=lambda i: -steps[i])  # the most steps first
+        counts = [steps[i] for i in order]
+        times = None if self.run.splitting.autonomous else [self.run.stage_times(j, n) for n in counts]
+        v = np.stack([rows[i].v for i in order])
+        new = np.empty_like(v)
+        new[order] = grid.advance(v, [span / n for n in counts], counts, times)
+        return new
 
     def _attempt(self, grid: SpectralGrid, rows: list[_Row], j: int, span: float) -> list[_Row]:
-        """One try for rows of one grid, the most steps first; those that have to try again come back."""
+        """One try for rows of one grid; those that have to try again come back."""
         run = self.run
+        due = [i for i, row in enumerate(rows) if self._due(row, j)]
+        steps = [row.steps for row in rows] + [rows[i].steps // 2 for i in due]
         with np.errstate(all="ignore"):
-            new = self._advance(grid, rows, j, span, [row.steps for row in rows])
+            both = self._advance(grid, [*rows, *(rows[i] for i in due)], j, span, steps)
+            new, coarse = both[: len(rows)], both[len(rows) :]
             sensitivities = grid.sensitivities(new, run.times[j + 1])
             stable = grid.largest_step(sensitivities)
             size = np.abs(new)
             tail = _tail(size, grid.modes)
-            due = [i for i, row in enumerate(rows) if self._due(row, j)]
             error = np.zeros(len(rows))
             if due:
-                coarse = self._advance(grid, [rows[i] for i in due], j, span, [rows[i].steps // 2 for i in due])
                 difference = (np.abs(new[due] - coarse) ** 2).sum(-1) / (size[due] ** 2).sum(-1)
                 ratio = np.array([rows[i].steps / (rows[i].steps // 2) for i in due])
                 error[due] = np.where(size[due].any(-1), np.sqrt(difference), 0.0) / (ratio**4 - 1)

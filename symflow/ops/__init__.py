@@ -3,9 +3,11 @@
 One module per operation, from its public function to its reference. What others may use is listed here.
 """
 
+from symflow.ops._ext import built as built
 from symflow.ops._resample_ref import LEAST_ROWS as LEAST_ROWS
 from symflow.ops._resample_ref import resample_ref as resample_ref
 from symflow.ops._resample_ref import scatter_ref as scatter_ref
+from symflow.ops.etdrk4 import etdrk4 as etdrk4
 from symflow.ops.flow import flow as flow
 from symflow.ops.flow import flow_kernel as flow_kernel
 from symflow.ops.flow import flow_ref as flow_ref

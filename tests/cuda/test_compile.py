@@ -24,6 +24,16 @@ def nvcc() -> str | None:
 pytestmark = pytest.mark.skipif(nvcc() is None, reason="needs the CUDA compiler nvcc")
 
 
+def included(source: Path) -> set[Path]:
+    """A file and all of ours that it includes."""
+    found, new = set(), {source}
+    while new:
+        found |= new
+        names = {(path, name) for path in new for name in re.findall(r'#include "(.+)"', path.read_text())}
+        new = {(path.parent / name).resolve() for path, name in names} - found
+    return found
+
+
 def compile_report(source: Path, architectures, folder: Path) -> str:
     """Compiles one file with every warning an error; what ptxas says of its kernels.
 
@@ -33,7 +43,7 @@ def compile_report(source: Path, architectures, folder: Path) -> str:
     flags += ["-Xcompiler=-Wall,-Wextra,-Werror", *(f"-gencode=arch=compute_{a},code=sm_{a}" for a in architectures)]
     version = subprocess.run([nvcc(), "--version"], capture_output=True, text=True, check=True).stdout
     content = hashlib.sha256(repr((flags, version)).encode())
-    for path in (source, *sorted(ROOT.glob("csrc/core/*.h")), *sorted(ROOT.glob("csrc/cuda/*.h"))):
+    for path in sorted(included(source)):
         content.update(path.read_bytes())
     kept = ROOT / "build" / "ptxas" / f"{source.stem}-{content.hexdigest()}.txt"
     if not kept.exists():

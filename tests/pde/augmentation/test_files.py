@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from command_line import symflow
 from symflow import NeuralField, pde
 from symflow.errors import UserError
 from symflow.pde import TrajectoryAugment, discover, generate, load, save
@@ -42,11 +43,6 @@ def made(source: Path) -> Path:
 def contents(path: Path) -> dict[str, np.ndarray]:
     with h5py.File(path, "r") as file:
         return {name: file[name][()] for name in file}
-
-
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "symflow", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, timeout=300)
 
 
 def test_the_file_holds_originals_and_what_the_augmentation_makes_of_them(source: Path, made: Path) -> None:
@@ -244,16 +240,16 @@ def test_data_are_not_moved_along_what_is_not_valid_for_them(source: Path, tmp_p
 
 def test_the_command(source: Path, tmp_path: Path) -> None:
     arguments = ("augment", str(source), "--generators", "kdv", "--copies", "3", "--seed", "4", "--out", "out.h5")
-    answer = command(*arguments, cwd=tmp_path)
+    answer = symflow(*arguments, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "15 trajectories, 10 of them moved" in answer.stdout
     assert "moved over its own original" in answer.stdout
     before = (tmp_path / "out.h5").read_bytes()
-    answer = command(*arguments, cwd=tmp_path)
+    answer = symflow(*arguments, cwd=tmp_path)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "--force" in answer.stderr
     assert (tmp_path / "out.h5").read_bytes() == before
-    assert command(*arguments, "--force", cwd=tmp_path).returncode == 0
+    assert symflow(*arguments, "--force", cwd=tmp_path).returncode == 0
     assert (tmp_path / "out.h5").read_bytes() == before
 
 

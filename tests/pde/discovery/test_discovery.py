@@ -25,6 +25,16 @@ def ckdv() -> pde.Result:
     return pde.discover(data("ckdv"), domain="plane", network="trained", steps=60)
 
 
+@lru_cache
+def periodic() -> pde.Result:
+    return pde.discover(data("ckdv"), network="none")
+
+
+@lru_cache
+def dimension(equation: str) -> int:
+    return len(pde.discover(equation, network="none").generators)
+
+
 def test_the_whole_answer_on_ckdv() -> None:
     result = ckdv()
     assert result.rank == 4
@@ -74,12 +84,11 @@ def test_the_learned_span_flows_like_the_closed_forms() -> None:
     assert (moved - expected).norm() < 1e-2 * (expected - points).norm()
 
 
-def test_the_periodic_part_is_a_part(tmp_path: Path) -> None:
-    periodic = pde.discover(data("ckdv"), network="none")
-    assert periodic.rank == 2
+def test_the_periodic_part_is_a_part() -> None:
+    assert periodic().rank == 2
     points = torch.rand(100, 3, dtype=torch.float64)
-    assert principal_angles(periodic.symbolic_field, ckdv().symbolic_field, points).max() < 1e-6
-    assert periodic.coordinates.periods == (128.0, None, None)
+    assert principal_angles(periodic().symbolic_field, ckdv().symbolic_field, points).max() < 1e-6
+    assert periodic().coordinates.periods == (128.0, None, None)
 
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
@@ -215,7 +224,7 @@ def test_the_other_equations_on_data(name: str, plane: int, periodic: int) -> No
 
 
 def test_three_levels_are_told_apart() -> None:
-    result = pde.discover(data("ckdv"), network="none")
+    result = periodic()
     equation, domain, data_level = result.verdicts.equation, result.verdicts.domain, result.verdicts.data
     assert equation is not None
     assert domain is not None
@@ -254,7 +263,7 @@ def test_data_that_do_not_solve_their_equation_get_no_yes() -> None:
         said = result.verdicts.data
         assert said is not None
         assert (result.verdict, said.word) == (word, word)
-        assert result.rank == len(pde.discover(claimed.equation, network="none").generators)
+        assert result.rank == dimension(claimed.equation.text)
         assert result.observed is None
         assert result.certificates is None
         assert all(g.verified and not g.valid for g in result.generators)
@@ -282,7 +291,7 @@ def test_a_few_times_are_asked_by_prediction() -> None:
 
 
 def test_data_are_moved_along_what_is_proved_and_valid() -> None:
-    result = pde.discover(data("ckdv"), network="none")
+    result = periodic()
     more = result.augment(data("ckdv"), strength=0.2, seed=1)
     assert len(more) == len(data("ckdv"))
     assert not torch.equal(more.u[:, 0], data("ckdv").u[:, 0])

@@ -212,9 +212,10 @@ def test_against_an_independent_integrator(name, end, modes, steps, bound):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "modes", "steps", "bound"),
-    [("kdv", 640, 30_000, 1e-5), ("ks", 256, 60_000, 1e-5), ("nkdv", 640, 90_000, 1e-3), ("ckdv", 256, 8_000, 1e-5)],
+    [("kdv", 640, 15_000, 1e-5), ("ks", 256, 40_000, 1e-5), ("nkdv", 640, 45_000, 1e-3), ("ckdv", 256, 8_000, 1e-5)],
 )
 def test_default_settings_at_the_last_time(name, modes, steps, bound):
+    """The reference itself is within a twentieth of the bound of a run whose tolerance is a hundred times tighter."""
     settings = CATALOGUE[name].settings
     data = generate(name, 8, 11, keep=1, resolution=2 * modes)
     initial = random_waves(8, 11, 64, waves=settings["waves"], wavenumbers=settings["wavenumbers"])
