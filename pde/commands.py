@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 
-from symflow.console import CANNOT_TELL, REFUTED, bars, check_new, staged
+from symflow.console import CANNOT_TELL, REFUTED, Progress, bars, check_new, staged
 from symflow.errors import UserError
 
 from .settings import Copies, Discovery, Generation, OperatorTrainings
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as Bars
 
-    from symflow.pde import Equation, Trajectories
+    from symflow.pde import Equation, Result, Trajectories
+    from symflow.runs import Run
 
 
 def generate(
@@ -58,6 +59,7 @@ def discover(
     equation: str | None = None,
     parameters: tuple[str, ...] = (),
     settings: OmitArgPrefixes[Discovery] = Discovery(),
+    report: FlagCreatePairsOff[bool] = False,
     resume: bool = False,
     force: bool = False,
 ) -> None:
@@ -71,12 +73,12 @@ def discover(
             when this does not say it either.
         parameters: numbers for the names in the formula, such as nu=0.01.
         settings: how symmetries are looked for.
+        report: write figures and a page of an equation alone too; of data they always are. `symflow report` writes them
+            later.
         resume: continue an interrupted run.
         force: replace an earlier run in `out`.
     """
     from symflow import pde
-    from symflow.pde.discovery import collect
-    from symflow.report import write_report
     from symflow.runs import RESULT, Run
 
     source, identity = _read(data, equation, _numbers(parameters))
@@ -87,17 +89,13 @@ def discover(
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
         result = pde.discover(source, settings=settings, run=run, progress=progress)
-        progress("report", 0.0, {})
         result.save(run.path / RESULT)
-        said = result.verdicts.data
-        trajectories = source if isinstance(source, pde.Trajectories) and result.of_data else None
         if result.neural is not None and result.neural.field is not None:
             run.save_field("span", result.neural.field)
-        run.save_tensors("evidence", collect(trajectories, result), {"rank": result.rank})
-        page = write_report(run.path)
-        progress("report", 1.0, {})
+        page = None if alone and not report else _page(run, source, result, progress)
     print(result)
-    print(f"report: {page}")
+    print(f"written: {run.path / RESULT}" if page is None else f"report: {page}")
+    said = result.verdicts.data
     if said is not None and not settings.trust and said.word != "measured":
         sys.exit(REFUTED if said.word == "refuted" else CANNOT_TELL)
 
@@ -301,7 +299,7 @@ def _read(data: str | None, equation: str | None, parameters: dict[str, float]) 
     return formula, f"{formula.text} {formula.parameters}"
 
 
-def _generated(name: str, samples: int, out: Path, shown: Progress) -> Trajectories:
+def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
     """Trajectories of an equation by name, on 256 points; kept beside a run, where another one finds them again."""
     from symflow import pde
 
@@ -325,6 +323,20 @@ def _load(path: Path, equation: str | None, parameters: dict[str, float], check:
     except pde.UnknownEquation:
         print("symflow: the data do not name their equation; one is fitted to them", file=sys.stderr)
         return pde.load_identified(path)
+
+
+def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
+    """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
+    from symflow import pde
+    from symflow.pde.discovery import collect
+    from symflow.report import write_report
+
+    progress("report", 0.0, {})
+    if isinstance(source, pde.Trajectories):
+        run.save_tensors("evidence", collect(source if result.of_data else None, result), {"rank": result.rank})
+    page = write_report(run.path)
+    progress("report", 1.0, {})
+    return page
 
 
 def _numbers(parameters: Sequence[str]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow.algebra import readout
+from symflow.algebra import simplified
 from symflow.errors import UserError
 
 from ..equations import Equation, Manifold
@@ -115,7 +115,7 @@ class Search:
         form = dict.fromkeys(self.components, sympy.Integer(0))
         for z in equation.space.variables[len(equation.space.independent) :]:
             w = z if factor == 1 else sympy.integrate(1 / factor, z)
-            form["d" + z.name] = readout.simplified(w * factor)
+            form["d" + z.name] = simplified(w * factor)
         return prolongation.is_symmetry(equation, form)
 
     def step(self, special: Sequence[sympy.Expr], degree: int, factor: sympy.Expr | None) -> Step:
