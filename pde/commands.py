@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 
-from symflow.console import CANNOT_TELL, REFUTED, Progress, bars, check_new, staged
+from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, staged
 from symflow.errors import UserError
 
 from .settings import Copies, Discovery, Generation, OperatorTrainings
@@ -55,8 +56,9 @@ def generate(
 def discover(
     data: Annotated[str | None, tyro.conf.Positional] = None,
     *,
-    out: Path,
+    out: Path | None = None,
     equation: str | None = None,
+    equations: Path | None = None,
     parameters: tuple[str, ...] = (),
     settings: OmitArgPrefixes[Discovery] = Discovery(),
     report: FlagCreatePairsOff[bool] = False,
@@ -67,10 +69,13 @@ def discover(
 
     Args:
         data: a file of trajectories; without it, the equation alone is studied.
-        out: the run directory to make.
+        out: the run directory to make; with `equations` a file for the answers, a JSON object a line.
         equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of
             a system are separated by semicolons. With data, what they solve when the file does not say; fitted to them
             when this does not say it either.
+        equations: a file with an equation, as above, a line, or a JSON object {"equation": ..., "name": ...,
+            "parameters": {...}}; what follows a # is passed over. They are answered side by side, one process for each
+            processor. An equation that is refused gets its sentence, and the exit code is then 2.
         parameters: numbers for the names in the formula, such as nu=0.01.
         settings: how symmetries are looked for.
         report: write figures and a page of an equation alone too; of data they always are. `symflow report` writes them
@@ -78,6 +83,13 @@ def discover(
         resume: continue an interrupted run.
         force: replace an earlier run in `out`.
     """
+    if equations is not None:
+        if data is not None or equation is not None or report or resume:
+            raise UserError("`--equations` goes with no data, `--equation`, `--report` or `--resume`")
+        _answer_all(equations, out, _numbers(parameters), settings, force)
+        return
+    if out is None:
+        raise UserError("`--out` must name the run directory to make")
     from symflow import pde
     from symflow.runs import RESULT, Run
 
@@ -98,6 +110,30 @@ def discover(
     said = result.verdicts.data
     if said is not None and not settings.trust and said.word != "measured":
         sys.exit(REFUTED if said.word == "refuted" else CANNOT_TELL)
+
+
+def _answer_all(
+    equations: Path, out: Path | None, parameters: dict[str, float], settings: Discovery, force: bool
+) -> None:
+    """Prints a table of the answers of a file, and writes them."""
+    from symflow.pde.discovery import discover_many, read_equations, table
+    from symflow.runs import replacing
+
+    asked = read_equations(equations, parameters)
+    if out is not None:
+        check_new(out, force)
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with bars() as shown:
+        task = shown.add_task(f"{len(asked)} equations", total=1.0, note="")
+        answers = discover_many(asked, settings, progress=lambda done: shown.update(task, completed=done))
+    if out is not None:
+        with replacing(out) as temporary:
+            temporary.write_text("".join(json.dumps(a.to_dict(), allow_nan=False) + "\n" for a in answers))
+    print(table(answers))
+    refused = sum(a.result is None for a in answers)
+    print(f"{len(answers) - refused} answered, {refused} refused" + (f"; written: {out}" if out is not None else ""))
+    if refused:
+        sys.exit(MISTAKE)
 
 
 def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:

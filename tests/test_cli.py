@@ -230,6 +230,26 @@ def test_symmetries_to_first_order_are_shown_and_proved_again(tmp_path: Path) ->
     assert "NOT proven to first order in eps" in answer.stdout
 
 
+def test_many_equations_are_answered_in_one_call(tmp_path: Path) -> None:
+    """A table in the order of the file, JSON lines, and exit code 2 where one was refused."""
+    (tmp_path / "equations.txt").write_text("u_t = u_xx  # heat\nu_t = exp(\nkdv\n")
+    command = ("discover", "--equations", "equations.txt", "--out", "found/answers.jsonl")
+    answer = symflow(*command, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "2 answered, 1 refused; written: found/answers.jsonl" in answer.stdout
+    assert [line.split()[0] for line in answer.stdout.splitlines()[2:] if line.split()[0].isdigit()][:3] == list("123")
+    lines = [json.loads(line) for line in (tmp_path / "found" / "answers.jsonl").read_text().splitlines()]
+    assert [line["line"] for line in lines] == [1, 2, 3]
+    assert [line["result"]["rank"] for line in (lines[0], lines[2])] == [6, 4]
+    assert "unexpected end" in lines[1]["refused"]
+    for mistake, sentence in (((), "--force"), (("--report",), "goes with no data"), (("kdv",), "goes with no data")):
+        again = symflow(*command, *mistake, cwd=tmp_path)
+        assert (again.returncode, again.stdout) == (2, "")
+        assert sentence in again.stderr
+    (tmp_path / "equations.txt").write_text("kdv\n")
+    assert symflow("discover", "--equations", "equations.txt", cwd=tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -106,7 +106,9 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
                 all(algebra.plane.verified),
                 len(algebra.plane.forms),
                 asked.stable,
-                searched(algebra.plane.condition.library, max(algebra.plane.counts)),
+                "; ".join(
+                    [searched(algebra.plane.condition.library, max(algebra.plane.counts)), *algebra.plane.left_out]
+                ),
             ),
             domain_verdict(request.domain, all(asked.verified), len(asked.forms), gone),
             said,

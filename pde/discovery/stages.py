@@ -51,6 +51,7 @@ from .sources import Source, lacking, source_of, space_axes
 
 POOL = 20_000  # jets from which a network that is trained draws
 CHECKED, STEPS = 512, 8  # jets moved by the finite flow, and its steps
+MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
 FRESH = 3_000  # jets on which angles are measured
 
 
@@ -175,7 +176,8 @@ def solve_equation(state: State, context: Context) -> State:
     plane = symmetries(equation, degree=degree)
     periodic = state.request.domain == "periodic"
     asked = symmetries(equation, without=space_axes(equation), degree=degree) if periodic else plane
-    constants = structure_constants(asked.forms) if asked.forms else []
+    many = len(asked.forms) > MOST_BRACKETED
+    constants = None if many else structure_constants(asked.forms) if asked.forms else []
     return replace(state, algebra=Algebra(plane, asked, constants, describe(constants) if constants else None))
 
 

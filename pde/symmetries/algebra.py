@@ -45,6 +45,7 @@ class Symmetries:
         named: the same with parameters by name, where it is proven for every value of them; else as in `forms`.
         superposition: what makes the algebra infinite, or ``None``.
         counts: by degree of the library, the dimension of the finite part.
+        left_out: what was not looked for to the end, because it is too much, in words.
     """
 
     equation: Equation
@@ -57,6 +58,7 @@ class Symmetries:
     named: tuple[ClosedForm, ...]
     superposition: Superposition | None
     counts: dict[int, int]
+    left_out: tuple[str, ...] = ()
 
     @property
     def stable(self) -> bool:
@@ -85,7 +87,7 @@ def symmetries(
     """
     search = Search(equation, tuple(without), seed)
     superposed = superposition(equation, [sympy.Integer(1)])
-    found = search.rates(linear=superposed is not None)
+    found, cut = search.rates(linear=superposed is not None)
     special = search.own() + [f for rate in found for f in rate.functions]
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
@@ -128,4 +130,5 @@ def symmetries(
         tuple(named),
         superposed,
         dict(sorted(counts.items())),
+        (f"not all exponentials and powers of {', '.join(cut)} were tried",) if cut else (),
     )

@@ -54,7 +54,7 @@ def named_forms(
             search = Search(Equation(equation.text, **values), without, seed)
         except ValueError:
             return None
-        found = search.rates(linear=factor == 1)
+        found, _ = search.rates(linear=factor == 1)
         special = search.own() + [f for rate in found for f in rate.functions]
         step = search.step(special, degree, factor)
         runs.append((found, special, step, step.rows))

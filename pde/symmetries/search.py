@@ -88,11 +88,16 @@ class Search:
         """`own_functions` that exist."""
         return [f for f in own_functions(self.equation) if self.exists(f)]
 
-    def rates(self, linear: bool) -> list[Rate]:
-        """Of every coordinate in which the equation, linear or not, allows translation or scaling."""
+    def rates(self, linear: bool) -> tuple[list[Rate], tuple[str, ...]]:
+        """Of every coordinate in which the equation, linear or not, allows translation or scaling.
+
+        Returns:
+            The rates, and the coordinates in which not all that were near were tried (`rates`).
+        """
         equation, manifold = self.equation, self.manifold
         sample, scale = manifold.sample(RATE_POINTS, self.seed), manifold.coordinates.scale
-        found = []
+        found: list[Rate] = []
+        cut: list[str] = []
         for z in equation.space.variables:
             if z.name in self.without:
                 continue
@@ -102,8 +107,10 @@ class Search:
                 }
                 if prolongation.is_symmetry(equation, form):
                     solutions = linear and z.name in equation.space.independent
-                    found += rates(equation, sample, z, scale, scaling, solutions)
-        return found
+                    some, whole = rates(equation, sample, z, scale, scaling, solutions)
+                    found += some
+                    cut += [] if whole else [z.name]
+        return found, tuple(dict.fromkeys(cut))
 
     def homogeneous(self, factor: sympy.Expr) -> bool:
         """Whether ``w h(u) d/du`` with ``dw/du = 1/h`` is a symmetry: w, which solves a linear equation, may be scaled.

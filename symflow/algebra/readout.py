@@ -15,6 +15,7 @@ from symflow.algebra.simplification import SIMPLE, is_zero, simplest, values
 
 PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
 LARGEST_DENOMINATOR = 10_000
+OUTSIDE = 1e-6  # of a bracket, relative: more than rounding leaves of one in the span
 SNAP = 1e-9  # relative distance at which a coefficient is taken for a rational number; chance hits fail the proof
 
 ClosedForm = dict[str, sympy.Expr]
@@ -66,22 +67,27 @@ def rational(value: float, tolerance: float = SNAP, largest: int = LARGEST_DENOM
 
     Args:
         value: the number.
-        tolerance: relative distance.
+        tolerance: relative distance, below 1.
         largest: denominator.
 
     >>> rational(0.333333333333)
     1/3
     """
-    fraction = Fraction(value).limit_denominator(largest)
-    if abs(fraction - Fraction(value)) > tolerance * abs(value):
+    if value == 0:
+        return sympy.Integer(0)
+    size, reach = abs(Fraction(value)), abs(Fraction(tolerance) * Fraction(value))
+    denominator = _simplest_between(size - reach, size + reach).denominator
+    if denominator > largest:
         return None
-    # continued fractions find the best, not the simplest: prefer a smaller denominator that is as good
-    for denominator in range(1, fraction.denominator):
-        candidate = Fraction(round(value * denominator), denominator)
-        if abs(candidate - Fraction(value)) <= tolerance * abs(value):
-            fraction = candidate
-            break
-    return sympy.Rational(fraction.numerator, fraction.denominator)
+    return sympy.Rational(round(value * denominator), denominator)
+
+
+def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
+    """The fraction of the smallest denominator in an interval of positive numbers, by their continued fractions."""
+    whole = math.ceil(low)
+    if whole <= high:
+        return Fraction(whole)
+    return whole - 1 + 1 / _simplest_between(1 / (high - whole + 1), 1 / (low - whole + 1))
 
 
 def combination(
@@ -144,7 +150,7 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
     """``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, exact.
 
     Found by least squares at points and accepted only when the difference vanishes symbolically; ``None`` when the
-    span is not closed under brackets or a constant is not rational.
+    span is not closed under brackets, by more than rounding at the points, or a constant is not rational.
 
     >>> x, t, u = sympy.symbols("x t u", real=True)
     >>> zero, one = sympy.Integer(0), sympy.Integer(1)
@@ -163,12 +169,16 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
         return torch.from_numpy(np.concatenate([np.broadcast_to(values(f, at), count) for f in form.values()]))
 
     basis = torch.stack([column(form) for form in forms], 1)
+    inverse = torch.linalg.pinv(basis)
     k = len(forms)
     constants = [[[sympy.Integer(0)] * k for _ in range(k)] for _ in range(k)]
     for i in range(k):
         for j in range(i + 1, k):
             bracket = exact_bracket(forms[i], forms[j])
-            solution = torch.linalg.lstsq(basis, column(bracket)[:, None], driver="gelsd").solution[:, 0]
+            right = column(bracket)
+            solution = inverse @ right
+            if float((basis @ solution - right).norm()) > OUTSIDE * float(right.norm() + basis[:, [i, j]].norm()):
+                return None
             row = []
             for v in solution.tolist():
                 number = rational(v) if abs(v) > 1e-9 else sympy.Integer(0)

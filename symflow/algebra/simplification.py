@@ -39,8 +39,8 @@ def simplest(expression: sympy.Expr) -> sympy.Expr:
 
 def simplified(expression: sympy.Expr) -> sympy.Expr:
     """`sympy.simplify` where it may change something, and ends."""
-    if is_monomial(expression) or sympy.count_ops(expression) > LONGEST:
-        return expression
+    if expression.is_polynomial() or sympy.count_ops(expression) > LONGEST:
+        return simplest(expression)
     return sympy.simplify(expression)
 
 
