@@ -91,7 +91,7 @@ def serve(connection: Connection) -> None:
     connection.send(None)
     while (asked := connection.recv()) is not None:
         text, parameters = asked
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         answer: dict[str, Any]
         try:
             found = pde.discover(pde.Equation(text, **parameters))
@@ -111,7 +111,8 @@ def serve(connection: Connection) -> None:
             answer = {"error": "refused", "sentence": str(error)}
         except Exception as error:
             answer = {"error": "broken", "sentence": f"{type(error).__name__}: {error}"}
-        connection.send(answer | {"seconds": time.perf_counter() - begun})
+        spent = {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - used}
+        connection.send(answer | spent)
 
 
 class Server:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 
-from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, staged
+from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, loading, staged
 from symflow.errors import UserError
 
 from .settings import Copies, Discovery, Generation, OperatorTrainings
@@ -90,8 +90,10 @@ def discover(
         return
     if out is None:
         raise UserError("`--out` must name the run directory to make")
-    from symflow import pde
-    from symflow.runs import RESULT, Run
+    with loading():
+        from symflow import pde
+        from symflow.pde.discovery import discover as found
+        from symflow.runs import RESULT, Run
 
     source, identity = _read(data, equation, _numbers(parameters))
     alone = isinstance(source, pde.Equation)
@@ -100,7 +102,7 @@ def discover(
     config = {"command": "discover", **about, **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
-        result = pde.discover(source, settings=settings, run=run, progress=progress)
+        result = found(source, settings=settings, run=run, progress=progress)
         result.save(run.path / RESULT)
         if result.neural is not None and result.neural.field is not None:
             run.save_field("span", result.neural.field)
@@ -116,8 +118,9 @@ def _answer_all(
     equations: Path, out: Path | None, parameters: dict[str, float], settings: Discovery, force: bool
 ) -> None:
     """Prints a table of the answers of a file, and writes them."""
-    from symflow.pde.discovery import discover_many, read_equations, table
-    from symflow.runs import replacing
+    with loading():
+        from symflow.pde.discovery import discover_many, read_equations, table
+        from symflow.runs import replacing
 
     asked = read_equations(equations, parameters)
     if out is not None:

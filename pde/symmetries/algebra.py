@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import sympy
 from torch import Tensor
@@ -22,7 +23,7 @@ from . import prolongation
 from .nullspace import Condition, complexity
 from .parameters import has_parameters, named_forms
 from .rates import own_units
-from .search import Search
+from .search import Search, Step
 from .superposition import Superposition, factors, superposition
 
 LEAST_DEGREE = 3  # up to which the library always grows
@@ -91,19 +92,24 @@ def symmetries(
     special = search.own() + [f for rate in found for f in rate.functions]
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
+
+    @cache
+    def at(degree: int) -> Step:
+        return search.step(special, degree, late)
+
     counts: dict[int, int] = {}
     stable = False
     if degree is None:
         degree = LEAST_DEGREE
-        counts[degree] = search.step(special, degree, late).finite
+        counts[degree] = at(degree).finite
         while not stable and degree < MOST_DEGREE and search.unknowns(special, degree + 1) <= MOST_UNKNOWNS:
             degree += 1
-            counts[degree] = search.step(special, degree, late).finite
+            counts[degree] = at(degree).finite
             stable = counts[degree] == counts[degree - 1]
         target = counts[degree] if stable else counts[LEAST_DEGREE]
         # read from the smallest library that holds them all
-        degree = next(n for n in range(degree + 1) if search.step(special, n, late).finite >= target)
-    step = search.step(special, degree, late)
+        degree = next(n for n in range(degree + 1) if at(n).finite >= target)
+    step = at(degree)
     counts.setdefault(degree, step.finite)
     rows = step.rows
     functions, units = step.library.functions, own_units(equation)

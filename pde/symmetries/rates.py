@@ -24,6 +24,7 @@ ROUGH, EXACT = 1e-4, 1e-11  # violation at an eigenvalue before and after it is 
 RATE_LEAST, RATE_MOST = 1e-3, 1e2  # of |lambda| in normalised units
 CLEAR = 1e-9  # of singular values: above the rounding unit's
 SINGULAR = 1e14
+ANY = complex(0.7390851, 0.5671432)  # a rate that no equation has
 MOST_TRIED = 400  # exact numbers near the eigenvalues of one coordinate
 MOST_RATES = 6  # of one coordinate: more belong to solutions that can be superposed
 
@@ -78,23 +79,21 @@ def rates(
     solutions = _deflated(matrices[:, :, free]) if linear else R[..., :0]
     unit = 1.0 if scaling else scale[equation.space.variables.index(z)]
     units = [(sympy.Integer(1), 1.0), *((u, float(u)) for u in own_units(equation))]
+    if _nullity(R, ANY) > _nullity(solutions, ANY):
+        return [], True  # at every number alike: there are arbitrary functions of z
     found: list[Rate] = []
     tried = 0
     for value in _eigenvalues(R):
         if value.imag < -1e-9:  # its conjugate is there
             continue
-        near = [
-            (a, b)
-            for a, b in product(_near(value.real / unit, units), _near(value.imag / unit, units))
-            if not (scaling and b.value == 0 and a.value > 0 and a.value.is_integer())  # a polynomial
-        ]
-        for a, b in near:
+        for a, b in product(_near(value.real / unit, units), _near(value.imag / unit, units)):
             if tried == MOST_TRIED:
                 return _sorted(found), False
             tried += 1
             exact = complex(a.value, b.value) * unit
-            if _nullity(R, exact) > (_nullity(solutions, exact) if linear else 0):
-                found.append(Rate(z, a.exact, b.exact, scaling))
+            if _nullity(R, exact) > _nullity(solutions, exact):
+                if not (scaling and b.value == 0 and a.value > 0 and a.value.is_integer()):  # else a polynomial
+                    found.append(Rate(z, a.exact, b.exact, scaling))
                 break
         if len(set(found)) > MOST_RATES:
             return [], True

@@ -120,7 +120,7 @@ def combination(
         exact = {key: -v for key, v in exact.items()}
     form = {}
     for c, name in enumerate(components):
-        form[name] = simplest(sum((v * functions[f] for (i, f), v in exact.items() if i == c), sympy.Integer(0)))
+        form[name] = simplest(sympy.Add(*(v * functions[f] for (i, f), v in exact.items() if i == c)))
     return form
 
 

@@ -6,6 +6,7 @@ stays as it is, or is not claimed to be zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from symflow.formulas import expressions
 SIMPLE = 100  # a denominator
 LONGEST = 300  # operations of a formula that is worth simplifying
 DECIDED = 2_000  # operations of an expression that algebra may show to be zero
+MOST_TURNS = 12  # the highest multiple of an angle that is multiplied out
 POINTS = 8
 CLEAR = 1e-6  # of the size of its terms: what is zero has values at the rounding unit
 
@@ -45,11 +47,28 @@ def simplified(expression: sympy.Expr) -> sympy.Expr:
 
 
 def is_monomial(expression: sympy.Expr) -> bool:
-    """Whether an expression is a rational number times powers of symbols with whole exponents."""
-    return all(
-        f.is_Rational or f.is_Symbol or (f.is_Pow and f.base.is_Symbol and f.exp.is_Integer)
-        for f in sympy.Mul.make_args(expression)
-    )
+    """Whether an expression is a number times powers of symbols and at most one function of such: it has no other form.
+
+    >>> t, u = sympy.symbols("t u", real=True)
+    >>> is_monomial(2 * u * sympy.exp(-t / 50)), is_monomial(u + 1)
+    (True, False)
+    """
+    functions = 0
+    for factor in sympy.Mul.make_args(expression):
+        base, exponent = factor.as_base_exp()
+        if base == sympy.E:
+            functions += 1
+            if not is_monomial(exponent):
+                return False
+        elif not exponent.is_Rational:
+            return False
+        elif isinstance(base, sympy.log | sympy.sin | sympy.cos | sympy.tanh):
+            functions += 1
+            if not is_monomial(base.args[0]):
+                return False
+        elif not (base.is_Symbol or factor.is_Rational):
+            return False
+    return functions <= 1
 
 
 def is_zero(expression: sympy.Expr) -> bool:
@@ -70,9 +89,38 @@ def is_zero(expression: sympy.Expr) -> bool:
         return False
     short, _ = short_exponents(expression)
     # powers and exponentials of the variables become independent symbols, so that rational arithmetic decides
-    reduced = sympy.cancel(sympy.together(sympy.powsimp(sympy.expand(short))))
-    zero: bool = reduced == 0 or (sympy.count_ops(short) <= LONGEST and sympy.simplify(short) == 0)
+    algebraic, circles = _on_circles(sympy.powsimp(sympy.expand(short)))
+    reduced = sympy.numer(sympy.together(algebraic)) if circles else sympy.cancel(sympy.together(algebraic))
+    for cosine, sine in circles:
+        reduced = sympy.rem(reduced, cosine**2 + sine**2 - 1, sine)
+    zero: bool = sympy.expand(reduced) == 0 or (sympy.count_ops(short) <= LONGEST and sympy.simplify(short) == 0)
     return zero
+
+
+def _on_circles(expression: sympy.Expr) -> tuple[sympy.Expr, list[tuple[sympy.Symbol, sympy.Symbol]]]:
+    """An expression with points (cosine, sine) of the unit circle for the sines and cosines of every angle.
+
+    Whole multiples of an angle become polynomials of its point, so what vanishes has no remainder on the circles.
+    """
+    angles = {f.args[0] for f in expression.atoms(sympy.sin, sympy.cos)}
+    units: dict[sympy.Expr, list[sympy.Rational]] = {}
+    for angle in angles:
+        number, rest = angle.as_coeff_Mul()
+        units.setdefault(rest, []).append(number)
+    replaced: dict[sympy.Expr, sympy.Expr] = {}
+    circles = []
+    for rest, numbers in units.items():
+        cosine, sine = sympy.Dummy("cosine", real=True), sympy.Dummy("sine", real=True)
+        circles.append((cosine, sine))
+        unit = sympy.Rational(math.gcd(*(int(n.p) for n in numbers)), math.lcm(*(int(n.q) for n in numbers)))
+        for number in numbers:
+            n = abs(int(number / unit))
+            if n > MOST_TURNS:
+                return expression, []
+            replaced[sympy.cos(number * rest)] = sympy.chebyshevt(n, cosine)
+            turned = sine * sympy.chebyshevu(n - 1, cosine)
+            replaced[sympy.sin(number * rest)] = turned if number > 0 else -turned
+    return expression.xreplace(replaced), circles
 
 
 def _differs(expression: sympy.Expr) -> bool:
