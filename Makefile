@@ -83,7 +83,7 @@ rooms: install  ## draw docs/rooms.svg, the rooms of the house, from the imports
 
 bench: install  ## every benchmark, in its quick form
 	@mkdir -p runs/bench
-	for script in benchmarks/bench_*.py benchmarks/algebras.py; do echo "== $$script"; \
+	for script in benchmarks/bench_*.py benchmarks/algebras.py benchmarks/catalogue.py; do echo "== $$script"; \
 	  $(BIN)/python $$script --quick --out runs/bench/$$(basename $$script .py).json || exit 1; done
 
 results: install  ## the table of docs/results.md: five equations, two domains, three seeds

@@ -119,8 +119,8 @@ class Discovery:
         if self.score == "local" and self.network == "solved":
             raise UserError("`network` must be trained, or none, for the score local, got solved")
         for name in ("generators", "steps"):
-            if getattr(self, name) is not None and self.span(alone=False) != "trained":
-                raise UserError(f"`{name}` is of a network that is trained, got it with `network` {self.network}")
+            if getattr(self, name) is not None and (span := self.span(alone=False)) != "trained":
+                raise UserError(f"`{name}` is of a network that is trained, got it with `network` {span}")
 
     def span(self, alone: bool) -> Network:
         """`network` with its default filled in, for an equation alone or for data."""
