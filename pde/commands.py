@@ -125,6 +125,8 @@ def _answer_all(
     asked = read_equations(equations, parameters)
     if out is not None:
         check_new(out, force)
+        if out.is_dir():
+            raise UserError(f"`out` must be a file for the answers, got the directory {str(out)!r}")
         out.parent.mkdir(parents=True, exist_ok=True)
     with bars() as shown:
         task = shown.add_task(f"{len(asked)} equations", total=1.0, note="")
