@@ -85,7 +85,8 @@ rooms: install  ## draw docs/rooms.svg, the rooms of the house, from the imports
 	.ci/as-installed python $(CURDIR)/docs/rooms.py
 
 # QUICK=--quick runs the quick forms, into runs/bench, and leaves results and page alone.
-BENCHES = $(filter-out benchmarks/bench_cuda.py,$(wildcard benchmarks/bench_*.py)) benchmarks/algebras.py benchmarks/growth.py
+BENCHES = $(filter-out benchmarks/bench_cuda.py,$(wildcard benchmarks/bench_*.py)) benchmarks/algebras.py benchmarks/catalogue.py \
+  benchmarks/growth.py
 BENCHED := $(if $(QUICK),runs/bench,benchmarks/results)
 
 bench: install  ## every benchmark; its targets beside its figures, in docs/performance.md too (an hour; QUICK=--quick: minutes)

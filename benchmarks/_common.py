@@ -85,6 +85,11 @@ def median_seconds(call: Call, repeats: int = 5, warm_up: int = 1) -> tuple[floa
     return median, max(abs(t - median) for t in times)
 
 
+def process(*arguments: str) -> None:
+    """A Python of its own, from its start to its end, with what it prints thrown away."""
+    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+
+
 # ---- peak memory, each in a process of its own ----------------------------------------------------------------------
 
 

@@ -5,10 +5,7 @@ Every figure is the median wall time of processes of their own, started in turn,
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from _common import medians, options, print_table, print_targets, write_results
+from _common import medians, options, print_table, print_targets, process, write_results
 
 IMPORTS = {
     "numpy": "import numpy",
@@ -21,10 +18,6 @@ IMPORTS = {
 HELP = ([], ["discover"], ["generate"], ["augment"], ["train-operator"], ["discover-images"], ["train-classifier"])
 TARGETS = {"symflow": ("numpy", 1.5), "symflow.pde": ("torch", 1.4), "pde.discover": ("torch", 1.4)}
 """The most that each may take, in units of another; help may take three times numpy."""
-
-
-def process(*arguments: str) -> None:
-    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
 
 
 def main() -> None:

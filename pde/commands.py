@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -10,17 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from tyro.conf import OmitArgPrefixes
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 
-from symflow.console import CANNOT_TELL, REFUTED, bars, check_new, staged
+from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, loading, staged
 from symflow.errors import UserError
 
 from .settings import Copies, Discovery, Generation, OperatorTrainings
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress as Bars
 
-    from symflow.pde import Equation, Trajectories
+    from symflow.pde import Equation, Result, Trajectories
+    from symflow.runs import Run
 
 
 def generate(
@@ -54,10 +56,12 @@ def generate(
 def discover(
     data: Annotated[str | None, tyro.conf.Positional] = None,
     *,
-    out: Path,
+    out: Path | None = None,
     equation: str | None = None,
+    equations: Path | None = None,
     parameters: tuple[str, ...] = (),
     settings: OmitArgPrefixes[Discovery] = Discovery(),
+    report: FlagCreatePairsOff[bool] = False,
     resume: bool = False,
     force: bool = False,
 ) -> None:
@@ -65,19 +69,31 @@ def discover(
 
     Args:
         data: a file of trajectories; without it, the equation alone is studied.
-        out: the run directory to make.
+        out: the run directory to make; with `equations` a file for the answers, a JSON object a line.
         equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of
             a system are separated by semicolons. With data, what they solve when the file does not say; fitted to them
             when this does not say it either.
+        equations: a file with an equation, as above, a line, or a JSON object {"equation": ..., "name": ...,
+            "parameters": {...}}; what follows a # is passed over. They are answered side by side, one process for each
+            processor. An equation that is refused gets its sentence, and the exit code is then 2.
         parameters: numbers for the names in the formula, such as nu=0.01.
         settings: how symmetries are looked for.
+        report: write figures and a page of an equation alone too; of data they always are. `symflow report` writes them
+            later.
         resume: continue an interrupted run.
         force: replace an earlier run in `out`.
     """
-    from symflow import pde
-    from symflow.pde.discovery import collect
-    from symflow.report import write_report
-    from symflow.runs import RESULT, Run
+    if equations is not None:
+        if data is not None or equation is not None or report or resume:
+            raise UserError("`--equations` goes with no data, `--equation`, `--report` or `--resume`")
+        _answer_all(equations, out, _numbers(parameters), settings, force)
+        return
+    if out is None:
+        raise UserError("`--out` must name the run directory to make")
+    with loading():
+        from symflow import pde
+        from symflow.pde.discovery import discover as found
+        from symflow.runs import RESULT, Run
 
     source, identity = _read(data, equation, _numbers(parameters))
     alone = isinstance(source, pde.Equation)
@@ -86,20 +102,43 @@ def discover(
     config = {"command": "discover", **about, **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
-        result = pde.discover(source, settings=settings, run=run, progress=progress)
-        progress("report", 0.0, {})
+        result = found(source, settings=settings, run=run, progress=progress)
         result.save(run.path / RESULT)
-        said = result.verdicts.data
-        trajectories = source if isinstance(source, pde.Trajectories) and result.of_data else None
         if result.neural is not None and result.neural.field is not None:
             run.save_field("span", result.neural.field)
-        run.save_tensors("evidence", collect(trajectories, result), {"rank": result.rank})
-        page = write_report(run.path)
-        progress("report", 1.0, {})
+        page = None if alone and not report else _page(run, source, result, progress)
     print(result)
-    print(f"report: {page}")
+    print(f"written: {run.path / RESULT}" if page is None else f"report: {page}")
+    said = result.verdicts.data
     if said is not None and not settings.trust and said.word != "measured":
         sys.exit(REFUTED if said.word == "refuted" else CANNOT_TELL)
+
+
+def _answer_all(
+    equations: Path, out: Path | None, parameters: dict[str, float], settings: Discovery, force: bool
+) -> None:
+    """Prints a table of the answers of a file, and writes them."""
+    with loading():
+        from symflow.pde.discovery import discover_many, read_equations, table
+        from symflow.runs import replacing
+
+    asked = read_equations(equations, parameters)
+    if out is not None:
+        check_new(out, force)
+        if out.is_dir():
+            raise UserError(f"`out` must be a file for the answers, got the directory {str(out)!r}")
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with bars() as shown:
+        task = shown.add_task(f"{len(asked)} equations", total=1.0, note="")
+        answers = discover_many(asked, settings, progress=lambda done: shown.update(task, completed=done))
+    if out is not None:
+        with replacing(out) as temporary:
+            temporary.write_text("".join(json.dumps(a.to_dict(), allow_nan=False) + "\n" for a in answers))
+    print(table(answers))
+    refused = sum(a.result is None for a in answers)
+    print(f"{len(answers) - refused} answered, {refused} refused" + (f"; written: {out}" if out is not None else ""))
+    if refused:
+        sys.exit(MISTAKE)
 
 
 def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
@@ -301,7 +340,7 @@ def _read(data: str | None, equation: str | None, parameters: dict[str, float]) 
     return formula, f"{formula.text} {formula.parameters}"
 
 
-def _generated(name: str, samples: int, out: Path, shown: Progress) -> Trajectories:
+def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
     """Trajectories of an equation by name, on 256 points; kept beside a run, where another one finds them again."""
     from symflow import pde
 
@@ -325,6 +364,20 @@ def _load(path: Path, equation: str | None, parameters: dict[str, float], check:
     except pde.UnknownEquation:
         print("symflow: the data do not name their equation; one is fitted to them", file=sys.stderr)
         return pde.load_identified(path)
+
+
+def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
+    """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
+    from symflow import pde
+    from symflow.pde.discovery import collect
+    from symflow.report import write_report
+
+    progress("report", 0.0, {})
+    if isinstance(source, pde.Trajectories):
+        run.save_tensors("evidence", collect(source if result.of_data else None, result), {"rank": result.rank})
+    page = write_report(run.path)
+    progress("report", 1.0, {})
+    return page
 
 
 def _numbers(parameters: Sequence[str]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 import sympy
 from markupsafe import Markup
+from torch import Tensor
 
 from symflow.errors import UserError
 from symflow.formulas import expressions, notation
 from symflow.report import Page, Picture, figures, open_run
-from symflow.runs import read_metrics
+from symflow.runs import load_field, read_metrics
 
 from .approximation import words as nearby
-from .discovery import Generator, Result, load_result, words
+from .discovery import Generator, Result, collect, load_result, words
 from .laws import Coefficient
 from .symmetries import determining_equations
 
@@ -33,11 +34,14 @@ Evidence = dict[str, np.ndarray]
 def write_report(run: str | Path) -> Path:
     """Writes the page and figures of a run directory of equations (`symflow.report.write_report`).
 
-    What the run does not hold is left out, and the page says so: the network, the evidence of `discovery.collect`, the
-    metrics.
+    What the run does not hold is left out, and the page says so: the network, the evidence of `discovery.collect` in
+    data, the metrics.
     """
     folder, config = open_run(run)
-    return EquationPage(folder, load_result(folder), config).write()
+    result, learned = load_result(folder), folder / "span.safetensors"
+    if result.neural is not None and learned.exists():
+        result = replace(result, neural=replace(result.neural, field=load_field(learned)))
+    return EquationPage(folder, result, config).write()
 
 
 def shown(c: Coefficient) -> bool:
@@ -188,7 +192,7 @@ class EquationPage(Page[Result]):
     @cached_property
     def arrays(self) -> Evidence:
         """The arrays of `pde.discovery.collect`; empty when there are none or they belong to another result."""
-        arrays = {name: value.numpy() for name, value in self.evidence().items()}
+        arrays = {name: value.numpy() for name, value in self._collected().items()}
         try:
             grid = (len(arrays["t"]), len(arrays["x"]))
         except (KeyError, TypeError):
@@ -199,6 +203,10 @@ class EquationPage(Page[Result]):
         shapes |= {"residual.before": grid, "residual.after": (K, *grid), "residual.control": (K, *grid)}
         fits = all(value.shape == shapes.get(name, value.shape) for name, value in arrays.items())
         return arrays if fits and "u" in arrays else {}
+
+    def _collected(self) -> dict[str, Tensor]:
+        """What the run holds; of an equation alone it follows from the result."""
+        return collect(None, self.result) if not self.result.samples else self.evidence()
 
     def spectra(self) -> Picture:
         s = self.result.nullspace

@@ -70,8 +70,8 @@ class Discovery:
             and plane for an equation alone, which has no domain.
         seed: of the sampled points and of the network.
         network: the span that is found without a library: solved for over random features, from data with their own u_t
-            where there are data; trained, the features too, with u_t from the equation; none. By default solved, and
-            trained for the score local.
+            where there are data; trained, the features too, with u_t from the equation; none. By default solved for
+            data, trained for the score local, and none for an equation alone.
         score: what a network is trained on: infinitesimal, the determining condition on jets; local, the paper's own
             route, slots scored by local interpolation of moved patches, which needs data, and hours at its own number
             of steps.
@@ -119,13 +119,12 @@ class Discovery:
         if self.score == "local" and self.network == "solved":
             raise UserError("`network` must be trained, or none, for the score local, got solved")
         for name in ("generators", "steps"):
-            if getattr(self, name) is not None and self.span != "trained":
-                raise UserError(f"`{name}` is of a network that is trained, got it with `network` {self.span}")
+            if getattr(self, name) is not None and (span := self.span(alone=False)) != "trained":
+                raise UserError(f"`{name}` is of a network that is trained, got it with `network` {span}")
 
-    @property
-    def span(self) -> Network:
-        """`network` with its default filled in."""
-        return self.network or ("trained" if self.score == "local" else "solved")
+    def span(self, alone: bool) -> Network:
+        """`network` with its default filled in, for an equation alone or for data."""
+        return self.network or ("trained" if self.score == "local" else "none" if alone else "solved")
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,19 @@ def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path)
 
 
 def test_discover_from_a_formula(tmp_path: Path) -> None:
-    arguments = ("discover", "u_t = u_xx + u_x**2", "--domain", "plane", "--network", "none", "--out", "run")
-    answer = symflow(*arguments, cwd=tmp_path)
+    """Without a network and without a page, which can be made of what is left."""
+    answer = symflow("discover", "u_t = u_xx + u_x**2", "--out", "run", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "2*t dx - x du" in answer.stdout
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "result.json"]
+    assert symflow("report", "run", cwd=tmp_path).returncode == 0
+    page = (tmp_path / "run" / "report.html").read_bytes()
+    assert b"<img" in page
+
+    options = ("--network", "solved", "--report", "--out", "run", "--force")
+    answer = symflow("discover", "u_t = u_xx + u_x**2", *options, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "The network and the formulas" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +134,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); from symflow.cli import main; main(sys.argv[1:])"
     )
-    arguments = ["discover", "kdv", "--out", "run"]
+    arguments = ["discover", "kdv", "--report", "--out", "run"]
     command = [sys.executable, "-c", script, *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert answer.returncode == 2, answer.stderr
@@ -185,7 +194,7 @@ def test_a_killed_run_resumes_to_the_same_bits(data: Path, tmp_path: Path) -> No
 
 def test_an_equation_alone_is_studied_and_proven_again(tmp_path: Path) -> None:
     text = "u_t = nu*(u_xx + u_yy) + sin(u)"
-    options = ("--domain", "plane", "--network", "none", "--out", "run")
+    options = ("--domain", "plane", "--report", "--out", "run")
     answer = symflow("discover", "--equation", text, "--parameters", "nu=0.3", *options, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "4 symmetries on the plane" in answer.stdout
@@ -206,7 +215,7 @@ def test_an_equation_alone_is_studied_and_proven_again(tmp_path: Path) -> None:
 
 def test_symmetries_to_first_order_are_shown_and_proved_again(tmp_path: Path) -> None:
     damped = ["--equation", "u_t + u*u_x + u_xxx + eps*u = 0", "--parameters", "eps=0.05", "--small", "eps"]
-    answer = symflow("discover", *damped, "--network", "none", "--out", "run", cwd=tmp_path)
+    answer = symflow("discover", *damped, "--report", "--out", "run", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "t dx + du + eps (-t**2/2 dx - t du)  (proved)" in answer.stdout
     assert "4 of 4 symmetries" in (tmp_path / "run" / "report.html").read_text()
@@ -219,6 +228,26 @@ def test_symmetries_to_first_order_are_shown_and_proved_again(tmp_path: Path) ->
     answer = symflow("verify", "run", cwd=tmp_path)
     assert answer.returncode == 1
     assert "NOT proven to first order in eps" in answer.stdout
+
+
+def test_many_equations_are_answered_in_one_call(tmp_path: Path) -> None:
+    """A table in the order of the file, JSON lines, and exit code 2 where one was refused."""
+    (tmp_path / "equations.txt").write_text("u_t = u_xx  # heat\nu_t = exp(\nkdv\n")
+    command = ("discover", "--equations", "equations.txt", "--out", "found/answers.jsonl")
+    answer = symflow(*command, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "2 answered, 1 refused; written: found/answers.jsonl" in answer.stdout
+    assert [line.split()[0] for line in answer.stdout.splitlines()[2:] if line.split()[0].isdigit()][:3] == list("123")
+    lines = [json.loads(line) for line in (tmp_path / "found" / "answers.jsonl").read_text().splitlines()]
+    assert [line["line"] for line in lines] == [1, 2, 3]
+    assert [line["result"]["rank"] for line in (lines[0], lines[2])] == [6, 4]
+    assert "unexpected end" in lines[1]["refused"]
+    for mistake, sentence in (((), "--force"), (("--report",), "goes with no data"), (("kdv",), "goes with no data")):
+        again = symflow(*command, *mistake, cwd=tmp_path)
+        assert (again.returncode, again.stdout) == (2, "")
+        assert sentence in again.stderr
+    (tmp_path / "equations.txt").write_text("kdv\n")
+    assert symflow("discover", "--equations", "equations.txt", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize(

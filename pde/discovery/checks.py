@@ -108,9 +108,10 @@ def generators_of(
     equation = algebra.equation
     field = SymbolicField(coordinates, forms)
     points = points_of(sample, coordinates)
-    coarse, scores = replace(moved, steps=moved.steps // 2)(field).tolist(), moved(field).tolist()
+    roughly = replace(moved, steps=moved.steps // 2)
+    coarse, scores = roughly(field).tolist(), moved(field).tolist()
     infinitesimal = InfinitesimalScore(equation, coordinates, sample)(field).tolist()
-    spoiled = moved(controls(field, points)).tolist()
+    spoiled = roughly(controls(field, points)).tolist()
     generators = []
     for i, (form, exact) in enumerate(zip(forms, algebra.forms, strict=True)):
         floor = moved.floor + abs(coarse[i] - scores[i])

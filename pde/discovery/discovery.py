@@ -70,12 +70,12 @@ def discover(
     >>> [g.formula for g in result.generators]
     ['dx', 'dt', 't dx + du', 'x dx + 2*t dt - u du', 't*x dx + t**2 dt + (-t*u + x) du']
     """
-    route = ROUTES[settings.score]
+    route, alone = ROUTES[settings.score], not isinstance(data, Trajectories)
     request = Request(
         data,
-        settings.domain or ("periodic" if isinstance(data, Trajectories) else "plane"),
+        settings.domain or ("plane" if alone else "periodic"),
         settings.seed,
-        settings.span,
+        settings.span(alone),
         route.generators if settings.generators is None else settings.generators,
         route.steps if settings.steps is None else settings.steps,
         settings.degree,
@@ -84,7 +84,7 @@ def discover(
         settings.small,
     )
     state, seconds = run_stages(
-        STAGES if settings.span == "solved" else route.stages, State(request), run=run, progress=progress
+        STAGES if request.network == "solved" else route.stages, State(request), run=run, progress=progress
     )
     return _result(state, seconds, None if run is None else command(run.config))
 
@@ -106,9 +106,11 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
                 all(algebra.plane.verified),
                 len(algebra.plane.forms),
                 asked.stable,
-                searched(algebra.plane.condition.library, max(algebra.plane.counts)),
+                "; ".join(
+                    [searched(algebra.plane.condition.library, max(algebra.plane.counts)), *algebra.plane.left_out]
+                ),
             ),
-            domain_verdict(request.domain, all(algebra.periodic.verified), len(algebra.periodic.forms), gone),
+            domain_verdict(request.domain, all(asked.verified), len(asked.forms), gone),
             said,
         ),
         rank=len(state.generators),

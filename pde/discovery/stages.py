@@ -50,7 +50,8 @@ from .solved import SAMPLE, solved_span, span_of_data
 from .sources import Source, lacking, source_of, space_axes
 
 POOL = 20_000  # jets from which a network that is trained draws
-CHECKED = 512  # jets moved by the finite flow
+CHECKED, STEPS = 512, 8  # jets moved by the finite flow, and its steps
+MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
 FRESH = 3_000  # jets on which angles are measured
 
 
@@ -75,12 +76,12 @@ class Algebra:
     """What the equation has.
 
     Attributes:
-        plane, periodic: its symmetries without and with a period.
-        constants, description: what their brackets say, of those that the domain asks for.
+        plane: its symmetries.
+        asked: those that the domain asks for: the same, or those with the period.
+        constants, description: what the brackets of these say.
     """
 
     plane: Symmetries
-    periodic: Symmetries
     asked: Symmetries
     constants: list[Any] | None
     description: Description | None
@@ -173,12 +174,11 @@ def solve_equation(state: State, context: Context) -> State:
     """The symmetries of the equation alone, on random jets of its manifold: nothing of the data."""
     equation, degree = known(state.source).equation, state.request.degree
     plane = symmetries(equation, degree=degree)
-    periodic = symmetries(equation, without=space_axes(equation), degree=degree)
-    asked = plane if state.request.domain == "plane" else periodic
-    constants = structure_constants(asked.forms) if asked.forms else []
-    return replace(
-        state, algebra=Algebra(plane, periodic, asked, constants, describe(constants) if constants else None)
-    )
+    periodic = state.request.domain == "periodic"
+    asked = symmetries(equation, without=space_axes(equation), degree=degree) if periodic else plane
+    many = len(asked.forms) > MOST_BRACKETED
+    constants = None if many else structure_constants(asked.forms) if asked.forms else []
+    return replace(state, algebra=Algebra(plane, asked, constants, describe(constants) if constants else None))
 
 
 def perturb(state: State, context: Context) -> State:
@@ -214,7 +214,7 @@ def move(state: State, context: Context) -> State:
     equation = source.equation
     p = len(equation.space.independent)
     surfaces = source.sample(CHECKED, state.request.seed + 2, total_degree(equation.order, p).monomials)
-    moved = JetScore(equation, source.coordinates, surfaces)
+    moved = JetScore(equation, source.coordinates, surfaces, steps=STEPS)
     found = checks.generators_of(algebra.asked, source.coordinates, sample[:POINTS], moved, algebra.texts)
     return replace(state, moved=moved, generators=tuple(found))
 
@@ -311,7 +311,7 @@ def compare(state: State, context: Context) -> State:
         neural,
         closure=float(brackets.closure.max()),
         jacobi=brackets.jacobi,
-        scores=replace(moved, steps=moved.steps // 2)(field).tolist(),
+        scores=moved(field).tolist(),
         principal_angles=checks.angles_to(values, jets.truth, jets.fresh) if jets.truth else [],
         agreement=[] if jets.closed is None else subspace_angles(values, jets.closed).tolist(),
     )

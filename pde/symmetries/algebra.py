@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import sympy
 from torch import Tensor
@@ -22,7 +23,7 @@ from . import prolongation
 from .nullspace import Condition, complexity
 from .parameters import has_parameters, named_forms
 from .rates import own_units
-from .search import Search
+from .search import Search, Step
 from .superposition import Superposition, factors, superposition
 
 LEAST_DEGREE = 3  # up to which the library always grows
@@ -45,6 +46,7 @@ class Symmetries:
         named: the same with parameters by name, where it is proven for every value of them; else as in `forms`.
         superposition: what makes the algebra infinite, or ``None``.
         counts: by degree of the library, the dimension of the finite part.
+        left_out: what was not looked for to the end, because it is too much, in words.
     """
 
     equation: Equation
@@ -57,6 +59,7 @@ class Symmetries:
     named: tuple[ClosedForm, ...]
     superposition: Superposition | None
     counts: dict[int, int]
+    left_out: tuple[str, ...] = ()
 
     @property
     def stable(self) -> bool:
@@ -85,23 +88,28 @@ def symmetries(
     """
     search = Search(equation, tuple(without), seed)
     superposed = superposition(equation, [sympy.Integer(1)])
-    found = search.rates(linear=superposed is not None)
+    found, cut = search.rates(linear=superposed is not None)
     special = search.own() + [f for rate in found for f in rate.functions]
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
+
+    @cache
+    def at(degree: int) -> Step:
+        return search.step(special, degree, late)
+
     counts: dict[int, int] = {}
     stable = False
     if degree is None:
         degree = LEAST_DEGREE
-        counts[degree] = search.step(special, degree, late).finite
+        counts[degree] = at(degree).finite
         while not stable and degree < MOST_DEGREE and search.unknowns(special, degree + 1) <= MOST_UNKNOWNS:
             degree += 1
-            counts[degree] = search.step(special, degree, late).finite
+            counts[degree] = at(degree).finite
             stable = counts[degree] == counts[degree - 1]
         target = counts[degree] if stable else counts[LEAST_DEGREE]
         # read from the smallest library that holds them all
-        degree = next(n for n in range(degree + 1) if search.step(special, n, late).finite >= target)
-    step = search.step(special, degree, late)
+        degree = next(n for n in range(degree + 1) if at(n).finite >= target)
+    step = at(degree)
     counts.setdefault(degree, step.finite)
     rows = step.rows
     functions, units = step.library.functions, own_units(equation)
@@ -128,4 +136,5 @@ def symmetries(
         tuple(named),
         superposed,
         dict(sorted(counts.items())),
+        (f"not all exponentials and powers of {', '.join(cut)} were tried",) if cut else (),
     )

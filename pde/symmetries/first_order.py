@@ -20,7 +20,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow.algebra import ClosedForm, readout
+from symflow.algebra import ClosedForm, readout, simplest
 from symflow.fields import series
 from symflow.formulas import expressions, format_generator
 from symflow.runs import one_thread
@@ -184,10 +184,7 @@ def _stable(split: Perturbation, forms: Sequence[ClosedForm], problem: _Problem,
 
     def combination(weights: Sequence[float], fields: Sequence[ClosedForm]) -> ClosedForm:
         kept = [(number(w) * factor, f) for w, f in zip(weights, fields, strict=True) if w != 0.0]
-        return {
-            key: readout.simplest(sympy.expand(sum((w * f[key] for w, f in kept), sympy.Integer(0))))
-            for key in forms[0]
-        }
+        return {key: simplest(sympy.expand(sum((w * f[key] for w, f in kept), sympy.Integer(0)))) for key in forms[0]}
 
     ratios = [number(w) for w in row.tolist() if w != 0.0]
     factor = sympy.ilcm(1, *(w.q for w in ratios)) if all(w.is_Rational for w in ratios) else sympy.Integer(1)

@@ -18,6 +18,8 @@ from .prolongation import determining_coefficients, row_factors, solution_lines,
 
 COLLINEAR = 1e-9  # a library function closer than this to the span of simpler ones is dropped
 EXACT = 1e-11  # relative violations below this are the rounding unit's; a dropped true column costs more (COLLINEAR)
+MOST_WORK = 20_000_000_000  # columns cubed, summed over the decompositions of a search for a support
+MANY = 64  # columns that are left out at a time, where most can be
 ABSENT = 1e-6  # share of a column in the null space below which it is tried to do without all such columns at once
 
 
@@ -88,23 +90,37 @@ class Condition:
 
         Columns are left out from complex to simple, as long as `rank` values stay at the rounding unit: first all that
         the null space hardly holds, then one by one. Over what remains the problem is well conditioned, also where
-        the functions nearly coincide on the data.
+        the functions nearly coincide on the data. The values only grow with what is left out, but for rounding, so
+        columns go many at a time where they can; past `MOST_WORK` they stay.
         """
+        work = 0
 
         def enough(columns: Tensor) -> bool:
+            nonlocal work
+            work += int(columns.sum()) ** 3
+            if work > MOST_WORK:
+                return False
             values = self.null_space(columns).values
             return len(values) >= rank and float(values[rank - 1]) <= EXACT
 
-        columns = self.columns.clone()
-        sparse = columns & (self.shares(self.null_space(), rank) > ABSENT)
-        if enough(sparse):
-            columns = sparse
-        for f in reversed(range(len(self.size))):
-            for c in range(len(self.scale)):
-                if columns[c, f]:
-                    columns[c, f] = False
-                    if not enough(columns):
-                        columns[c, f] = True
+        def without(columns: Tensor, some: Tensor) -> Tensor:
+            """The columns less those of some (component, function) pairs that can go, the first before the others."""
+            fewer = columns.clone()
+            fewer[some[:, 0], some[:, 1]] = False
+            if enough(fewer):
+                return fewer
+            if len(some) == 1:
+                return columns
+            for part in some.split(-(-len(some) // 2)):
+                columns = without(columns, part)
+            return columns
+
+        columns, at_once = self.columns & (self.shares(self.null_space(), rank) > ABSENT), 1
+        if not enough(columns):
+            columns, at_once = self.columns, MANY
+        order = sorted(columns.T.nonzero().tolist(), key=lambda pair: (-pair[0], pair[1]))  # function, component
+        for some in torch.tensor([[c, f] for f, c in order]).split(at_once):
+            columns = without(columns, some)
         return columns
 
 

@@ -13,7 +13,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow.algebra import ClosedForm, readout
+from symflow.algebra import ClosedForm, readout, simplest
 
 from ..equations import Equation
 from . import prolongation
@@ -54,7 +54,7 @@ def named_forms(
             search = Search(Equation(equation.text, **values), without, seed)
         except ValueError:
             return None
-        found = search.rates(linear=factor == 1)
+        found, _ = search.rates(linear=factor == 1)
         special = search.own() + [f for rate in found for f in rate.functions]
         step = search.step(special, degree, factor)
         runs.append((found, special, step, step.rows))
@@ -136,7 +136,7 @@ def _without_fractions(form: ClosedForm) -> ClosedForm:
     terms = [sympy.together(f).as_numer_denom() for f in form.values() if f != 0]
     constants = [d.as_independent(*_coordinates(form), as_Add=False)[0] for _, d in terms]
     factor = sympy.lcm_list(constants)
-    return {key: readout.simplest(sympy.expand(f * factor)) for key, f in form.items()}
+    return {key: simplest(sympy.expand(f * factor)) for key, f in form.items()}
 
 
 def has_parameters(form: ClosedForm) -> bool:

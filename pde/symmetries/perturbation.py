@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import sympy
 
+from symflow.algebra import is_zero
 from symflow.errors import UserError
 
 from ..equations import Equation, Index, difference
@@ -153,7 +154,7 @@ class Perturbation:
         """Whether ``V0 + eps V1`` is one to first order, by exact algebra; ``False`` also where it cannot decide."""
         if any(f.has(sympy.Float) for form in (V0, V1) for f in form.values()):
             return False
-        return all(prolongation.is_zero(e) for e in self.determining_equations(V0, V1))
+        return all(is_zero(e) for e in self.determining_equations(V0, V1))
 
     def is_exact(self, V0: Mapping[str, sympy.Expr], V1: Mapping[str, sympy.Expr]) -> bool:
         """Whether ``V0 + eps V1`` is a symmetry of F at every value of eps."""

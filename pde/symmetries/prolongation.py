@@ -25,7 +25,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow.algebra import readout
+from symflow.algebra import is_zero, simplified
 from symflow.fields import Series, Truncation, series
 from symflow.formulas import expressions
 
@@ -244,17 +244,6 @@ def is_symmetry(equation: Equation, closed_form: Mapping[str, sympy.Expr], gener
     return all(is_zero(e) for e in determining_equations(equation, closed_form, general))
 
 
-def is_zero(expression: sympy.Expr) -> bool:
-    """Whether computer algebra reduces an expression to 0."""
-    if expression == 0:
-        return True
-    expression, _ = readout.short_exponents(expression)
-    # powers and exponentials of the variables become independent symbols, so that rational arithmetic decides
-    reduced = sympy.cancel(sympy.together(sympy.powsimp(sympy.expand(expression))))
-    zero: bool = reduced == 0 or sympy.simplify(expression) == 0
-    return zero
-
-
 def multiplier(equation: Equation, closed_form: Mapping[str, sympy.Expr]) -> sympy.Expr | None:
     """lambda with ``pr V(F) = lambda F``, an identity on all of jet space: what a proof comes down to.
 
@@ -268,4 +257,4 @@ def multiplier(equation: Equation, closed_form: Mapping[str, sympy.Expr]) -> sym
     if not R.is_polynomial(principal):
         return None
     quotient = sympy.div(sympy.Poly(R, principal), sympy.Poly(F, principal))[0].as_expr()
-    return readout.simplified(quotient) if is_zero(R - quotient * F) else None
+    return simplified(quotient) if is_zero(R - quotient * F) else None

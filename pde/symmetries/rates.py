@@ -24,6 +24,8 @@ ROUGH, EXACT = 1e-4, 1e-11  # violation at an eigenvalue before and after it is 
 RATE_LEAST, RATE_MOST = 1e-3, 1e2  # of |lambda| in normalised units
 CLEAR = 1e-9  # of singular values: above the rounding unit's
 SINGULAR = 1e14
+ANY = complex(0.7390851, 0.5671432)  # a rate that no equation has
+MOST_TRIED = 400  # exact numbers near the eigenvalues of one coordinate
 MOST_RATES = 6  # of one coordinate: more belong to solutions that can be superposed
 
 
@@ -53,7 +55,7 @@ def rates(
     scale: Sequence[float],
     scaling: bool = False,
     linear: bool = False,
-) -> list[Rate]:
+) -> tuple[list[Rate], bool]:
     """The functions ``exp(a z)``, ``exp(a z) cos(b z)``, ``exp(a z) sin(b z)`` that generators of the equation hold.
 
     With ``d/dz`` a symmetry, or ``z d/dz``, ``exp(lambda s) W`` solves the determining condition where the matrix
@@ -68,25 +70,38 @@ def rates(
         scale: of the coordinates.
         scaling: look for powers of z.
         linear: leave out what only holds solutions of a linear equation, fields of the unknowns free of the unknowns.
+
+    Returns:
+        The rates, and whether all numbers near the eigenvalues were tried: `MOST_TRIED` of them are.
     """
     matrices, free = _polynomial_in_rate(equation, sample, z, scale, scaling)  # [m + 1, rows, n]
     R = _deflated(matrices)
-    solutions = _deflated(matrices[:, :, free]) if linear else None
+    solutions = _deflated(matrices[:, :, free]) if linear else R[..., :0]
     unit = 1.0 if scaling else scale[equation.space.variables.index(z)]
-    units = own_units(equation)
+    units = [(sympy.Integer(1), 1.0), *((u, float(u)) for u in own_units(equation))]
+    if _nullity(R, ANY) > _nullity(solutions, ANY):
+        return [], True  # at every number alike: there are arbitrary functions of z
     found: list[Rate] = []
+    tried = 0
     for value in _eigenvalues(R):
         if value.imag < -1e-9:  # its conjugate is there
             continue
         for a, b in product(_near(value.real / unit, units), _near(value.imag / unit, units)):
-            if scaling and b == 0 and a.is_Integer and a > 0:  # a polynomial
-                continue
-            exact = complex(float(a), float(b)) * unit
-            if _nullity(R, exact) > (_nullity(solutions, exact) if solutions is not None else 0):
-                found.append(Rate(z, a, b, scaling))
+            if tried == MOST_TRIED:
+                return _sorted(found), False
+            tried += 1
+            exact = complex(a.value, b.value) * unit
+            if _nullity(R, exact) > _nullity(solutions, exact):
+                if not (scaling and b.value == 0 and a.value > 0 and a.value.is_integer()):  # else a polynomial
+                    found.append(Rate(z, a.exact, b.exact, scaling))
                 break
-    found = sorted(set(found), key=lambda r: (abs(r.growth) + abs(r.turn), -r.growth))
-    return found if len(found) <= MOST_RATES else []
+        if len(set(found)) > MOST_RATES:
+            return [], True
+    return _sorted(found), True
+
+
+def _sorted(found: Sequence[Rate]) -> list[Rate]:
+    return sorted(set(found), key=lambda r: (abs(r.growth) + abs(r.turn), -r.growth))
 
 
 def _polynomial_in_rate(
@@ -196,21 +211,35 @@ def _nullity(R: Tensor, value: complex) -> int:
     return int((torch.linalg.svdvals(_at(R, value)) < EXACT).sum()) if R.shape[2] else 0
 
 
-def _near(value: float, units: Sequence[sympy.Expr]) -> list[sympy.Expr]:
+@dataclass(frozen=True)
+class _Number:
+    """``sign * unit * fraction**(1/root)``, its value beside it."""
+
+    value: float
+    unit: sympy.Expr
+    fraction: sympy.Rational
+    root: int
+
+    @property
+    def exact(self) -> sympy.Expr:
+        size = self.unit * (self.fraction if self.root == 1 else sympy.sqrt(self.fraction))
+        return -size if self.value < 0 else size
+
+
+def _near(value: float, units: Sequence[tuple[sympy.Expr, float]]) -> list[_Number]:
     """Rational numbers near a number and roots of such, with few digits or in `own_units`."""
     if abs(value) < 1e-4:
-        return [sympy.Integer(0)]
-    found = []
-    for unit, tolerance, largest in (
-        (sympy.Integer(1), 1e-4, 24),
-        *((u, 1e-8, 24) for u in units),
-        (sympy.Integer(1), 1e-8, readout.LARGEST_DENOMINATOR),
-    ):
-        for power, root in ((1, lambda r: r), (2, sympy.sqrt)):
-            rational = readout.rational(abs(value / float(unit)) ** power, tolerance, largest)
-            if rational is not None:
-                found.append(unit * root(rational) * (1 if value > 0 else -1))
-    return list(dict.fromkeys(found))
+        return [_Number(0.0, sympy.Integer(1), sympy.Integer(0), 1)]
+    found: dict[str, _Number] = {}  # by their digits: the same number may be written in several ways
+    one, *own = units
+    attempts = [(one, 1e-4, 24), *((u, 1e-8, 24) for u in own), (one, 1e-8, readout.LARGEST_DENOMINATOR)]
+    for (unit, size), tolerance, largest in attempts:
+        for root in (1, 2):
+            fraction = readout.rational(abs(value / size) ** root, tolerance, largest)
+            if fraction is not None:
+                near = math.copysign(size * float(fraction) ** (1 / root), value)
+                found.setdefault(f"{near:.13e}", _Number(near, unit, fraction, root))
+    return list(found.values())
 
 
 def own_units(equation: Equation) -> list[sympy.Expr]:

@@ -9,7 +9,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow.algebra import readout
+from symflow.algebra import simplified
 from symflow.errors import UserError
 
 from ..equations import Equation, Manifold
@@ -88,11 +88,16 @@ class Search:
         """`own_functions` that exist."""
         return [f for f in own_functions(self.equation) if self.exists(f)]
 
-    def rates(self, linear: bool) -> list[Rate]:
-        """Of every coordinate in which the equation, linear or not, allows translation or scaling."""
+    def rates(self, linear: bool) -> tuple[list[Rate], tuple[str, ...]]:
+        """Of every coordinate in which the equation, linear or not, allows translation or scaling.
+
+        Returns:
+            The rates, and the coordinates in which not all that were near were tried (`rates`).
+        """
         equation, manifold = self.equation, self.manifold
         sample, scale = manifold.sample(RATE_POINTS, self.seed), manifold.coordinates.scale
-        found = []
+        found: list[Rate] = []
+        cut: list[str] = []
         for z in equation.space.variables:
             if z.name in self.without:
                 continue
@@ -102,8 +107,10 @@ class Search:
                 }
                 if prolongation.is_symmetry(equation, form):
                     solutions = linear and z.name in equation.space.independent
-                    found += rates(equation, sample, z, scale, scaling, solutions)
-        return found
+                    some, whole = rates(equation, sample, z, scale, scaling, solutions)
+                    found += some
+                    cut += [] if whole else [z.name]
+        return found, tuple(dict.fromkeys(cut))
 
     def homogeneous(self, factor: sympy.Expr) -> bool:
         """Whether ``w h(u) d/du`` with ``dw/du = 1/h`` is a symmetry: w, which solves a linear equation, may be scaled.
@@ -115,7 +122,7 @@ class Search:
         form = dict.fromkeys(self.components, sympy.Integer(0))
         for z in equation.space.variables[len(equation.space.independent) :]:
             w = z if factor == 1 else sympy.integrate(1 / factor, z)
-            form["d" + z.name] = readout.simplified(w * factor)
+            form["d" + z.name] = simplified(w * factor)
         return prolongation.is_symmetry(equation, form)
 
     def step(self, special: Sequence[sympy.Expr], degree: int, factor: sympy.Expr | None) -> Step:

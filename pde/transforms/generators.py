@@ -6,7 +6,7 @@ import math
 
 import sympy
 
-from symflow.algebra import ClosedForm
+from symflow.algebra import ClosedForm, is_zero
 from symflow.fields import Coordinates
 from symflow.formulas import format_generator
 
@@ -33,7 +33,7 @@ def _judge(
     verified: bool | None = None
     leftover: list[str] = []
     if found is not None and found.exact:
-        remaining = [e for e in prolongation.determining_equations(equation, found.form) if not prolongation.is_zero(e)]
+        remaining = [e for e in prolongation.determining_equations(equation, found.form) if not is_zero(e)]
         verified = not remaining
         leftover = list(dict.fromkeys(str(sympy.factor(e)) for e in remaining))
     near = nearest(speed, found, coordinates, algebra.forms) if not verified else None

@@ -11,7 +11,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from symflow.algebra import ClosedForm, readout
+from symflow.algebra import ClosedForm, readout, simplest
 from symflow.fields import Coordinates, series
 from symflow.formulas import expressions
 
@@ -257,7 +257,7 @@ def _read(
     form = dict.fromkeys(names, sympy.Integer(0))
     for (c, f, _), number in zip(entries, numbers, strict=True):
         form[names[c]] += number * functions[f]
-    return VelocityForm({name: readout.simplest(f) for name, f in form.items()}, factor, exact)
+    return VelocityForm({name: simplest(f) for name, f in form.items()}, factor, exact)
 
 
 # ---------------------------------------------------------------- the nearest symmetry
@@ -330,7 +330,7 @@ def _agreeing(
                     if any(n is None or n == 0 for n in numbers):
                         continue
                     combined = {
-                        name: readout.simplest(
+                        name: simplest(
                             sympy.expand(
                                 sum(
                                     (n * forms[k][name] for k, n in zip(chosen, numbers, strict=True)), sympy.Integer(0)

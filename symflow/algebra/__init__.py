@@ -10,3 +10,6 @@ from .geometry import principal_angles as principal_angles
 from .geometry import subspace_angles as subspace_angles
 from .readout import ClosedForm as ClosedForm
 from .readout import structure_constants as structure_constants
+from .simplification import is_zero as is_zero
+from .simplification import simplest as simplest
+from .simplification import simplified as simplified

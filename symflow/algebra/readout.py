@@ -6,14 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+import numpy as np
 import sympy
 import torch
 from torch import Tensor
 
+from symflow.algebra.simplification import SIMPLE, is_zero, simplest, values
+
 PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
 LARGEST_DENOMINATOR = 10_000
-SIMPLE = 100  # a denominator
-LONGEST = 300  # operations of a formula that is worth simplifying
+OUTSIDE = 1e-6  # of a bracket, relative: more than rounding leaves of one in the span
 SNAP = 1e-9  # relative distance at which a coefficient is taken for a rational number; chance hits fail the proof
 
 ClosedForm = dict[str, sympy.Expr]
@@ -65,22 +67,27 @@ def rational(value: float, tolerance: float = SNAP, largest: int = LARGEST_DENOM
 
     Args:
         value: the number.
-        tolerance: relative distance.
+        tolerance: relative distance, below 1.
         largest: denominator.
 
     >>> rational(0.333333333333)
     1/3
     """
-    fraction = Fraction(value).limit_denominator(largest)
-    if abs(fraction - Fraction(value)) > tolerance * abs(value):
+    if value == 0:
+        return sympy.Integer(0)
+    size, reach = abs(Fraction(value)), abs(Fraction(tolerance) * Fraction(value))
+    denominator = _simplest_between(size - reach, size + reach).denominator
+    if denominator > largest:
         return None
-    # continued fractions find the best, not the simplest: prefer a smaller denominator that is as good
-    for denominator in range(1, fraction.denominator):
-        candidate = Fraction(round(value * denominator), denominator)
-        if abs(candidate - Fraction(value)) <= tolerance * abs(value):
-            fraction = candidate
-            break
-    return sympy.Rational(fraction.numerator, fraction.denominator)
+    return sympy.Rational(round(value * denominator), denominator)
+
+
+def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
+    """The fraction of the smallest denominator in an interval of positive numbers, by their continued fractions."""
+    whole = math.ceil(low)
+    if whole <= high:
+        return Fraction(whole)
+    return whole - 1 + 1 / _simplest_between(1 / (high - whole + 1), 1 / (low - whole + 1))
 
 
 def combination(
@@ -113,7 +120,7 @@ def combination(
         exact = {key: -v for key, v in exact.items()}
     form = {}
     for c, name in enumerate(components):
-        form[name] = simplest(sum((v * functions[f] for (i, f), v in exact.items() if i == c), sympy.Integer(0)))
+        form[name] = simplest(sympy.Add(*(v * functions[f] for (i, f), v in exact.items() if i == c)))
     return form
 
 
@@ -124,50 +131,6 @@ def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Ratio
         if number is not None:
             return number, sympy.sympify(unit, strict=True)
     return None
-
-
-def simplest(expression: sympy.Expr) -> sympy.Expr:
-    """The shortest of the forms computer algebra offers for an expression; itself where it is long or inexact."""
-    if expression.has(sympy.Float) or sympy.count_ops(expression) > LONGEST or is_monomial(expression):
-        return expression
-    e, back = short_exponents(expression)
-    candidates = [e, sympy.factor_terms(e), sympy.factor(e), sympy.simplify(e)]
-    return min((c.subs(back) for c in candidates), key=lambda c: (sympy.count_ops(c), len(str(c))))
-
-
-def simplified(expression: sympy.Expr) -> sympy.Expr:
-    """`sympy.simplify`, which takes milliseconds, and its import a tenth of a second, for what leaves it as it is."""
-    return expression if is_monomial(expression) else sympy.simplify(expression)
-
-
-def is_monomial(expression: sympy.Expr) -> bool:
-    """Whether an expression is a rational number times powers of symbols with whole exponents."""
-    return all(
-        f.is_Rational or f.is_Symbol or (f.is_Pow and f.base.is_Symbol and f.exp.is_Integer)
-        for f in sympy.Mul.make_args(expression)
-    )
-
-
-def short_exponents(expression: sympy.Expr) -> tuple[sympy.Expr, dict[sympy.Symbol, sympy.Rational]]:
-    """An expression with symbols for the awkward numbers in its exponents, wherever they are, and their values.
-
-    Computer algebra takes ``exp(2.718 t)`` for the power 1359 of ``exp(t/500)`` and multiplies such powers out.
-    """
-    exponents = [p.exp for p in expression.atoms(sympy.Pow)] + [f.args[0] for f in expression.atoms(sympy.exp)]
-    numbers = {abs(n) for e in exponents for n in e.atoms(sympy.Rational) if max(abs(n.p), n.q) > SIMPLE}
-    replaced: dict[sympy.Rational, sympy.Expr] = {}
-    values: dict[sympy.Symbol, sympy.Rational] = {}
-    for number in sorted(numbers):
-        if number in replaced:
-            continue
-        symbol = sympy.Dummy("c", positive=True)
-        values[symbol] = number
-        for n in expression.atoms(sympy.Rational):
-            for power in (1, 2, 3):
-                ratio = n / number**power
-                if max(abs(ratio.p), ratio.q) <= SIMPLE and n not in replaced:
-                    replaced[n] = ratio * symbol**power
-    return expression.xreplace(replaced), values
 
 
 def exact_bracket(a: Mapping[str, sympy.Expr], b: Mapping[str, sympy.Expr]) -> ClosedForm:
@@ -187,7 +150,7 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
     """``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, exact.
 
     Found by least squares at points and accepted only when the difference vanishes symbolically; ``None`` when the
-    span is not closed under brackets or a constant is not rational.
+    span is not closed under brackets, by more than rounding at the points, or a constant is not rational.
 
     >>> x, t, u = sympy.symbols("x t u", real=True)
     >>> zero, one = sympy.Integer(0), sympy.Integer(1)
@@ -200,18 +163,22 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
     generator = torch.Generator().manual_seed(0)
     count = 8 * len(forms) + 8
     points = (0.5 + torch.rand(count, max(len(symbols), 1), generator=generator, dtype=torch.float64)).numpy()
+    at = dict(zip(symbols, points.T, strict=False))
 
-    def values(form: Mapping[str, sympy.Expr]) -> Tensor:
-        rows = [sympy.lambdify(symbols, f, "numpy")(*points[:, : len(symbols)].T) for f in form.values()]
-        return torch.cat([torch.as_tensor(row, dtype=torch.float64).expand(count) for row in rows])
+    def column(form: Mapping[str, sympy.Expr]) -> Tensor:
+        return torch.from_numpy(np.concatenate([np.broadcast_to(values(f, at), count) for f in form.values()]))
 
-    basis = torch.stack([values(form) for form in forms], 1)
+    basis = torch.stack([column(form) for form in forms], 1)
+    inverse = torch.linalg.pinv(basis)
     k = len(forms)
     constants = [[[sympy.Integer(0)] * k for _ in range(k)] for _ in range(k)]
     for i in range(k):
         for j in range(i + 1, k):
             bracket = exact_bracket(forms[i], forms[j])
-            solution = torch.linalg.lstsq(basis, values(bracket)[:, None], driver="gelsd").solution[:, 0]
+            right = column(bracket)
+            solution = inverse @ right
+            if float((basis @ solution - right).norm()) > OUTSIDE * float(right.norm() + basis[:, [i, j]].norm()):
+                return None
             row = []
             for v in solution.tolist():
                 number = rational(v) if abs(v) > 1e-9 else sympy.Integer(0)
@@ -220,7 +187,7 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
                 row.append(number)
             for name in bracket:
                 rest = bracket[name] - sum((c * form[name] for c, form in zip(row, forms, strict=True)), 0)
-                if sympy.expand(rest) != 0 and sympy.simplify(rest) != 0:
+                if not is_zero(rest):
                     return None
             constants[i][j] = row
             constants[j][i] = [-c for c in row]

@@ -62,19 +62,18 @@ class SymbolicField:
         c, truncation = self.coordinates, points.truncation
         scale = points.coefficients.new_tensor(c.scale)
         physical = points * scale + points.coefficients.new_tensor(c.offset)
-        values = {
-            symbol: Series(truncation, column)
-            for symbol, column in zip(self.symbols, physical.coefficients.unbind(-1), strict=True)
-        }
-        zero = points * 0.0
-        rows = []
+        columns = [Series(truncation, column) for column in physical.coefficients.unbind(-1)]
+        values = dict(zip(self.symbols, columns, strict=True))
+        found = []
         for generator in self.components:
-            row = [
-                zero_component + expressions.evaluate(component, values, series.FUNCTIONS)
-                for zero_component, component in zip(series.columns(zero), generator, strict=True)
-            ]
-            rows.append(torch.stack([component.coefficients for component in row], -1))
-        return Series(truncation, torch.stack(rows, -2) / scale)
+            for component in generator:
+                value = expressions.evaluate(component, values, series.FUNCTIONS)
+                if not isinstance(value, Series):  # a number
+                    first = columns[0].coefficients
+                    value = Series(truncation, torch.zeros_like(first)) + value
+                found.append(value.coefficients)
+        vectors = torch.stack(found, -1).unflatten(-1, (self.generators, len(columns)))
+        return Series(truncation, vectors / scale)
 
     def slot(self, k: int) -> SymbolicField:
         """The k-th vector field alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import pytest
 import sympy
@@ -10,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symflow.algebra import readout
-from symflow.algebra.readout import combination, exact_bracket, rational, simplest, sparse_basis, structure_constants
+from symflow.algebra.readout import combination, exact_bracket, rational, sparse_basis, structure_constants
+from symflow.algebra.simplification import short_exponents, simplest
 from symflow.formulas import expressions
 
 x, y, z = sympy.symbols("x y z", real=True)
@@ -42,6 +43,20 @@ def test_the_basis_does_not_depend_on_how_the_span_is_given(seed: int) -> None:
 @given(st.integers(-1000, 1000), st.integers(1, 300), st.floats(-1e-10, 1e-10))
 def test_rational_finds_the_fraction_that_was_meant(p: int, q: int, error: float) -> None:
     assert rational(p / q * (1 + error)) == sympy.Rational(p, q)
+
+
+@given(st.floats(1e-4, 1e4), st.sampled_from([(1e-9, 300), (1e-4, 24), (1e-8, 100)]))
+def test_rational_is_the_first_denominator_that_is_near(value: float, bounds: tuple[float, int]) -> None:
+    """Against all of them, one after the other."""
+    tolerance, largest = bounds
+    found = rational(value, tolerance, largest)
+    near = (
+        sympy.Rational(round(value * q), q)
+        for q in range(1, largest + 1)
+        if abs(Fraction(round(value * q), q) - Fraction(value)) <= Fraction(tolerance) * Fraction(value)
+    )
+    assert found == next(near, None)
+    assert rational(-value, tolerance, largest) == (None if found is None else -found)
 
 
 def test_rational_refuses_what_is_none() -> None:
@@ -112,7 +127,7 @@ def test_awkward_exponents_are_not_multiplied_out() -> None:
     """2.718281828 is 679570457/250000000: as a power of exp(t/250000000) it would fill the memory."""
     t = sympy.Symbol("t", real=True)
     fast = sympy.exp(sympy.Rational("2.718281828") * t)
-    short, values = readout.short_exponents(fast + fast.diff(t))
+    short, values = short_exponents(fast + fast.diff(t))
     assert len(values) == 1
     assert short.subs(values) == fast + fast.diff(t)
     assert simplest(fast * fast.diff(t)) == fast * fast.diff(t)

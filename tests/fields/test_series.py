@@ -153,3 +153,14 @@ def test_mistakes():
         Truncation([(1,), (0,)])
     with pytest.raises(ValueError, match=r"`coefficients` must be \[6, ...\], got \(5, 2\)"):
         Series(total_degree(2), torch.zeros(5, 2))
+
+
+@pytest.mark.parametrize("truncation", [total_degree(4), total_degree(3, 3), line_and_time(5), line(2)])
+def test_a_product_has_the_same_bits_in_any_company(truncation):
+    """Few points are multiplied in one call, many in one for each pair of coefficients."""
+    rng = torch.Generator().manual_seed(1)
+    a, b = torch.randn(2, len(truncation), series.FEW + 5, generator=rng, dtype=torch.float64)
+    whole = (Series(truncation, a) * Series(truncation, b)).coefficients
+    for n in (1, 7, series.FEW):
+        few = Series(truncation, a[:, :n]) * Series(truncation, b[:, :n])
+        assert torch.equal(few.coefficients, whole[:, :n])

@@ -12,6 +12,7 @@ from symflow import Coordinates, UserError, principal_angles
 from symflow.pde import CATALOGUE, Equation, discover
 from symflow.pde.equations.equation import t
 from symflow.pde.equations.manifold import Manifold
+from symflow.pde.symmetries import symmetries
 from symflow.pde.symmetries.library import Library, own_functions, polynomial_library
 from symflow.pde.symmetries.nullspace import condition, gap_rank
 
@@ -118,3 +119,19 @@ def test_a_library_that_does_not_fit_is_a_sentence() -> None:
     text = "u_t + v_xx + v_yy + (u**2 + v**2)*v = 0; v_t - u_xx - u_yy - (u**2 + v**2)*sqrt(t + 1)*u = exp(y)*sin(x)"
     with pytest.raises(UserError, match="`degree` must make a library of at most 4000 unknowns, got"):
         discover(text, domain="plane", network="none", degree=6)
+
+
+def test_arbitrary_functions_of_a_coordinate_have_no_rates() -> None:
+    """Kadomtsev and Petviashvili: x may be moved by any function of t, so every exponential of t occurs."""
+    found = symmetries(Equation("3*u_yy + u_xxxx + 6*u_xx*u + 6*u_x**2 + 4*u_xt = 0"), degree=3)
+    assert found.condition.library.special == (1,)
+    assert len(found.forms) == 12
+    assert all(found.verified)
+
+
+def test_rates_are_tried_up_to_a_count_that_is_said() -> None:
+    text = "u_t + 2500*u_x - 80*u_xx - u_xxx/40 + 3*u_xxxx/40000 = 0"
+    found = discover(text)
+    assert [g.formula for g in found.generators] == ["dx", "dt", "u du"]
+    assert found.statements[0].text.endswith("; not all exponentials and powers of x were tried")
+    assert symmetries(Equation("u_tt - u_xx + sin(u) = 0")).left_out == ()
