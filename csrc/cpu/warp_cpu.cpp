@@ -17,19 +17,21 @@ const WarpKernels<T>& kernels() {
 
 constexpr Index most_unit_blocks = 8;      // so that there are many tasks; corners then serve 8 registers of planes
 constexpr Index unit_bytes = 1 << 20;      // of packed planes, at most, unless one block has more
-constexpr Index wave_bytes = 4 << 20;      // likewise
+constexpr Index wave_bytes = 1 << 18;      // of them for each worker, at least a unit: they stay in its second cache
 constexpr Index packed_at_once = 1 << 12;  // pixels of a plane that one task packs
 
 Index parts(Index count, Index size) { return (count + size - 1) / size; }
 
+// Planes that would fill less than half of a register's lanes lie side by side in `few_lanes`.
 template <class T>
-WarpProblem<T> problem_of(const WarpArguments<T>& arguments, const WarpKernels<T>& kernel, const WarpWhole* whole) {
+WarpProblem<T> problem_of(const WarpArguments<T>& arguments, const WarpKernels<T>& kernel, Index few_lanes,
+                          const WarpWhole* whole) {
   WarpProblem<T> f{};
   static_cast<WarpArguments<T>&>(f) = arguments;
   f.whole = whole == nullptr ? WarpWhole{f.grids, f.points} : *whole;
   f.frame = WarpFrame(f.height, f.width);
   f.planes = f.images * f.channels / f.sets;
-  f.lanes = f.planes == 1 ? 1 : f.planes <= 2 * kernel.narrow_lanes ? kernel.narrow_lanes : kernel.lanes;
+  f.lanes = f.planes == 1 ? 1 : 2 * f.planes <= kernel.lanes ? few_lanes : kernel.lanes;
   f.blocks = parts(f.planes, f.lanes);
   const Index block_bytes = f.frame.cells * f.lanes * Index(sizeof(T));
   f.unit_blocks = std::clamp(unit_bytes / block_bytes, Index(1), std::min(f.blocks, most_unit_blocks));
@@ -53,7 +55,8 @@ template <class T, class Task>
 void in_waves(WarpProblem<T>& f, const WarpKernels<T>& kernel, const Parallel& parallel, const T* p, const T* q,
               const Task& task) {
   const Index block_size = f.frame.cells * f.lanes, units = f.sets * f.units;
-  const Index wave = std::clamp(wave_bytes / (f.unit_blocks * block_size * Index(sizeof(T))), Index(1), units);
+  const Index wave =
+      std::clamp(parallel.workers * wave_bytes / (f.unit_blocks * block_size * Index(sizeof(T))), Index(1), units);
   // Units have fewer blocks at the end of a set.
   const auto block_of = [&](Index unit) {
     return unit / f.units * f.blocks + std::min(unit % f.units * f.unit_blocks, f.blocks);
@@ -86,7 +89,7 @@ void warp_sample(const WarpArguments<T>& arguments, const Parallel& parallel, co
                  const WarpWhole* whole) {
   if (arguments.images * arguments.channels * arguments.grids * arguments.points == 0) return;
   const WarpKernels<T>& kernel = kernels<T>();
-  WarpProblem<T> f = problem_of(arguments, kernel, whole);
+  WarpProblem<T> f = problem_of(arguments, kernel, kernel.narrow_lanes, whole);
   f.out = out;
   in_waves(f, kernel, parallel, p, q, [&](Index task) { kernel.sample(f, task); });
 }
@@ -106,7 +109,7 @@ void warp_grid_gradient(const WarpArguments<T>& arguments, const Parallel& paral
     return;
   }
   const WarpKernels<T>& kernel = kernels<T>();
-  WarpProblem<T> f = problem_of(arguments, kernel, whole);
+  WarpProblem<T> f = problem_of(arguments, kernel, 1, whole);
   const Buffer<T> sums = f.units == 1 ? nullptr : allocate<T>(f.units * size);
   f.grad = grad;
   f.grad_grid = f.units == 1 ? grad_grid : sums.get();
@@ -131,7 +134,7 @@ template <class T>
 void warp_image_gradient(const WarpArguments<T>& arguments, const Parallel& parallel, const T* grad, T* grad_images) {
   if (arguments.images * arguments.channels == 0) return;
   const WarpKernels<T>& kernel = kernels<T>();
-  WarpProblem<T> f = problem_of(arguments, kernel, nullptr);
+  WarpProblem<T> f = problem_of(arguments, kernel, kernel.narrow_lanes, nullptr);
   f.grad = grad;
   f.grad_images = grad_images;
   const Index tasks = f.sets * f.blocks, scratch = rounded_up(f.frame.cells * f.lanes, alignment);
