@@ -76,7 +76,7 @@ def test_discover_from_a_formula(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json", "result.json"]
     assert symflow("report", "run", cwd=tmp_path).returncode == 0
     page = (tmp_path / "run" / "report.html").read_bytes()
-    assert b"<img" in page
+    assert b"<svg" in page
 
     options = ("--network", "solved", "--report", "--out", "run", "--force")
     answer = symflow("discover", "u_t = u_xx + u_x**2", *options, cwd=tmp_path)
