@@ -41,19 +41,30 @@ struct Block {
 };
 
 // block[r][c] += sum_k a[r a_row + k a_step] b[k b_step + c], c over one panel of two registers.
+//
+// A pointer walks for every three rows, and the compiler must not find out that they are related: one pointer with an
+// offset for every row takes more registers than there are, and what does not fit is fetched in every step.
 template <class S, int rows>
 SYMFLOW_HD void multiply_add(Block<S, rows>& block, Index depth, const typename S::Scalar* a, Index a_row, Index a_step,
                              const typename S::Scalar* b, Index b_step) {
+  constexpr int group = 3, groups = (rows + group - 1) / group;
+  const typename S::Scalar* at[groups];
+  SYMFLOW_UNROLL
+  for (int g = 0; g < groups; ++g) {
+    at[g] = a + g * group * a_row;
+    asm("" : "+r"(at[g]));
+  }
   Block<S, rows> sums = block;
   for (Index k = 0; k < depth; ++k) {
     const auto left = S::load(b), right = S::load(b + S::lanes);
     SYMFLOW_UNROLL
     for (int r = 0; r < rows; ++r) {
-      const auto factor = S::set(a[r * a_row]);
+      const auto factor = S::set(at[r / group][r % group * a_row]);
       sums.sum[r][0] = S::fma(factor, left, sums.sum[r][0]);
       sums.sum[r][1] = S::fma(factor, right, sums.sum[r][1]);
     }
-    a += a_step;
+    SYMFLOW_UNROLL
+    for (int g = 0; g < groups; ++g) at[g] += a_step;
     b += b_step;
   }
   block = sums;
@@ -83,13 +94,14 @@ struct Outer {
   const T *g, *h;
 };
 
-template <class S, int rows, int terms>
-void outer_rows(const Outer<typename S::Scalar> (&factors)[terms], Index points, Index o, Index i, Index g_row,
+// `terms` of these, one after the other.
+template <class S, int rows>
+void outer_rows(const Outer<typename S::Scalar>* factors, int terms, Index points, Index o, Index i, Index g_row,
                 Index g_step, Index h_step, typename S::Scalar* out, Index out_row) {
   Block<S, rows> block;
   block.set(S::set(0), S::set(0));
-  for (const auto& f : factors) {
-    multiply_add<S, rows>(block, points, f.g + o * g_row, g_row, g_step, f.h + i, h_step);
+  for (int t = 0; t < terms; ++t) {
+    multiply_add<S, rows>(block, points, factors[t].g + o * g_row, g_row, g_step, factors[t].h + i, h_step);
   }
   SYMFLOW_UNROLL
   for (int r = 0; r < rows; ++r) {
@@ -100,14 +112,14 @@ void outer_rows(const Outer<typename S::Scalar> (&factors)[terms], Index points,
   }
 }
 
-template <class S, int rows, int terms>
-void outer_tail(Index tail, const Outer<typename S::Scalar> (&factors)[terms], Index points, Index o, Index i,
+template <class S, int rows>
+void outer_tail(Index tail, const Outer<typename S::Scalar>* factors, int terms, Index points, Index o, Index i,
                 Index g_row, Index g_step, Index h_step, typename S::Scalar* out, Index out_row) {
   if constexpr (rows > 0) {
     if (tail == rows) {
-      outer_rows<S, rows>(factors, points, o, i, g_row, g_step, h_step, out, out_row);
+      outer_rows<S, rows>(factors, terms, points, o, i, g_row, g_step, h_step, out, out_row);
     } else {
-      outer_tail<S, rows - 1>(tail, factors, points, o, i, g_row, g_step, h_step, out, out_row);
+      outer_tail<S, rows - 1>(tail, factors, terms, points, o, i, g_row, g_step, h_step, out, out_row);
     }
   }
 }
@@ -120,62 +132,93 @@ void add_outer(const Outer<typename S::Scalar> (&factors)[terms], Index points, 
   for (Index i = 0; i < columns; i += 2 * S::lanes) {
     Index o = 0;
     for (; o + block_rows <= rows; o += block_rows) {
-      outer_rows<S, block_rows>(factors, points, o, i, g_row, g_step, h_step, out, columns);
+      outer_rows<S, block_rows>(factors, terms, points, o, i, g_row, g_step, h_step, out, columns);
     }
-    outer_tail<S, block_rows - 1>(rows - o, factors, points, o, i, g_row, g_step, h_step, out, columns);
+    outer_tail<S, block_rows - 1>(rows - o, factors, terms, points, o, i, g_row, g_step, h_step, out, columns);
   }
 }
+
+// Sums of many terms run in this many chains at once: one alone would wait for each of its additions.
+constexpr int chains = 4;
 
 // out[i] += sum_p g[p][i].
 template <class S>
 void add_columns(Index points, Index columns, const typename S::Scalar* g, Index g_row, typename S::Scalar* out) {
   for (Index i = 0; i < columns; i += S::lanes) {
-    auto sum = S::set(0);
-    for (Index p = 0; p < points; ++p) sum = sum + S::load(g + p * g_row + i);
-    S::store(out + i, S::load(out + i) + sum);
+    typename S::Value sum[chains];
+    SYMFLOW_UNROLL
+    for (int c = 0; c < chains; ++c) sum[c] = S::set(0);
+    Index p = 0;
+    for (; p + chains <= points; p += chains) {
+      SYMFLOW_UNROLL
+      for (int c = 0; c < chains; ++c) sum[c] = sum[c] + S::load(g + (p + c) * g_row + i);
+    }
+    for (; p < points; ++p) sum[0] = sum[0] + S::load(g + p * g_row + i);
+    S::store(out + i, S::load(out + i) + ((sum[0] + sum[1]) + (sum[2] + sum[3])));
   }
 }
 
-// The sums of `count` registers, value(first), value(first + 1), ..., in consecutive lanes: pairs of registers are
-// folded into one until one is left, which takes a third of the operations of summing each.
-template <class S, int count, class Value>
-SYMFLOW_HD typename S::Value lane_sums(const Value& value, Index first) {
+// sum_p a[p step]
+template <class T>
+T sum_of(Index count, const T* a, Index step) {
+  T sum[chains] = {};
+  Index p = 0;
+  for (; p + chains <= count; p += chains) {
+    SYMFLOW_UNROLL
+    for (int c = 0; c < chains; ++c) sum[c] += a[(p + c) * step];
+  }
+  for (; p < count; ++p) sum[0] += a[p * step];
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+// The sums of `count` registers, each of its lanes, in consecutive lanes: pairs of registers are folded into one until
+// one is left, which takes a third of the operations of summing each.
+template <class S, int count>
+SYMFLOW_HD typename S::Value lane_sums(const typename S::Value* value) {
   if constexpr (count == 1) {
-    return value(first);
+    return value[0];
   } else {
-    return S::template fold<S::lanes * 2 / count>(lane_sums<S, count / 2>(value, first),
-                                                  lane_sums<S, count / 2>(value, first + count / 2));
+    return S::template fold<S::lanes * 2 / count>(lane_sums<S, count / 2>(value),
+                                                  lane_sums<S, count / 2>(value + count / 2));
   }
 }
 
 // out[j][p] = bias[j] + sum_o a[p][o] b[j][o] for few j: the narrow ends of the network, as inner products. `points` is
 // a whole number of registers.
-template <class S, int outputs>
-void narrow_fixed(Index points, Index depth, const typename S::Scalar* a, Index a_row, const typename S::Scalar* b,
-                  Index b_row, const typename S::Scalar* bias, typename S::Scalar* out, Index out_row) {
+template <class S>
+void narrow(Index outputs, Index points, Index depth, const typename S::Scalar* a, Index a_row,
+            const typename S::Scalar* b, Index b_row, const typename S::Scalar* bias, typename S::Scalar* out,
+            Index out_row) {
   for (Index p = 0; p < points; p += S::lanes) {
-    for (int j = 0; j < outputs; ++j) {
-      const auto product = [&](Index point) SYMFLOW_INLINE_LAMBDA {
-        auto sum = S::set(0);
-        for (Index o = 0; o < depth; o += S::lanes) {
-          sum = S::fma(S::load(a + point * a_row + o), S::load(b + j * b_row + o), sum);
-        }
-        return sum;
-      };
-      S::store(out + j * out_row + p, S::set(bias[j]) + lane_sums<S, S::lanes>(product, p));
+    for (Index j = 0; j < outputs; ++j) {
+      typename S::Value sum[S::lanes];
+      SYMFLOW_UNROLL
+      for (int i = 0; i < S::lanes; ++i) sum[i] = S::set(0);
+      for (Index o = 0; o < depth; o += S::lanes) {
+        const auto factor = S::load(b + j * b_row + o);
+        SYMFLOW_UNROLL
+        for (int i = 0; i < S::lanes; ++i) sum[i] = S::fma(S::load(a + (p + i) * a_row + o), factor, sum[i]);
+      }
+      S::store(out + j * out_row + p, S::set(bias[j]) + lane_sums<S, S::lanes>(sum));
     }
   }
 }
 
-template <class S, int outputs>
-void narrow(Index count, Index points, Index depth, const typename S::Scalar* a, Index a_row,
-            const typename S::Scalar* b, Index b_row, const typename S::Scalar* bias, typename S::Scalar* out,
-            Index out_row) {
-  if constexpr (outputs > 0) {
-    if (count == outputs) {
-      narrow_fixed<S, outputs>(points, depth, a, a_row, b, b_row, bias, out, out_row);
-    } else {
-      narrow<S, outputs - 1>(count, points, depth, a, a_row, b, b_row, bias, out, out_row);
+// finish(p, o, sum_j a[j][p] b[j][o]) for every point p and register of columns o, for 1 to `most` rows j: the adjoint
+// of `narrow`.
+template <class S, int most, class Finish>
+SYMFLOW_HD void widen(Index rows, Index points, Index columns, const typename S::Scalar* a, Index a_row,
+                      const typename S::Scalar* b, Index b_row, const Finish& finish) {
+  if constexpr (most > 1) {
+    if (rows < most) return widen<S, most - 1>(rows, points, columns, a, a_row, b, b_row, finish);
+  }
+  for (Index o = 0; o < columns; o += S::lanes) {
+    typename S::Value row[most];
+    for (int j = 0; j < most; ++j) row[j] = S::load(b + j * b_row + o);
+    for (Index p = 0; p < points; ++p) {
+      auto sum = S::set(a[p]) * row[0];
+      for (int j = 1; j < most; ++j) sum = S::fma(S::set(a[j * a_row + p]), row[j], sum);
+      finish(p, o, sum);
     }
   }
 }

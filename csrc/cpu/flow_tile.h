@@ -105,21 +105,16 @@ struct PointTile : Lines {
   }
 
   void last(const Row<T>& heads, Stage<T>& stage) const {
-    narrow<S, max_dimension>(f.dimension, columns.end, heads.active_columns, stage.head, heads.head_columns, heads.out,
-                             heads.head_columns, heads.out_bias, stage.field, f.tile);
+    narrow<S>(f.dimension, columns.end, heads.active_columns, stage.head, heads.head_columns, heads.out,
+              heads.head_columns, heads.out_bias, stage.field, f.tile);
   }
 
   void last_backward(const Row<T>& heads, const T* grad_field, T*, T* derivative) const {
-    for (Index p = 0; p < blocks_end; ++p) {
-      for (Index o = 0; o < heads.active_columns; o += S::lanes) {
-        auto sum = S::set(0);
-        for (Index j = 0; j < f.dimension; ++j) {
-          sum = S::fma(S::set(grad_field[j * f.tile + p]), S::load(heads.out + j * heads.head_columns + o), sum);
-        }
-        T* place = derivative + p * heads.head_columns + o;
-        S::store(place, sum * S::load(place));
-      }
-    }
+    widen<S, max_dimension>(f.dimension, blocks_end, heads.active_columns, grad_field, f.tile, heads.out,
+                            heads.head_columns, [&](Index p, Index o, typename S::Value sum) SYMFLOW_INLINE_LAMBDA {
+                              T* place = derivative + p * heads.head_columns + o;
+                              S::store(place, sum * S::load(place));
+                            });
   }
 
   // grad_in[p][c] = derivative[p][c] sum_k grad[p][k] b[k][c], written over the derivative. The depth is cut into

@@ -35,10 +35,6 @@ struct JetFunctions {
   // grad, that of silu(a) -> that of a, written over the slopes.
   void (*silu_backward)(const JetAlgebra&, std::int64_t points, const T* grad, std::int64_t grad_row, T* slopes,
                         std::int64_t row);
-  // cos and sin of 2 pi z/p.
-  void (*turn)(const JetAlgebra&, std::int64_t points, T period, const T* z, T* cos, T* sin);
-  void (*turn_backward)(const JetAlgebra&, std::int64_t points, T period, const T* cos, const T* sin, const T* grad_cos,
-                        const T* grad_sin, T* grad);
 };
 
 template <class T>

@@ -73,6 +73,29 @@ struct Functions {
     }
   }
 
+  static constexpr JetFunctions<T> table = {silu, silu_backward};
+};
+
+template <class T, int... n>
+const JetFunctions<T>* find_functions(const JetAlgebra& algebra, std::integer_sequence<int, n...>) {
+  const JetFunctions<T>* found = &Functions<T, AnyTruncation>::table;
+  ((algebra == TotalDegree<n + 1>::lists ? void(found = &Functions<T, TotalDegree<n + 1>>::table) : void()), ...);
+  return found;
+}
+
+template <class T>
+const JetFunctions<T>* functions(const JetAlgebra& algebra) {
+  return find_functions<T>(algebra, std::make_integer_sequence<int, max_degree>());
+}
+
+// cos and sin of 2 pi z/p, and their adjoint. Points have few periodic coordinates and many hidden units: the lists of
+// the algebra are read as they run, and compiled for no truncation.
+template <class T>
+struct Turns {
+  using S = Simd<T>;
+  using Truncation = AnyTruncation;
+  static constexpr int terms = Truncation::most_degree + 2;
+
   // Columns are gathered into registers point by point: a lane beyond the last point repeats it.
   static void gather(int size, const T* column, Index points, Index first, T* lines) {
     for (Index lane = 0; lane < S::lanes; ++lane) {
@@ -127,21 +150,7 @@ struct Functions {
       scatter(algebra.size, lines, points, p, grad);
     }
   }
-
-  static constexpr JetFunctions<T> table = {silu, silu_backward, turn, turn_backward};
 };
-
-template <class T, int... n>
-const JetFunctions<T>* find_functions(const JetAlgebra& algebra, std::integer_sequence<int, n...>) {
-  const JetFunctions<T>* found = &Functions<T, AnyTruncation>::table;
-  ((algebra == TotalDegree<n + 1>::lists ? void(found = &Functions<T, TotalDegree<n + 1>>::table) : void()), ...);
-  return found;
-}
-
-template <class T>
-const JetFunctions<T>* functions(const JetAlgebra& algebra) {
-  return find_functions<T>(algebra, std::make_integer_sequence<int, max_degree>());
-}
 
 // ---- a tile -------------------------------------------------------------------------------------------------------
 
@@ -187,7 +196,7 @@ struct JetTile : Lines {
     for (Index j = 0; j < f.dimension; ++j) {
       const T* column = z + j * f.lines;
       if (f.periods[j] > 0) {
-        f.functions->turn(*f.algebra, count, T(f.periods[j]), column, embedded, embedded + f.lines);
+        Turns<T>::turn(*f.algebra, count, T(f.periods[j]), column, embedded, embedded + f.lines);
         clear_tail(embedded);
         embedded += f.lines;
         clear_tail(embedded);
@@ -206,8 +215,8 @@ struct JetTile : Lines {
     for (Index j = 0; j < f.dimension; ++j) {
       T* column = grad + j * f.lines;
       if (f.periods[j] > 0) {
-        f.functions->turn_backward(*f.algebra, count, T(f.periods[j]), embedded, embedded + f.lines, grad_embedded,
-                                   grad_embedded + f.lines, column);
+        Turns<T>::turn_backward(*f.algebra, count, T(f.periods[j]), embedded, embedded + f.lines, grad_embedded,
+                                grad_embedded + f.lines, column);
         clear_tail(column);
         embedded += f.lines;
         grad_embedded += f.lines;
@@ -238,8 +247,8 @@ struct JetTile : Lines {
 
   void last(const Row<T>& heads, Stage<T>& stage) const {
     const T zeros[max_dimension] = {};
-    narrow<S, max_dimension>(f.dimension, columns.end, heads.active_columns, stage.head, heads.head_columns, heads.out,
-                             heads.head_columns, zeros, stage.field, f.lines);
+    narrow<S>(f.dimension, columns.end, heads.active_columns, stage.head, heads.head_columns, heads.out,
+              heads.head_columns, zeros, stage.field, f.lines);
     for (Index j = 0; j < f.dimension; ++j) {
       for (Index p = 0; p < count; ++p) stage.field[j * f.lines + p * size] += heads.out_bias[j];
       clear_tail(stage.field + j * f.lines);
@@ -249,15 +258,9 @@ struct JetTile : Lines {
   void last_backward(const Row<T>& heads, const T* grad_field, T* sums, T* slopes) const {
     const Index row_length = heads.head_columns;
     for (Index c = 0; c < heads.active_columns; c += panel) {
-      for (Index l = 0; l < lines; ++l) {
-        for (Index i = 0; i < panel; i += S::lanes) {
-          auto sum = S::set(0);
-          for (Index j = 0; j < f.dimension; ++j) {
-            sum = S::fma(S::set(grad_field[j * f.lines + l]), S::load(heads.out + j * row_length + c + i), sum);
-          }
-          S::store(sums + l * panel + i, sum);
-        }
-      }
+      widen<S, max_dimension>(f.dimension, lines, panel, grad_field, f.lines, heads.out + c, row_length,
+                              [&](Index l, Index i, typename S::Value sum)
+                                  SYMFLOW_INLINE_LAMBDA { S::store(sums + l * panel + i, sum); });
       f.functions->silu_backward(*f.algebra, count, sums, panel, slopes + c, row_length);
     }
   }

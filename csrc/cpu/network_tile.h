@@ -101,9 +101,7 @@ void evaluate_backward(const Tile& tile, const Row<T>& heads, Stage<T>& stage, c
     const Outer<T> factors[] = {{grad_field, stage.head}};
     add_outer<S>(factors, tile.lines, f.dimension, columns, stride, 1, columns, sums + layout.out);
     for (Index j = 0; j < f.dimension; ++j) {
-      T sum = 0;
-      for (Index p = 0; p < tile.count; ++p) sum += grad_field[j * stride + p * tile.size];
-      sums[layout.out_bias + j] += sum;
+      sums[layout.out_bias + j] += sum_of(tile.count, grad_field + j * stride, tile.size);
     }
   }
   tile.last_backward(heads, grad_field, work, stage.d3);
@@ -114,7 +112,7 @@ void evaluate_backward(const Tile& tile, const Row<T>& heads, Stage<T>& stage, c
   tile.hidden_backward(
       1, f.width, 0, stage.d2, W, [&](Index) SYMFLOW_INLINE_LAMBDA { return f.trunk1_backward; }, work, stage.d1);
   const T zeros[max_embedding] = {};
-  narrow<S, max_embedding>(f.embedding, tile.columns.end, W, stage.d1, W, f.trunk0, W, zeros, grad_embedded, stride);
+  narrow<S>(f.embedding, tile.columns.end, W, stage.d1, W, f.trunk0, W, zeros, grad_embedded, stride);
   tile.embed_backward(stage.embedded, grad_embedded, grad);
 }
 
