@@ -49,9 +49,9 @@ def work(kind: str, call: Callable[[], Tensor], wanted: Sequence[Tensor], direct
     return forward if kind == FORWARD else both
 
 
-def sgemm(size: int) -> Call:
+def sgemm(size: int, dtype: torch.dtype = torch.float32) -> Call:
     """A product of square matrices, by which a machine is measured."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
     return lambda: torch.mm(a, b)
 
 
@@ -61,8 +61,17 @@ def wall_seconds(call: Call) -> float:
     return time.perf_counter() - begun
 
 
+def seconds(call: Call) -> float:
+    """Wall time; of a single thread the time that it had a processor, which another load takes no share of."""
+    if torch.get_num_threads() > 1:
+        return wall_seconds(call)
+    begun = time.process_time()
+    call()
+    return time.process_time() - begun
+
+
 def medians(
-    calls: dict[Any, Call], rounds: int, measure: Callable[[Call], float] = wall_seconds, warm_up: int = 1
+    calls: dict[Any, Call], rounds: int, measure: Callable[[Call], float] = seconds, warm_up: int = 1
 ) -> dict[Any, float]:
     """The median time of each, over rounds that run all of them in turn, so that another load meets all alike."""
     times: dict[Any, list[float]] = {name: [] for name in calls}

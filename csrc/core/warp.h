@@ -76,7 +76,8 @@ SYMFLOW_HD Place<T> place_of(T u, std::int32_t size) {
 
 SYMFLOW_HD bool inside(std::int32_t index, std::int32_t size) { return std::uint32_t(index) < std::uint32_t(size); }
 
-// f and its derivatives in pixels. Value is a number, or a vector of numbers of different planes.
+// f and its derivatives in pixels. Value is a number, or a vector of numbers of different planes or points; tx and ty
+// are numbers, or a vector where points differ.
 template <class Value>
 struct Bilinear {
   Value value, dx, dy, dxy;

@@ -22,14 +22,16 @@ constexpr Index packed_at_once = 1 << 12;  // pixels of a plane that one task pa
 
 Index parts(Index count, Index size) { return (count + size - 1) / size; }
 
+// Planes that would fill less than half of a register's lanes lie side by side in `few_lanes`.
 template <class T>
-WarpProblem<T> problem_of(const WarpArguments<T>& arguments, const WarpKernels<T>& kernel, const WarpWhole* whole) {
+WarpProblem<T> problem_of(const WarpArguments<T>& arguments, const WarpKernels<T>& kernel, Index few_lanes,
+                          const WarpWhole* whole) {
   WarpProblem<T> f{};
   static_cast<WarpArguments<T>&>(f) = arguments;
   f.whole = whole == nullptr ? WarpWhole{f.grids, f.points} : *whole;
   f.frame = WarpFrame(f.height, f.width);
   f.planes = f.images * f.channels / f.sets;
-  f.lanes = f.planes == 1 ? 1 : f.planes <= 2 * kernel.narrow_lanes ? kernel.narrow_lanes : kernel.lanes;
+  f.lanes = f.planes == 1 ? 1 : 2 * f.planes <= kernel.lanes ? few_lanes : kernel.lanes;
   f.blocks = parts(f.planes, f.lanes);
   const Index block_bytes = f.frame.cells * f.lanes * Index(sizeof(T));
   f.unit_blocks = std::clamp(unit_bytes / block_bytes, Index(1), std::min(f.blocks, most_unit_blocks));
@@ -86,7 +88,7 @@ void warp_sample(const WarpArguments<T>& arguments, const Parallel& parallel, co
                  const WarpWhole* whole) {
   if (arguments.images * arguments.channels * arguments.grids * arguments.points == 0) return;
   const WarpKernels<T>& kernel = kernels<T>();
-  WarpProblem<T> f = problem_of(arguments, kernel, whole);
+  WarpProblem<T> f = problem_of(arguments, kernel, kernel.narrow_lanes, whole);
   f.out = out;
   in_waves(f, kernel, parallel, p, q, [&](Index task) { kernel.sample(f, task); });
 }
@@ -106,7 +108,7 @@ void warp_grid_gradient(const WarpArguments<T>& arguments, const Parallel& paral
     return;
   }
   const WarpKernels<T>& kernel = kernels<T>();
-  WarpProblem<T> f = problem_of(arguments, kernel, whole);
+  WarpProblem<T> f = problem_of(arguments, kernel, 1, whole);
   const Buffer<T> sums = f.units == 1 ? nullptr : allocate<T>(f.units * size);
   f.grad = grad;
   f.grad_grid = f.units == 1 ? grad_grid : sums.get();
@@ -131,7 +133,7 @@ template <class T>
 void warp_image_gradient(const WarpArguments<T>& arguments, const Parallel& parallel, const T* grad, T* grad_images) {
   if (arguments.images * arguments.channels == 0) return;
   const WarpKernels<T>& kernel = kernels<T>();
-  WarpProblem<T> f = problem_of(arguments, kernel, nullptr);
+  WarpProblem<T> f = problem_of(arguments, kernel, kernel.narrow_lanes, nullptr);
   f.grad = grad;
   f.grad_images = grad_images;
   const Index tasks = f.sets * f.blocks, scratch = rounded_up(f.frame.cells * f.lanes, alignment);

@@ -38,12 +38,15 @@ void warp_image_gradient(const WarpArguments<T>&, const Parallel&, const T* grad
 // [cell][lane]: then a corner of a point is one vector. The cells are the pixels row by row, framed by zeros, which
 // stand for all pixels outside: one cell between two rows serves both, one row above and two below the image let every
 // point find its four corners at cell, cell + 1, cell + stride and cell + stride + 1. Lanes without a plane hold zeros.
+// A block of one lane is a plane as it is: there the points lie side by side in a register.
 struct WarpFrame {
+  static constexpr std::int64_t slack = 2;  // numbers that are read beyond the corners, to be dropped
+
   std::int64_t stride, cells;
 
   WarpFrame() = default;
   WarpFrame(std::int32_t height, std::int32_t width)
-      : stride(std::int64_t(width) + 1), cells((std::int64_t(height) + 3) * stride + 1) {}
+      : stride(std::int64_t(width) + 1), cells((std::int64_t(height) + 3) * stride + 1 + slack) {}
   std::int64_t row(std::int64_t r) const { return (r + 1) * stride + 1; }  // where it begins
 };
 
@@ -83,7 +86,7 @@ constexpr std::int64_t warp_chunk = 128;  // points
 template <class T>
 struct WarpKernels {
   std::int64_t lanes;         // of a register
-  std::int64_t narrow_lanes;  // for few planes; 1 is possible too
+  std::int64_t narrow_lanes;  // where planes are few, of all but `grid_gradient`; 1 is possible in all
   // Rows of a block (counted through all sets) of images to their place in the wave.
   void (*pack)(const WarpProblem<T>&, std::int64_t block, std::int64_t first_row, std::int64_t last_row,
                const T* images, T* packed);

@@ -7,96 +7,10 @@
 #include "blocks.h"
 #include "vectors.h"
 #include "warp_cpu.h"
+#include "warp_points.h"
 
 namespace symflow {
 namespace SYMFLOW_ISA {
-
-// ---- points -------------------------------------------------------------------------------------------------------
-
-// What the kernels know of a chunk of points, computed once for all planes. Behind the last point, up to a whole
-// vector, stand points outside the images.
-template <class T>
-struct Points {
-  std::int32_t cell[warp_chunk];  // of v00
-  T tx[warp_chunk], ty[warp_chunk];
-  T slope_x[warp_chunk], slope_y[warp_chunk];  // pixels per unit of the grid
-  T x[warp_chunk], y[warp_chunk];              // the velocity in pixels
-  Index count;
-};
-
-// One axis of a grid [points, 2].
-template <Padding padding, class T>
-void locate_axis(const T* __restrict__ grid, Index count, std::int32_t size, std::int32_t* __restrict__ index,
-                 T* __restrict__ t, T* __restrict__ slope) {
-  // Two loops, which the compiler turns into vectors; in a single one it finds branches.
-  for (Index i = 0; i < count; ++i) {
-    const Position<T> position = locate<padding>(grid[2 * i], size);
-    t[i] = position.u;
-    slope[i] = position.slope;
-  }
-  for (Index i = 0; i < count; ++i) {
-    const Place<T> place = place_of(t[i], size);
-    index[i] = place.index;
-    t[i] = place.t;
-  }
-}
-
-// A cell with no pixel at its corners.
-template <class T>
-std::int32_t outside_of(const WarpProblem<T>& f) {
-  return std::int32_t(f.frame.row(f.height));
-}
-
-template <Padding padding, class T>
-void locate_points(const WarpProblem<T>& f, const T* grid, Points<T>& points) {
-  std::int32_t column[warp_chunk], row[warp_chunk];
-  locate_axis<padding>(grid, points.count, f.width, column, points.tx, points.slope_x);
-  locate_axis<padding>(grid + 1, points.count, f.height, row, points.ty, points.slope_y);
-  const std::int32_t height = f.height, width = f.width, stride = std::int32_t(f.frame.stride), outside = outside_of(f);
-  for (Index i = 0; i < points.count; ++i) {
-    // Unsigned, because far outside the product may not fit.
-    const std::uint32_t cell = std::uint32_t(row[i] + 1) * std::uint32_t(stride) + std::uint32_t(column[i] + 1);
-    const bool touches = inside(row[i] + 1, height + 1) && inside(column[i] + 1, width + 1);
-    points.cell[i] = touches ? std::int32_t(cell) : outside;
-  }
-}
-
-// Chunk `chunk` of grid `grid` (of all sets).
-template <class T>
-void load_points(const WarpProblem<T>& f, Index grid, Index chunk, bool velocity, Points<T>& points) {
-  const Index first = grid * f.points + chunk * warp_chunk;
-  points.count = f.points - chunk * warp_chunk < warp_chunk ? f.points - chunk * warp_chunk : warp_chunk;
-  const T* at = f.grid + 2 * first;
-  switch (f.padding) {
-    case Padding::zeros:
-      locate_points<Padding::zeros>(f, at, points);
-      break;
-    case Padding::border:
-      locate_points<Padding::border>(f, at, points);
-      break;
-    case Padding::reflection:
-      locate_points<Padding::reflection>(f, at, points);
-      break;
-  }
-  for (Index i = 0; velocity && i < points.count; ++i) {
-    points.x[i] = points.slope_x[i] * f.velocity[2 * (first + i)];
-    points.y[i] = points.slope_y[i] * f.velocity[2 * (first + i) + 1];
-  }
-  for (Index i = points.count; i < round_up(points.count, f.lanes); ++i) {
-    points.cell[i] = outside_of(f);
-    points.tx[i] = points.ty[i] = points.x[i] = points.y[i] = 0;
-  }
-}
-
-// The cell of a point in all planes of a packed block.
-template <int lanes, class T>
-SYMFLOW_HD Bilinear<VectorOf<T, lanes>> cell_of(const T* block, Index stride, const Points<T>& points, Index i) {
-  using V = VectorOf<T, lanes>;
-  const T* upper = block + Index(points.cell[i]) * lanes;
-  const T* lower = upper + stride * lanes;
-  return bilinear<V>(load_vector<V>(upper), load_vector<V>(upper + lanes), load_vector<V>(lower),
-                     load_vector<V>(lower + lanes), points.tx[i], points.ty[i]);
-}
 
 // ---- planes side by side ------------------------------------------------------------------------------------------
 
@@ -148,6 +62,20 @@ SYMFLOW_HD void store_square(VectorOf<T, lanes> (&square)[lanes], const Rows<T*,
 
 // ---- tasks --------------------------------------------------------------------------------------------------------
 
+// A short row: whole registers, the last of which begins early enough to be one.
+template <class T>
+SYMFLOW_HD void copy(const T* from, Index count, T* to) {
+  using S = Simd<T>;
+  if (count < S::lanes) {
+    for (Index i = 0; i < count; ++i) to[i] = from[i];
+    return;
+  }
+  for (Index i = 0; i < count; i += S::lanes) {
+    const Index at = i + S::lanes > count ? count - S::lanes : i;
+    S::store(to + at, S::load(from + at));
+  }
+}
+
 template <int lanes, class T>
 void pack(const WarpProblem<T>& f, Index block, Index first_row, Index last_row, const T* images, T* packed) {
   using V = VectorOf<T, lanes>;
@@ -161,7 +89,7 @@ void pack(const WarpProblem<T>& f, Index block, Index first_row, Index last_row,
   if (first_row == 0) clear(0, f.frame.row(0));
   for (Index r = first_row; r < last_row; ++r) {
     if constexpr (lanes == 1) {
-      __builtin_memcpy(to + f.frame.row(r), rows.at[0] + r * width, std::size_t(width) * sizeof(T));
+      copy(rows.at[0] + r * width, width, to + f.frame.row(r));
     }
     for (Index i = 0; lanes > 1 && i < width; i += lanes) {
       // The last square of a row begins early enough to be whole, if the row is long enough.
@@ -196,8 +124,25 @@ struct WarpTask {
   }
 };
 
+// What is sampled in cells of p and q, `cells(p)` and `cells(q)`: p, and what a velocity (x, y) adds to q.
+template <bool has_p, bool has_q, class Cells, class T, class X>
+SYMFLOW_HD auto sampled(const Cells& cells, const T* p, const T* q, const X& x, const X& y) {
+  if constexpr (has_q) {
+    const auto c = cells(q);
+    const auto moved = x * c.dx + y * c.dy;
+    if constexpr (has_p) {
+      return cells(p).value + moved;
+    } else {
+      return moved;
+    }
+  } else {
+    return cells(p).value;
+  }
+}
+
 template <int lanes, bool has_p, bool has_q, class T>
 void sample(const WarpProblem<T>& f, Index index) {
+  using S = Simd<T>;
   using V = VectorOf<T, lanes>;
   const WarpTask task(f, index);
   Points<T> points;
@@ -208,21 +153,29 @@ void sample(const WarpProblem<T>& f, Index index) {
     });
     const T* p = has_p ? f.p + task.packed(f, block) : nullptr;
     const T* q = has_q ? f.q + task.packed(f, block) : nullptr;
-    for (Index first = 0; first < points.count; first += lanes) {
-      V square[lanes];
-      SYMFLOW_UNROLL
-      for (int j = 0; j < lanes; ++j) {
-        const Index i = first + j;
-        V value{};
-        if constexpr (has_p) value = cell_of<lanes>(p, f.frame.stride, points, i).value;
-        if constexpr (has_q) {
-          const auto c = cell_of<lanes>(q, f.frame.stride, points, i);
-          const V moved = points.x[i] * c.dx + points.y[i] * c.dy;
-          value = has_p ? value + moved : moved;
+    if constexpr (lanes == 1) {
+      for (Index i = 0; i < points.count; i += S::lanes) {
+        const auto cells = [&](const T* plane)
+                               SYMFLOW_INLINE_LAMBDA { return cells_of(plane, f.frame.stride, points, i); };
+        const auto value = sampled<has_p, has_q>(cells, p, q, S::load(points.x + i), S::load(points.y + i));
+        if (points.count - i >= S::lanes) {
+          S::store(rows.at[0] + i, value);
+        } else {
+          store_first(rows.at[0] + i, value, points.count - i);
         }
-        square[j] = value;
       }
-      store_square<T, lanes>(square, rows, first, points.count - first);
+    } else {
+      for (Index first = 0; first < points.count; first += lanes) {
+        V square[lanes];
+        SYMFLOW_UNROLL
+        for (int j = 0; j < lanes; ++j) {
+          const Index i = first + j;
+          const auto cells = [&](const T* block_of)
+                                 SYMFLOW_INLINE_LAMBDA { return cell_of<lanes>(block_of, f.frame.stride, points, i); };
+          square[j] = sampled<has_p, has_q>(cells, p, q, points.x[i], points.y[i]);
+        }
+        store_square<T, lanes>(square, rows, first, points.count - first);
+      }
     }
   }
 }
@@ -238,40 +191,68 @@ SYMFLOW_HD void sum_lanes(const VectorOf<T, lanes>* sums, T* totals) {
   store_vector(totals, total);
 }
 
+template <class V>
+struct Slopes {
+  V x, y;
+};
+
+// The derivatives of `sampled` in the place of the point, in pixels.
+template <bool has_p, bool has_q, class Cells, class T, class X>
+SYMFLOW_HD auto slopes_of(const Cells& cells, const T* p, const T* q, const X& x, const X& y) {
+  if constexpr (has_q) {
+    const auto mixed = cells(q).dxy;
+    if constexpr (has_p) {
+      const auto c = cells(p);
+      return Slopes<decltype(c.dx)>{c.dx + y * mixed, c.dy + x * mixed};
+    } else {
+      return Slopes<decltype(y * mixed)>{y * mixed, x * mixed};
+    }
+  } else {
+    const auto c = cells(p);
+    return Slopes<decltype(c.dx)>{c.dx, c.dy};
+  }
+}
+
 template <int lanes, bool has_p, bool has_q, class T>
 void grid_gradient(const WarpProblem<T>& f, Index index) {
+  using S = Simd<T>;
   using V = VectorOf<T, lanes>;
   const WarpTask task(f, index);
   const Index grid = task.set * f.grids + task.grid;
   Points<T> points;
   load_points(f, grid, task.chunk, has_q, points);
   V sum_x[warp_chunk], sum_y[warp_chunk];
-  for (Index i = 0; i < round_up(points.count, lanes); ++i) sum_x[i] = sum_y[i] = V{};
+  for (Index i = 0; i < round_up(points.count, lanes == 1 ? S::lanes : lanes); ++i) sum_x[i] = sum_y[i] = V{};
   for (Index block = task.first_block; block < task.last_block; ++block) {
     const Rows<const T*, lanes> rows(f.grad, f.planes, block, [&](Index plane) {
       return f.result_row(task.set, plane, task.grid) + task.chunk * warp_chunk;
     });
     const T* p = has_p ? f.p + task.packed(f, block) : nullptr;
     const T* q = has_q ? f.q + task.packed(f, block) : nullptr;
-    for (Index first = 0; first < points.count; first += lanes) {
-      V grad[lanes];
-      load_square<T, lanes>(rows, first, points.count - first, grad);
-      SYMFLOW_UNROLL
-      for (int j = 0; j < lanes; ++j) {
-        const Index i = first + j;
-        V dx{}, dy{};
-        if constexpr (has_p) {
-          const auto c = cell_of<lanes>(p, f.frame.stride, points, i);
-          dx = c.dx;
-          dy = c.dy;
+    if constexpr (lanes == 1) {
+      for (Index i = 0; i < points.count; i += S::lanes) {
+        const auto cells = [&](const T* plane)
+                               SYMFLOW_INLINE_LAMBDA { return cells_of(plane, f.frame.stride, points, i); };
+        const auto slopes = slopes_of<has_p, has_q>(cells, p, q, S::load(points.x + i), S::load(points.y + i));
+        const Index left = points.count - i;
+        const auto grad =
+            left >= S::lanes ? S::load(rows.at[0] + i) : load_first<typename S::Value>(rows.at[0] + i, left);
+        S::store(sum_x + i, S::load(sum_x + i) + grad * slopes.x);
+        S::store(sum_y + i, S::load(sum_y + i) + grad * slopes.y);
+      }
+    } else {
+      for (Index first = 0; first < points.count; first += lanes) {
+        V grad[lanes];
+        load_square<T, lanes>(rows, first, points.count - first, grad);
+        SYMFLOW_UNROLL
+        for (int j = 0; j < lanes; ++j) {
+          const Index i = first + j;
+          const auto cells = [&](const T* block_of)
+                                 SYMFLOW_INLINE_LAMBDA { return cell_of<lanes>(block_of, f.frame.stride, points, i); };
+          const auto slopes = slopes_of<has_p, has_q>(cells, p, q, points.x[i], points.y[i]);
+          sum_x[i] += grad[j] * slopes.x;
+          sum_y[i] += grad[j] * slopes.y;
         }
-        if constexpr (has_q) {
-          const auto c = cell_of<lanes>(q, f.frame.stride, points, i);
-          dx = has_p ? dx + points.y[i] * c.dxy : points.y[i] * c.dxy;
-          dy = has_p ? dy + points.x[i] * c.dxy : points.x[i] * c.dxy;
-        }
-        sum_x[i] += grad[j] * dx;
-        sum_y[i] += grad[j] * dy;
       }
     }
   }
@@ -332,51 +313,49 @@ void image_gradient(const WarpProblem<T>& f, Index index, T* scratch) {
 
 // ---- one function for every number of lanes -------------------------------------------------------------------------
 
-// Calls work(lanes as a constant).
-template <class T, class Work>
+// Few planes are sampled, and take turns at the sums of a pixel, side by side in a part of a register.
+template <class T>
+constexpr int narrow_lanes = Simd<T>::lanes < 4 ? Simd<T>::lanes : 4;
+
+// Calls work(lanes as a constant) for one of the numbers of lanes that may be.
+template <int... possible, class Work>
 void with_lanes(Index lanes, const Work& work) {
-  constexpr int wide = Simd<T>::lanes, narrow = wide < 4 ? wide : 4;
-  if (lanes == 1) {
-    work(std::integral_constant<int, 1>());
-  } else if (lanes == narrow) {
-    work(std::integral_constant<int, narrow>());
-  } else {
-    work(std::integral_constant<int, wide>());
-  }
+  (void)((lanes == possible && (work(std::integral_constant<int, possible>()), true)) || ...);
 }
 
 template <class T>
 void pack_any(const WarpProblem<T>& f, Index block, Index first_row, Index last_row, const T* images, T* packed) {
-  with_lanes<T>(f.lanes, [&](auto lanes) { pack<lanes()>(f, block, first_row, last_row, images, packed); });
+  with_lanes<1, narrow_lanes<T>, Simd<T>::lanes>(
+      f.lanes, [&](auto lanes) { pack<lanes()>(f, block, first_row, last_row, images, packed); });
 }
 
-// work(lanes, whether there is a p, whether there is a q).
+// work(whether there is a p, whether there is a q).
 template <class T, class Work>
-void with_terms(const WarpProblem<T>& f, Work work) {
-  with_lanes<T>(f.lanes, [&](auto lanes) {
-    if (f.q == nullptr) {
-      work(lanes, std::true_type(), std::false_type());
-    } else if (f.p == nullptr) {
-      work(lanes, std::false_type(), std::true_type());
-    } else {
-      work(lanes, std::true_type(), std::true_type());
-    }
-  });
+void with_terms(const WarpProblem<T>& f, const Work& work) {
+  if (f.q == nullptr) {
+    work(std::true_type(), std::false_type());
+  } else if (f.p == nullptr) {
+    work(std::false_type(), std::true_type());
+  } else {
+    work(std::true_type(), std::true_type());
+  }
 }
 
 template <class T>
 void sample_any(const WarpProblem<T>& f, Index task) {
-  with_terms(f, [&](auto lanes, auto p, auto q) { sample<lanes(), p(), q()>(f, task); });
+  with_lanes<1, narrow_lanes<T>, Simd<T>::lanes>(
+      f.lanes, [&](auto lanes) { with_terms(f, [&](auto p, auto q) { sample<lanes(), p(), q()>(f, task); }); });
 }
 
 template <class T>
 void grid_gradient_any(const WarpProblem<T>& f, Index task) {
-  with_terms(f, [&](auto lanes, auto p, auto q) { grid_gradient<lanes(), p(), q()>(f, task); });
+  with_lanes<1, Simd<T>::lanes>(
+      f.lanes, [&](auto lanes) { with_terms(f, [&](auto p, auto q) { grid_gradient<lanes(), p(), q()>(f, task); }); });
 }
 
 template <class T>
 void image_gradient_any(const WarpProblem<T>& f, Index block, T* scratch) {
-  with_lanes<T>(f.lanes, [&](auto lanes) {
+  with_lanes<1, narrow_lanes<T>, Simd<T>::lanes>(f.lanes, [&](auto lanes) {
     if (f.velocity != nullptr) {
       image_gradient<lanes(), true>(f, block, scratch);
     } else {
@@ -387,8 +366,7 @@ void image_gradient_any(const WarpProblem<T>& f, Index block, T* scratch) {
 
 template <class T>
 constexpr WarpKernels<T> warp_kernels() {
-  constexpr int wide = Simd<T>::lanes, narrow = wide < 4 ? wide : 4;
-  return {wide, narrow, pack_any<T>, sample_any<T>, grid_gradient_any<T>, image_gradient_any<T>};
+  return {Simd<T>::lanes, narrow_lanes<T>, pack_any<T>, sample_any<T>, grid_gradient_any<T>, image_gradient_any<T>};
 }
 
 extern const WarpKernels<float> warp_float;
