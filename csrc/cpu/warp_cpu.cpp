@@ -17,7 +17,7 @@ const WarpKernels<T>& kernels() {
 
 constexpr Index most_unit_blocks = 8;      // so that there are many tasks; corners then serve 8 registers of planes
 constexpr Index unit_bytes = 1 << 20;      // of packed planes, at most, unless one block has more
-constexpr Index wave_bytes = 4 << 20;      // likewise
+constexpr Index wave_bytes = 1 << 18;      // of them for each worker, at least a unit: they stay in its second cache
 constexpr Index packed_at_once = 1 << 12;  // pixels of a plane that one task packs
 
 Index parts(Index count, Index size) { return (count + size - 1) / size; }
@@ -55,7 +55,8 @@ template <class T, class Task>
 void in_waves(WarpProblem<T>& f, const WarpKernels<T>& kernel, const Parallel& parallel, const T* p, const T* q,
               const Task& task) {
   const Index block_size = f.frame.cells * f.lanes, units = f.sets * f.units;
-  const Index wave = std::clamp(wave_bytes / (f.unit_blocks * block_size * Index(sizeof(T))), Index(1), units);
+  const Index wave =
+      std::clamp(parallel.workers * wave_bytes / (f.unit_blocks * block_size * Index(sizeof(T))), Index(1), units);
   // Units have fewer blocks at the end of a set.
   const auto block_of = [&](Index unit) {
     return unit / f.units * f.blocks + std::min(unit % f.units * f.unit_blocks, f.blocks);
