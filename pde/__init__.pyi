@@ -10,6 +10,8 @@ from . import transforms as transforms
 from . import weak as weak
 from .augmentation import AugmentedTrajectories as AugmentedTrajectories
 from .augmentation import TrajectoryAugment as TrajectoryAugment
+from .counting import Count as Count
+from .counting import count_symmetries as count_symmetries
 from .discovery import Generator as Generator
 from .discovery import Result as Result
 from .discovery import discover as discover

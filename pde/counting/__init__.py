@@ -1,0 +1,7 @@
+"""How many symmetries an equation has, counted modulo a prime at a random point: no library, no search, no numbers.
+
+Nothing here is shared with the search but the equation itself, so the two check each other.
+"""
+
+from .count import Count as Count
+from .count import count_symmetries as count_symmetries

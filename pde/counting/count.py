@@ -1,0 +1,120 @@
+"""An upper bound of the number of symmetries of an equation, without a library.
+
+The Taylor polynomials of order r of a field at a point that extend to one of order Q, and there satisfy what the
+determining equations say up to order Q, have a dimension ``D_Q(r)``: columns less pivots, over a finite field, of the
+linear equations at random jets (`condition`). It falls with Q to the dimension of the r-jets of symmetries. Where
+``D_Q(r) = D_Q(r + 1)`` the derivatives of order r + 1 follow from lower ones, at this point and so at all that are like
+it: the algebra is finite, of at most that dimension. Points, jets and prime are random: a bound is too small with a
+probability of about (columns/p), 1e-6, and an algebra of a point that is unlike others may be larger.
+
+Sources: Reid, Wittkopf and Boulton, Eur. J. Appl. Math. 7 (1996) 635; Seiler, *Involution*, Springer 2010.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import sympy
+
+from symflow.errors import UserError
+
+from ..equations import Equation
+from .condition import coefficients, equations_at, jet
+from .modular import PRIME, Echelon, Index, NoValue, Ring, monomials
+
+MOST_COLUMNS = 800
+TRIES = 20
+SURE = 2  # jets in a row that add nothing
+
+
+@dataclass(frozen=True)
+class Count:
+    """Dimensions of Taylor polynomials of fields.
+
+    Attributes:
+        order: Q.
+        dimensions: ``D_Q(0), ..., D_Q(Q)``.
+        at_most: the dimension of a finite algebra is at most this; ``None`` where no two dimensions in a row agree.
+    """
+
+    order: int
+    dimensions: tuple[int, ...]
+    at_most: int | None
+
+
+def count_symmetries(
+    equation: Equation, at_least: int = 0, *, most_columns: int = MOST_COLUMNS, seed: int = 0
+) -> Count:
+    """The smallest bound that Taylor polynomials of so many coefficients give.
+
+    Determinism: the same seed gives the same count.
+
+    Args:
+        equation: any that is solved for its principal derivatives.
+        at_least: how many symmetries are known: a bound that meets it ends the search.
+        most_columns: Taylor coefficients of all components together.
+        seed: of the point and the jets.
+
+    Raises:
+        UserError: the equation has no value modulo the prime.
+
+    >>> count_symmetries(Equation("u_t + u*u_x - u_xx = 0"), 5).at_most
+    5
+    """
+    d = len(equation.space.names)
+    order, best = equation.order + 1, None
+    while True:
+        found = at_order(equation, order, seed)
+        if best is None or found.at_most is not None:
+            best = found
+        if found.at_most is not None and found.at_most <= at_least:
+            return found
+        order += 1
+        if d * len(monomials(d, order)) > most_columns:
+            return best
+
+
+def at_order(equation: Equation, order: int, seed: int = 0) -> Count:
+    """The dimensions for one order Q."""
+    d = len(equation.space.names)
+    A = coefficients(equation)
+    for attempt in range(TRIES):
+        draw = random.Random(f"{seed} {attempt}")  # noqa: S311 - no secret
+        ring = Ring(d, order - equation.order, draw.randrange(PRIME))
+        point = tuple(pow(draw.randrange(2, PRIME - 1), 2, PRIME) for _ in range(d))
+        try:
+            pivots = _pivots(equation, A, ring, point, order, draw)
+        except NoValue:
+            continue
+        orders = [sum(beta) for beta in reversed(monomials(d, order)) for _ in range(d)]  # of the columns
+        free = [o for c, o in enumerate(orders) if c not in pivots]
+        dimensions = tuple(sum(o <= r for o in free) for r in range(order + 1))
+        return Count(order, dimensions, min((a for a, b in pairwise(dimensions) if a == b), default=None))
+    raise UserError(f"the equation must have values modulo a prime at some point, got {equation.text!r}")
+
+
+def _pivots(
+    equation: Equation,
+    A: Sequence[Mapping[tuple[int, Index], sympy.Expr]],
+    ring: Ring,
+    point: Sequence[int],
+    order: int,
+    draw: random.Random,
+) -> set[int]:
+    """The columns that follow from later ones, at as many jets over the point as add anything."""
+    form, quiet, failed = Echelon(ring.variables * len(monomials(ring.variables, order))), 0, 0
+    while quiet < SURE:
+        try:
+            at = jet(equation, ring, point, draw.randrange(PRIME))
+            rows = np.concatenate([equations_at(a, ring, at, order) for a in A])
+        except NoValue:
+            failed += 1
+            if failed > TRIES:
+                raise
+            continue
+        quiet = 0 if form.add(rows) else quiet + 1
+    return set(form.pivots)
