@@ -69,7 +69,7 @@ def main() -> None:
                     expected = dimensions[EQUATIONS.index(name)]
                     generators, neural = result.generators, result.neural
                     angle = max(result.truth, default=math.nan)
-                    learned = max(neural.principal_angles, default=math.nan)
+                    told = neural is not None and neural.word != "cannot be told"
                     verified = sum(g.verified and g.at_floor for g in generators)
                     rows.append(
                         (
@@ -81,8 +81,8 @@ def main() -> None:
                             result.verdicts.data.word,
                             f"{verified} of {len(generators)}",
                             f"{angle:.0e}",
-                            neural.spectrum.rank,
-                            f"{learned:.0e}",
+                            neural.spectrum.rank if told else "cannot be told",
+                            f"{max(neural.principal_angles, default=math.nan):.0e}" if told else "",
                             f"{peak:.0f}",
                             f"{seconds:.1f}",
                         )

@@ -163,7 +163,7 @@ def _beside(step: Beside[State], before: State, run: Run | None, show: Progress)
         return _found(before, after), seconds
 
     for some in others:
-        show(some[0].name, 0.0, {})
+        show(next(stage.name for stage in some if stage.when(before)), 0.0, {})
     *parts, (after, taken) = together(
         [*(partial(apart, some) for some in others), lambda: _in_turn(own, before, run, show)]
     )

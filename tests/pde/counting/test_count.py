@@ -41,8 +41,8 @@ def test_the_bound_is_the_dimension_of_the_literature(text: str, dimension: int)
 def test_a_parameter_that_breaks_a_symmetry_counts() -> None:
     """A near-symmetry is none: 1e-9 of another term is another equation.
 
-    With ``e u`` and ``e x u_x`` the scaling is lost, and dt, ``c dx + b du`` stay: ``c' = b, b' = -e b`` and ``c' = e c + b,
-    b' = 0``.
+    With ``e u`` and ``e x u_x`` the scaling is lost, and dt, ``c dx + b du`` stay: ``c' = b, b' = -e b`` and
+    ``c' = e c + b, b' = 0``.
     """
     for term in ("u", "x*u_x"):
         near = pde.Equation(f"u_t + u*u_x + u_xxx + e*{term} = 0", e=1e-9)
