@@ -117,9 +117,17 @@ def rows_on_axes(samples: Samples, columns: Sequence[Parts], widths: HalfWidths,
 
 
 def rows_on_ladder(
-    samples: Samples, columns: Sequence[Parts], ladder: Sequence[HalfWidths], signal: float = SIGNAL
+    samples: Samples,
+    columns: Sequence[Parts],
+    ladder: Sequence[HalfWidths],
+    signal: float = SIGNAL,
+    *,
+    changes: bool = True,
 ) -> list[WeakRows]:
-    """The same for several widths, the last of which measure the noise; factors are evaluated once for all."""
+    """The same for several widths, the last of which measure the noise; factors are evaluated once for all.
+
+    Without ``changes`` the rows have none, and take half the memory.
+    """
     for axis, widths in zip(samples.axes, zip(*ladder, strict=True), strict=True):
         if 2 * max(widths) >= len(axis):
             nodes = 2 * max(widths) + 1
@@ -129,7 +137,7 @@ def rows_on_ladder(
     processes = min(available(), len(samples)) if samples.values.numel() > LARGE else 1
     ends = [len(samples) * n // processes for n in range(processes + 1)]
     parts = [samples[slice(*some)] for some in pairwise(ends)]
-    found = together([partial(_rows, part, columns, ladder, signal) for part in parts])
+    found = together([partial(_rows, part, columns, ladder, signal, changes) for part in parts])
     return [
         _masked(samples, widths, [torch.cat(some) for some in zip(*rung, strict=True)])
         for widths, rung in zip(ladder, zip(*found, strict=True), strict=True)
@@ -139,11 +147,12 @@ def rows_on_ladder(
 def _masked(samples: Samples, widths: HalfWidths, rows: Sequence[Tensor]) -> WeakRows:
     plain, noise, sigma, *change = rows
     valid = _valid(samples, widths, plain.shape[1:-1])
-    mask = valid[..., None]
+    if samples.missing is not None:
+        plain, noise, *change = (rows * valid[..., None] for rows in (plain, noise, *change))
     return WeakRows(
-        plain * mask,
-        noise * mask,
-        tuple(c * mask for c in change),
+        plain,
+        noise,
+        tuple(change),
         valid,
         tuple(axis.centres(width) for axis, width in zip(samples.axes, widths, strict=True)),
         sigma,
@@ -153,7 +162,7 @@ def _masked(samples: Samples, widths: HalfWidths, rows: Sequence[Tensor]) -> Wea
 
 
 def _rows(
-    samples: Samples, columns: Sequence[Parts], ladder: Sequence[HalfWidths], signal: float
+    samples: Samples, columns: Sequence[Parts], ladder: Sequence[HalfWidths], signal: float, changes: bool
 ) -> list[list[Tensor]]:
     """Plain, noise, sigma and the change on each axis, of all trajectories, for each rung of the ladder."""
     orders = [{0} | {k[i] for parts in columns for k, _ in parts} for i in range(len(samples.axes))]
@@ -168,8 +177,9 @@ def _rows(
         sigma = _noise(samples, s, [along[width, 0] for along, width in zip(functions, ladder[-1], strict=True)])
         sums = _Sums(samples, coarse, s, sigma, functions, signal)
         for widths, rung in zip(ladder, found, strict=True):
-            plain, noise, *change = zip(*(sums.column(parts, widths) for parts in columns), strict=True)
-            rung.append([torch.stack(plain, -1), torch.stack(noise, -1), sigma, *(torch.stack(c, -1) for c in change)])
+            kept = [sums.column(parts, widths)[: None if changes else 2] for parts in columns]
+            plain, noise, *change = (torch.stack(some, -1) for some in zip(*kept, strict=True))
+            rung.append([plain, noise, sigma, *change])
     return [[torch.stack(some) for some in zip(*rung, strict=True)] for rung in found]
 
 

@@ -93,7 +93,7 @@ def weak_ladder(data: Trajectories, terms: Sequence[sympy.Expr], ladder: Sequenc
     """The same for several widths, the last of which measure the noise."""
     samples = Samples.of(data, terms)
     columns = [moved(m, samples.space) for m in (samples.space.symbol(0, (1, 0)), *terms)]
-    rungs = rows_on_ladder(samples, columns, [(w.t, w.x) for w in ladder])
+    rungs = rows_on_ladder(samples, columns, [(w.t, w.x) for w in ladder], changes=False)
     if not all(bool(found.plain.isfinite().all()) for found in rungs):
         raise UserError(f"the terms {', '.join(map(str, terms))} must be finite on the data, got values that are not")
     return [
