@@ -38,10 +38,10 @@ HEADER = (
 )
 
 
-def symflow(*arguments: str) -> tuple[float, float]:
-    """Runs the command line; wall seconds and peak resident megabytes."""
+def symflow(folder: str, *arguments: str) -> tuple[float, float]:
+    """Runs the command line in a folder, so that results name no path; wall seconds and peak resident megabytes."""
     begun = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "symflow", *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "symflow", *arguments], stdout=subprocess.DEVNULL, cwd=folder)
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"symflow {' '.join(arguments)} failed")
@@ -60,12 +60,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             for seed in seeds:
-                file = f"{folder}/{name}{seed}.h5"
-                making, _ = symflow("generate", name, "--samples", str(samples), "--seed", str(seed), "--out", file)
+                file = f"{name}{seed}.h5"
+                making, _ = symflow(
+                    folder, "generate", name, "--samples", str(samples), "--seed", str(seed), "--out", file
+                )
                 for domain, dimensions in DIMENSIONS.items():
-                    out = f"{folder}/{name}{seed}{domain}"
-                    seconds, peak = symflow("discover", file, "--out", out, "--domain", domain, "--seed", str(seed))
-                    result = pde.load_result(out)
+                    out = f"{name}{seed}{domain}"
+                    seconds, peak = symflow(
+                        folder, "discover", file, "--out", out, "--domain", domain, "--seed", str(seed)
+                    )
+                    result = pde.load_result(Path(folder, out))
                     expected = dimensions[EQUATIONS.index(name)]
                     generators, neural = result.generators, result.neural
                     angle = max(result.truth, default=math.nan)

@@ -133,7 +133,7 @@ def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
             outcome = (False, error, traceback.format_exc())
         try:
             content = pickle.dumps(outcome)
-        except Exception:
+        except Exception:  # a result that pickle refuses, in whatever way, is named to the parent instead
             content = pickle.dumps((False, RuntimeError(f"a fork cannot hand over {outcome[1]!r:.200}"), outcome[2]))
         pipe.send_bytes(content)
         os._exit(0)

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from symflow.problems.count import MEASURED, error_rate
 
+SCRIPT = "problems"
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 RESULTS = json.loads((FOLDER / "results" / "problems.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def bench():
-    """The script as a module."""
-    sys.path.insert(0, str(FOLDER))
-    try:
-        spec = importlib.util.spec_from_file_location("bench_of_problems", FOLDER / "problems.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # its dataclasses look themselves up
-        spec.loader.exec_module(module)
-        yield module
-    finally:
-        sys.path.remove(str(FOLDER))
 
 
 def test_what_is_promised():
