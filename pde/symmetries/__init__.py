@@ -12,8 +12,10 @@ from .library import polynomial_library as polynomial_library
 from .nullspace import NullSpace as NullSpace
 from .nullspace import complexity as complexity
 from .nullspace import condition as condition
+from .nullspace import echelon as echelon
 from .nullspace import gap_rank as gap_rank
 from .prolongation import SOFTENING as SOFTENING
+from .prolongation import by_derivatives as by_derivatives
 from .prolongation import complete_jets as complete_jets
 from .prolongation import determining_coefficients as determining_coefficients
 from .prolongation import determining_equations as determining_equations
@@ -23,4 +25,6 @@ from .prolongation import relative_coefficients as relative_coefficients
 from .prolongation import row_factors as row_factors
 from .prolongation import solution_lines as solution_lines
 from .prolongation import term_scale as term_scale
+from .superposition import FUNCTIONS as FUNCTIONS
 from .superposition import Superposition as Superposition
+from .superposition import linear_conditions as linear_conditions

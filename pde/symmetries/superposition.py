@@ -17,6 +17,9 @@ from . import prolongation
 from .rates import Rate
 
 
+FUNCTIONS = ("f", "g", "h")
+
+
 @dataclass(frozen=True)
 class Superposition:
     """Solutions of a linear equation that make symmetries: ``f h(u) d/du`` for every f with ``condition = 0``.
@@ -52,25 +55,45 @@ def superposition(equation: Equation, candidates: Sequence[sympy.Expr]) -> Super
     >>> superposition(Equation("u_t - u_xx = 0"), [sympy.Integer(1)]).to_dict()
     {'factor': '1', 'condition': ['f_t - f_xx = 0']}
     """
-    space = equation.space
-    p = len(space.independent)
-    independent, unknowns = space.variables[:p], space.variables[p:]
-    functions = [sympy.Function(name)(*independent) for name in ("f", "g")[: len(unknowns)]]
+    p = len(equation.space.independent)
+    independent, unknowns = equation.space.variables[:p], equation.space.variables[p:]
     for factor in candidates:
-        form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
-        form |= {"d" + z.name: f * factor for z, f in zip(unknowns, functions, strict=True)}
-        equations = [sympy.expand(e / factor) for e in prolongation.determining_equations(equation, form)]
-        linear = [_linear(e, functions, independent) for e in equations]
-        if any(e is None for e in linear) or not _as_few(linear, space.variables, len(unknowns)):  # type: ignore[arg-type]
-            continue
-        chosen: list[sympy.Expr] = []
-        for row in linear:
-            e = _normal(row)  # type: ignore[arg-type]
-            if not e.free_symbols & set(unknowns) and e not in chosen:
-                chosen.append(e)
-        if chosen:
-            return Superposition(factor, tuple(chosen[: len(unknowns)]))
+        found = linear_conditions(equation, unknowns, independent, factor)
+        if found:
+            return Superposition(factor, found)
     return None
+
+
+def linear_conditions(
+    equation: Equation,
+    components: Sequence[sympy.Symbol],
+    arguments: Sequence[sympy.Symbol],
+    factor: sympy.Expr = sympy.S.One,
+) -> tuple[sympy.Expr, ...]:
+    """The linear equations under which ``sum_i f_i h d/dz_i`` is a symmetry, in ``f, f_x, ...``; none where there are none.
+
+    Args:
+        equation: any.
+        components: the z_i, a function for each: f, g, ...
+        arguments: of the functions, coordinates.
+        factor: h.
+    """
+    space = equation.space
+    names = FUNCTIONS[: len(components)]
+    functions = [sympy.Function(name)(*arguments) for name in names]
+    form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
+    form |= {"d" + z.name: f * factor for z, f in zip(components, functions, strict=True)}
+    equations = [sympy.expand(e / factor) for e in prolongation.determining_equations(equation, form)]
+    linear = [_linear(e, functions, arguments) for e in equations]
+    others = [z for z in space.variables if z not in arguments]
+    if any(e is None for e in linear) or not _as_few(linear, space.variables, others, len(components)):  # type: ignore[arg-type]
+        return ()
+    chosen: list[sympy.Expr] = []
+    for row in linear:
+        e = _normal(row)  # type: ignore[arg-type]
+        if not e.free_symbols & set(others) and e not in chosen:
+            chosen.append(e)
+    return tuple(chosen[: len(components)])
 
 
 def _normal(row: dict[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
@@ -100,7 +123,12 @@ def _linear(
     return row
 
 
-def _as_few(rows: Sequence[dict[sympy.Symbol, sympy.Expr]], variables: Sequence[sympy.Symbol], most: int) -> bool:
+def _as_few(
+    rows: Sequence[dict[sympy.Symbol, sympy.Expr]],
+    variables: Sequence[sympy.Symbol],
+    others: Sequence[sympy.Symbol],
+    most: int,
+) -> bool:
     """Whether linear equations, in derivatives of arbitrary functions, are no more than the functions."""
     names = sorted({s for row in rows for s in row}, key=lambda s: s.name)
     if not any("_" in s.name for s in names):
@@ -112,7 +140,7 @@ def _as_few(rows: Sequence[dict[sympy.Symbol, sympy.Expr]], variables: Sequence[
     }
     jets = sorted({s for row in rows for c in row.values() for s in c.free_symbols} - set(variables), key=str)
     matrix = []
-    for _ in range(4):  # the functions depend neither on the unknowns nor on derivatives: each value gives equations
-        here = at | {z: sympy.Rational(int(generator.integers(30, 150)), 97) for z in (*variables[-most:], *jets)}
+    for _ in range(4):  # the functions depend neither on the others nor on derivatives: each value gives equations
+        here = at | {z: sympy.Rational(int(generator.integers(30, 150)), 97) for z in (*others, *jets)}
         matrix += [[float(row.get(s, sympy.Integer(0)).subs(here)) for s in names] for row in rows]
     return int(np.linalg.matrix_rank(np.array(matrix), tol=1e-9)) <= most

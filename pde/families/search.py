@@ -1,0 +1,204 @@
+"""Generators that depend on arbitrary functions: what makes an algebra infinite, in closed form and proved.
+
+A family ``V_f = sum_k f_k W_k`` is linear in derivatives of f, a function of given arguments. With the derivatives
+drawn at random, independent of each other at every point, the determining condition is linear in the coefficients of
+the W_k: their null space over monomials is exact to rounding, and gives all families of the library at once. Of these
+a basis is kept: what adds nothing to the Taylor polynomials of the families before it is one of them in disguise
+(``f`` replaced by ``t f'``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import sympy
+
+from symflow.algebra import ClosedForm, is_zero, readout
+from symflow.errors import UserError
+from symflow.runs import one_thread
+
+from ..counting import coefficients
+from ..equations import Equation, Manifold
+from ..symmetries import FUNCTIONS, Superposition, by_derivatives, condition, echelon, gap_rank, linear_conditions
+from .arguments import candidates
+from .family import Family
+from .functions import Functions
+from .library import FamilyLibrary
+from .spans import Spans
+
+RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
+DEGREE = 2  # of the monomials beside the functions
+ORDERS = {1: 3, 2: 1}  # the highest derivative of functions of so many arguments; 0 of more
+MOST_COLUMNS = 400
+SPARE, MORE = 1.5, 60  # equations per unknown, and besides
+LETTERS = [*"fghkqwabcrs", *(f"F{n}" for n in range(1, 100))]
+
+
+def superposed(equation: Equation, found: Superposition) -> Family:
+    """Superposed solutions as a family: functions of all independent variables that solve linear equations."""
+    space = equation.space
+    p = len(space.independent)
+    functions = Functions(space.variables[:p], FUNCTIONS[: len(space.dependent)], None, found.condition)
+    form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
+    zero = (0,) * p
+    form |= {f"d{z.name}": s * found.factor for z, s in zip(space.variables[p:], functions.symbols_of(zero), strict=True)}
+    return Family(form, functions, 0, True)
+
+
+def hodographs(equation: Equation) -> list[Family]:
+    """Superposition in disguise: functions of other coordinates that solve linear equations.
+
+    ``f(t, u) d/dx`` where x as a function of t and u solves a linear equation, and for systems functions of the
+    unknowns, ``f(u, v) d/dx + g(u, v) d/dt``.
+    """
+    space = equation.space
+    p = len(space.independent)
+    independent, unknowns = space.variables[:p], space.variables[p:]
+    trials = []
+    if len(unknowns) == 1:
+        trials = [([z], [*(y for y in independent if y != z), *unknowns]) for z in independent]
+    elif len(unknowns) == p:
+        trials = [(list(independent), list(unknowns))]
+    found = []
+    for components, arguments in trials:
+        conditions = linear_conditions(equation, components, arguments)
+        if conditions:
+            functions = Functions(tuple(arguments), FUNCTIONS[: len(components)], None, conditions)
+            form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
+            symbols = functions.symbols_of((0,) * len(arguments))
+            form |= {f"d{z.name}": s for z, s in zip(components, symbols, strict=True)}
+            found.append(Family(form, functions, 0, True))
+    return found
+
+
+@one_thread()
+def families(
+    equation: Equation,
+    forms: Sequence[ClosedForm] = (),
+    known: Sequence[Family] = (),
+    enough: Sequence[int] = (),
+    seed: int = 0,
+) -> list[Family]:
+    """The families of an equation, those of most arguments first.
+
+    Functions of coordinates, of characteristic coordinates, of quotients of known symmetries, and holomorphic ones;
+    none that have to solve an equation (`superposition` finds those). Monomials beside them of at most degree 2.
+
+    Args:
+        equation: any.
+        forms: symmetries that are known.
+        known: families that are known; left out where they are a part of the others.
+        enough: the search ends where families have Taylor polynomials of these dimensions, of order 0, 1, ...
+        seed: of jets and functions.
+
+    >>> from symflow.pde import Equation
+    >>> [f.form["dx"] for f in families(Equation("u_xt - exp(u) = 0"))]
+    [f, 0]
+    """
+    space = equation.space
+    found = list(known)
+    spans = Spans(space.variables)
+    for family in known:
+        spans.add(spans.polynomials(family))
+
+    manifold = Manifold(equation)
+    exact = coefficients(equation)
+    for functions in candidates(equation, forms):
+        if enough and spans.dimensions()[: len(enough)] == tuple(enough):
+            break
+        most = ORDERS.get(len(functions.arguments), 0) if functions.turn is None else ORDERS[1]
+        whole = _combinations(equation, manifold, functions, most, _degree(equation, functions, most), seed)
+        # low orders and degrees first: simple representatives, until all of the largest library is in their span
+        for order, degree in product(range(most + 1), range(DEGREE + 1)):
+            if not any(spans.adds(spans.polynomials(family)) for family in whole) or degree > _degree(equation, functions, order):
+                continue
+            for family in _combinations(equation, manifold, functions, order, degree, seed):
+                rows = spans.polynomials(family)
+                if spans.adds(rows) and proved(equation, exact, family):
+                    spans.add(rows)
+                    found.append(replace(family, verified=True))
+    return _named(_needed(found, space.variables), [c for c in LETTERS if c not in {*space.names, *equation.parameters}])
+
+
+def _needed(found: Sequence[Family], variables: Sequence[sympy.Symbol]) -> list[Family]:
+    """Those that are no part of the others."""
+    kept = list(found)
+    for family in found:
+        spans = Spans(variables)
+        for other in kept:
+            if other is not family:
+                spans.add(spans.polynomials(other))
+        if not spans.adds(spans.polynomials(family)):
+            kept.remove(family)
+    return kept
+
+
+def _named(found: Sequence[Family], letters: Sequence[str]) -> list[Family]:
+    """With letters of their own."""
+    named = []
+    for family in found:
+        named.append(family.renamed(letters))
+        letters = letters[len(family.functions.names) :]
+    return named
+
+
+def _degree(equation: Equation, functions: Functions, order: int) -> int:
+    """The highest degree of monomials with not too many columns."""
+    variables = equation.space.variables
+    columns = (len(variables) * len(FamilyLibrary(variables, functions, order, n)) for n in range(DEGREE + 1))
+    return max((n for n, count in enumerate(columns) if count <= MOST_COLUMNS), default=0)
+
+
+def _combinations(
+    equation: Equation, manifold: Manifold, functions: Functions, order: int, degree: int, seed: int
+) -> list[Family]:
+    """A basis of the families over one library, simple ones first; none is proved."""
+    variables = equation.space.variables
+    library = FamilyLibrary(variables, functions, order, degree, seed)
+    count = int(SPARE * len(variables) * len(library) / len(equation.residuals)) + MORE
+    try:
+        reduced = condition(equation, manifold.sample(count, seed), library, manifold.coordinates)
+    except UserError:  # no values to draw from
+        return []
+    rank = gap_rank(reduced.null_space().values, RESOLUTION, CEILING)
+    names = ["d" + v.name for v in variables]
+    rows = echelon(reduced, rank) if rank else []
+    forms = [readout.combination(row, library.functions, names) for row in rows]
+    exact = [f for f in forms if not any(c.has(sympy.Float) for c in f.values())]
+    return [Family(f, functions, _highest(f, functions, order), False) for f in exact]
+
+
+def _highest(form: ClosedForm, functions: Functions, order: int) -> int:
+    used = {s for f in form.values() for s in f.free_symbols}
+    return max(sum(k) for s, (_, k) in functions.located(order).items() if s in used)
+
+
+def proved(equation: Equation, exact: Sequence[Mapping], family: Family) -> bool:
+    """Whether the linearised condition vanishes on solutions for all functions, by exact algebra."""
+    space, f = equation.space, family.functions
+    names = ["d" + n for n in space.names]
+    derived: dict[tuple[int, tuple[int, ...]], sympy.Expr] = {}
+
+    def partial(b: int, alpha: tuple[int, ...]) -> sympy.Expr:
+        if (b, alpha) not in derived:
+            i = next((i for i, n in enumerate(alpha) if n), None)
+            if i is None:
+                return family.form[names[b]]
+            lower = tuple(n - (j == i) for j, n in enumerate(alpha))
+            order = family.order + sum(lower)
+            derived[b, alpha] = f.along(partial(b, lower), space.variables[i], order)
+        return derived[b, alpha]
+
+    for A in exact:
+        total = sum((c * partial(b, alpha) for (b, alpha), c in A.items()), sympy.Integer(0))
+        on_manifold = sympy.numer(sympy.together(total.subs(equation.rules)))
+        symbols = f.symbols(family.order + equation.order)
+        for part in by_derivatives(on_manifold, space):
+            expanded = sympy.expand(part)
+            if not all(is_zero(expanded.coeff(s)) for s in symbols):
+                return False
+    return True
+
+
