@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +14,8 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, loading, staged
 from symflow.errors import UserError
 
-from .settings import Copies, Discovery, Generation, OperatorTrainings
+from . import arguments
+from .settings import Copies, Discovery, Generation, OperatorTrainings, Variables
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -60,6 +59,7 @@ def discover(
     equation: str | None = None,
     equations: Path | None = None,
     parameters: tuple[str, ...] = (),
+    variables: OmitArgPrefixes[Variables] = Variables(),
     settings: OmitArgPrefixes[Discovery] = Discovery(),
     report: FlagCreatePairsOff[bool] = False,
     resume: bool = False,
@@ -77,6 +77,7 @@ def discover(
             "parameters": {...}}; what follows a # is passed over. They are answered side by side, one process for each
             processor. An equation that is refused gets its sentence, and the exit code is then 2.
         parameters: numbers for the names in the formula, such as nu=0.01.
+        variables: names that the formula does not show.
         settings: how symmetries are looked for.
         report: write figures and a page of an equation alone too; of data they always are. `symflow report` writes them
             later.
@@ -86,7 +87,7 @@ def discover(
     if equations is not None:
         if data is not None or equation is not None or report or resume:
             raise UserError("`--equations` goes with no data, `--equation`, `--report` or `--resume`")
-        _answer_all(equations, out, _numbers(parameters), settings, force)
+        _answer_all(equations, out, arguments.numbers(parameters), variables, settings, force)
         return
     if out is None:
         raise UserError("`--out` must name the run directory to make")
@@ -95,11 +96,11 @@ def discover(
         from symflow.pde.discovery import discover as found
         from symflow.runs import RESULT, Run
 
-    source, identity = _read(data, equation, _numbers(parameters))
+    source, identity = arguments.read(data, equation, arguments.numbers(parameters), variables)
     alone = isinstance(source, pde.Equation)
     settings = replace(settings, domain=settings.domain or ("plane" if alone else "periodic"))
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
-    config = {"command": "discover", **about, **asdict(settings)}
+    config = {"command": "discover", **about, **asdict(variables), **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
         result = found(source, settings=settings, run=run, progress=progress)
@@ -115,14 +116,19 @@ def discover(
 
 
 def _answer_all(
-    equations: Path, out: Path | None, parameters: dict[str, float], settings: Discovery, force: bool
+    equations: Path,
+    out: Path | None,
+    parameters: dict[str, float],
+    variables: Variables,
+    settings: Discovery,
+    force: bool,
 ) -> None:
     """Prints a table of the answers of a file, and writes them."""
     with loading():
         from symflow.pde.discovery import discover_many, read_equations, table
         from symflow.runs import replacing
 
-    asked = read_equations(equations, parameters)
+    asked = read_equations(equations, parameters, variables)
     if out is not None:
         check_new(out, force)
         if out.is_dir():
@@ -172,6 +178,7 @@ def audit(
     target: Annotated[str, tyro.conf.Positional],
     equation: str | None = None,
     parameters: tuple[str, ...] = (),
+    variables: OmitArgPrefixes[Variables] = Variables(),
     alpha: float = 0.05,
     seed: int = 0,
     out: Path | None = None,
@@ -187,6 +194,7 @@ def audit(
         target: a file of trajectories, or FILE.py:FUNCTION.
         equation: a name or a formula; for data, what they claim to solve when the file does not say.
         parameters: numbers for the names in the formula, such as nu=0.01.
+        variables: names that the formula does not show.
         alpha: for data, the probability that any interval of a coefficient misses.
         seed: for a transformation, of the points.
         out: a JSON file for the audit.
@@ -199,17 +207,17 @@ def audit(
         check_new(out, force)
     if not 0 < alpha < 1:
         raise UserError(f"`alpha` must be a probability between 0 and 1, got {alpha}")
-    numbers = _numbers(parameters)
+    numbers = arguments.numbers(parameters)
     found: pde.TransformAudit | pde.DataAudit
     if ".py:" in target:
         if equation is None:
             raise UserError("`--equation` must say of which equation the transformation should be a symmetry")
-        formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **numbers)
+        formula = arguments.formula(equation, numbers, variables)
         found = pde.audit_transform(pde.load_function(target), formula, seed=seed)
     else:
         from symflow.pde.laws import held_out, parts
 
-        loaded = _load(Path(target), equation, numbers, check=False)
+        loaded = arguments.load(Path(target), equation, numbers, check=False)
         if loaded.settings.get("identified"):
             print(f"{loaded.equation.text}, {parts(loaded)}")
         found = pde.audit_data(held_out(loaded), alpha)
@@ -289,7 +297,7 @@ def train_operator(
     field = None if generators is None else load_field(generators / "span.safetensors")
     with bars() as shown:
         if Path(data).exists():
-            loaded = _load(Path(data), equation, _numbers(parameters), check=True)
+            loaded = arguments.load(Path(data), equation, arguments.numbers(parameters), check=True)
         elif data in pde.CATALOGUE:
             loaded = _generated(data, needed, out, shown)
         else:
@@ -317,29 +325,6 @@ def train_operator(
     print(found)
 
 
-def _read(data: str | None, equation: str | None, parameters: dict[str, float]) -> tuple[Trajectories | Equation, str]:
-    """The data or equation, and a string that tells it from any other."""
-    from symflow import pde
-
-    if data is None and equation is None:
-        raise UserError("a file of trajectories or `--equation` must be given, got neither")
-    if data is not None and Path(data).exists():
-        trajectories = _load(Path(data), equation, parameters, check=False)
-        content = hashlib.sha256(trajectories.u.numpy().tobytes())
-        content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
-        return trajectories, content.hexdigest()
-    text = data if data is not None and equation is None else equation
-    if text is None or (data is not None and equation is not None):
-        raise UserError(f"`data` must be a file of trajectories, got {data!r}, and there is no such file")
-    if text in pde.CATALOGUE:
-        formula = pde.CATALOGUE[text].equation
-    elif "=" in text or "_" in text:
-        formula = pde.Equation(text, **parameters)
-    else:
-        raise UserError(f"`data` must be a file of trajectories or a formula, got {text!r}, and there is no such file")
-    return formula, f"{formula.text} {formula.parameters}"
-
-
 def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
     """Trajectories of an equation by name, on 256 points; kept beside a run, where another one finds them again."""
     from symflow import pde
@@ -354,18 +339,6 @@ def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
     return data
 
 
-def _load(path: Path, equation: str | None, parameters: dict[str, float], check: bool) -> Trajectories:
-    """Data with their equation, which is fitted to them where neither the file nor the command line says it."""
-    from symflow import pde
-
-    named = equation if equation is None or equation in pde.CATALOGUE else pde.Equation(equation, **parameters)
-    try:
-        return pde.load(path, equation=named, check=check)
-    except pde.UnknownEquation:
-        print("symflow: the data do not name their equation; one is fitted to them", file=sys.stderr)
-        return pde.load_identified(path)
-
-
 def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
     """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
     from symflow import pde
@@ -378,20 +351,6 @@ def _page(run: Run, source: Trajectories | Equation, result: Result, progress: P
     page = write_report(run.path)
     progress("report", 1.0, {})
     return page
-
-
-def _numbers(parameters: Sequence[str]) -> dict[str, float]:
-    """``("nu=0.01",)`` as a dictionary."""
-    values = {}
-    for text in parameters:
-        name, sign, number = text.partition("=")
-        try:
-            values[name.strip()] = float(number)
-        except ValueError:
-            sign = ""
-        if not sign:
-            raise UserError(f"`parameters` must be of the form name=number, got {text!r}")
-    return values
 
 
 COMMANDS = (generate, discover, verify, audit, augment, train_operator)

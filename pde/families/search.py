@@ -21,7 +21,15 @@ from symflow.runs import one_thread
 
 from ..counting import coefficients
 from ..equations import Equation, Manifold
-from ..symmetries import FUNCTIONS, Superposition, by_derivatives, condition, echelon, gap_rank, linear_conditions
+from ..symmetries import (
+    Superposition,
+    by_derivatives,
+    condition,
+    echelon,
+    function_names,
+    gap_rank,
+    linear_conditions,
+)
 from .arguments import candidates
 from .family import Family
 from .functions import Functions
@@ -40,7 +48,7 @@ def superposed(equation: Equation, found: Superposition) -> Family:
     """Superposed solutions as a family: functions of all independent variables that solve linear equations."""
     space = equation.space
     p = len(space.independent)
-    functions = Functions(space.variables[:p], FUNCTIONS[: len(space.dependent)], None, found.condition)
+    functions = Functions(space.variables[:p], found.functions, None, found.condition)
     form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
     zero = (0,) * p
     form |= {f"d{z.name}": s * found.factor for z, s in zip(space.variables[p:], functions.symbols_of(zero), strict=True)}
@@ -63,9 +71,10 @@ def hodographs(equation: Equation) -> list[Family]:
         trials = [(list(independent), list(unknowns))]
     found = []
     for components, arguments in trials:
-        conditions = linear_conditions(equation, components, arguments)
+        names = function_names(space, equation.parameters)[: len(components)]
+        conditions = linear_conditions(equation, components, arguments, names)
         if conditions:
-            functions = Functions(tuple(arguments), FUNCTIONS[: len(components)], None, conditions)
+            functions = Functions(tuple(arguments), names, None, conditions)
             form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
             symbols = functions.symbols_of((0,) * len(arguments))
             form |= {f"d{z.name}": s for z, s in zip(components, symbols, strict=True)}

@@ -25,6 +25,6 @@ from .prolongation import relative_coefficients as relative_coefficients
 from .prolongation import row_factors as row_factors
 from .prolongation import solution_lines as solution_lines
 from .prolongation import term_scale as term_scale
-from .superposition import FUNCTIONS as FUNCTIONS
 from .superposition import Superposition as Superposition
 from .superposition import linear_conditions as linear_conditions
+from .superposition import function_names as function_names
