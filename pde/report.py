@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -124,13 +125,20 @@ class EquationPage(Page[Result]):
         names = self.result.coordinates.names
         shown = []
         for family in self.result.families:
-            symbols = {n: sympy.Symbol(n, real=True) for n in [*names, *family.functions]}
+            words = re.findall(r"[^\W\d]\w*", " ".join(family.closed_form.values()))
+            derivatives = [w for w in words if w.partition("_")[0] in family.functions]
+            symbols = {n: sympy.Symbol(n, real=True) for n in [*names, *family.functions, *derivatives]}
             field = [expressions.parse(family.closed_form.get(f"d{n}", "0"), symbols) for n in names]
             shown.append(
                 {
                     "field": notation.generator(field, names),
-                    "functions": list(family.functions),
-                    "conditions": family.conditions,
+                    "quantified": family.quantified,
+                    "superposed": bool(family.conditions)
+                    and all(
+                        f == "0"
+                        for key, f in family.closed_form.items()
+                        if key[1:] in self.result.equation.space.independent
+                    ),
                 }
             )
         return shown

@@ -65,7 +65,6 @@ def count_symmetries(
     >>> count_symmetries(Equation("u_t + u*u_x - u_xx = 0"), 5).at_most
     5
     """
-    d = len(equation.space.names)
     order, best = equation.order + 1, None
     while True:
         found = at_order(equation, order, seed)
@@ -74,8 +73,14 @@ def count_symmetries(
         if found.at_most is not None and found.at_most <= at_least:
             return found
         order += 1
-        if d * len(monomials(d, order)) > most_columns:
+        if taylor_coefficients(equation, order) > most_columns:
             return best
+
+
+def taylor_coefficients(equation: Equation, order: int) -> int:
+    """Of all components up to an order: the columns of a count."""
+    d = len(equation.space.names)
+    return d * len(monomials(d, order))
 
 
 def at_order(equation: Equation, order: int, seed: int = 0) -> Count:

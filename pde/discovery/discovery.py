@@ -29,7 +29,7 @@ from ..trajectories import Trajectories
 from .checks import lost
 from .result import Identified, Result
 from .stages import LOCAL, STAGES, TRAINED, Request, State
-from .verdicts import data_verdict, domain_verdict, equation_verdict, for_the_data, recorded, searched, superposed
+from .verdicts import data_verdict, domain_verdict, equation_verdict, family_record, for_the_data, recorded, searched
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,6 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
     identified = isinstance(request.data, Trajectories) and bool(request.data.settings.get("identified"))
     residual = data.residual() if data is not None and len(data.t) > 8 else None
     gone = [format_generator({k: str(f) for k, f in form.items()}) for form in lost(algebra.plane)]
-    family = asked.superposition.to_dict() if asked.superposition is not None else None
     return Result(
         verdicts=Verdicts(
             equation_verdict(
@@ -110,13 +109,15 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
                     [searched(algebra.plane.condition.library, max(algebra.plane.counts)), *algebra.plane.left_out]
                 ),
                 state.at_most,
+                len(algebra.families),
+                algebra.counted,
             ),
             domain_verdict(request.domain, all(asked.verified), len(asked.forms), gone),
             said,
         ),
         rank=len(state.generators),
         generators=[for_the_data(g, said, request.trust) for g in state.generators],
-        families=[] if family is None else [superposed(source.equation.space, **family)],
+        families=[family_record(f) for f in algebra.families],
         approximate=list(state.approximate),
         coordinates=source.coordinates,
         equation=source.equation,

@@ -26,6 +26,7 @@ from symflow.runs import one_thread
 from ..approximation import Approximate, Search, approximate
 from ..counting import count_symmetries
 from ..equations import Equation, JetSample
+from ..families import Family, whole_algebra
 from ..laws import (
     Certificates,
     Drift,
@@ -41,7 +42,7 @@ from ..laws import (
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
 from ..settings import Domain, Network
-from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolongation, symmetries
+from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolongation, restricted, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
@@ -80,12 +81,16 @@ class Algebra:
         plane: its symmetries.
         asked: those that the domain asks for: the same, or those with the period.
         constants, description: what the brackets of these say.
+        families: symmetries that depend on arbitrary functions.
+        counted: the order up to which these and the generators are all, by a count (`Whole`).
     """
 
     plane: Symmetries
     asked: Symmetries
     constants: list[Any] | None
     description: Description | None
+    families: tuple[Family, ...] = ()
+    counted: int | None = None
 
     @property
     def texts(self) -> list[dict[str, str]]:
@@ -181,6 +186,26 @@ def solve_equation(state: State, context: Context) -> State:
     many = len(asked.forms) > MOST_BRACKETED
     constants = None if many else structure_constants(asked.forms) if asked.forms else []
     return replace(state, algebra=Algebra(plane, asked, constants, describe(constants) if constants else None))
+
+
+@one_thread()
+def look_for_families(state: State, context: Context) -> State:
+    """Symmetries that depend on arbitrary functions; their members are no longer listed one by one.
+
+    Where there are data, or a period, all generators of the library stay listed: they are what moves data.
+    """
+    source, algebra = known(state.source), known(state.algebra)
+    plane, asked = algebra.plane, algebra.asked
+    found = whole_algebra(source.equation, plane.forms, plane.superposition)
+    if not found.families:
+        return state
+    if source.data is None and asked is plane:
+        asked = plane = restricted(plane, found.finite)
+    constants = algebra.constants if asked is algebra.asked else structure_constants(asked.forms) if asked.forms else []
+    algebra = Algebra(
+        plane, asked, constants, describe(constants) if constants else None, found.families, found.counted
+    )
+    return replace(state, algebra=algebra)
 
 
 def count(state: State, context: Context) -> State:
@@ -360,6 +385,12 @@ def _is_finite(state: State) -> bool:
     return plane.superposition is None and plane.stable and all(plane.verified)
 
 
+def _may_be_infinite(state: State) -> bool:
+    """Unless a count has shown that it is not."""
+    algebra = known(state.algebra)
+    return state.at_most is None or state.at_most > len(algebra.plane.forms)
+
+
 def _has_small(state: State) -> bool:
     return state.request.small is not None
 
@@ -380,6 +411,7 @@ STAGES: Steps[State] = (
                 Stage("first order", perturb, when=_has_small),
                 Stage("equation", solve_equation),
                 Stage("count", count, when=_is_finite),
+                Stage("families", look_for_families, when=_may_be_infinite),
             ),
             (Stage("gate", ask, when=_asks), Stage("windows", look_through_windows, when=_is_fitted)),
         )

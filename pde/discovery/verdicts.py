@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Literal
 from symflow.discovery import DataVerdict, DomainVerdict, EquationVerdict, Family
 
 from ..equations import JetSpace
+from ..families import Family as Found
 from ..laws import Coefficient, Drift, Gate
 from ..symmetries import Library
 
 if TYPE_CHECKING:
     from .result import Generator
 
+FEWEST_ORDERS = 2
+"""Of Taylor polynomials that are accounted for: an infinite algebra is then called complete."""
 NOT_ASKED = "whether the data solve the equation was not asked"
 """What is said of data that are trusted."""
 UNPROVED = "no proof, and data cannot take its place"
@@ -29,13 +32,19 @@ UNPROVED = "no proof, and data cannot take its place"
 
 
 def equation_verdict(
-    proved: bool, dimension: int, stable: bool, searched: str = "", at_most: int | None = None
+    proved: bool,
+    dimension: int,
+    stable: bool,
+    searched: str = "",
+    at_most: int | None = None,
+    families: int = 0,
+    counted: int | None = None,
 ) -> EquationVerdict:
     """Of all solutions. That a count is stable is no proof that it is complete; an upper bound that it meets is."""
     missing = at_most - dimension if at_most is not None and at_most >= dimension else None
-    complete = missing == 0
-    word = "proved" if complete and proved else _word(proved, dimension)
-    return EquationVerdict(word, dimension, complete, stable, missing, searched)
+    complete = missing == 0 or (counted is not None and counted >= FEWEST_ORDERS)
+    word = "proved" if complete and proved else _word(proved, dimension + families)
+    return EquationVerdict(word, dimension, complete, stable, missing, searched, families, counted)
 
 
 def searched(library: Library, degree: int) -> str:
@@ -115,6 +124,17 @@ def for_the_data(generator: Generator, said: DataVerdict | None, trusted: bool) 
     if not generator.verified:
         return replace(generator, valid=False, data=DataVerdict("cannot be told", UNPROVED))
     return replace(generator, valid=trusted or said.word == "measured", data=DataVerdict(said.word))
+
+
+def family_record(family: Found) -> Family:
+    """A family as text."""
+    functions = family.functions
+    return Family(
+        {key: str(f) for key, f in family.form.items()},
+        {name: [str(a) for a in functions.arguments] for name in functions.names},
+        [str(-c if c.could_extract_minus_sign() else c) for c in functions.conditions],
+        family.verified,
+    )
 
 
 def superposed(space: JetSpace, factor: str, condition: Sequence[str], functions: Sequence[str] = ("f", "g")) -> Family:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symflow.discovery import Statement, lines, statements, symmetries
+from symflow.discovery import Statement, counted, lines, statements
 from symflow.formulas import format_generator, text_table
 
 from ..approximation import words as nearby
@@ -21,7 +21,8 @@ NOT_SOLVED = {
 
 def text(result: Result) -> str:
     """All of it, as ``print`` shows it."""
-    return "\n".join([*sentences(result), "", *lines(said(result)), "", table(result), *remarks(result)])
+    listed = ["", table(result)] if result.generators else []
+    return "\n".join([*sentences(result), "", *lines(said(result)), *listed, *remarks(result)])
 
 
 def headline(result: Result) -> str:
@@ -31,7 +32,10 @@ def headline(result: Result) -> str:
 
 def sentences(result: Result) -> list[str]:
     """What was studied, how many symmetries it has, and whether they are those of the data."""
-    count, proved = symmetries(result.rank), ", proved" if result.rank and all_proved(result) else ""
+    count, proved = (
+        counted(result.rank, len(result.families)),
+        ", proved" if (result.rank or result.families) and all_proved(result) else "",
+    )
     if vouched(result):
         where = "with the period of the data" if result.domain == "periodic" else "on the plane"
         head = f"{result.samples} trajector{'y' if result.samples == 1 else 'ies'} of {result.equation.text}"
@@ -45,8 +49,8 @@ def sentences(result: Result) -> list[str]:
 
 def title(result: Result) -> str:
     """The same for the head of a page, where the equation has a line of its own."""
-    count = f"{result.rank or 'no'} continuous symmetr{'ies' if result.rank > 1 else 'y'}"
-    proved = ", proved" if result.rank and all_proved(result) else ""
+    count = counted(result.rank, len(result.families)).replace("symmetr", "continuous symmetr")
+    proved = ", proved" if (result.rank or result.families) and all_proved(result) else ""
     if vouched(result):
         known = f"{proved} and {valid(result)}" if proved else _part(result)
         return f"{_capital(count)}{known}." if result.rank else "No continuous symmetry was found."
@@ -94,14 +98,7 @@ def all_proved(result: Result) -> bool:
 
 def said(result: Result) -> list[Statement]:
     """What is said of the equation, of the period and of the data, and on what it rests."""
-    found = statements(result.verdicts, keeps="keep the period")
-    if result.families:
-        more = f"{len(result.families)} infinite famil{'y' if len(result.families) == 1 else 'ies'}"
-        found = [
-            Statement(s.level, s.word, s.text.replace(";", f" and {more};", 1)) if s.level == "equation" else s
-            for s in found
-        ]
-    return found
+    return statements(result.verdicts, keeps="keep the period")
 
 
 def table(result: Result) -> str:
@@ -180,10 +177,8 @@ def _levels(result: Result) -> list[str]:
     if result.algebra is not None:
         lines.append(f"algebra: {result.algebra.sentence}")
     for family in result.families:
-        conditions = "; ".join(f"{c} = 0" for c in family.conditions)
         lines.append(
-            f"and infinitely many more: {family.formula} for every solution {' and '.join(family.functions)} of "
-            f"{conditions}"
+            f"{'and ' if result.rank else ''}infinitely many{' more' if result.rank else ''}: {family.sentence}"
         )
     if result.observed is not None:
         spectrum = result.observed.spectrum

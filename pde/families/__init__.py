@@ -6,3 +6,5 @@ from .search import families as families
 from .search import hodographs as hodographs
 from .search import superposed as superposed
 from .spans import Spans as Spans
+from .whole import Whole as Whole
+from .whole import whole_algebra as whole_algebra

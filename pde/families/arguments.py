@@ -38,9 +38,7 @@ def _primitive(argument: sympy.Expr) -> sympy.Expr:
     return (whole if whole.LC() > 0 else -whole).as_expr()
 
 
-def _differentials(
-    arguments: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol]
-) -> tuple[sympy.Expr, ...] | None:
+def _differentials(arguments: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol]) -> tuple[sympy.Expr, ...] | None:
     """What the differentials span at two points; ``None`` where one depends on the others."""
     found: list[sympy.Expr] = []
     for k in (2, 3):
@@ -131,7 +129,7 @@ def _quotients(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[sympy.Expr]:
         if len(ratios) == 1:
             (g,) = ratios
             for h in (g, 1 / g):
-                if not h.is_number and h.is_polynomial():
-                    found.append(sympy.expand(h))
-    plain = [g for g in dict.fromkeys(found) if sympy.Poly(g).total_degree() <= 2 and not g.is_Mul and not g.is_Pow]
-    return sorted(plain, key=sympy.count_ops)
+                if not h.is_number and h.is_polynomial() and sympy.Poly(h).total_degree() <= 2:
+                    base = sympy.factor(h).as_base_exp()[0]
+                    found += [] if base.is_Mul else [sympy.expand(base)]
+    return list(dict.fromkeys(found))

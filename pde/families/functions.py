@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import product
 
 import sympy
@@ -14,6 +13,8 @@ from torch import Tensor
 
 from symflow.fields import Series, series
 from symflow.formulas import expressions
+
+from ..equations import derivative
 
 Index = tuple[int, ...]
 FREE = 1e-10  # relative: singular values of equations below it are rounding
@@ -55,12 +56,11 @@ class Functions:
 
     def symbol(self, index: Index, part: int = 0) -> sympy.Symbol:
         """``f``, ``f_t``, ``f_tt``; by number, ``f_1``, where an argument is no coordinate."""
-        plain = all(a.is_Symbol for a in self.arguments)
-        letters = "".join((a.name if plain else str(j + 1)) * n for j, (a, n) in enumerate(self._differentiated(index)))
-        return sympy.Symbol(f"{self.names[part]}_{letters}" if letters else self.names[part], real=True)
-
-    def _differentiated(self, index: Index) -> list[tuple[sympy.Expr, int]]:
-        return list(zip(self.arguments, index, strict=False))
+        if all(a.is_Symbol for a in self.arguments):
+            letters = [a.name for a, n in zip(self.arguments, index, strict=False) for _ in range(n)]
+        else:
+            letters = [str(j + 1) for j, n in enumerate(index) for _ in range(n)]
+        return derivative(self.names[part], letters)
 
     def symbols_of(self, index: Index) -> list[sympy.Symbol]:
         """Of one derivative of every function."""
@@ -98,7 +98,7 @@ class Functions:
         a, b = (z.name for z in self.arguments)
         f, g = self.names
         of = {(n, z): sympy.Symbol(f"{n}_{z}", real=True) for n in (f, g) for z in (a, b)}
-        return of[f, b] + self.turn * of[g, a], of[g, b] - self.turn * of[f, a]
+        return of[f, b] + self.turn * of[g, a], self.turn * of[f, a] - of[g, b]
 
     def renamed(self, names: Sequence[str]) -> Functions:
         """With other letters."""

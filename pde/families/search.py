@@ -9,8 +9,8 @@ a basis is kept: what adds nothing to the Taylor polynomials of the families bef
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import sympy
@@ -51,7 +51,9 @@ def superposed(equation: Equation, found: Superposition) -> Family:
     functions = Functions(space.variables[:p], found.functions, None, found.condition)
     form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
     zero = (0,) * p
-    form |= {f"d{z.name}": s * found.factor for z, s in zip(space.variables[p:], functions.symbols_of(zero), strict=True)}
+    form |= {
+        f"d{z.name}": s * found.factor for z, s in zip(space.variables[p:], functions.symbols_of(zero), strict=True)
+    }
     return Family(form, functions, 0, True)
 
 
@@ -107,28 +109,51 @@ def families(
     [f, 0]
     """
     space = equation.space
+    space = equation.space
     found = list(known)
     spans = Spans(space.variables)
     for family in known:
         spans.add(spans.polynomials(family))
-
-    manifold = Manifold(equation)
-    exact = coefficients(equation)
-    for functions in candidates(equation, forms):
-        if enough and spans.dimensions()[: len(enough)] == tuple(enough):
+    tried: set[Functions] = set()
+    while True:  # quotients of what was found are arguments for others
+        fields = [*(_with_one(family) for family in found if not family.order), *forms]
+        fresh = [f for f in candidates(equation, fields) if f not in tried]
+        tried |= set(fresh)
+        before = len(found)
+        for functions in fresh:
+            if enough and spans.dimensions()[: len(enough)] == tuple(enough):
+                break
+            found += _of(equation, functions, spans, seed)
+        if len(found) == before:
             break
-        most = ORDERS.get(len(functions.arguments), 0) if functions.turn is None else ORDERS[1]
-        whole = _combinations(equation, manifold, functions, most, _degree(equation, functions, most), seed)
-        # low orders and degrees first: simple representatives, until all of the largest library is in their span
-        for order, degree in product(range(most + 1), range(DEGREE + 1)):
-            if not any(spans.adds(spans.polynomials(family)) for family in whole) or degree > _degree(equation, functions, order):
-                continue
-            for family in _combinations(equation, manifold, functions, order, degree, seed):
-                rows = spans.polynomials(family)
-                if spans.adds(rows) and proved(equation, exact, family):
-                    spans.add(rows)
-                    found.append(replace(family, verified=True))
-    return _named(_needed(found, space.variables), [c for c in LETTERS if c not in {*space.names, *equation.parameters}])
+    return _named(
+        _needed(found, space.variables), [c for c in LETTERS if c not in {*space.names, *equation.parameters}]
+    )
+
+
+def _with_one(family: Family) -> ClosedForm:
+    """The generator that it has for the function 1."""
+    ones = dict.fromkeys(family.functions.symbols(0), sympy.Integer(1))
+    return {key: sympy.expand(f.subs(ones)) for key, f in family.form.items()}
+
+
+def _of(equation: Equation, functions: Functions, spans: Spans, seed: int) -> list[Family]:
+    """The families of functions of these arguments that add to a span, which grows by them."""
+    most = ORDERS.get(len(functions.arguments), 0) if functions.turn is None else ORDERS[1]
+    whole = _combinations(equation, functions, most, _degree(equation, functions, most), seed)
+    found = []
+    # low orders and degrees first: simple representatives, until all of the largest library is in their span
+    for order, degree in product(range(most + 1), range(DEGREE + 1)):
+        if not any(spans.adds(spans.polynomials(family)) for family in whole):
+            break
+        if degree > _degree(equation, functions, order):
+            continue
+        for family in _combinations(equation, functions, order, degree, seed):
+            rows = spans.polynomials(family)
+            if spans.adds(rows) and proved(equation, family):
+                spans.add(rows)
+                found.append(replace(family, verified=True))
+    return found
 
 
 def _needed(found: Sequence[Family], variables: Sequence[sympy.Symbol]) -> list[Family]:
@@ -160,11 +185,9 @@ def _degree(equation: Equation, functions: Functions, order: int) -> int:
     return max((n for n, count in enumerate(columns) if count <= MOST_COLUMNS), default=0)
 
 
-def _combinations(
-    equation: Equation, manifold: Manifold, functions: Functions, order: int, degree: int, seed: int
-) -> list[Family]:
+def _combinations(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> list[Family]:
     """A basis of the families over one library, simple ones first; none is proved."""
-    variables = equation.space.variables
+    variables, manifold = equation.space.variables, Manifold(equation)
     library = FamilyLibrary(variables, functions, order, degree, seed)
     count = int(SPARE * len(variables) * len(library) / len(equation.residuals)) + MORE
     try:
@@ -184,7 +207,7 @@ def _highest(form: ClosedForm, functions: Functions, order: int) -> int:
     return max(sum(k) for s, (_, k) in functions.located(order).items() if s in used)
 
 
-def proved(equation: Equation, exact: Sequence[Mapping], family: Family) -> bool:
+def proved(equation: Equation, family: Family) -> bool:
     """Whether the linearised condition vanishes on solutions for all functions, by exact algebra."""
     space, f = equation.space, family.functions
     names = ["d" + n for n in space.names]
@@ -200,7 +223,7 @@ def proved(equation: Equation, exact: Sequence[Mapping], family: Family) -> bool
             derived[b, alpha] = f.along(partial(b, lower), space.variables[i], order)
         return derived[b, alpha]
 
-    for A in exact:
+    for A in coefficients(equation):
         total = sum((c * partial(b, alpha) for (b, alpha), c in A.items()), sympy.Integer(0))
         on_manifold = sympy.numer(sympy.together(total.subs(equation.rules)))
         symbols = f.symbols(family.order + equation.order)
@@ -209,5 +232,3 @@ def proved(equation: Equation, exact: Sequence[Mapping], family: Family) -> bool
             if not all(is_zero(expanded.coeff(s)) for s in symbols):
                 return False
     return True
-
-

@@ -1,6 +1,7 @@
 """The symmetries of an equation: prolongation, libraries of functions, null spaces, closed forms and proofs."""
 
 from .algebra import Symmetries as Symmetries
+from .algebra import restricted as restricted
 from .algebra import symmetries as symmetries
 from .defect import by_trajectory as by_trajectory
 from .defect import defects as defects
@@ -26,5 +27,5 @@ from .prolongation import row_factors as row_factors
 from .prolongation import solution_lines as solution_lines
 from .prolongation import term_scale as term_scale
 from .superposition import Superposition as Superposition
-from .superposition import linear_conditions as linear_conditions
 from .superposition import function_names as function_names
+from .superposition import linear_conditions as linear_conditions

@@ -8,7 +8,7 @@ the equation appear by name where that can be proven (`parameters`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import sympy
@@ -67,6 +67,12 @@ class Symmetries:
         """Whether the dimension stopped growing with the library: if not, the algebra may be infinite."""
         last = list(self.counts.values())[-2:]
         return len(last) == 2 and last[0] == last[1]
+
+
+def restricted(found: Symmetries, which: Sequence[int]) -> Symmetries:
+    """With some of the generators only."""
+    forms, verified, named = (tuple(part[i] for i in which) for part in (found.forms, found.verified, found.named))
+    return replace(found, forms=forms, verified=verified, named=named)
 
 
 @one_thread()

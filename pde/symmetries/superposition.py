@@ -81,7 +81,7 @@ def linear_conditions(
     names: Sequence[str],
     factor: sympy.Expr = sympy.S.One,
 ) -> tuple[sympy.Expr, ...]:
-    """The linear equations under which ``sum_i f_i h d/dz_i`` is a symmetry, in ``f, f_x, ...``; none if there are none.
+    """The linear equations under which ``sum_i f_i h d/dz_i`` is a symmetry, in ``f, f_x, ...``, if there are any.
 
     Args:
         equation: any.

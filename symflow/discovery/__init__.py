@@ -25,6 +25,7 @@ from .verdicts import DomainVerdict as DomainVerdict
 from .verdicts import EquationVerdict as EquationVerdict
 from .verdicts import Statement as Statement
 from .verdicts import Verdicts as Verdicts
+from .verdicts import counted as counted
 from .verdicts import lines as lines
 from .verdicts import statements as statements
 from .verdicts import symmetries as symmetries

@@ -153,6 +153,24 @@ class Family:
         """The closed form on one line."""
         return format_generator(self.closed_form)
 
+    @property
+    def quantified(self) -> str:
+        """For which functions it is a symmetry.
+
+        >>> Family({"dx": "f", "du": "f_t"}, {"f": ["t"]}, [], True).quantified
+        'for every function f of t'
+        """
+        names = " and ".join(self.functions)
+        if self.conditions:
+            return f"for every solution {names} of {'; '.join(f'{c} = 0' for c in self.conditions)}"
+        of = ", ".join(next(iter(self.functions.values())))
+        return f"for every function {names} of {of}"
+
+    @property
+    def sentence(self) -> str:
+        """The closed form and its functions."""
+        return f"{self.formula} {self.quantified}"
+
 
 @dataclass(frozen=True)
 class Approximate:

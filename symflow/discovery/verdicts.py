@@ -29,6 +29,9 @@ class EquationVerdict:
         stable: whether the number stopped growing with the library of formulas, which is no proof of completeness.
         missing: how many others there can be at most; ``None`` where no bound is known.
         searched: among which others were looked for; may be empty.
+        families: how many families there are that depend on arbitrary functions.
+        counted: the order up to which a count finds room for no other Taylor polynomials than those of the generators
+            and families; ``None`` without families or count.
     """
 
     word: Literal["proved", "found"]
@@ -37,6 +40,17 @@ class EquationVerdict:
     stable: bool = True
     missing: int | None = None
     searched: str = ""
+    families: int = 0
+    counted: int | None = None
+
+    @property
+    def count(self) -> str:
+        """How many symmetries and families there are.
+
+        >>> EquationVerdict("proved", 0, families=2).count, EquationVerdict("proved", 6, families=1).count
+        ('2 infinite families of symmetries', '6 symmetries and 1 infinite family')
+        """
+        return counted(self.dimension, self.families)
 
     @property
     def reach(self) -> str:
@@ -45,6 +59,10 @@ class EquationVerdict:
         >>> EquationVerdict("proved", 4, searched="polynomials of degree 4 in x, t, u").reach
         'no others among polynomials of degree 4 in x, t, u'
         """
+        if self.counted is not None:
+            return f"no others up to order {self.counted} of their Taylor polynomials, counted modulo a prime"
+        if self.families and not self.stable:
+            return "that there are no others is not proved"
         if self.complete:
             return "no others of any form, counted modulo a prime"
         if self.missing is not None:
@@ -130,6 +148,14 @@ def symmetries(count: int) -> str:
     return f"{count or 'no'} symmetr{'ies' if count > 1 else 'y'}"
 
 
+def counted(count: int, families: int) -> str:
+    """Symmetries beside infinite families of them."""
+    if not families:
+        return symmetries(count)
+    several = f"{families} infinite famil{'ies' if families > 1 else 'y'}"
+    return f"{symmetries(count)} and {several}" if count else f"{several} of symmetries"
+
+
 def statements(verdicts: Verdicts, keeps: str = "keep the domain") -> list[Statement]:
     """What is said, level by level.
 
@@ -144,7 +170,7 @@ def statements(verdicts: Verdicts, keeps: str = "keep the domain") -> list[State
     """
     said = []
     if (equation := verdicts.equation) is not None:
-        text = f"{symmetries(equation.dimension)}; {equation.reach}"
+        text = f"{equation.count}; {equation.reach}"
         said.append(Statement("equation", equation.word, text))
     if (domain := verdicts.domain) is not None:
         lost = f"; lost: {', '.join(domain.lost)}" if domain.lost else ""

@@ -1,0 +1,95 @@
+"""The whole algebra of an equation that may be infinite: families, the finite part beside them, and a count of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symflow.algebra import ClosedForm
+from symflow.errors import UserError
+
+from ..counting import at_order, taylor_coefficients
+from ..equations import Equation
+from ..symmetries import Superposition
+from .family import Family
+from .search import families, hodographs, superposed
+from .spans import TAYLOR, Spans
+
+MOST_COLUMNS = 2_000  # Taylor coefficients of all components together: seconds
+FEW_COLUMNS = 700  # of a first bound, at which the search ends
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An algebra as families and what is finite beside them.
+
+    Attributes:
+        families: proved, with letters of their own.
+        finite: which of the known generators are no members of the families.
+        counted: the order up to which their Taylor polynomials at a point are all there can be; ``None`` where the
+            count leaves room, or where the equation has no values modulo a prime.
+    """
+
+    families: tuple[Family, ...]
+    finite: tuple[int, ...]
+    counted: int | None
+
+
+def whole_algebra(
+    equation: Equation, forms: Sequence[ClosedForm], superposition: Superposition | None, seed: int = 0
+) -> Whole:
+    """Looks for families, takes them out of the known generators, and counts.
+
+    Args:
+        equation: any.
+        forms: symmetries that are known, simple ones first.
+        superposition: solutions that can be superposed, where it is known that they can.
+        seed: of jets, functions and the count.
+
+    >>> from symflow.pde.symmetries import symmetries
+    >>> liouville = Equation("u_xt - exp(u) = 0")
+    >>> found = whole_algebra(liouville, symmetries(liouville).forms, None)
+    >>> [f.form["du"] for f in found.families], found.finite, found.counted is not None
+    ([-f_x, -g_t], (), True)
+    """
+    known = [] if superposition is None else [superposed(equation, superposition)]
+    found = families(equation, forms, [*known, *hodographs(equation)], _bound(equation, seed), seed)
+    spans = Spans(equation.space.variables)
+    for family in found:
+        spans.add(spans.polynomials(family))
+    finite = []
+    for i, form in enumerate(forms):
+        polynomial = spans.polynomial(form)
+        if spans.adds(polynomial):
+            spans.add(polynomial)
+            finite.append(i)
+    return Whole(tuple(found), tuple(finite), _counted(equation, spans.dimensions(), seed) if found else None)
+
+
+def _bound(equation: Equation, seed: int) -> tuple[int, ...]:
+    """Dimensions that families reach which are all of an infinite algebra; empty where there is no count."""
+    order = equation.order + 1
+    while taylor_coefficients(equation, order + 1) <= FEW_COLUMNS:
+        order += 1
+    try:
+        return at_order(equation, order, seed).dimensions[: min(order - equation.order, TAYLOR) + 1]
+    except UserError:
+        return ()
+
+
+def _counted(equation: Equation, lower: Sequence[int], seed: int) -> int | None:
+    """The order up to which the upper bounds meet the lower ones."""
+    best, order = None, equation.order + 1
+    while taylor_coefficients(equation, order) <= MOST_COLUMNS:
+        try:
+            upper = at_order(equation, order, seed).dimensions
+        except UserError:
+            return None
+        met = 0
+        while met < len(lower) and met <= order and upper[met] == lower[met]:
+            met += 1
+        best = met - 1 if met else best
+        if met >= len(lower) - 1:  # the last but one: bounds are sharp only well below the order they come from
+            break
+        order += 1
+    return best
