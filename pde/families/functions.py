@@ -134,8 +134,8 @@ class Functions:
         if not rows:
             return torch.eye(count, dtype=torch.float64).reshape(parts, len(indices), count)
         _, values, right = torch.linalg.svd(torch.stack(rows))
-        free = right[int((values > FREE * values[0]).sum()) :]
-        return free.T.reshape(parts, len(indices), -1)
+        free: Tensor = right[int((values > FREE * values[0]).sum()) :].T.reshape(parts, len(indices), -1)
+        return free
 
     # ------------------------------------------------------------ values
 
@@ -155,10 +155,10 @@ class Functions:
         found = []
         if self.turn is not None:
             powers = _complex_powers(less[0], float(self.turn) * less[1], degree)
-            for (k,) in self.indices(order):
+            for (turns,) in self.indices(order):
                 real, imaginary = _zero(points), _zero(points)
                 for n, (p, q) in enumerate(powers):
-                    re, im = jets[:, place[(k + n,)]] / math.factorial(n)
+                    re, im = jets[:, place[(turns + n,)]] / math.factorial(n)
                     real, imaginary = real + p * re - q * im, imaginary + p * im + q * re
                 found += [real, imaginary]
             return found

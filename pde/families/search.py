@@ -33,7 +33,7 @@ from ..symmetries import (
 from .arguments import candidates
 from .family import Family
 from .functions import Functions
-from .library import FamilyLibrary
+from .library import family_library
 from .spans import Spans
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
@@ -181,14 +181,14 @@ def _named(found: Sequence[Family], letters: Sequence[str]) -> list[Family]:
 def _degree(equation: Equation, functions: Functions, order: int) -> int:
     """The highest degree of monomials with not too many columns."""
     variables = equation.space.variables
-    columns = (len(variables) * len(FamilyLibrary(variables, functions, order, n)) for n in range(DEGREE + 1))
+    columns = (len(variables) * len(family_library(variables, functions, order, n)) for n in range(DEGREE + 1))
     return max((n for n, count in enumerate(columns) if count <= MOST_COLUMNS), default=0)
 
 
 def _combinations(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> list[Family]:
     """A basis of the families over one library, simple ones first; none is proved."""
     variables, manifold = equation.space.variables, Manifold(equation)
-    library = FamilyLibrary(variables, functions, order, degree, seed)
+    library = family_library(variables, functions, order, degree, seed)
     count = int(SPARE * len(variables) * len(library) / len(equation.residuals)) + MORE
     try:
         reduced = condition(equation, manifold.sample(count, seed), library, manifold.coordinates)

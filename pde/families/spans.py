@@ -45,7 +45,8 @@ class Spans:
         for _ in range(2):
             rows = rows - rows @ self.basis.T @ self.basis
         _, values, right = torch.linalg.svd(rows, full_matrices=False)
-        return right[values > NEW]
+        new: Tensor = right[values > NEW]
+        return new
 
     def dimensions(self) -> tuple[int, ...]:
         """Of the polynomials of order 0, 1, ... that the span has."""

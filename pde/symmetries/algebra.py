@@ -71,8 +71,12 @@ class Symmetries:
 
 def restricted(found: Symmetries, which: Sequence[int]) -> Symmetries:
     """With some of the generators only."""
-    forms, verified, named = (tuple(part[i] for i in which) for part in (found.forms, found.verified, found.named))
-    return replace(found, forms=forms, verified=verified, named=named)
+    return replace(
+        found,
+        forms=tuple(found.forms[i] for i in which),
+        verified=tuple(found.verified[i] for i in which),
+        named=tuple(found.named[i] for i in which),
+    )
 
 
 @one_thread()
