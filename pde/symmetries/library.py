@@ -216,7 +216,7 @@ def _zeros(equation: Equation, F: sympy.Expr, z: sympy.Symbol) -> list[tuple[sym
     for a, index in equation.space.indices(F):
         coefficient = sympy.diff(F, equation.space.symbol(a, index))
         if max(index) == equation.order and coefficient.has(z):
-            for part in sympy.Mul.make_args(sympy.factor(coefficient)):
+            for part in _polynomial_factors(coefficient, z):
                 factor, n = part.as_base_exp()
                 if n.is_Integer and _is_linear(factor, z, equation):
                     found.append((sympy.expand(factor / sympy.LC(factor, z)), int(n)))
@@ -225,6 +225,12 @@ def _zeros(equation: Equation, F: sympy.Expr, z: sympy.Symbol) -> list[tuple[sym
 
 def _is_linear(factor: sympy.Expr, z: sympy.Symbol, equation: Equation) -> bool:
     return factor.is_polynomial(z) and not _others(factor, z, equation) and sympy.degree(factor, z) == 1
+
+
+def _polynomial_factors(coefficient: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr]:
+    """Of a product: what exponentials multiply is factored without them, whose exponents may be any rational numbers."""
+    parts = [p for p in sympy.Mul.make_args(coefficient) if p.is_polynomial(z)]
+    return [factor for p in parts for factor in sympy.Mul.make_args(sympy.factor(p))]
 
 
 def _others(expression: sympy.Expr, z: sympy.Symbol, equation: Equation) -> bool:

@@ -289,7 +289,7 @@ def test_an_equation_alone(tmp_path):
     path = make(tmp_path / "run", found, collect(None, found))
     write_report(path)
     page = read(path)
-    assert "This equation has 6 continuous symmetries, proved." in page.text
+    assert "This equation has 6 continuous symmetries and 1 infinite family, proved." in page.text
     assert "there is no trajectory to move" in page.text
     assert len(list((path / "figures").glob("V*-field.svg"))) == 6
 
