@@ -39,6 +39,7 @@ PEER = {
     "ks": ((0.0, 0.0, -1.0, 0.0, -1.0), (192,), (16, 96)),
     "burgers": ((0.0, 0.0, 0.01), (1024, 2048), (4, 64)),
 }
+PROMISED = {"nkdv": 1e-3}  # error at the last time, where it is not 1e-5
 
 
 def cpu_seconds() -> float:
@@ -196,7 +197,10 @@ def main() -> None:
             for p in peers
             if p["found"] is not None
         ],
-        [(f"{e['equation']}: largest error at the last time", e["largest_error"], 1e-5) for e in equations],
+        [
+            (f"{e['equation']}: largest error at the last time", e["largest_error"], PROMISED.get(e["equation"], 1e-5))
+            for e in equations
+        ],
     )
     content = {"equations": equations, "exponax": peers, "growth": growth, "targets": targets}
     write_results("data", content, arguments.out)

@@ -228,7 +228,7 @@ def _is_linear(factor: sympy.Expr, z: sympy.Symbol, equation: Equation) -> bool:
 
 
 def _polynomial_factors(coefficient: sympy.Expr, z: sympy.Symbol) -> list[sympy.Expr]:
-    """Of a product, what is a polynomial: the exponents in exponentials may be any rational numbers, too long to factor."""
+    """Of what is a polynomial in a product: exponentials with any rational number in them would take for ever."""
     parts = [p for p in sympy.Mul.make_args(coefficient) if p.is_polynomial(z)]
     return [factor for p in parts for factor in sympy.Mul.make_args(sympy.factor(p))]
 
