@@ -11,6 +11,7 @@ from ..equations import Equation
 from .functions import Functions
 
 MOST_ARGUMENTS = 8  # that are tried, coordinates among them
+HIGHEST = 4  # degree of a quotient
 
 
 def candidates(equation: Equation, forms: Sequence[Mapping[str, sympy.Expr]]) -> list[Functions]:
@@ -75,27 +76,33 @@ def _covector(equation: Equation) -> tuple[sympy.Symbol, ...]:
 
 
 def _factors(equation: Equation) -> list[sympy.Expr]:
-    """The factors of the symbol; itself where its coefficients are no rational numbers."""
+    """The factors of the symbol; itself where its coefficients are no polynomials."""
     xi = _covector(equation)
     found: list[sympy.Expr] = []
     for symbol in _symbols(equation):
-        if symbol.is_polynomial(*xi) and symbol != 0:
-            rational = all(c.is_Rational for c in sympy.Poly(symbol, *xi).coeffs())
-            found += [factor for factor, _ in sympy.factor_list(symbol, *xi)[1]] if rational else [symbol]
+        if symbol != 0 and symbol.is_polynomial(*xi):
+            factors = [f for f, _ in sympy.factor_list(symbol)[1]] if symbol.is_polynomial() else [symbol]
+            found += [f for f in factors if f.has(*xi)]
     return list(dict.fromkeys(found))
 
 
 def _characteristics(equation: Equation) -> list[sympy.Expr]:
-    """Linear functions whose differentials make a linear factor of the symbol vanish: they are constant along it."""
+    """Functions linear in the independent variables whose differentials make a linear factor of the symbol vanish.
+
+    They are constant along it; with coefficients in the unknowns (``x - t u``) where the equation is of first order.
+    """
     variables, xi = equation.space.variables, _covector(equation)
     found = []
     for factor in _factors(equation):
         slopes = [factor.coeff(s) for s in xi]
-        pivot = next((i for i, c in enumerate(slopes) if c != 0), None)
+        pivot = min(
+            (i for i, c in enumerate(slopes) if c != 0), key=lambda i: len(slopes[i].free_symbols), default=None
+        )
         if pivot is None or sympy.expand(factor - sympy.Add(*map(sympy.Mul, slopes, xi))) != 0:
             continue
         slopes = [sympy.cancel(c / slopes[pivot]) for c in slopes]
-        if not all(c.is_Rational for c in slopes):
+        independent = set(variables[: len(xi)])
+        if any(c.free_symbols & independent or not c.is_polynomial() for c in slopes):
             continue
         for i, z in enumerate(variables[: len(xi)]):
             if i != pivot and slopes[i] != 0:
@@ -119,7 +126,7 @@ def _complex(equation: Equation) -> list[Functions]:
 
 
 def _quotients(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[sympy.Expr]:
-    """Polynomials g with V and ``g V`` among the symmetries."""
+    """Polynomials g with V and ``g V`` among the symmetries, low degrees first."""
     found: list[sympy.Expr] = []
     for one, other in combinations(forms, 2):
         pairs = [(one[key], other[key]) for key in one]
@@ -129,7 +136,7 @@ def _quotients(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[sympy.Expr]:
         if len(ratios) == 1:
             (g,) = ratios
             for h in (g, 1 / g):
-                if not h.is_number and h.is_polynomial() and sympy.Poly(h).total_degree() <= 2:
+                if not h.is_number and h.is_polynomial() and sympy.Poly(h).total_degree() <= HIGHEST:
                     base = sympy.factor(h).as_base_exp()[0]
                     found += [] if base.is_Mul else [sympy.expand(base)]
-    return list(dict.fromkeys(found))
+    return sorted(dict.fromkeys(found), key=lambda g: sympy.Poly(g).total_degree())

@@ -38,6 +38,7 @@ from .spans import Spans
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
 DEGREE = 2  # of the monomials beside the functions
+ALONE = 3  # and beside functions without their derivatives, of up to three coordinates
 ORDERS = {1: 3, 2: 1}  # the highest derivative of functions of so many arguments; 0 of more
 MOST_COLUMNS = 400
 SPARE, MORE = 1.5, 60  # equations per unknown, and besides
@@ -75,7 +76,7 @@ def hodographs(equation: Equation) -> list[Family]:
     for components, arguments in trials:
         names = function_names(space, equation.parameters)[: len(components)]
         conditions = linear_conditions(equation, components, arguments, names)
-        if conditions:
+        if conditions and not any(c.is_Symbol for c in conditions):  # f_t = 0: a function of fewer arguments
             functions = Functions(tuple(arguments), names, None, conditions)
             form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
             symbols = functions.symbols_of((0,) * len(arguments))
@@ -143,7 +144,7 @@ def _of(equation: Equation, functions: Functions, spans: Spans, seed: int) -> li
     whole = _combinations(equation, functions, most, _degree(equation, functions, most), seed)
     found = []
     # low orders and degrees first: simple representatives, until all of the largest library is in their span
-    for order, degree in product(range(most + 1), range(DEGREE + 1)):
+    for order, degree in product(range(most + 1), range(ALONE + 1)):
         if not any(spans.adds(spans.polynomials(family)) for family in whole):
             break
         if degree > _degree(equation, functions, order):
@@ -181,7 +182,8 @@ def _named(found: Sequence[Family], letters: Sequence[str]) -> list[Family]:
 def _degree(equation: Equation, functions: Functions, order: int) -> int:
     """The highest degree of monomials with not too many columns."""
     variables = equation.space.variables
-    columns = (len(variables) * len(family_library(variables, functions, order, n)) for n in range(DEGREE + 1))
+    most = DEGREE if order or len(variables) > 3 else ALONE
+    columns = (len(variables) * len(family_library(variables, functions, order, n)) for n in range(most + 1))
     return max((n for n, count in enumerate(columns) if count <= MOST_COLUMNS), default=0)
 
 

@@ -23,6 +23,7 @@ INFINITE = {
     "u_xx + u_yy - exp(u) = 0": [(x, y)],  # its elliptic form: conformal maps
     "u_xx + u_yy + Derivative(exp(u), t, t) = 0": [(x, y)],  # Boyer and Finley
     "u_t - u*u_x = 0": [(x, t, u), (u, t * u + x), (u, t * u + x)],
+    "u_t = (u + u**3)*u_x": [(x, t, u), *[(u, t * u**3 + t * u + x)] * 2],
     "u_t = u_xx/u_x**2": [(t, u)],  # made linear by exchanging x and u
     "u_t + u*u_x + v_x = 0; v_t + u*v_x + v*u_x = 0": [(u, v)],  # shallow water: the hodograph
     "u_y*u_xy - u_x*u_yy - u_yyy = 0": [(x,)],  # boundary layer
