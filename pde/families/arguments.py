@@ -92,7 +92,7 @@ def _characteristics(equation: Equation) -> list[sympy.Expr]:
     They are constant along it; with coefficients in the unknowns (``x - t u``) where the equation is of first order.
     """
     variables, xi = equation.space.variables, _covector(equation)
-    found = []
+    unknowns, found = set(variables[len(xi) :]), []
     for factor in _factors(equation):
         slopes = [factor.coeff(s) for s in xi]
         pivot = min(
@@ -101,8 +101,7 @@ def _characteristics(equation: Equation) -> list[sympy.Expr]:
         if pivot is None or sympy.expand(factor - sympy.Add(*map(sympy.Mul, slopes, xi))) != 0:
             continue
         slopes = [sympy.cancel(c / slopes[pivot]) for c in slopes]
-        independent = set(variables[: len(xi)])
-        if any(c.free_symbols & independent or not c.is_polynomial() for c in slopes):
+        if any(c.free_symbols - unknowns or not c.is_polynomial() for c in slopes):
             continue
         for i, z in enumerate(variables[: len(xi)]):
             if i != pivot and slopes[i] != 0:
