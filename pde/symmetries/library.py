@@ -167,16 +167,18 @@ def simple_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None 
 def with_products(
     own: Sequence[sympy.Expr], rates: Sequence[sympy.Expr], simple: Sequence[sympy.Expr], space: JetSpace
 ) -> list[sympy.Expr]:
-    """Own functions, those of rates, and products of these with simple ones of other coordinates.
+    """Functions of rates, own ones, and products of the first with simple ones of other coordinates.
+
+    Rates come first: what nearly is a combination of earlier functions is left out, and these are known to be needed.
 
     Such products are what curvilinear coordinates bring: ``sin(y)/x``.
     """
 
     def coordinates(f: sympy.Expr) -> set[sympy.Symbol]:
-        return f.free_symbols & {*space.variables}
+        return {s for s in space.variables if f.has(s)}
 
     pairs = ((f, g) for f in rates for g in simple if coordinates(g) and not coordinates(f) & coordinates(g))
-    return [*own, *rates, *islice((f * g for f, g in pairs), MOST_PRODUCTS)]
+    return [*rates, *own, *islice((f * g for f, g in pairs), MOST_PRODUCTS)]
 
 
 def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
@@ -195,19 +197,20 @@ def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = N
 
 def bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
     """Linear functions ``z + c`` of which the formula has powers, or where a highest derivative drops out."""
-    bases = []
+    found: list[sympy.Expr] = []
     for F in residuals:
         for part in F.atoms(sympy.Pow):
             if not part.base.has(z) or _others(part.base, z, equation) or not part.exp.is_number or part.base == z:
                 continue
-            if part.base.is_polynomial(z) and sympy.degree(part.base, z) == 1:
-                bases.append(sympy.expand(part.base / sympy.LC(part.base, z)))
+            if part.base.is_polynomial(z):
+                linear = (f for f, _ in sympy.factor_list(part.base, z)[1] if sympy.degree(f, z) == 1)
+                found += [sympy.expand(f / sympy.LC(f, z)) for f in linear]
         for term in sympy.Add.make_args(F):
             powers = [f.as_base_exp()[1] for f in sympy.Mul.make_args(term) if f.as_base_exp()[0] == z]
             if any(not (e.is_Integer and e > 0) for e in powers):
-                bases.append(z)
-        bases += [base for base, _ in _zeros(equation, F, z)]
-    return list(dict.fromkeys(bases))
+                found.append(z)
+        found += [base for base, _ in _zeros(equation, F, z)]
+    return list(dict.fromkeys(found))
 
 
 def _zeros(equation: Equation, F: sympy.Expr, z: sympy.Symbol) -> list[tuple[sympy.Expr, int]]:

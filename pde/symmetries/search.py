@@ -20,6 +20,7 @@ from .nullspace import Condition, condition, echelon, gap_rank
 from .rates import Rate, rates
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
+JUMP, MOST_RANKS = 10.0, 2  # of values that may be no zeros, and how often fewer of them are tried
 LARGEST = 4_000  # unknowns: a gigabyte or two
 RATE_POINTS = 1_000
 SPARE = 1.5  # equations per unknown
@@ -44,6 +45,14 @@ class Step:
     rank: int
     late: Tensor | None
     finite: int
+
+    @property
+    def ranks(self) -> list[int]:
+        """The rank, and smaller ones at the next largest jumps of the values, as long as these are jumps."""
+        values = self.values[: self.rank].clamp_min(RESOLUTION)
+        jumps = values[1:] / values[:-1]
+        order = jumps.argsort(descending=True)[:MOST_RANKS].tolist()
+        return [self.rank, *(k + 1 for k in order if jumps[k] > JUMP)]
 
     @property
     def rows(self) -> list[Tensor]:

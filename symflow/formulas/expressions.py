@@ -291,8 +291,10 @@ class _Parser:
         for part in sympy.preorder_traversal(value):
             if part.is_number:
                 self.real(part, column)
-            elif part.is_Pow and part.exp.is_number and abs(float(self.real(part.exp, column))) > LARGEST_EXPONENT:
-                raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
+            elif part.is_Pow and part.exp.is_number:
+                self.real(part.exp, column)
+                if abs(float(part.exp)) > LARGEST_EXPONENT:
+                    raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
         if terms(value) > MOST_TERMS:
             raise self.error(f"more than {MOST_TERMS} terms when multiplied out", column)
 
