@@ -63,6 +63,17 @@ class Symmetries:
     left_out: tuple[str, ...] = ()
 
     @property
+    def proved(self) -> Symmetries:
+        """Those that are proved, alone."""
+        kept = [k for k, proved in enumerate(self.verified) if proved]
+        forms, named = (tuple(some[k] for k in kept) for some in (self.forms, self.named))
+        less = len(self.forms) - len(kept)
+        counts = {degree: count - less for degree, count in self.counts.items()}
+        return replace(
+            self, rank=self.rank - less, forms=forms, named=named, verified=(True,) * len(kept), counts=counts
+        )
+
+    @property
     def stable(self) -> bool:
         """Whether the dimension stopped growing with the library: if not, the algebra may be infinite."""
         last = list(self.counts.values())[-2:]
@@ -149,9 +160,9 @@ def symmetries(
     search = Search(equation, tuple(without), seed)
     superposed = superposition(equation, [sympy.Integer(1)])
     found, cut = search.rates(linear=superposed is not None)
-    special = search.special(found)
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
+    special = search.special(found, late)
 
     @cache
     def at(degree: int) -> Step:
