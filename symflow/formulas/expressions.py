@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, Any] = {f.__name__: f for f in OWN} | {
     "sqrt": sympy.sqrt,
     "abs": sympy.Abs,
     "ln": sympy.log,
+    "tan": lambda a: sympy.sin(a) / sympy.cos(a),  # in two functions, so that algebra sees what cancels
     "cot": lambda a: sympy.cos(a) / sympy.sin(a),
     "sec": lambda a: 1 / sympy.cos(a),
     "csc": lambda a: 1 / sympy.sin(a),
