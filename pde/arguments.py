@@ -34,7 +34,7 @@ def read(
     if data is None and equation is None:
         raise UserError("a file of trajectories or `--equation` must be given, got neither")
     if data is not None and Path(data).exists():
-        trajectories = load(Path(data), equation, parameters, check=False)
+        trajectories = load(Path(data), equation, parameters, variables, check=False)
         content = hashlib.sha256(trajectories.u.numpy().tobytes())
         content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
         return trajectories, content.hexdigest()
@@ -47,11 +47,13 @@ def read(
     return found, f"{found.text} {found.parameters} {found.names}"
 
 
-def load(path: Path, equation: str | None, parameters: dict[str, float], check: bool) -> Trajectories:
+def load(
+    path: Path, equation: str | None, parameters: dict[str, float], variables: Variables, check: bool
+) -> Trajectories:
     """Data with their equation, which is fitted to them where neither the file nor the command line says it."""
     from symflow import pde
 
-    named = equation if equation is None or equation in pde.CATALOGUE else pde.Equation(equation, **parameters)
+    named = equation if equation is None or equation in pde.CATALOGUE else formula(equation, parameters, variables)
     try:
         return pde.load(path, equation=named, check=check)
     except pde.UnknownEquation:

@@ -217,7 +217,7 @@ def audit(
     else:
         from symflow.pde.laws import held_out, parts
 
-        loaded = arguments.load(Path(target), equation, numbers, check=False)
+        loaded = arguments.load(Path(target), equation, numbers, variables, check=False)
         if loaded.settings.get("identified"):
             print(f"{loaded.equation.text}, {parts(loaded)}")
         found = pde.audit_data(held_out(loaded), alpha)
@@ -297,7 +297,7 @@ def train_operator(
     field = None if generators is None else load_field(generators / "span.safetensors")
     with bars() as shown:
         if Path(data).exists():
-            loaded = arguments.load(Path(data), equation, arguments.numbers(parameters), check=True)
+            loaded = arguments.load(Path(data), equation, arguments.numbers(parameters), Variables(), check=True)
         elif data in pde.CATALOGUE:
             loaded = _generated(data, needed, out, shown)
         else:
