@@ -77,6 +77,7 @@ def coefficients(equation: Equation) -> list[dict[tuple[int, Index], sympy.Expr]
 def jet(equation: Equation, ring: Ring, point: Sequence[int], seed: int) -> Mapping[sympy.Symbol, np.ndarray]:
     """A random jet on the equation over a point, as series: derivatives stand still, principal ones follow."""
     space = equation.space
+    ring.next_jet(space.variables)
     draw = random.Random(seed)  # noqa: S311 - no secret
     at = {s: ring.variable(i, point[i]) for i, s in enumerate(space.variables)}
     for index in space.up_to(equation.order)[1:]:

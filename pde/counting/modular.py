@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -69,7 +69,7 @@ def monomials(variables: int, degree: int) -> tuple[Index, ...]:
     return tuple(m for total in range(degree + 1) for m in of(variables, total))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ring:
     """Polynomials in the distances from a point, ``[monomials]`` int64 in ``0 ... PRIME - 1``, up to a degree.
 
@@ -77,12 +77,23 @@ class Ring:
         variables: how many.
         degree: the highest that is kept.
         seed: of the values that functions take at the point.
+        drawn: these values so far.
+        jet: which jet over the point it is: functions of derivatives are drawn anew for each.
     """
 
     variables: int
     degree: int
     seed: int
     drawn: dict[sympy.Expr, int] = field(default_factory=dict)
+    jet: int = 0
+    shared: frozenset[sympy.Symbol] = frozenset()
+
+    def next_jet(self, coordinates: Collection[sympy.Symbol]) -> None:
+        """Forgets what functions of other symbols than the coordinates were: at another jet they are something else."""
+        self.jet += 1
+        for key in [key for key in self.drawn if key.free_symbols - {*coordinates}]:
+            del self.drawn[key]
+        self.shared = frozenset(coordinates)
 
     @cached_property
     def monomials(self) -> tuple[Index, ...]:
@@ -169,7 +180,8 @@ class Ring:
     def draw(self, key: sympy.Expr) -> int:
         """A random square, the same for the same formula at this point."""
         if key not in self.drawn:
-            seeded = random.Random(f"{self.seed} {sympy.srepr(key)}")  # noqa: S311 - no secret
+            own = self.jet if key.free_symbols - self.shared else 0
+            seeded = random.Random(f"{self.seed} {own} {sympy.srepr(key)}")  # noqa: S311 - no secret
             self.drawn[key] = pow(seeded.randrange(2, PRIME - 1), 2, PRIME)
         return self.drawn[key]
 

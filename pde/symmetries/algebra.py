@@ -14,7 +14,7 @@ from functools import cache
 import sympy
 from torch import Tensor
 
-from symflow.algebra import ClosedForm, complete_algebra, readout, structure_constants
+from symflow.algebra import ClosedForm, complete_algebra, readout, simplest, structure_constants
 from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
@@ -142,7 +142,7 @@ def without_solutions(forms: Sequence[ClosedForm], equation: Equation) -> list[C
     found = []
     for form in forms:
         bracket = readout.exact_bracket(degree, form)
-        found.append({key: readout.simplest(sympy.expand(f + bracket[key] / size)) for key, f in form.items()})
+        found.append({key: simplest(sympy.expand(f + bracket[key] / size)) for key, f in form.items()})
     return found
 
 

@@ -129,7 +129,7 @@ def combination(
 
 def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, sympy.Expr] | None:
     """A number as a rational one times a unit, the simplest; else in 1 and an irrational unit, else of many digits."""
-    found = []
+    found: list[tuple[float, int, sympy.Rational, sympy.Expr]] = []
     for unit in (sympy.Integer(1), *units):
         number = rational(value / float(unit), largest=SIMPLE)
         if number is not None:
