@@ -76,7 +76,7 @@ class Discovery:
             route, slots scored by local interpolation of moved patches, which needs data and takes minutes.
         generators: fields that a network is trained for: more than there are symmetries, so that the gap shows; by
             default 7, and the paper's 4 for local.
-        steps: of the training; by default 150, and 1,000 for local.
+        steps: of the training; by default 150, and 1,500 for local.
         degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
         tolerance: the largest defect of an approximate symmetry that is looked for in data; by default 0.02, or what
             the data leave open for a proved one, where that is more.
