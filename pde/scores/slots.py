@@ -222,7 +222,7 @@ class Recipe:
 
 
 PAPER = Recipe(256, torch.optim.Adam)
-"""The paper's settings: twenty hours of two cores."""
+"""The paper's settings: a day of two cores."""
 
 SMALL = Recipe(
     32,
@@ -236,4 +236,4 @@ SMALL = Recipe(
     weight=6.0,
     peak=1e-2,
 )
-"""What one core does in minutes."""
+"""What one core does in a minute or two."""
