@@ -1,11 +1,9 @@
-"""The commands of equations: ``generate | discover | verify | audit | augment | train-operator``."""
+"""The commands of equations: ``generate | describe | discover | verify | audit | augment | train-operator``."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +14,8 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, loading, staged
 from symflow.errors import UserError
 
-from .settings import Copies, Discovery, Generation, OperatorTrainings
+from .inputs import numbers, read_data, read_source
+from .settings import Copies, Discovery, Generation, OperatorTrainings, Reading
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -53,6 +52,24 @@ def generate(
     print(f"{out}: {shape} values of u (trajectory, t, x), float64")
 
 
+def describe(
+    data: Annotated[Path, tyro.conf.Positional],
+    reading: OmitArgPrefixes[Reading] = Reading(),
+    json: FlagCreatePairsOff[bool] = False,
+) -> None:
+    """Says what a file of data holds: fields, axes, whether ends meet, resolution, samples that look wrong.
+
+    Args:
+        data: a file, or a zarr store, of any layout.
+        reading: how it is read.
+        json: print it as JSON.
+    """
+    from symflow import pde
+
+    found = pde.describe(data, samples=reading.samples, group=reading.group, **reading.names)
+    print(_json(found.to_dict()) if json else found)
+
+
 def discover(
     data: Annotated[str | None, tyro.conf.Positional] = None,
     *,
@@ -61,6 +78,7 @@ def discover(
     equations: Path | None = None,
     parameters: tuple[str, ...] = (),
     settings: OmitArgPrefixes[Discovery] = Discovery(),
+    reading: OmitArgPrefixes[Reading] = Reading(),
     report: FlagCreatePairsOff[bool] = False,
     resume: bool = False,
     force: bool = False,
@@ -78,6 +96,7 @@ def discover(
             processor. An equation that is refused gets its sentence, and the exit code is then 2.
         parameters: numbers for the names in the formula, such as nu=0.01.
         settings: how symmetries are looked for.
+        reading: how a file is read.
         report: write figures and a page of an equation alone too; of data they always are. `symflow report` writes them
             later.
         resume: continue an interrupted run.
@@ -86,18 +105,19 @@ def discover(
     if equations is not None:
         if data is not None or equation is not None or report or resume:
             raise UserError("`--equations` goes with no data, `--equation`, `--report` or `--resume`")
-        _answer_all(equations, out, _numbers(parameters), settings, force)
+        _answer_all(equations, out, numbers(parameters), settings, force)
         return
     if out is None:
         raise UserError("`--out` must name the run directory to make")
     with loading():
         from symflow import pde
         from symflow.pde.discovery import discover as found
+        from symflow.pde.discovery import domain_of
         from symflow.runs import RESULT, Run
 
-    source, identity = _read(data, equation, _numbers(parameters))
+    source, identity = read_source(data, equation, numbers(parameters), reading)
     alone = isinstance(source, pde.Equation)
-    settings = replace(settings, domain=settings.domain or ("plane" if alone else "periodic"))
+    settings = replace(settings, domain=settings.domain or domain_of(source))
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
     config = {"command": "discover", **about, **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
@@ -174,6 +194,7 @@ def audit(
     parameters: tuple[str, ...] = (),
     alpha: float = 0.05,
     seed: int = 0,
+    reading: OmitArgPrefixes[Reading] = Reading(),
     out: Path | None = None,
     force: bool = False,
 ) -> None:
@@ -189,6 +210,7 @@ def audit(
         parameters: numbers for the names in the formula, such as nu=0.01.
         alpha: for data, the probability that any interval of a coefficient misses.
         seed: for a transformation, of the points.
+        reading: how a file is read.
         out: a JSON file for the audit.
         force: replace an existing file.
     """
@@ -199,17 +221,17 @@ def audit(
         check_new(out, force)
     if not 0 < alpha < 1:
         raise UserError(f"`alpha` must be a probability between 0 and 1, got {alpha}")
-    numbers = _numbers(parameters)
+    values = numbers(parameters)
     found: pde.TransformAudit | pde.DataAudit
     if ".py:" in target:
         if equation is None:
             raise UserError("`--equation` must say of which equation the transformation should be a symmetry")
-        formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **numbers)
+        formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **values)
         found = pde.audit_transform(pde.load_function(target), formula, seed=seed)
     else:
         from symflow.pde.laws import held_out, parts
 
-        loaded = _load(Path(target), equation, numbers, check=False)
+        loaded = read_data(Path(target), equation, values, check=False, reading=reading)
         if loaded.settings.get("identified"):
             print(f"{loaded.equation.text}, {parts(loaded)}")
         found = pde.audit_data(held_out(loaded), alpha)
@@ -265,6 +287,7 @@ def train_operator(
     generators: Path | None = None,
     equation: str | None = None,
     parameters: tuple[str, ...] = (),
+    reading: OmitArgPrefixes[Reading] = Reading(),
     workers: int | None = None,
     resume: bool = False,
     force: bool = False,
@@ -278,6 +301,7 @@ def train_operator(
         generators: a run of discover whose learned fields are used for all seeds.
         equation: what the trajectories of a file solve, as for discover; by default what it says, or fitted to them.
         parameters: numbers for the names in it.
+        reading: how a file is read.
         workers: trainings side by side; by default one per processor, and one on a GPU.
         resume: continue an interrupted run, with more seeds or arms if wanted.
         force: replace an earlier run in `out`.
@@ -289,7 +313,7 @@ def train_operator(
     field = None if generators is None else load_field(generators / "span.safetensors")
     with bars() as shown:
         if Path(data).exists():
-            loaded = _load(Path(data), equation, _numbers(parameters), check=True)
+            loaded = read_data(Path(data), equation, numbers(parameters), check=True, reading=reading)
         elif data in pde.CATALOGUE:
             loaded = _generated(data, needed, out, shown)
         else:
@@ -317,29 +341,6 @@ def train_operator(
     print(found)
 
 
-def _read(data: str | None, equation: str | None, parameters: dict[str, float]) -> tuple[Trajectories | Equation, str]:
-    """The data or equation, and a string that tells it from any other."""
-    from symflow import pde
-
-    if data is None and equation is None:
-        raise UserError("a file of trajectories or `--equation` must be given, got neither")
-    if data is not None and Path(data).exists():
-        trajectories = _load(Path(data), equation, parameters, check=False)
-        content = hashlib.sha256(trajectories.u.numpy().tobytes())
-        content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
-        return trajectories, content.hexdigest()
-    text = data if data is not None and equation is None else equation
-    if text is None or (data is not None and equation is not None):
-        raise UserError(f"`data` must be a file of trajectories, got {data!r}, and there is no such file")
-    if text in pde.CATALOGUE:
-        formula = pde.CATALOGUE[text].equation
-    elif "=" in text or "_" in text:
-        formula = pde.Equation(text, **parameters)
-    else:
-        raise UserError(f"`data` must be a file of trajectories or a formula, got {text!r}, and there is no such file")
-    return formula, f"{formula.text} {formula.parameters}"
-
-
 def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
     """Trajectories of an equation by name, on 256 points; kept beside a run, where another one finds them again."""
     from symflow import pde
@@ -354,44 +355,23 @@ def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
     return data
 
 
-def _load(path: Path, equation: str | None, parameters: dict[str, float], check: bool) -> Trajectories:
-    """Data with their equation, which is fitted to them where neither the file nor the command line says it."""
-    from symflow import pde
-
-    named = equation if equation is None or equation in pde.CATALOGUE else pde.Equation(equation, **parameters)
-    try:
-        return pde.load(path, equation=named, check=check)
-    except pde.UnknownEquation:
-        print("symflow: the data do not name their equation; one is fitted to them", file=sys.stderr)
-        return pde.load_identified(path)
-
-
 def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
     """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
     from symflow import pde
-    from symflow.pde.discovery import collect
+    from symflow.pde.discovery import collect, studied
     from symflow.report import write_report
 
     progress("report", 0.0, {})
     if isinstance(source, pde.Trajectories):
-        run.save_tensors("evidence", collect(source if result.of_data else None, result), {"rank": result.rank})
+        shown = source if result.of_data and studied(source) else None
+        run.save_tensors("evidence", collect(shown, result), {"rank": result.rank})
     page = write_report(run.path)
     progress("report", 1.0, {})
     return page
 
 
-def _numbers(parameters: Sequence[str]) -> dict[str, float]:
-    """``("nu=0.01",)`` as a dictionary."""
-    values = {}
-    for text in parameters:
-        name, sign, number = text.partition("=")
-        try:
-            values[name.strip()] = float(number)
-        except ValueError:
-            sign = ""
-        if not sign:
-            raise UserError(f"`parameters` must be of the form name=number, got {text!r}")
-    return values
+def _json(record: object) -> str:
+    return json.dumps(record, indent=2, allow_nan=False)
 
 
-COMMANDS = (generate, discover, verify, audit, augment, train_operator)
+COMMANDS = (generate, describe, discover, verify, audit, augment, train_operator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,9 +15,8 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.formulas import expressions
 
-from ..equations import Index, JetSpace, x
-from ..trajectories import Trajectories
-from .axes import Axis
+from ..equations import Index, JetSpace, variable
+from ..trajectories import Axis, Trajectories
 from .smoothing import SIGNAL, kept_modes
 
 STENCIL = 9  # nodes of a difference on an open axis
@@ -62,11 +61,32 @@ class Samples:
         object.__setattr__(self, "missing", missing if bool(missing.any()) else None)
 
     @staticmethod
-    def of(data: Trajectories, terms: Sequence[sympy.Expr] = (), *, periodic: bool = True) -> Samples:
-        """The axes t and x of trajectories; x does not wrap where a term holds it, for that has no period."""
-        wraps = periodic and not any(term.has(x) for term in terms)
-        axes = Axis("t", data.t), Axis("x", data.x, data.length if wraps else None)
-        return Samples(JetSpace(("t", "x"), ("u",)), axes, data.u[:, None])
+    def of(data: Trajectories, terms: Sequence[sympy.Expr] = (), *, torn: Collection[str] = ()) -> Samples:
+        """The unknowns of trajectories on t and the axes of space.
+
+        Convention: an axis does not wrap where a term holds it, for that has no period. One stored time is no axis
+        where the equation knows no t.
+
+        Args:
+            data: the trajectories.
+            terms: in their variables.
+            torn: names of axes whose ends do not meet, which do not wrap either.
+        """
+        unknowns = data.equation.space.dependent
+        axes = [
+            Axis(a.name, a.nodes) if a.name in torn or any(m.has(variable(a.name)) for m in terms) else a
+            for a in data.axes
+        ]
+        fixed = len(data.t) == 1 and "t" not in data.equation.space.independent
+        if not fixed:
+            axes.insert(0, Axis("t", data.t))
+        space = JetSpace(tuple(a.name for a in axes), unknowns)
+        several = [data.field(name) for name in unknowns]
+        values = torch.stack(several, 1) if len(several) > 1 else several[0][:, None]
+        missing = data.missing
+        if fixed:
+            values, missing = values.squeeze(2), None if missing is None else missing.squeeze(1)
+        return Samples(space, tuple(axes), values, missing)
 
     def __len__(self) -> int:
         return len(self.values)

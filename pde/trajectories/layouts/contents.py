@@ -1,0 +1,108 @@
+"""What every layout of a file is read into: fields by name over axes by name; and the sizes that a file may declare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symflow.errors import UserError
+from symflow.runs import processes
+
+SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
+MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
+SAMPLE, TIME = "sample", "t"
+FORMAT = "symflow trajectories 1"  # of files of our own
+
+
+@dataclass(frozen=True)
+class Field:
+    """Values over named dimensions.
+
+    Attributes:
+        values: real or complex.
+        dims: a name for each dimension: ``sample``, ``t``, or that of an axis of space.
+        missing: where nothing was measured, of the shape of values.
+    """
+
+    values: NDArray[Any]
+    dims: tuple[str, ...]
+    missing: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Coordinates ``[n]``, or ``[samples, n]``, and whether the file says that they close a period."""
+
+    values: NDArray[Any]
+    periodic: bool | None = None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds, before it is made into trajectories.
+
+    Attributes:
+        layout: whose it is.
+        fields, axes: by name; t is among the axes where times are stored.
+        parameters: numbers that the file gives names.
+        about: equation, parameters, name, seed, settings, version and format of files of our own.
+        notes: what was assumed or left out, in words.
+        guess: which equation the file may be of, in words; empty where nothing says it.
+    """
+
+    layout: str
+    fields: Mapping[str, Field]
+    axes: Mapping[str, Nodes]
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    guess: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a reader is asked for.
+
+    Attributes:
+        samples: how many trajectories, from the first; all by default.
+        group: of a file that has several.
+        fields: names in the file, by the names that they shall have.
+        axes: likewise.
+    """
+
+    samples: int | None = None
+    group: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, str] = field(default_factory=dict)
+
+
+def affordable(
+    name: str, shape: tuple[int, ...], itemsize: int, stored: int, wanted: tuple[int, ...] | None = None
+) -> None:
+    """Refuse an array that `stored` bytes cannot hold, or of which the memory cannot hold the part that is wanted.
+
+    Raises:
+        UserError: the sentence has the sizes.
+    """
+    numbers = math.prod(shape)
+    if numbers * itemsize > MOST_COMPRESSED * max(stored, 1):
+        raise UserError(
+            f"`{name}` declares the shape {list(shape)}, {numbers * itemsize:,} bytes, but only {stored:,} are stored"
+        )
+    shape = shape if wanted is None else wanted
+    numbers = math.prod(shape)
+    if 8 * numbers > SHARE_OF_MEMORY * processes.memory():
+        raise UserError(
+            f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of "
+            "the memory; give `samples` to read fewer trajectories"
+        )
+
+
+def most_bytes() -> int:
+    """That one file may take in memory."""
+    return int(SHARE_OF_MEMORY * processes.memory())
