@@ -39,7 +39,7 @@ def flow_of(points: int = 4096, steps: int = 8, generators: int = 4, width: int 
 
 
 def warp_of(images: int = 64, side: int = 32) -> Call:
-    pixels, grids = torch.randn(images, 3, side, side), torch.rand(images, side, side, 2) * 2 - 1
+    pixels, grids = torch.randn(images, 3, side, side), torch.rand(images, 1, side, side, 2) * 2 - 1
     return lambda: warp(pixels, grids)
 
 
@@ -96,7 +96,7 @@ GROWTHS = (
     Growth("gate", "samples", gate_of, (4, 16, 64, 256, 1024)),
     Growth("gate", "rows", gate_of, (60, 120, 240, 480, 960)),
     Growth("certificates", "samples", certificates_of, (8, 32, 128, 512)),
-    Growth("equation", "order", equation_of, (1, 2, 3, 4, 5, 6, 7, 8)),
+    Growth("equation", "order", equation_of, (1, 2, 3, 4, 5)),
     Growth("equation", "degree", equation_of, (2, 3, 4, 5, 6, 7, 8)),
     Growth("equation", "unknowns", equation_of, (1, 2)),
     Growth("network", "unknowns", network_of, (1, 2)),
@@ -155,7 +155,10 @@ def main() -> None:
     parser = options(__doc__, "three sizes of each")
     parser.add_argument("--picture", type=Path, help="where to draw the figure")
     arguments = parser.parse_args()
-    results = [measured(g, g.sizes[:3] if arguments.quick else g.sizes) for g in GROWTHS]
+    results = []
+    for growth in GROWTHS:
+        results.append(measured(growth, growth.sizes[:3] if arguments.quick else growth.sizes))
+        print(growth.stage, growth.what, results[-1]["seconds"], results[-1]["peak_mb"], flush=True)
 
     def shown(value: float | None) -> str:
         return "" if value is None else f"{value:.2f}"
