@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from symflow.errors import UserError
 
 from ..equations import Equation
 from .axes import UNIFORM
 from .layouts import SAMPLE, TIME, Contents, Field
-from .seams import joined
+from .seams import doubled, joined
 
 UNKNOWNS: dict[str, tuple[str, ...]] = {
     "u": ("vx", "velocity_x", "u_x", "phi"),
@@ -304,9 +305,8 @@ def _ends(
 
 def meeting(values: NDArray[Any], i: int, closes: bool) -> bool:
     """Whether the ends along dimension i of ``[sample, t, axes...]`` meet, whose last node may repeat the first."""
-    some = np.moveaxis(values[:TESTED], i, -1)
-    some = np.array(some[..., :-1] if closes else some, np.float64)
-    return joined(torch.from_numpy(some).flatten(1, -2))
+    rows = _rows(values, i)
+    return joined(rows[..., :-1] if closes else rows)
 
 
 def closed(values: NDArray[Any], i: int) -> bool:
@@ -316,4 +316,10 @@ def closed(values: NDArray[Any], i: int) -> bool:
     first, second, last = (np.asarray(values.take(k, i), np.float64) for k in (0, 1, -1))
     scale = float(np.max(np.abs(values), initial=0.0))
     repeats = ROUNDING * (float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0) * scale
-    return bool(np.max(np.abs(last - first)) <= repeats < np.max(np.abs(second - first)) * 1e-2)
+    alike = np.max(np.abs(last - first)) <= repeats < np.max(np.abs(second - first)) * 1e-2
+    return bool(alike) and doubled(_rows(values, i))
+
+
+def _rows(values: NDArray[Any], i: int) -> Tensor:
+    """``[S, rows, n]`` along dimension i, of the first trajectories."""
+    return torch.from_numpy(np.array(np.moveaxis(values[:TESTED], i, -1), np.float64)).flatten(1, -2)

@@ -234,6 +234,16 @@ class Trajectories:
             which = [which]
         return replace(self, u=self.u[which], missing=None if self.missing is None else self.missing[which])
 
+    def to_xarray(self) -> Any:
+        """A Dataset of xarray with all that `save` writes; `load` reads it again.
+
+        Raises:
+            UserError: xarray is not installed.
+        """
+        from .layouts.labelled import to_xarray
+
+        return to_xarray(self)
+
     def split(self, *sizes: int) -> tuple[Trajectories, ...]:
         """Consecutive parts of the given sizes.
 

@@ -269,8 +269,8 @@ def _facts(name: str, f: Field) -> FieldFacts:
     if values.dtype.kind == "c" and kept.size:
         imaginary = float(np.abs(values.imag[~gone]).max() / (np.abs(kept).max() or 1.0))
     share = float(gone.mean()) if gone.size else 0.0
-    figures = map(float, (low, high, mean, spread))
-    return FieldFacts(name, f.dims, values.shape, str(values.dtype), *figures, share, imaginary)
+    low, high, mean, spread = map(float, (low, high, mean, spread))
+    return FieldFacts(name, f.dims, values.shape, str(values.dtype), low, high, mean, spread, share, imaginary)
 
 
 def _filled(f: Field) -> NDArray[np.float64] | None:
@@ -330,9 +330,9 @@ def _rows(f: Field, name: str) -> NDArray[np.float64] | None:
         return None
     order = [f.dims.index(SAMPLE)] if SAMPLE in f.dims else []
     rest = [i for i, d in enumerate(f.dims) if d not in (SAMPLE, name)]
-    turned = values.transpose([*order, *rest, f.dims.index(name)])
+    turned: NDArray[np.float64] = values.transpose([*order, *rest, f.dims.index(name)])
     samples = values.shape[order[0]] if order else 1
-    return turned.reshape(samples, -1, turned.shape[-1])[:MOST]
+    return np.asarray(turned.reshape(samples, -1, turned.shape[-1])[:MOST])
 
 
 def _tail(rows: NDArray[np.float64], periodic: bool) -> float | None:

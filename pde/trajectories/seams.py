@@ -57,6 +57,16 @@ def joined(u: Tensor) -> bool:
     return 2 * int(apart.sum()) <= len(u)
 
 
+def doubled(u: Tensor) -> bool:
+    """Whether rows ``[S, rows, n]`` whose last node equals the first are smoother across the seam without it.
+
+    A grid with both ends of the period has the node twice. On centres of cells the ends are equal, too, where data are
+    even about them, and both nodes are meant.
+    """
+    n = min(NEAR, (u.shape[-1] - 2) // 2)
+    return n > 0 and float(missed(_seam(u[..., :-1], n), n).norm()) <= float(missed(_seam(u, n), n).norm())
+
+
 def _seam(u: Tensor, n: int) -> Tensor:
     """The nodes from which the two next to the seam are interpolated, with themselves."""
     return torch.cat([u[..., -n - 1 :], u[..., : n + 1]], -1)

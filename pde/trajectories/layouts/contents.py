@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from symflow.errors import UserError
 from symflow.runs import processes
 
+LONGEST_TEXT = 1 << 16
 SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
 MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
 SAMPLE, TIME = "sample", "t"
@@ -101,6 +103,32 @@ def affordable(
             f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of "
             "the memory; give `samples` to read fewer trajectories"
         )
+
+
+def about_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of our own says of its data, from its attributes, as far as they are there and of their kind.
+
+    Raises:
+        UserError: one is no JSON.
+    """
+    about: dict[str, Any] = {}
+    for name in ("format", "equation", "version", "parameters", "settings"):
+        value = said.get(name)
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if isinstance(value, str) and len(value) <= LONGEST_TEXT:
+            about[name] = value
+    for name in ("parameters", "settings"):
+        if name in about:
+            try:
+                about[name] = json.loads(about[name])
+            except (ValueError, RecursionError):
+                raise UserError(f"the attribute `{name}` must be JSON, got {about[name][:40]!r}") from None
+            if not isinstance(about[name], dict):
+                raise UserError(f"the attribute `{name}` must be a JSON object, got {type(about[name]).__name__}")
+    seed = said.get("seed")
+    if isinstance(seed, int | np.integer):
+        about["seed"] = int(seed)
+    return about
 
 
 def most_bytes() -> int:

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from symflow.errors import UserError
 
-from .contents import affordable
-
-LONGEST_TEXT = 1 << 16
+from .contents import LONGEST_TEXT, affordable
 
 
 def inner(parent: h5py.Group, name: str, kind: type) -> bool:
@@ -66,7 +64,9 @@ def numbers(parent: h5py.Group, name: str, samples: int | None = None, *, comple
 
 def attribute(holder: h5py.Group | h5py.Dataset, name: str) -> Any:
     """An attribute: a number, a text, or an array of them; ``None`` where it is not there, or too long."""
-    if name not in holder.attrs or holder.attrs.get_id(name).get_storage_size() > LONGEST_TEXT:
+    if name not in holder.attrs or (holder.attrs.get_id(name).shape or (1,)) == (0,):
+        return None
+    if holder.attrs.get_id(name).get_storage_size() > LONGEST_TEXT:
         return None
     value = holder.attrs[name]
     if isinstance(value, bytes):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symflow.errors import UserError
 
 from .cf import Variable, decoded
-from .contents import Contents, Field, Wanted, affordable
+from .contents import FORMAT, SAMPLE, TIME, Contents, Field, Wanted, about_of, affordable
+
+if TYPE_CHECKING:
+    from ..data import Trajectories
 
 ZARR = ("zarr.json", ".zgroup", ".zmetadata")
 
@@ -33,13 +37,36 @@ def from_xarray(dataset: Any, wanted: Wanted) -> Contents:
     }
     said = {str(k): v for k, v in dataset.attrs.items()}
     numbers = _numbers(said)
-    about = {k: v for k, v in said.items() if k in ("equation", "format", "version") and isinstance(v, str)}
+    about = about_of(said)
     found = decoded(variables, wanted, "xarray", parameters=numbers, about=about)
     fields = {}
     for name, f in found.fields.items():
         gone = np.isnan(f.values)
         fields[name] = Field(f.values, f.dims, gone if gone.any() else None)
     return Contents(found.layout, fields, found.axes, found.parameters, found.about, found.notes, found.guess)
+
+
+def to_xarray(data: Trajectories) -> Any:
+    """Trajectories as a Dataset with all that `save` writes.
+
+    Raises:
+        UserError: xarray is not installed.
+    """
+    try:
+        import xarray
+    except ImportError:
+        raise UserError("a Dataset needs xarray, which is not installed; pip install xarray brings it") from None
+    dims = (SAMPLE, TIME, *(a.name for a in data.axes))
+    values = {name: data.field(name).numpy() for name in data.fields}
+    if data.missing is not None:
+        gone = data.missing.numpy()
+        values = {name: np.where(gone, np.nan, v) for name, v in values.items()}
+    axes = {a.name: (a.name, a.nodes.numpy(), {"periodic": int(a.period is not None)}) for a in data.axes}
+    coordinates = {SAMPLE: np.arange(len(data)), TIME: data.t.numpy(), **axes}
+    about = {"format": FORMAT, "equation": data.equation.text, "version": data.version}
+    about |= {"parameters": json.dumps(data.equation.parameters), "settings": json.dumps(dict(data.settings))}
+    about |= {} if data.seed is None else {"seed": data.seed}
+    return xarray.Dataset({name: (dims, v) for name, v in values.items()}, coordinates, about)
 
 
 def is_zarr(path: Path) -> bool:
@@ -56,9 +83,7 @@ def from_zarr(path: Path, wanted: Wanted) -> Contents:
     try:
         import zarr
     except ImportError:
-        raise UserError(
-            "a zarr store needs the package zarr, which is not installed; pip install zarr brings it"
-        ) from None
+        raise UserError("a zarr store needs zarr, which is not installed; pip install zarr brings it") from None
     group = zarr.open_group(str(path), mode="r")
     variables = {}
     for name, array in group.arrays():

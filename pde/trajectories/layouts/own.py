@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import h5py
-import numpy as np
 
 from symflow.errors import UserError
 
-from .contents import FORMAT, Contents, Nodes, Wanted
-from .hdf5 import LONGEST_TEXT, datasets, numbers
+from .contents import FORMAT, LONGEST_TEXT, Contents, Nodes, Wanted, about_of
+from .hdf5 import datasets, numbers
 from .named import SOLUTIONS, arranged, axis_name
 from .netcdf import from_netcdf4
 
 
 def from_own(file: h5py.File, wanted: Wanted) -> Contents:
     """A file of our own, or another of netCDF-4."""
-    about = about_of(file)
+    about = attributes_of(file)
     if about.get("format") != FORMAT:
         return from_netcdf4(file, wanted, "netCDF", about)
     found = from_netcdf4(file, wanted, "symflow", about)
@@ -44,36 +42,22 @@ def from_arrays(file: h5py.File, wanted: Wanted) -> Contents:
     }
     if matlab:
         found = {name: value.T for name, value in found.items()}
-    return arranged(found, wanted, "MATLAB 7.3" if matlab else "HDF5", space_first=matlab, about=about_of(file))
+    return arranged(found, wanted, "MATLAB 7.3" if matlab else "HDF5", space_first=matlab, about=attributes_of(file))
 
 
 BESIDE = ("valid", "source", "weights", "residual")  # what an augmentation writes beside u
 
 
-def about_of(file: h5py.File) -> dict[str, Any]:
-    """The attributes that `save` writes, as far as they are there and of their kind.
+def attributes_of(file: h5py.File) -> dict[str, Any]:
+    """`contents.about_of` the attributes of a file.
 
     Raises:
         UserError: one is too long, or no JSON.
     """
-    about: dict[str, Any] = {}
-    for name in ("format", "equation", "version", "parameters", "settings"):
+    said = {}
+    for name in ("format", "equation", "version", "parameters", "settings", "seed"):
         if name in file.attrs:
             if file.attrs.get_id(name).get_storage_size() > LONGEST_TEXT:
                 raise UserError(f"the attribute `{name}` is longer than {LONGEST_TEXT} bytes")
-            value = file.attrs[name]
-            value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-            if isinstance(value, str) and len(value) <= LONGEST_TEXT:
-                about[name] = value
-    for name in ("parameters", "settings"):
-        if name in about:
-            try:
-                about[name] = json.loads(about[name])
-            except (ValueError, RecursionError):
-                raise UserError(f"the attribute `{name}` must be JSON, got {about[name][:40]!r}") from None
-            if not isinstance(about[name], dict):
-                raise UserError(f"the attribute `{name}` must be a JSON object, got {type(about[name]).__name__}")
-    seed = file.attrs.get("seed")
-    if isinstance(seed, int | np.integer):
-        about["seed"] = int(seed)
-    return about
+            said[name] = file.attrs[name]
+    return about_of(said)

@@ -114,10 +114,7 @@ def from_py_pde(file: h5py.File, wanted: Wanted) -> Contents:
     written = attribute(file, "data_length")
     count = int(json.loads(written)) if isinstance(written, str) else None
     data, times = numbers(file, "data", complex_too=True)[:count], numbers(file, "times")[:count]
-    names = [
-        str(part.get("label") or f"field{i}" if len(parts) > 1 else part.get("label") or "u")
-        for i, part in enumerate(parts)
-    ]
+    names = [_labelled(part, f"field{i}" if len(parts) > 1 else "u") for i, part in enumerate(parts)]
     dims = (TIME, *order)
     if len(parts) > 1:
         fields = {name: Field(data[:, i], dims) for i, name in enumerate(names)}
