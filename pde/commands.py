@@ -14,8 +14,8 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, loading, staged
 from symflow.errors import UserError
 
-from .inputs import numbers, read_data, read_source
-from .settings import Copies, Discovery, Generation, OperatorTrainings, Reading
+from . import arguments
+from .settings import Copies, Discovery, Generation, OperatorTrainings, Reading, Variables
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -77,6 +77,7 @@ def discover(
     equation: str | None = None,
     equations: Path | None = None,
     parameters: tuple[str, ...] = (),
+    variables: OmitArgPrefixes[Variables] = Variables(),
     settings: OmitArgPrefixes[Discovery] = Discovery(),
     reading: OmitArgPrefixes[Reading] = Reading(),
     report: FlagCreatePairsOff[bool] = False,
@@ -95,6 +96,7 @@ def discover(
             "parameters": {...}}; what follows a # is passed over. They are answered side by side, one process for each
             processor. An equation that is refused gets its sentence, and the exit code is then 2.
         parameters: numbers for the names in the formula, such as nu=0.01.
+        variables: names that the formula does not show.
         settings: how symmetries are looked for.
         reading: how a file is read.
         report: write figures and a page of an equation alone too; of data they always are. `symflow report` writes them
@@ -105,7 +107,7 @@ def discover(
     if equations is not None:
         if data is not None or equation is not None or report or resume:
             raise UserError("`--equations` goes with no data, `--equation`, `--report` or `--resume`")
-        _answer_all(equations, out, numbers(parameters), settings, force)
+        _answer_all(equations, out, arguments.numbers(parameters), variables, settings, force)
         return
     if out is None:
         raise UserError("`--out` must name the run directory to make")
@@ -115,11 +117,11 @@ def discover(
         from symflow.pde.discovery import domain_of
         from symflow.runs import RESULT, Run
 
-    source, identity = read_source(data, equation, numbers(parameters), reading)
+    source, identity = arguments.read(data, equation, arguments.numbers(parameters), variables, reading)
     alone = isinstance(source, pde.Equation)
     settings = replace(settings, domain=settings.domain or domain_of(source))
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
-    config = {"command": "discover", **about, **asdict(settings)}
+    config = {"command": "discover", **about, **asdict(variables), **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
         result = found(source, settings=settings, run=run, progress=progress)
@@ -135,14 +137,19 @@ def discover(
 
 
 def _answer_all(
-    equations: Path, out: Path | None, parameters: dict[str, float], settings: Discovery, force: bool
+    equations: Path,
+    out: Path | None,
+    parameters: dict[str, float],
+    variables: Variables,
+    settings: Discovery,
+    force: bool,
 ) -> None:
     """Prints a table of the answers of a file, and writes them."""
     with loading():
         from symflow.pde.discovery import discover_many, read_equations, table
         from symflow.runs import replacing
 
-    asked = read_equations(equations, parameters)
+    asked = read_equations(equations, parameters, variables)
     if out is not None:
         check_new(out, force)
         if out.is_dir():
@@ -192,6 +199,7 @@ def audit(
     target: Annotated[str, tyro.conf.Positional],
     equation: str | None = None,
     parameters: tuple[str, ...] = (),
+    variables: OmitArgPrefixes[Variables] = Variables(),
     alpha: float = 0.05,
     seed: int = 0,
     reading: OmitArgPrefixes[Reading] = Reading(),
@@ -208,6 +216,7 @@ def audit(
         target: a file of trajectories, or FILE.py:FUNCTION.
         equation: a name or a formula; for data, what they claim to solve when the file does not say.
         parameters: numbers for the names in the formula, such as nu=0.01.
+        variables: names that the formula does not show.
         alpha: for data, the probability that any interval of a coefficient misses.
         seed: for a transformation, of the points.
         reading: how a file is read.
@@ -221,17 +230,17 @@ def audit(
         check_new(out, force)
     if not 0 < alpha < 1:
         raise UserError(f"`alpha` must be a probability between 0 and 1, got {alpha}")
-    values = numbers(parameters)
+    numbers = arguments.numbers(parameters)
     found: pde.TransformAudit | pde.DataAudit
     if ".py:" in target:
         if equation is None:
             raise UserError("`--equation` must say of which equation the transformation should be a symmetry")
-        formula = pde.CATALOGUE[equation].equation if equation in pde.CATALOGUE else pde.Equation(equation, **values)
+        formula = arguments.formula(equation, numbers, variables)
         found = pde.audit_transform(pde.load_function(target), formula, seed=seed)
     else:
         from symflow.pde.laws import held_out, parts
 
-        loaded = read_data(Path(target), equation, values, check=False, reading=reading)
+        loaded = arguments.load(Path(target), equation, numbers, variables, reading, check=False)
         if loaded.settings.get("identified"):
             print(f"{loaded.equation.text}, {parts(loaded)}")
         found = pde.audit_data(held_out(loaded), alpha)
@@ -313,7 +322,9 @@ def train_operator(
     field = None if generators is None else load_field(generators / "span.safetensors")
     with bars() as shown:
         if Path(data).exists():
-            loaded = read_data(Path(data), equation, numbers(parameters), check=True, reading=reading)
+            loaded = arguments.load(
+                Path(data), equation, arguments.numbers(parameters), Variables(), reading, check=True
+            )
         elif data in pde.CATALOGUE:
             loaded = _generated(data, needed, out, shown)
         else:

@@ -21,6 +21,7 @@ from symflow.runs import load_field, read_metrics
 
 from .approximation import words as nearby
 from .discovery import Generator, Result, collect, load_result, words
+from .equations import complex_form
 from .laws import Coefficient
 from .symmetries import determining_equations
 
@@ -172,7 +173,8 @@ class EquationPage(Page[Result]):
     def left(self) -> list[Markup]:
         """What the determining condition leaves of ``u^2 d/du``, the field in every control."""
         form = dict.fromkeys((f"d{n}" for n in self.result.coordinates.names), sympy.Integer(0))
-        form["du"] = sympy.Symbol("u", real=True) ** 2
+        u = self.result.equation.space.dependent[0]
+        form[f"d{u}"] = sympy.Symbol(u, real=True) ** 2
         equations = determining_equations(self.result.equation, form)
         return [notation.formula(e) for e in equations if sympy.simplify(e) != 0][:4]
 
@@ -282,7 +284,7 @@ class EquationPage(Page[Result]):
         return Section(
             name=name,
             generator=g,
-            formula=notation.generator(components, names),
+            formula=self.formula(g, components),
             meaning=meaning,
             flow=flow,
             length=float(e["length"][k]) if "length" in e else None,
@@ -291,6 +293,13 @@ class EquationPage(Page[Result]):
             characteristic=Markup(", ").join(characteristics),
             multiplier=self.multiplier(g),
         )
+
+    def formula(self, g: Generator, components: Sequence[sympy.Expr]) -> Markup:
+        """A generator, with complex unknowns as they are written."""
+        if g.in_complex is None:
+            return notation.generator(components, self.result.coordinates.names)
+        written = complex_form(self.result.equation.names, g.in_complex)
+        return notation.generator(list(written.values()), [key[1:] for key in written])
 
     def multiplier(self, g: Generator) -> Markup | None:
         """lambda in ``pr V(F) = lambda F``."""

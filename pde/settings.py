@@ -113,6 +113,19 @@ def _pairs(argument: str, text: str | None) -> dict[str, str] | None:
 
 
 @dataclass(frozen=True)
+class Variables:
+    """Names of a formula that it does not show by itself.
+
+    Attributes:
+        independent: the independent variables, such as "r, s"; x, y, z, t and x1, x2, ... show themselves.
+        unknowns: the unknowns, such as "rho, p"; what is differentiated shows itself.
+    """
+
+    independent: str | None = None
+    unknowns: str | None = None
+
+
+@dataclass(frozen=True)
 class Discovery:
     """How symmetries of data or of an equation are looked for.
 

@@ -18,8 +18,11 @@ import sympy
 
 from symflow.errors import UserError
 
-PRIME = 2_147_483_579  # safe, and 3 modulo 4
+PRIME = 2_147_146_559  # safe, 7 modulo 8, and 2, 3, 5, ..., 23 are squares: roots of small numbers exist
 SQUARES = (PRIME - 1) // 2  # the order of the group of squares
+INTEGRALS = (sympy.log, sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.erf)
+"""Functions of whose values no more is known than their derivatives."""
+_ARGUMENT = sympy.Dummy("a", real=True)
 
 Index = tuple[int, ...]
 
@@ -151,6 +154,18 @@ class Ring:
 
         return self.compose(a, derivative)
 
+    def integral(self, own: int, slope: np.ndarray, inner: np.ndarray) -> np.ndarray:
+        """``f(inner)`` from its value at the point and ``f'(inner)``: ``E f(inner) = f'(inner) E inner``, E of Euler.
+
+        E, the sum of the ``delta_i d/d delta_i``, multiplies a monomial by its degree.
+        """
+        degrees = np.array([sum(m) for m in self.monomials], np.int64)
+        out = self.times(slope, degrees * inner % PRIME)
+        for degree in range(2, self.degree + 1):
+            out[degrees == degree] = out[degrees == degree] * inverse(degree) % PRIME
+        out[0] = own
+        return out
+
     def draw(self, key: sympy.Expr) -> int:
         """A random square, the same for the same formula at this point."""
         if key not in self.drawn:
@@ -196,7 +211,7 @@ class Ring:
         """A formula around the point.
 
         Args:
-            formula: sums, products, rational powers, exp, log, sin, cos, tan, sinh, cosh, tanh.
+            formula: sums, products, rational powers, the functions of formulas, pi.
             at: its symbols.
 
         Raises:
@@ -222,14 +237,17 @@ class Ring:
             (argument,) = formula.args
             own = self.exponential(argument)
             return self.compose(self.value(argument, at), lambda n: own)
-        if isinstance(formula, sympy.log):
-            inner = self.value(formula.args[0], at)
-            base, own = int(inner[0]), self.draw(formula)
-
-            def logarithm(n: int) -> int:
-                return own if n == 0 else (-1) ** (n - 1) * math.factorial(n - 1) * pow(inverse(base), n, PRIME) % PRIME
-
-            return self.compose(inner, logarithm)
+        if formula.is_NumberSymbol:  # pi: no formula knows more of it than that it is a number
+            return self.constant(self.draw(formula))
+        if isinstance(formula, sympy.Abs):  # one of the two signs, the same at every jet
+            return self.power(self.power(self.value(formula.args[0], at), sympy.Integer(2)), sympy.Rational(1, 2))
+        if isinstance(formula, sympy.sign):
+            (argument,) = formula.args
+            return self.value(argument / sympy.Abs(argument, evaluate=False), at)
+        if isinstance(formula, INTEGRALS):
+            (argument,) = formula.args
+            slope = sympy.diff(formula.func(_ARGUMENT), _ARGUMENT).subs(_ARGUMENT, argument)
+            return self.integral(self.draw(formula), self.value(slope, at), self.value(argument, at))
         if isinstance(formula, sympy.sin | sympy.cos):
             (argument,) = formula.args
             c, s = self.circle(argument)

@@ -12,7 +12,7 @@ from symflow.algebra import ClosedForm, subspace_angles
 from symflow.discovery import Spectrum
 from symflow.fields import Coordinates, Field, SymbolicField
 
-from ..equations import JetSample, variable
+from ..equations import Equation, JetSample, variable
 from ..scores import InfinitesimalScore, JetScore, observed, points_of, unit_weights
 from ..settings import Domain
 from ..symmetries import Library, NullSpace, Symmetries, condition, gap_rank, polynomial_library, prolongation
@@ -111,7 +111,7 @@ def generators_of(
     roughly = replace(moved, steps=moved.steps // 2)
     coarse, scores = roughly(field).tolist(), moved(field).tolist()
     infinitesimal = InfinitesimalScore(equation, coordinates, sample)(field).tolist()
-    spoiled = roughly(controls(field, points)).tolist()
+    spoiled = roughly(controls(field, points, equation.space.dependent[0])).tolist()
     generators = []
     for i, (form, exact) in enumerate(zip(forms, algebra.forms, strict=True)):
         floor = moved.floor + abs(coarse[i] - scores[i])
@@ -127,19 +127,24 @@ def generators_of(
                 multiplier=None if factor is None else str(factor),
                 infinitesimal=infinitesimal[i],
                 control=spoiled[i],
+                in_complex=_as_written(equation, exact),
             )
         )
     return generators
 
 
-def controls(field: SymbolicField, points: Tensor) -> SymbolicField:
-    """Each generator mixed in equal parts, by size on the points, with ``u^2 d/du``."""
-    spoiler = SymbolicField(field.coordinates, [{"du": "u**2"}])
+def _as_written(equation: Equation, form: ClosedForm) -> dict[str, str] | None:
+    return {key: str(f) for key, f in equation.in_complex(form).items()} if equation.names.complex else None
+
+
+def controls(field: SymbolicField, points: Tensor, u: str) -> SymbolicField:
+    """Each generator mixed in equal parts, by size on the points, with ``u^2 d/du`` of an unknown u."""
+    spoiler = SymbolicField(field.coordinates, [{f"d{u}": f"{u}**2"}])
     ratios = (_size(field, points) / _size(spoiler, points)).tolist()
     forms = []
     for components, ratio in zip(field.components, ratios, strict=True):
         form = {f"d{name}": str(c) for name, c in zip(field.coordinates.names, components, strict=True)}
-        forms.append(form | {"du": f"({form['du']}) + {ratio!r}*u**2"})
+        forms.append(form | {f"d{u}": f"({form[f'd{u}']}) + {ratio!r}*{u}**2"})
     return SymbolicField(field.coordinates, forms)
 
 

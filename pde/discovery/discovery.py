@@ -117,7 +117,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         ),
         rank=len(state.generators),
         generators=[for_the_data(g, said, request.trust) for g in state.generators],
-        families=[] if family is None else [superposed(source.equation.space, family["factor"], family["condition"])],
+        families=[] if family is None else [superposed(source.equation.space, **family)],
         approximate=list(state.approximate),
         coordinates=source.coordinates,
         equation=source.equation,

@@ -104,7 +104,7 @@ def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
         evidence["learned.moved"] = coordinates.to_physical(ends).unflatten(1, grid)
     after, ends = _moved(score, exact, weights)
     evidence["moved"] = coordinates.to_physical(ends).unflatten(1, grid)
-    spoiled = controls(exact, points)
+    spoiled = controls(exact, points, "u")
     control, _ = _moved(score, spoiled, unit_weights(spoiled, points) * score.length)
     evidence["residual.before"] = score.residual(score.surface).abs().view(grid)
     evidence["residual.after"] = after.unflatten(1, grid)

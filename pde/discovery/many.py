@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from symflow.formulas import text_table
 from symflow.runs import from_json, processes, write_json
 
 from ..equations import CATALOGUE, Equation
-from ..settings import Discovery
+from ..settings import Discovery, Variables
 from .discovery import discover
 
 MOST_BYTES, MOST_EQUATIONS = 4_000_000, 10_000
+UNNAMED = Variables()
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,15 @@ class Asked:
         equation: its text, or its name in the catalogue.
         name: what to call it; by default its text.
         parameters: numbers for the names in it.
+        independent, unknowns: names that it does not show, such as "r, s".
         line: where it stands.
     """
 
     equation: str
     name: str = ""
     parameters: dict[str, float] = field(default_factory=dict)
+    independent: str | None = None
+    unknowns: str | None = None
     line: int = 0
 
     @property
@@ -47,7 +51,7 @@ class Asked:
         """
         if self.equation in CATALOGUE:
             return CATALOGUE[self.equation].equation
-        return Equation(self.equation, **self.parameters)
+        return Equation(self.equation, self.independent, self.unknowns, **self.parameters)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ class Answer:
         return asked | {"equation": self.asked.equation, "parameters": self.asked.parameters} | found
 
 
-def read_equations(path: str | Path, parameters: dict[str, float] | None = None) -> list[Asked]:
+def read_equations(
+    path: str | Path, parameters: dict[str, float] | None = None, variables: Variables = UNNAMED
+) -> list[Asked]:
     """The equations of a file, one a line: its text, its name in the catalogue, or a JSON object as of `Asked`.
 
     Empty lines are passed over, and what follows a ``#``.
@@ -79,6 +85,7 @@ def read_equations(path: str | Path, parameters: dict[str, float] | None = None)
     Args:
         path: of a text file in UTF-8.
         parameters: numbers for names, where a line does not give its own.
+        variables: names that the equations do not show, where a line does not give its own.
 
     Raises:
         UserError: there is no such file, it is too large, no text, or holds no equation; or a line is no such object.
@@ -100,9 +107,10 @@ def read_equations(path: str | Path, parameters: dict[str, float] | None = None)
         line = whole.strip()
         if line.startswith("{"):
             asked = _object(line, f"line {number} of {str(path)!r}")
-            found.append(replace(asked, parameters=(parameters or {}) | asked.parameters, line=number))
+            own = {key: getattr(asked, key) or value for key, value in asdict(variables).items()}
+            found.append(replace(asked, parameters=(parameters or {}) | asked.parameters, line=number, **own))
         elif line := line.partition("#")[0].strip():
-            found.append(Asked(line, parameters=dict(parameters or {}), line=number))
+            found.append(Asked(line, parameters=dict(parameters or {}), line=number, **asdict(variables)))
     if not found:
         raise UserError(f"{str(path)!r} must hold an equation a line, got none")
     if len(found) > MOST_EQUATIONS:

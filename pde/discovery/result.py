@@ -11,7 +11,7 @@ from symflow.algebra import Description
 from symflow.discovery import OneSpaceResult, Spectrum, Statement, load_as
 from symflow.errors import UserError
 from symflow.fields import NeuralField, SymbolicField
-from symflow.formulas import expressions
+from symflow.formulas import expressions, format_generator
 from symflow.runs import ASIDE, As, from_json
 
 from ..approximation import Approximate, Search
@@ -46,6 +46,7 @@ class Generator(discovery.Generator):
             value of them; else as it is.
         multiplier: lambda with ``pr V(F) = lambda F``, an identity that anyone can check; ``None`` for systems.
         infinitesimal: relative violation of the determining condition on the data.
+        in_complex: the closed form with the complex unknowns as they are written; ``None`` without any.
     """
 
     closed_form: dict[str, str]
@@ -55,6 +56,12 @@ class Generator(discovery.Generator):
     named: dict[str, str]
     multiplier: str | None
     infinitesimal: float
+    in_complex: dict[str, str] | None = None
+
+    @property
+    def formula(self) -> str:
+        """The closed form on one line, in the unknowns as they are written."""
+        return super().formula if self.in_complex is None else format_generator(self.in_complex)
 
     @property
     def at_floor(self) -> bool:
@@ -147,9 +154,15 @@ class _Formula:
 
     text: str
     parameters: dict[str, float]
+    independent: tuple[str, ...] = ()
+    unknowns: tuple[str, ...] = ()
 
 
-EQUATION = As(_Formula, lambda e: _Formula(e.text, e.parameters), lambda f: Equation(f.text, **f.parameters))
+EQUATION = As(
+    _Formula,
+    lambda e: _Formula(e.text, e.parameters, e.independent, e.unknowns),
+    lambda f: Equation(f.text, f.independent, f.unknowns, **f.parameters),
+)
 ALGEBRA = As(
     dict[str, Any],
     Description.to_dict,  # with what follows from it, for readers of the file

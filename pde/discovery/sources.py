@@ -31,7 +31,7 @@ class Source:
 
 def space_axes(equation: Equation) -> tuple[str, ...]:
     """The independent variables that may have a period."""
-    return tuple(name for name in equation.space.independent if name != "t")
+    return tuple(name for name in equation.space.independent if name != equation.time)
 
 
 def domain_of(data: Trajectories | Equation | str) -> Domain:

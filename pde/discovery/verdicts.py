@@ -117,12 +117,12 @@ def for_the_data(generator: Generator, said: DataVerdict | None, trusted: bool) 
     return replace(generator, valid=trusted or said.word == "measured", data=DataVerdict(said.word))
 
 
-def superposed(space: JetSpace, factor: str, conditions: Sequence[str]) -> Family:
+def superposed(space: JetSpace, factor: str, condition: Sequence[str], functions: Sequence[str] = ("f", "g")) -> Family:
     """The family ``f h d/du`` for every solution f of linear equations ``... = 0``; the algebra behind it is exact."""
-    functions = ("f", "g")[: len(space.dependent)]
+    functions = functions[: len(space.dependent)]
     form = {f"d{name}": "0" for name in space.names}
     form |= {
         f"d{u}": f if factor == "1" else f"{f}*({factor})" for u, f in zip(space.dependent, functions, strict=True)
     }
     arguments = {f: list(space.independent) for f in functions}
-    return Family(form, arguments, [c.removesuffix(" = 0") for c in conditions], verified=True)
+    return Family(form, arguments, [c.removesuffix(" = 0") for c in condition], verified=True)

@@ -4,6 +4,7 @@ from .catalogue import CATALOGUE as CATALOGUE
 from .catalogue import Entry as Entry
 from .catalogue import entry as entry
 from .catalogue import lookup as lookup
+from .complex_unknowns import complex_form as complex_form
 from .equation import Equation as Equation
 from .equation import derivative_order as derivative_order
 from .equation import derivative_symbol as derivative_symbol
@@ -12,13 +13,12 @@ from .equation import t as t
 from .equation import total_derivative_x as total_derivative_x
 from .equation import u as u
 from .equation import x as x
-from .jets import DEPENDENT as DEPENDENT
-from .jets import INDEPENDENT as INDEPENDENT
 from .jets import Index as Index
 from .jets import Jets as Jets
 from .jets import JetSample as JetSample
 from .jets import JetSpace as JetSpace
 from .jets import choices as choices
+from .jets import derivative as derivative
 from .jets import difference as difference
 from .jets import divisors as divisors
 from .jets import raised as raised

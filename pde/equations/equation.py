@@ -1,9 +1,9 @@
 """Differential equations as data: from text, or a sympy object, to what follows from it.
 
-An equation or a system ``F(x, y, t, u, v, u_x, ...) = 0`` in two or three independent variables and one or two
-unknowns. Solved for one derivative per equation, its principal one, it describes the solution manifold in jet space.
-A scalar equation ``u_t + K(x, t, u, u_x, ...) = 0`` is an evolution equation besides, and its solutions have Taylor
-series that follow from their x-derivatives.
+An equation or a system ``F(x, t, u, u_x, ...) = 0`` in one to four independent variables and any unknowns. Solved for
+one derivative per equation, its principal one, it describes the solution manifold in jet space. A scalar equation
+``u_t + K(x, t, u, u_x, ...) = 0`` is an evolution equation besides, and its solutions have Taylor series that follow
+from their x-derivatives.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from symflow.errors import UserError
 from symflow.fields import Series, Truncation, series
 from symflow.formulas import expressions
 
-from .jets import DEPENDENT, JetSpace, derivative, variable
-from .principal import _space, consequences, solve_for_principal
-from .spelling import _CALLS, _Vocabulary, _written
+from .complex_unknowns import in_complex
+from .jets import JetSpace, derivative, variable
+from .names import Names, declared, names_of
+from .principal import Solved, consequences, solve_explicitly, solve_for_principal
+from .reading import parts_of, residuals_of
+from .spelling import Vocabulary, letters_of, written
 
 x, t, u = variable("x"), variable("t"), variable("u")
 u_t = derivative("u", "t")
-LARGEST_TREE = 1_000  # parts of the equation multiplied out: ten times those of the largest in use
+MOST_COMPLETIONS = 4  # times that equations which follow are added to a system
 _EVOLUTION = JetSpace(("x", "t"), ("u",))
 
 
@@ -58,16 +61,22 @@ def highest_derivative(expression: sympy.Expr) -> int:
 
 @dataclass(frozen=True)
 class Equation:
-    """A differential equation, or a system of two, from its formula.
+    """A differential equation, or a system, from its formula.
 
-    Independent variables are x, y and t, unknowns u and v; those that appear count. Derivatives are written ``u_xxt``,
-    ``Derivative(u, x, x, t)`` or ``Derivative(u**2/2, x)``: the order of letters does not matter, and a derivative of
-    an expression is the total one. Up to 5 derivatives in space and 2 in t. The equations of a system are separated
-    by semicolons. Parameters are named numbers.
+    Derivatives are written ``u_xxt``, ``Derivative(u, x, x, t)`` or ``Derivative(u**2/2, x)``: the order of letters
+    does not matter, and a derivative of an expression is the total one. What is differentiated is an unknown,
+    whatever it is called, and what it is differentiated in is an independent variable: x, y, z, t, x1, x2, ... are
+    known, others are declared. In Cartesian coordinates there are ``laplace(u)``, ``grad(u)``, ``div((u, v))``,
+    ``curl((u, v))`` and ``dot(a, b)``, in all variables but t. With an imaginary unit ``i``, unknowns such as psi in
+    ``|psi|**2`` or ``conj(psi)`` are complex, and the coordinates are ``psi_re`` and ``psi_im``. The equations of a
+    system are separated by semicolons. Parameters are named numbers.
 
     Args:
-        text: for example ``"u_t + u*u_x + u_xxx = 0"``, with ``+ - * / ** ^ ( )`` and exp, log, sqrt, sin, cos, tanh;
-            or a sympy expression or `sympy.Eq` in ``u(x, t)``; or a sequence of one per unknown.
+        text: for example ``"u_t + u*u_x + u_xxx = 0"``, with ``+ - * / ** ^ ( )``, ``| |``, pi, E and exp, log, sqrt,
+            sin, cos, tan, sinh, cosh, tanh, their inverses, erf, sign; or a sympy expression or `sympy.Eq` in
+            ``u(x, t)``; or a sequence of them.
+        independent: the independent variables, such as ``"r, s"``; by default those that the text shows.
+        unknowns: the unknowns, such as ``"rho, p"``; by default those that the text shows.
         parameters: numbers for further names in the text.
 
     Raises:
@@ -77,51 +86,70 @@ class Equation:
     2
     >>> Equation("u_tt - Derivative(u, x, 2) + sin(u) = 0").principal
     (u_tt,)
+    >>> Equation("rho_s + Derivative(rho*w, r) = 0; w_s + w*w_r = 0", independent="r, s").space.names
+    ('r', 's', 'w', 'rho')
+    >>> Equation("i*psi_t + psi_xx + 2*|psi|**2*psi = 0").space.dependent
+    ('psi_re', 'psi_im')
     """
 
     text: str
     parameters: dict[str, float] = field(default_factory=dict)
+    independent: tuple[str, ...] = ()
+    unknowns: tuple[str, ...] = ()
+    names: Names = field(init=False, compare=False, repr=False)
     residuals: tuple[sympy.Expr, ...] = field(init=False, compare=False, repr=False)
     space: JetSpace = field(init=False, compare=False, repr=False)
 
-    def __init__(self, text: str | sympy.Basic | Sequence[str | sympy.Basic], **parameters: float) -> None:
+    def __init__(
+        self,
+        text: str | sympy.Basic | Sequence[str | sympy.Basic],
+        independent: str | Sequence[str] | None = None,
+        unknowns: str | Sequence[str] | None = None,
+        **parameters: float,
+    ) -> None:
+        if isinstance(text, sympy.Basic) or (
+            isinstance(text, list | tuple) and any(isinstance(part, sympy.Basic) for part in text)
+        ):
+            independent = independent or letters_of(text)
         if isinstance(text, list | tuple):
-            text = "; ".join(part if isinstance(part, str) else _written(part) for part in text)
+            text = "; ".join(part if isinstance(part, str) else written(part) for part in text)
         elif isinstance(text, sympy.Basic):
-            text = _written(text)
+            text = written(text)
         if not isinstance(text, str):
             raise UserError(f"`text` must be an equation such as 'u_t + u*u_x + u_xxx = 0', got {type(text).__name__}")
         object.__setattr__(self, "text", text)
+        object.__setattr__(self, "independent", declared("independent", independent))
+        object.__setattr__(self, "unknowns", declared("unknowns", unknowns))
         object.__setattr__(self, "parameters", {k: float(v) for k, v in parameters.items()})
+        object.__setattr__(self, "names", names_of(parts_of(text), self.parameters, self.independent, self.unknowns))
         values: dict[str, sympy.Expr] = {}
         for name, value in self.parameters.items():
-            if name in _Vocabulary({}) or name in expressions.FUNCTIONS or not name.isidentifier():
+            if name in Vocabulary(self.names, {}) or name in expressions.FUNCTIONS or not name.isidentifier():
                 raise UserError(f"a parameter cannot be called {name!r}: the name is taken or no identifier")
             if not math.isfinite(value):
                 raise UserError(f"the parameter {name!r} must be a finite number, got {value}")
             values[name] = sympy.Rational(repr(value))  # the decimal that was written: 0.01 is 1/100
-        residuals = self._parsed(values)
-        object.__setattr__(self, "space", _space(residuals, text))
-        object.__setattr__(self, "residuals", tuple(self._scaled(F) for F in residuals))
+        object.__setattr__(self, "space", JetSpace(self.names.independent, self.names.dependent))
+        object.__setattr__(self, "residuals", tuple(self._scaled(F) for F in self._parsed(values)))
+        if len(self.residuals) < len(self.space.dependent):
+            unknowns_, got = ", ".join(self.space.dependent), f"got {len(self.residuals)} in {text!r}"
+            raise UserError(f"{len(self.space.dependent)} unknowns ({unknowns_}) need as many equations, {got}")
         self.rules  # noqa: B018  raises if the equation cannot be solved for a derivative
 
     def _parsed(self, values: Mapping[str, sympy.Expr]) -> list[sympy.Expr]:
-        parts = [part for part in re.split(r"[;\n]", self.text) if part.strip()] or [self.text]
-        if len(parts) > len(DEPENDENT):
-            raise UserError(f"an equation or a system of {len(DEPENDENT)} is expected, got {len(parts)} equations")
-        residuals = [sympy.expand(expressions.parse(part, _Vocabulary(values), _CALLS)) for part in parts]
-        if sum(expressions.nodes(F) for F in residuals) > LARGEST_TREE:
-            raise UserError(f"the equation must have at most {LARGEST_TREE} parts when multiplied out")
-        numbers = {n for F in residuals for n in F.atoms(sympy.Rational)}
-        if any(max(abs(n.p), n.q) > expressions.LARGEST_NUMBER for n in numbers):
-            raise UserError("the equation must hold no number beyond 1e308 or of more than 308 digits")
-        return residuals
+        return residuals_of(parts_of(self.text), self.names, values)
 
-    @staticmethod
-    def _scaled(F: sympy.Expr) -> sympy.Expr:
-        """An evolution equation with the coefficient 1 before ``u_t``; any other as it is."""
-        coefficient = sympy.diff(F, u_t)
-        return sympy.expand(F / coefficient) if coefficient.is_number and coefficient != 0 else F
+    def _scaled(self, F: sympy.Expr) -> sympy.Expr:
+        """An evolution equation with the coefficient 1 before its first derivative in t; any other as it is."""
+        for name in self.space.dependent if "t" in self.space.independent else ():
+            coefficient = sympy.diff(F, derivative(name, "t"))
+            if coefficient.is_number and coefficient != 0:
+                return sympy.expand(F / coefficient)
+        return F
+
+    def respelled(self, text: str, **parameters: float) -> Equation:
+        """Another equation with the names of this one."""
+        return Equation(text, self.independent, self.unknowns, **parameters)
 
     @cached_property
     def general(self) -> tuple[sympy.Expr, ...]:
@@ -140,26 +168,81 @@ class Equation:
         return max(sum(index) for F in self.residuals for _, index in self.space.indices(F))
 
     @cached_property
-    def _solved(self) -> dict[sympy.Symbol, sympy.Expr]:
-        return solve_for_principal(self.residuals, self.space, self.text)
+    def orders(self) -> dict[str, int]:
+        """The highest order of a derivative in each independent variable.
+
+        >>> Equation("u_tt + u_xxxx = 0").orders
+        {'x': 4, 't': 2}
+        """
+        indices = [index for F in self.residuals for _, index in self.space.indices(F)]
+        return {name: max(index[i] for index in indices) for i, name in enumerate(self.space.independent)}
+
+    @cached_property
+    def time(self) -> str | None:
+        """Which independent variable is time: t, or the only one, or the only one in which the system is of order one.
+
+        ``None`` where none is told from the others, as in ``u_xx + u_yy = 0``.
+
+        >>> Equation("u_s = u_rr", independent="r, s").time
+        's'
+        """
+        names = self.space.independent
+        if "t" in names or len(names) == 1:
+            return "t" if "t" in names else names[0]
+        first = [name for name in names if self.orders[name] == 1 and self.explicit(name) is not None]
+        return first[0] if len(first) == 1 else None
+
+    def explicit(self, axis: str) -> Solved | None:
+        """The system solved for the highest derivatives in one variable of all unknowns, if it can be: what is stepped.
+
+        Right sides are of lower order in that variable; ``None`` where they are not, or the highest derivatives are
+        mixed or enter nonlinearly.
+
+        Args:
+            axis: an independent variable.
+
+        >>> Equation("u_tt + u_t - u_xx = 0").explicit("t")
+        {u_tt: -u_t + u_xx}
+        """
+        return solve_explicitly(self.residuals, self.space, axis)
+
+    @cached_property
+    def _completed(self) -> tuple[Solved, Solved]:
+        return self._complete(self.residuals)
+
+    def _complete(self, residuals: Sequence[sympy.Expr]) -> tuple[Solved, Solved]:
+        """Principal derivatives by what they are equal to, and the same with their consequences."""
+        known = list(residuals)
+        for _ in range(MOST_COMPLETIONS):
+            solved = solve_for_principal(known, self.space, self.text)
+            rules, conditions = consequences(solved, self.space, self.order)
+            if not conditions:
+                return solved, rules
+            known += conditions
+        raise UserError(f"the equations must agree after a few derivatives, got {self.text!r}")
 
     @property
     def principal(self) -> tuple[sympy.Symbol, ...]:
         """The derivative each equation is solved for."""
-        return tuple(self._solved)
+        return tuple(self._completed[0])
 
-    @cached_property
-    def rules(self) -> dict[sympy.Symbol, sympy.Expr]:
+    @property
+    def rules(self) -> Solved:
         """The solution manifold in the jet space of the equation's order: principal derivatives by the others.
 
-        An equation of a system that is of lower order than the other is differentiated up to it.
+        An equation of a system that is of lower order than another is differentiated up to it, and what follows from
+        two of them, up to this order, is among them.
         """
-        return consequences(self.residuals, self._solved, self.space)
+        return self._completed[1]
 
     @cached_property
-    def general_rules(self) -> dict[sympy.Symbol, sympy.Expr]:
+    def general_rules(self) -> Solved:
         """`rules` with parameters as symbols."""
-        return consequences(self.general, solve_for_principal(self.general, self.space, self.text), self.space)
+        return self._complete(self.general)[1]
+
+    def in_complex(self, form: Mapping[str, sympy.Expr]) -> dict[str, sympy.Expr]:
+        """A field with the complex unknowns as they are written (`complex_unknowns.in_complex`)."""
+        return in_complex(self.names, form)
 
     @property
     def evolutionary(self) -> bool:

@@ -1,15 +1,14 @@
 """The variables of jet space: independent ones, unknowns, derivatives of unknowns, and their values at points.
 
-A derivative is a symbol whose name lists the variables it differentiates in, in the order x, y, t: ``u_xxt``. The
-derivatives of a smooth solution at a point are free but for the equation, so points of jet space can be drawn at random
-where no solution is at hand (Olver, *Applications of Lie Groups to Differential Equations*, section 2.3).
+A derivative is a symbol whose name lists the variables it differentiates in, sorted, t last: ``u_xxt``, ``rho_x1x2``.
+The derivatives of a smooth solution at a point are free but for the equation, so points of jet space can be drawn at
+random where no solution is at hand (Olver, *Applications of Lie Groups to Differential Equations*, section 2.3).
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -19,13 +18,10 @@ import sympy
 import torch
 from torch import Tensor
 
-INDEPENDENT = ("x", "y", "t")
-DEPENDENT = ("u", "v")
-
 Index = tuple[int, ...]
 """How often a derivative differentiates in each independent variable."""
 
-_DERIVATIVE = re.compile(r"([uv])_([xyt]+)\Z")
+MOST_LETTERS = 64  # of the subscript of a derivative
 
 
 def variable(name: str) -> sympy.Symbol:
@@ -33,13 +29,35 @@ def variable(name: str) -> sympy.Symbol:
     return sympy.Symbol(name, real=True)
 
 
-def derivative(unknown: str, letters: str) -> sympy.Symbol:
+def in_order(names: Iterable[str]) -> list[str]:
+    """Independent variables as subscripts list them: by name, t last."""
+    return sorted(names, key=lambda name: (name == "t", name))
+
+
+def derivative(unknown: str, letters: Iterable[str]) -> sympy.Symbol:
     """The symbol of a derivative, whatever the order of its letters; of the unknown itself without any.
 
-    >>> derivative("u", "txx")
-    u_xxt
+    >>> derivative("u", "txx"), derivative("rho", ["x2", "x1"])
+    (u_xxt, rho_x1x2)
     """
-    return variable(f"{unknown}_{''.join(sorted(letters, key=INDEPENDENT.index))}" if letters else unknown)
+    subscript = "".join(in_order(letters))
+    return variable(f"{unknown}_{subscript}" if subscript else unknown)
+
+
+def subscript(text: str, names: Sequence[str]) -> tuple[str, ...] | None:
+    """A subscript as the independent variables it lists; ``None`` where it is no list of them, or more than one.
+
+    >>> subscript("xxt", ["x", "t"]), subscript("x1x1", ["x1", "x2"]), subscript("ab", ["x"])
+    (('x', 'x', 't'), ('x1', 'x1'), None)
+    """
+    if not 0 < len(text) <= MOST_LETTERS:
+        return None
+    ways: list[list[tuple[str, ...]]] = [[()]] + [[] for _ in text]  # of its beginnings
+    for end in range(1, len(text) + 1):
+        for name in names:
+            if text[:end].endswith(name):
+                ways[end] += [(*way, name) for way in ways[end - len(name)][:2]]
+    return ways[-1][0] if len(ways[-1]) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -69,8 +87,19 @@ class JetSpace:
 
     def symbol(self, unknown: int, index: Index) -> sympy.Symbol:
         """The derivative of an unknown, or the unknown itself."""
-        letters = "".join(name * n for name, n in zip(self.independent, index, strict=True))
-        return derivative(self.dependent[unknown], letters)
+        key = unknown, index
+        if key not in self._symbols:
+            letters = [name for name, n in zip(self.independent, index, strict=True) for _ in range(n)]
+            self._symbols[key] = derivative(self.dependent[unknown], letters)
+        return self._symbols[key]
+
+    @cached_property
+    def _symbols(self) -> dict[tuple[int, Index], sympy.Symbol]:
+        return {}
+
+    @cached_property
+    def _located(self) -> dict[str, tuple[int, Index] | None]:
+        return {}
 
     def locate(self, symbol: sympy.Symbol) -> tuple[int, Index] | None:
         """Which unknown a symbol differentiates, and how; ``None`` when it is no variable over the base.
@@ -78,12 +107,18 @@ class JetSpace:
         >>> JetSpace(("x", "t"), ("u",)).locate(derivative("u", "xxt"))
         (0, (2, 1))
         """
-        if symbol.name in self.dependent:
-            return self.dependent.index(symbol.name), (0,) * len(self.independent)
-        match = _DERIVATIVE.match(symbol.name)
-        if match is None or match[1] not in self.dependent or not set(match[2]) <= set(self.independent):
+        name = symbol.name
+        if name not in self._located:
+            self._located[name] = self._locate(name)
+        return self._located[name]
+
+    def _locate(self, name: str) -> tuple[int, Index] | None:
+        if name in self.dependent:
+            return self.dependent.index(name), (0,) * len(self.independent)
+        unknown, _, letters = name.rpartition("_")
+        if unknown not in self.dependent or (found := subscript(letters, self.independent)) is None:
             return None
-        return self.dependent.index(match[1]), tuple(match[2].count(name) for name in self.independent)
+        return self.dependent.index(unknown), tuple(found.count(n) for n in self.independent)
 
     def indices(self, expression: sympy.Expr) -> list[tuple[int, Index]]:
         """The unknowns and derivatives in an expression, in a fixed order."""

@@ -8,7 +8,7 @@ the jet of some local solution.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import sympy
@@ -30,7 +30,17 @@ BOXES = (
     ((-2.25, -0.25), (-1.75, -0.25)),
 )
 LARGEST = 1e6  # of a principal derivative: points near a pole of the solved equation are left out
-SHARE = 0.5  # of the points that must exist on a box
+SHARES = (0.5, 0.03)  # of the points that must exist on a box: of most equations, of those whose functions seldom do
+SURE = 0.9  # and where there are roots or logarithms of derivatives of any sign; else they are of one
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where jets are drawn: a box, the sign of derivatives under roots (0: any), and the share that must exist."""
+
+    box: int
+    sign: int
+    share: float
 
 
 @dataclass(frozen=True)
@@ -71,17 +81,37 @@ class Manifold:
         Raises:
             UserError: the equation has no value at most points of every box.
         """
-        found = self._on_box(self.box, count, seed)
+        place = self._place
+        tries = (replace(place, share=place.share / more) for more in (1, 2, 8))
+        found = next((jets for try_ in tries if (jets := self._on_box(try_, count, seed)) is not None), None)
         if found is None:
             raise UserError(
                 f"the equation must have finite values where its variables are of size 1, got {self.equation.text!r}"
             )
         return found
 
-    @cached_property
+    @property
     def box(self) -> int:
         """Which of `BOXES` the equation exists on."""
-        return next((b for b in range(len(BOXES)) if self._on_box(b, 64, 0) is not None), 0)
+        return self._place.box
+
+    @cached_property
+    def _place(self) -> _Place:
+        boxes, roots = range(len(BOXES)), bool(self._under_roots)
+        places = [_Place(box, 0, SURE if roots else SHARES[0]) for box in boxes]
+        places += [_Place(box, sign, SHARES[0]) for box in boxes for sign in (1, -1) if roots]
+        places += [_Place(box, 0, SHARES[1]) for box in boxes]
+        return next((place for place in places if self._on_box(place, 64, 0) is not None), _Place(0, 0, SHARES[0]))
+
+    @cached_property
+    def _under_roots(self) -> frozenset[sympy.Symbol]:
+        """Derivatives of which the equation has a power that is no whole one, or a logarithm."""
+        found: set[sympy.Symbol] = set()
+        for F in (*self.equation.residuals, *self.equation.rules.values()):
+            inside = [p.base for p in F.atoms(sympy.Pow) if not p.exp.is_Integer]
+            inside += [f.args[0] for f in F.atoms(sympy.log)]
+            found |= {s for e in inside for s in e.free_symbols if self.equation.space.locate(s)}
+        return frozenset(found - {*self.equation.space.variables, *self.equation.rules})
 
     @property
     def coordinates(self) -> Coordinates:
@@ -92,21 +122,24 @@ class Manifold:
         scale = [(high - low) * s for (low, high), s in zip(sides, self.scale, strict=True)]
         return Coordinates(self.equation.space.names, offset=offset, scale=scale)
 
-    def _on_box(self, box: int, count: int, seed: int) -> JetSample | None:
+    def _on_box(self, place: _Place, count: int, seed: int) -> JetSample | None:
         equation, space = self.equation, self.equation.space
         p = len(space.independent)
-        drawn = int(count / SHARE) + 16
+        drawn = int(count / place.share) + 16
         generator = torch.Generator().manual_seed(seed)
         uniform = torch.rand(len(space.names), drawn, generator=generator, dtype=torch.float64)
         values = {}
         for i, symbol in enumerate(space.variables):
-            low, high = BOXES[box][i >= p]
+            low, high = BOXES[place.box][i >= p]
             values[symbol] = self.scale[i] * (low + (high - low) * uniform[i])
         for index in space.up_to(equation.order + 1)[1:]:
             unit = math.prod(self.scale[i] ** n for i, n in enumerate(index))
             for a in range(len(space.dependent)):
                 normal = torch.randn(drawn, generator=generator, dtype=torch.float64)
-                values[space.symbol(a, index)] = self.scale[p + a] / unit * normal
+                symbol = space.symbol(a, index)
+                if place.sign and symbol in self._under_roots:
+                    normal = place.sign * normal.abs()
+                values[symbol] = self.scale[p + a] / unit * normal
         good = torch.ones(drawn, dtype=torch.bool)
         zero = torch.zeros(drawn, dtype=torch.float64)
         for symbol, rule in equation.rules.items():

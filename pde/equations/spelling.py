@@ -1,99 +1,181 @@
-"""How equations are spelled: names of derivatives in any order, `Derivative(...)`, sympy objects."""
+"""How equations are spelled: names of derivatives in any order, derivatives of expressions, sympy objects."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import sympy
 
 from symflow.errors import UserError
 from symflow.formulas import expressions
+from symflow.formulas.vectors import Vector
 
-from .jets import DEPENDENT, INDEPENDENT, JetSpace, derivative, variable
+from .complex_unknowns import UNIT, conjugate, modulus, real_and_imaginary
+from .jets import Index, JetSpace, derivative, in_order, variable
+from .names import IMAGINARY, REAL, STANDARD, UNITS, Names
 
-HIGHEST_ORDER = 5  # derivatives in space
-HIGHEST_TIME = 2  # derivatives in t
-_NAME = re.compile(r"([uv])_([xyt]{1,32})\Z")
+MOST_JETS = 3_000  # unknowns and derivatives to one order more than the equation's
 
 
-class _Vocabulary(Mapping[str, sympy.Expr]):
+class Vocabulary(Mapping[str, sympy.Expr]):
     """The names a formula may use: variables, derivatives in any order of their letters, parameters."""
 
-    def __init__(self, parameters: Mapping[str, sympy.Expr]) -> None:
-        self.parameters = parameters
+    def __init__(self, names: Names, parameters: Mapping[str, sympy.Expr]) -> None:
+        self.names, self.parameters = names, parameters
+        self.space = JetSpace(names.independent, names.unknowns)
 
     def __getitem__(self, name: str) -> sympy.Expr:
         if name in self.parameters:
             return self.parameters[name]
-        if name in INDEPENDENT + DEPENDENT:
+        if name in self.names.independent:
             return variable(name)
-        match = _NAME.match(name)
-        if match is None or _too_high(match[2]):
-            raise KeyError(name)
-        return derivative(match[1], match[2])
+        located = self.space.locate(variable(name))
+        if located is not None:
+            if too_high(self.space, located[1]):
+                raise KeyError(name)
+            return self.unknown(*located)
+        if name in UNITS and self.names.complex:
+            return UNIT
+        raise KeyError(name)
+
+    def unknown(self, which: int, index: Index) -> sympy.Expr:
+        """An unknown or its derivative: of a complex one the sum of its parts."""
+        name = self.names.unknowns[which]
+        symbol = self.space.symbol(which, index)
+        if name not in self.names.complex:
+            return symbol
+        below = symbol.name[len(name) :]
+        return variable(f"{name}_{REAL}{below}") + UNIT * variable(f"{name}_{IMAGINARY}{below}")
 
     def __iter__(self) -> Iterator[str]:
-        yield from (*INDEPENDENT, *DEPENDENT, "u_x", "u_t", "u_xt", f"... u_{'x' * HIGHEST_ORDER}", *self.parameters)
+        yield from (*self.names.independent, *self.names.unknowns)
+        yield derivative(self.names.unknowns[0], self.names.independent[:1]).name + ", ..."
+        yield from (*(UNITS[:1] if self.names.complex else ()), *self.parameters)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
 
-def _too_high(letters: str) -> bool:
-    times = letters.count("t")
-    return times > HIGHEST_TIME or len(letters) - times > HIGHEST_ORDER
+def too_high(space: JetSpace, index: Index) -> bool:
+    """Whether a derivative is of an order of which there are too many."""
+    p = len(space.independent)
+    return math.comb(sum(index) + 1 + p, p) * len(space.dependent) > MOST_JETS
 
 
-_FULL = JetSpace(INDEPENDENT, DEPENDENT)
+def calls(names: Names) -> expressions.Calls:
+    """What a formula may call: derivatives, vector analysis in Cartesian coordinates, unknowns with their arguments."""
+    space = JetSpace(names.independent, names.dependent)
 
-
-def _differentiate(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
-    """``Derivative(f, x, x)``, ``Derivative(f, x, 2)`` or ``Derivative(f, (x, 2))``: the total derivative."""
-    value, *rest = arguments
-    if isinstance(value, tuple) or not rest:
-        raise ValueError("Derivative takes an expression and the variables to differentiate in")
-    order: list[int] = []
-    for argument in rest:
-        name, count = argument if isinstance(argument, tuple) else (argument, 1)
-        if isinstance(argument, sympy.Integer) and order:
-            order += [order[-1]] * (int(argument) - 1) if 0 < argument <= HIGHEST_ORDER else [-1]
-            continue
-        if name not in _FULL.variables[: len(INDEPENDENT)]:
-            raise ValueError(f"Derivative is in x, y or t, got {name}")
-        order += [_FULL.variables.index(name)] * count if 0 < count <= HIGHEST_ORDER else [-1]
-    if -1 in order:
-        raise ValueError(f"the order of a derivative must be from 1 to {HIGHEST_ORDER}")
-    for i in order:
-        value = _FULL.total_derivative(value, i)
+    def along(value: sympy.Expr, i: int) -> sympy.Expr:
+        value = space.total_derivative(value, i)
         if expressions.terms(value) > expressions.MOST_TERMS:
             raise ValueError(f"more than {expressions.MOST_TERMS} terms when differentiated")
         if expressions.nodes(value) > expressions.MOST_NODES:
             raise ValueError(f"more than {expressions.MOST_NODES} parts when differentiated")
-        for symbol in value.free_symbols:
-            match = _NAME.match(symbol.name)
-            if match is not None and _too_high(match[2]):
-                raise ValueError(f"the derivative {symbol} is of too high an order")
-    return value
+        for a, index in space.indices(value):
+            if too_high(space, index):
+                raise ValueError(f"the derivative {space.symbol(a, index)} is of too high an order")
+        return value
+
+    def differentiate(arguments: Sequence[expressions.Argument]) -> expressions.Value:
+        """``Derivative(f, x, x)``, ``Derivative(f, x, 2)`` or ``Derivative(f, (x, 2))``: the total derivative."""
+        value, *rest = arguments
+        if isinstance(value, tuple) or not rest:
+            raise ValueError("Derivative takes an expression and the variables to differentiate in")
+        order: list[int] = []
+        for argument in rest:
+            name, count = argument if isinstance(argument, tuple) else (argument, 1)
+            if isinstance(argument, sympy.Integer) and order:
+                order += [order[-1]] * (int(argument) - 1) if 0 < argument <= MOST_JETS else [-1]
+                continue
+            if name not in space.variables[: len(names.independent)]:
+                raise ValueError(f"Derivative is in {_or(names.independent)}, got {name}")
+            order += [space.variables.index(name)] * count if 0 < count <= MOST_JETS else [-1]
+        if -1 in order:
+            raise ValueError("the order of a derivative must be a number from 1 on")
+        for i in order:
+            value = Vector(tuple(along(f, i) for f in value.parts)) if isinstance(value, Vector) else along(value, i)
+        return value
+
+    places = [i for i, name in enumerate(names.independent) if name != "t"]
+
+    def one(name: str, arguments: Sequence[expressions.Argument], vector: bool = False) -> expressions.Value:
+        (value, *rest) = arguments
+        if rest or isinstance(value, tuple) or isinstance(value, Vector) != vector:
+            raise ValueError(f"{name} takes one {'vector, such as grad(u) or (u, v)' if vector else 'expression'}")
+        if isinstance(value, Vector) and len(value.parts) != len(places):
+            got = f"got {len(value.parts)}"
+            raise ValueError(f"{name} takes a vector of as many components as there are variables in space, {got}")
+        return value
+
+    def gradient(arguments: Sequence[expressions.Argument]) -> Vector:
+        value = one("grad", arguments)
+        return Vector(tuple(along(value, i) for i in places))
+
+    def divergence(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
+        value = one("div", arguments, vector=True)
+        return sympy.Add(*(along(f, i) for f, i in zip(value.parts, places, strict=True)))  # type: ignore[union-attr]
+
+    def laplacian(arguments: Sequence[expressions.Argument]) -> expressions.Value:
+        value = arguments[0] if len(arguments) == 1 else None
+        if isinstance(value, Vector):
+            return Vector(tuple(divergence([gradient([part])]) for part in value.parts))
+        return divergence([gradient([one("laplace", arguments)])])
+
+    def rotation(arguments: Sequence[expressions.Argument]) -> expressions.Value:
+        value = one("curl", arguments, vector=True)
+        parts: tuple[sympy.Expr, ...] = value.parts  # type: ignore[union-attr]
+        if len(places) == 2:
+            return along(parts[1], places[0]) - along(parts[0], places[1])
+        if len(places) != 3:
+            raise ValueError(f"curl needs two or three variables in space, got {len(places)}")
+        turns = [((k + 1) % 3, (k + 2) % 3) for k in range(3)]
+        return Vector(tuple(along(parts[j], places[i]) - along(parts[i], places[j]) for i, j in turns))
+
+    def dot(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
+        if len(arguments) != 2 or not all(isinstance(a, Vector) for a in arguments):
+            raise ValueError("dot takes two vectors")
+        return arguments[0].dot(arguments[1])  # type: ignore[union-attr]
+
+    vocabulary = Vocabulary(names, {})
+
+    def unknown(which: int) -> Callable[[Sequence[expressions.Argument]], sympy.Expr]:
+        def called(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
+            allowed = space.variables[: len(names.independent)]
+            if len(set(arguments)) < len(arguments) or not set(arguments) <= set(allowed):
+                raise ValueError(f"{names.unknowns[which]}(...) takes the names of the independent variables")
+            return vocabulary.unknown(which, (0,) * len(names.independent))
+
+        return called
+
+    vectors = {"laplace": laplacian, "grad": gradient, "div": divergence, "curl": rotation, "dot": dot}
+    parts = {
+        "abs": lambda a: modulus(one("abs", a)),
+        "conj": lambda a: conjugate(one("conj", a)),
+        "re": lambda a: real_and_imaginary(one("re", a))[0],
+        "im": lambda a: real_and_imaginary(one("im", a))[1],
+    }
+    return (
+        dict.fromkeys(("Derivative", "diff", "D"), differentiate)
+        | vectors
+        | (parts if names.complex else {})
+        | {name: unknown(k) for k, name in enumerate(names.unknowns)}
+    )
 
 
-def _unknown(name: str) -> Any:
-    def called(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
-        independent = _FULL.variables[: len(INDEPENDENT)]
-        if len(set(arguments)) < len(arguments) or not set(arguments) <= set(independent):
-            raise ValueError(f"{name}(...) takes the names of the independent variables")
-        return variable(name)
-
-    return called
+def _or(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-_CALLS: expressions.Calls = {"Derivative": _differentiate, "diff": _differentiate, "D": _differentiate} | {
-    name: _unknown(name) for name in DEPENDENT
-}
+def letters_of(text: sympy.Basic | Sequence[str | sympy.Basic]) -> tuple[str, ...] | None:
+    """The independent variables of sympy objects, the arguments of their functions, where names do not show them."""
+    parts = [text] if isinstance(text, sympy.Basic) else [part for part in text if isinstance(part, sympy.Basic)]
+    names = {a.name for p in parts for f in p.atoms(sympy.core.function.AppliedUndef) for a in f.args if a.is_Symbol}
+    return None if names <= {*STANDARD} else tuple(in_order(names))
 
 
-def _written(expression: sympy.Basic) -> str:
+def written(expression: sympy.Basic) -> str:
     """A sympy object in our own spelling: ``u(x, t)`` and its derivatives become names.
 
     Raises:
@@ -105,14 +187,12 @@ def _written(expression: sympy.Basic) -> str:
     def named(e: sympy.Basic) -> sympy.Basic:  # from the top: the symbols inside a derivative are part of it
         if isinstance(e, sympy.Derivative):
             called = e.expr
-            letters = "".join(v.name * int(n) for v, n in e.variable_count if n.is_Integer)
-            if called.is_Function and called.func.__name__ in DEPENDENT and set(letters) <= set(INDEPENDENT):
+            letters = [v.name for v, n in e.variable_count if n.is_Integer for _ in range(int(n))]
+            if isinstance(called, sympy.core.function.AppliedUndef) and {*e.variables} <= {*called.args}:
                 return derivative(called.func.__name__, letters)
-            raise UserError(f"a derivative must be one of u or v in x, y and t, got {e}")
+            raise UserError(f"a derivative must be one of an unknown in its variables, got {e}")
         if isinstance(e, sympy.core.function.AppliedUndef):
-            if e.func.__name__ in DEPENDENT:
-                return variable(e.func.__name__)
-            raise UserError(f"the unknowns must be called {' and '.join(DEPENDENT)}, got {e}")
+            return variable(e.func.__name__)
         return e.func(*map(named, e.args)) if e.args else e
 
     if not isinstance(expression, sympy.Expr):

@@ -108,7 +108,7 @@ def surface_derivatives(surface: Series, unknowns: int, indices: Sequence[tuple[
         D_i = sum_j (J^-1)_ji d/ds_j,    J_ij = dX_i/ds_j
 
     Args:
-        surface: ``[C, N, p + q]`` over `series.total_degree` of at least the highest order, p = 2 or 3.
+        surface: ``[C, N, p + q]`` over `series.total_degree` of at least the highest order.
         unknowns: q.
         indices: which unknown, and how often it is differentiated in each variable.
 
@@ -133,22 +133,26 @@ def surface_derivatives(surface: Series, unknowns: int, indices: Sequence[tuple[
 
 
 def _inverse(J: list[list[Series]]) -> list[list[Series]]:
-    """The inverse of a 2 x 2 or 3 x 3 matrix, by its adjugate."""
-    p = len(J)
-    if p == 2:
-        adjugate = [[J[1][1], -J[0][1]], [-J[1][0], J[0][0]]]
-    else:
-        adjugate = [
-            [
-                J[(j + 1) % 3][(i + 1) % 3] * J[(j + 2) % 3][(i + 2) % 3]
-                - J[(j + 1) % 3][(i + 2) % 3] * J[(j + 2) % 3][(i + 1) % 3]
-                for j in range(3)
-            ]
-            for i in range(3)
-        ]
-    products = [J[0][k] * adjugate[k][0] for k in range(p)]
+    """The inverse of a matrix, by its adjugate."""
+    p = range(len(J))
+    adjugate = [[_cofactor(J, j, i) for j in p] for i in p]
+    products = [J[0][k] * adjugate[k][0] for k in p]
     reciprocal = sum(products[1:], products[0]) ** -1
     return [[entry * reciprocal for entry in row] for row in adjugate]
+
+
+def _cofactor(J: list[list[Series]], i: int, j: int) -> Series | float:
+    """The signed minor without the i-th row and the j-th column; 1 of a single entry."""
+    minor = [[entry for b, entry in enumerate(row) if b != j] for a, row in enumerate(J) if a != i]
+    return 1.0 if not minor else -_determinant(minor) if (i + j) % 2 else _determinant(minor)
+
+
+def _determinant(J: list[list[Series]]) -> Series:
+    """By its first row."""
+    if len(J) == 1:
+        return J[0][0]
+    terms = [J[0][k] * _cofactor(J, 0, k) for k in range(len(J))]
+    return sum(terms[1:], terms[0])
 
 
 def both_ways(field: Field, surface: Series, weight: Tensor, steps: int) -> Series:

@@ -28,6 +28,7 @@ from .superposition import Superposition, factors, superposition
 
 LEAST_DEGREE = 3  # up to which the library always grows
 MOST_DEGREE = 6
+MOST_DEGREE_OF_TWO = 9  # in two coordinates: one equation of one unknown in one variable
 MOST_UNKNOWNS = 1_600  # to which the library grows by itself
 
 
@@ -89,7 +90,7 @@ def symmetries(
     search = Search(equation, tuple(without), seed)
     superposed = superposition(equation, [sympy.Integer(1)])
     found, cut = search.rates(linear=superposed is not None)
-    special = search.own() + [f for rate in found for f in rate.functions]
+    special = search.special(found)
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
 
@@ -102,7 +103,8 @@ def symmetries(
     if degree is None:
         degree = LEAST_DEGREE
         counts[degree] = at(degree).finite
-        while not stable and degree < MOST_DEGREE and search.unknowns(special, degree + 1) <= MOST_UNKNOWNS:
+        most = MOST_DEGREE if len(equation.space.names) > 2 else MOST_DEGREE_OF_TWO
+        while not stable and degree < most and search.unknowns(special, degree + 1) <= MOST_UNKNOWNS:
             degree += 1
             counts[degree] = at(degree).finite
             stable = counts[degree] == counts[degree - 1]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 
 import sympy
 import torch
@@ -20,9 +20,10 @@ from torch import Tensor
 from symflow.fields import Series, series
 from symflow.formulas import expressions
 
-from ..equations import DEPENDENT, INDEPENDENT, Equation
+from ..equations import Equation, JetSpace
 
 MOST_SPECIAL = 12
+MOST_PRODUCTS = 24
 BESIDE_SPECIAL = 2  # highest power of a coordinate that multiplies a special function of it
 
 
@@ -127,7 +128,7 @@ def literal_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None
     found: list[sympy.Expr] = [sympy.Integer(1)]
     for z in equation.space.variables[: len(equation.space.independent)]:
         for part in (p for F in residuals for p in sympy.preorder_traversal(F)):
-            if not part.has(z) or _others(part, z):
+            if not part.has(z) or _others(part, z, equation):
                 continue
             if (part.is_Pow and part.base == sympy.E) or isinstance(part, sympy.exp):
                 found += [part, 1 / part]
@@ -135,7 +136,8 @@ def literal_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None
                 found += [sympy.sin(part.args[0]), sympy.cos(part.args[0])]
             elif part.is_Function:
                 found += [part, 1 / part]
-            if part.is_Function and not isinstance(part, sympy.exp) and z.name == "t" and _slows(part, equation):
+            in_time = z.name == equation.time and part.is_Function and not isinstance(part, sympy.exp)
+            if in_time and _slows(part, equation):
                 if isinstance(part, sympy.tanh):  # in functions that exist here
                     G = sympy.log(sympy.exp(part.args[0]) + sympy.exp(-part.args[0])) / sympy.diff(part.args[0], z)
                 else:
@@ -153,6 +155,30 @@ def _derivatives(F: sympy.Expr, equation: Equation) -> list[sympy.Symbol]:
     return [equation.space.symbol(a, index) for a, index in equation.space.indices(F) if any(index)]
 
 
+def simple_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
+    """`literal_functions` and the reciprocals of the bases of powers: what other functions are multiplied by."""
+    residuals = equation.residuals if residuals is None else residuals
+    found = literal_functions(equation, residuals)
+    for z in equation.space.variables[: len(equation.space.independent)]:
+        found += [1 / base for base in bases(equation, residuals, z)]
+    return list(dict.fromkeys(found))[:MOST_SPECIAL]
+
+
+def with_products(
+    own: Sequence[sympy.Expr], rates: Sequence[sympy.Expr], simple: Sequence[sympy.Expr], space: JetSpace
+) -> list[sympy.Expr]:
+    """Own functions, those of rates, and products of these with simple ones of other coordinates.
+
+    Such products are what curvilinear coordinates bring: ``sin(y)/x``.
+    """
+
+    def coordinates(f: sympy.Expr) -> set[sympy.Symbol]:
+        return f.free_symbols & {*space.variables}
+
+    pairs = ((f, g) for f in rates for g in simple if coordinates(g) and not coordinates(f) & coordinates(g))
+    return [*own, *rates, *islice((f * g for f, g in pairs), MOST_PRODUCTS)]
+
+
 def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
     """The functions that the formula suggests: `literal_functions`, and what powers are transformed away by.
 
@@ -162,17 +188,17 @@ def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = N
     residuals = equation.residuals if residuals is None else residuals
     found = literal_functions(equation, residuals)
     for z in equation.space.variables[: len(equation.space.independent)]:
-        for base in _bases(equation, residuals, z):
+        for base in bases(equation, residuals, z):
             found += _powers(equation, residuals, base)
     return list(dict.fromkeys(found))[:MOST_SPECIAL]
 
 
-def _bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
+def bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
     """Linear functions ``z + c`` of which the formula has powers, or where a highest derivative drops out."""
     bases = []
     for F in residuals:
         for part in F.atoms(sympy.Pow):
-            if not part.base.has(z) or _others(part.base, z) or not part.exp.is_number or part.base == z:
+            if not part.base.has(z) or _others(part.base, z, equation) or not part.exp.is_number or part.base == z:
                 continue
             if part.base.is_polynomial(z) and sympy.degree(part.base, z) == 1:
                 bases.append(sympy.expand(part.base / sympy.LC(part.base, z)))
@@ -192,22 +218,26 @@ def _zeros(equation: Equation, F: sympy.Expr, z: sympy.Symbol) -> list[tuple[sym
         if max(index) == equation.order and coefficient.has(z):
             for part in sympy.Mul.make_args(sympy.factor(coefficient)):
                 factor, n = part.as_base_exp()
-                if n.is_Integer and factor.is_polynomial(z) and not _others(factor, z) and sympy.degree(factor, z) == 1:
+                if n.is_Integer and _is_linear(factor, z, equation):
                     found.append((sympy.expand(factor / sympy.LC(factor, z)), int(n)))
     return found
 
 
-def _others(expression: sympy.Expr, z: sympy.Symbol) -> bool:
+def _is_linear(factor: sympy.Expr, z: sympy.Symbol, equation: Equation) -> bool:
+    return factor.is_polynomial(z) and not _others(factor, z, equation) and sympy.degree(factor, z) == 1
+
+
+def _others(expression: sympy.Expr, z: sympy.Symbol, equation: Equation) -> bool:
     """Whether an expression holds another variable than z; parameters are none."""
-    names = {*INDEPENDENT, *DEPENDENT}
-    return any(s != z and s.name.split("_")[0] in names for s in expression.free_symbols)
+    space = equation.space
+    return any(s != z and (s in space.variables or space.locate(s)) for s in expression.free_symbols)
 
 
 def _powers(equation: Equation, residuals: Sequence[sympy.Expr], base: sympy.Expr) -> list[sympy.Expr]:
     found = [sympy.sqrt(base), 1 / sympy.sqrt(base), 1 / base, sympy.log(base), sympy.log(base) ** 2]
     z = next(iter(base.free_symbols & set(equation.space.variables)))
     for F in residuals:
-        if z.name == "t":  # 1/g of the time s = G(t) with G' = g
+        if z.name == equation.time:  # 1/g of the time s = G(t) with G' = g
             found += [base**-n for zero, n in _zeros(equation, F, z) if zero == base and n > 1]
         for part in F.atoms(sympy.Pow):
             if part.exp.is_number and sympy.expand(part.base - base).is_number and not part.exp.is_Integer:
@@ -215,7 +245,7 @@ def _powers(equation: Equation, residuals: Sequence[sympy.Expr], base: sympy.Exp
         for name in equation.space.dependent:
             unknown = sympy.Symbol(name, real=True)
             linear = F.coeff(unknown, 1)
-            own = (c for c in sympy.Add.make_args(linear) if c.has(z) and not _others(c, z))
+            own = (c for c in sympy.Add.make_args(linear) if c.has(z) and not _others(c, z, equation))
             rate = sympy.simplify(sum(own, sympy.Integer(0)) * base)
             if not rate.has(z) and rate != 0:
                 found += [base**rate, base**-rate]

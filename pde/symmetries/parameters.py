@@ -7,17 +7,18 @@ which powers of them it is made of.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sympy
 import torch
 from torch import Tensor
 
 from symflow.algebra import ClosedForm, readout, simplest
+from symflow.errors import UserError
 
 from ..equations import Equation
 from . import prolongation
-from .library import own_functions, polynomial_library
+from .library import own_functions, polynomial_library, simple_functions, with_products
 from .rates import Rate
 from .search import Search
 
@@ -51,12 +52,12 @@ def named_forms(
     for changed in [None, *names]:
         values = {n: v * (LATER if n == changed else 1.0) for n, v in generic.items()}
         try:
-            search = Search(Equation(equation.text, **values), without, seed)
-        except ValueError:
+            search = Search(equation.respelled(equation.text, **values), without, seed)
+            found, _ = search.rates(linear=factor == 1)
+            special = search.special(found)
+            step = search.step(special, degree, factor)
+        except UserError:  # there is no such equation, or it has no values
             return None
-        found, _ = search.rates(linear=factor == 1)
-        special = search.own() + [f for rate in found for f in rate.functions]
-        step = search.step(special, degree, factor)
         runs.append((found, special, step, step.rows))
     found, special, step, first = runs[0]
     alike = all(
@@ -92,14 +93,21 @@ def named_forms(
         return None if factor is None else factor * expression
 
     search = Search(equation, without, seed)
-    general = zip(own_functions(equation, equation.general), own_functions(equation), strict=False)
-    by_name: list[sympy.Expr] = [named for named, f in general if search.exists(f)]
+
+    def existing(functions: Callable[..., list[sympy.Expr]]) -> list[sympy.Expr]:
+        pairs = zip(functions(equation, equation.general), functions(equation), strict=False)
+        return [named for named, f in pairs if search.exists(f)]
+
+    by_rates: list[sympy.Expr] = []
     for k, rate in enumerate(found):
         growth = monomial([float(r[0][k].growth) for r in runs])
         turn = monomial([float(r[0][k].turn) for r in runs])
         if growth is None or turn is None:
             return None
-        by_name += Rate(rate.z, growth, turn, rate.scaling).functions
+        by_rates += Rate(rate.z, growth, turn, rate.base).functions
+    by_name = with_products(
+        existing(own_functions), by_rates, existing(simple_functions) if found else [], equation.space
+    )
     values = {symbols[n]: sympy.Rational(repr(v)) for n, v in generic.items() if n in symbols}
     if len(by_name) != len(special) or any(
         sympy.simplify(a.subs(values) - b) != 0 for a, b in zip(by_name, special, strict=True)

@@ -76,7 +76,7 @@ class Perturbation:
         if all(F1 == 0 for F1 in first):
             raise UserError(f"the equation must depend on {parameter!r} to first order, got {equation.text!r}")
         try:
-            leading = Equation("; ".join(f"{_written(F0)} = 0" for F0 in zeroth))
+            leading = equation.respelled("; ".join(f"{_written(F0)} = 0" for F0 in zeroth))
         except UserError as error:
             raise UserError(f"at {parameter} = 0 there must be an equation: {error}") from None
         if leading.space != equation.space:

@@ -1,11 +1,16 @@
-"""Exponential and power functions of one coordinate: their rates are eigenvalues of a polynomial in the rate."""
+"""Exponential and power functions of one coordinate: their rates are eigenvalues of a polynomial in the rate.
+
+A rate is known to a few digits, and what number it is follows from trying: simple fractions and their roots, up to a
+third root and the complex ones, and simple fractions of the numbers in the formula.
+"""
 
 from __future__ import annotations
 
+import cmath
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 
 import sympy
 import torch
@@ -13,36 +18,38 @@ from torch import Tensor
 
 from symflow.algebra import readout
 from symflow.fields import Series, series
+from symflow.formulas import expressions
 
 from ..equations import Equation, JetSample
-from .library import Library, literal_functions, polynomial_library
+from .library import Library, polynomial_library
 from .prolongation import relative_coefficients, row_factors, solution_lines
 
 RATE_DEGREE = 3  # of the polynomials W
 AWKWARD, MOST_AWKWARD = 100, 2  # numerators and denominators beyond which a number may be a unit; how many may
-ROUGH, EXACT = 1e-4, 1e-11  # violation at an eigenvalue before and after it is rounded
+ROUGH, EXACT = 1e-4, 1e-9  # violation at an eigenvalue before and after it is rounded
 RATE_LEAST, RATE_MOST = 1e-3, 1e2  # of |lambda| in normalised units
 CLEAR = 1e-9  # of singular values: above the rounding unit's
 SINGULAR = 1e14
 ANY = complex(0.7390851, 0.5671432)  # a rate that no equation has
 MOST_TRIED = 400  # exact numbers near the eigenvalues of one coordinate
+POLYNOMIAL = 3  # the highest power that is left to polynomials
 MOST_RATES = 6  # of one coordinate: more belong to solutions that can be superposed
 
 
 @dataclass(frozen=True)
 class Rate:
-    """``exp((a + i b) s)``: a the growth, b the turn, s the parameter of a flow: z of ``d/dz``, log z of ``z d/dz``."""
+    """``exp((a + i b) s)``: a the growth, b the turn, s the coordinate z, or the logarithm of a base such as z + 1."""
 
     z: sympy.Symbol
     growth: sympy.Expr
     turn: sympy.Expr
-    scaling: bool = False
+    base: sympy.Expr | None = None
 
     @property
     def functions(self) -> list[sympy.Expr]:
         """Its real and, where it turns, imaginary part."""
-        s = sympy.log(self.z) if self.scaling else self.z
-        grown = self.z**self.growth if self.scaling else sympy.exp(self.growth * s)
+        s = self.z if self.base is None else sympy.log(self.base)
+        grown = sympy.exp(self.growth * s) if self.base is None else self.base**self.growth
         if self.turn == 0:
             return [grown]
         return [grown * sympy.cos(self.turn * s), grown * sympy.sin(self.turn * s)]
@@ -53,31 +60,33 @@ def rates(
     sample: JetSample,
     z: sympy.Symbol,
     scale: Sequence[float],
-    scaling: bool = False,
+    base: sympy.Expr | None = None,
     linear: bool = False,
+    special: Sequence[sympy.Expr] = (),
 ) -> tuple[list[Rate], bool]:
-    """The functions ``exp(a z)``, ``exp(a z) cos(b z)``, ``exp(a z) sin(b z)`` that generators of the equation hold.
+    """The functions ``exp(a s)``, ``exp(a s) cos(b s)``, ``exp(a s) sin(b s)`` that generators of the equation hold.
 
-    With ``d/dz`` a symmetry, or ``z d/dz``, ``exp(lambda s) W`` solves the determining condition where the matrix
+    With s = z, or the logarithm of a base, ``exp(lambda s) W`` solves the determining condition where the matrix
     polynomial ``R(lambda) = sum_j lambda^j R_j``, its condition on polynomials W in the other coordinates, loses rank.
     Its eigenvalues come from the companion matrix of a random square compression about a random centre; one counts if
     the uncompressed matrix loses rank at an exact number near it.
 
     Args:
-        equation: of which the translation or scaling in z is a symmetry.
+        equation: any; rates in z belong to one of which the translation in z is a symmetry.
         sample: of its manifold.
         z: a coordinate.
         scale: of the coordinates.
-        scaling: look for powers of z.
+        base: look for powers of it, a function of z.
         linear: leave out what only holds solutions of a linear equation, fields of the unknowns free of the unknowns.
+        special: functions of other coordinates that W may hold.
 
     Returns:
         The rates, and whether all numbers near the eigenvalues were tried: `MOST_TRIED` of them are.
     """
-    matrices, free = _polynomial_in_rate(equation, sample, z, scale, scaling)  # [m + 1, rows, n]
+    matrices, free = _polynomial_in_rate(equation, sample, z, scale, base, special)  # [m + 1, rows, n]
     R = _deflated(matrices)
     solutions = _deflated(matrices[:, :, free]) if linear else R[..., :0]
-    unit = 1.0 if scaling else scale[equation.space.variables.index(z)]
+    unit = 1.0 if base is not None else scale[equation.space.variables.index(z)]
     units = [(sympy.Integer(1), 1.0), *((u, float(u)) for u in own_units(equation))]
     if _nullity(R, ANY) > _nullity(solutions, ANY):
         return [], True  # at every number alike: there are arbitrary functions of z
@@ -86,18 +95,36 @@ def rates(
     for value in _eigenvalues(R):
         if value.imag < -1e-9:  # its conjugate is there
             continue
-        for a, b in product(_near(value.real / unit, units), _near(value.imag / unit, units)):
+        near = ((a.exact, b.exact, complex(a.value, b.value)) for a, b in _pairs(value / unit, units))
+        for growth, turn, number in chain(near, _radicals(value / unit)):
             if tried == MOST_TRIED:
                 return _sorted(found), False
             tried += 1
-            exact = complex(a.value, b.value) * unit
-            if _nullity(R, exact) > _nullity(solutions, exact):
-                if not (scaling and b.value == 0 and a.value > 0 and a.value.is_integer()):  # else a polynomial
-                    found.append(Rate(z, a.exact, b.exact, scaling))
+            if _nullity(R, number * unit) > _nullity(solutions, number * unit):
+                whole = turn == 0 and growth.is_Integer and 0 < growth <= POLYNOMIAL
+                if base is None or not whole:  # else a polynomial
+                    found.append(Rate(z, growth, turn, base))
                 break
         if len(set(found)) > MOST_RATES:
             return [], True
     return _sorted(found), True
+
+
+def _pairs(value: complex, units: Sequence[tuple[sympy.Expr, float]]) -> Iterator[tuple[_Number, _Number]]:
+    return product(_near(value.real, units), _near(value.imag, units))
+
+
+def _radicals(value: complex) -> Iterator[tuple[sympy.Expr, sympy.Expr, complex]]:
+    """Roots of rational numbers, of which the real one of a positive number is `_near`: parts and the number."""
+    for n in (3, 4, 6):
+        power = value**n
+        fraction = readout.rational(power.real, 1e-3, 24)
+        if fraction and abs(power.imag) < 1e-3 * abs(power):
+            size = sympy.root(abs(fraction), n)
+            k = round(cmath.phase(value) * n / math.pi)
+            angle = sympy.pi * k / n
+            exact = size * sympy.cos(angle), size * sympy.sin(angle)
+            yield *exact, cmath.rect(float(size), math.pi * k / n)
 
 
 def _sorted(found: Sequence[Rate]) -> list[Rate]:
@@ -109,16 +136,17 @@ def _polynomial_in_rate(
     sample: JetSample,
     z: sympy.Symbol,
     scale: Sequence[float],
-    scaling: bool,
+    base: sympy.Expr | None,
+    special: Sequence[sympy.Expr],
 ) -> tuple[Tensor, Tensor]:
     """``R_j`` on functions W, in units of the flow's parameter, and which unknowns are free of the unknowns."""
-    literal = [s for s in literal_functions(equation) if z not in s.free_symbols]
-    library = polynomial_library(equation, RATE_DEGREE, literal, [z.name])
+    others = [s for s in special if z not in s.free_symbols]
+    library = polynomial_library(equation, RATE_DEGREE, others, [z.name])
     p = len(equation.space.independent)
     # what is free of the unknowns comes first, so that orthonormal functions keep it apart
     library = Library(library.variables, tuple(sorted(library.monomials, key=lambda m: any(m[p:]))), library.special)
-    if scaling:  # the component along z carries one power of z more than the others
-        library = Library(library.variables, library.monomials, (*library.special, z))
+    if base is not None:  # the component along z carries one power of it more than the others
+        library = Library(library.variables, library.monomials, (*library.special, base))
     d = len(library.variables)
     sample = sample[: 2 * d * len(library) // len(equation.residuals) + 50]
     lines = solution_lines(equation, sample)
@@ -130,7 +158,10 @@ def _polynomial_in_rate(
     triangle = torch.linalg.qr(W[0] / len(sample) ** 0.5, mode="r")[1]
     i = library.variables.index(z)
     along = Series(lines.truncation, lines.coefficients[..., i])
-    step = series.FUNCTIONS["log"](along).coefficients.clone() if scaling else along.coefficients / scale[i]
+    if base is None:
+        step = along.coefficients / scale[i]
+    else:
+        step = series.FUNCTIONS["log"](expressions.evaluate(base, {z: along}, series.FUNCTIONS)).coefficients.clone()
     step[0] = 0.0
     power = Series(lines.truncation, torch.zeros_like(step))
     power.coefficients[0] = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import sympy
 import torch
@@ -14,7 +15,7 @@ from symflow.errors import UserError
 
 from ..equations import Equation, Manifold
 from . import prolongation
-from .library import Library, own_functions, polynomial_library
+from .library import Library, bases, own_functions, polynomial_library, simple_functions, with_products
 from .nullspace import Condition, condition, echelon, gap_rank
 from .rates import Rate, rates
 
@@ -64,7 +65,7 @@ class Search:
     without: tuple[str, ...]
     seed: int
 
-    @property
+    @cached_property
     def manifold(self) -> Manifold:
         """Where the jets of the equation lie."""
         return Manifold(self.equation)
@@ -81,12 +82,25 @@ class Search:
     def exists(self, function: sympy.Expr) -> bool:
         """Whether a function of the coordinates has values where jets are drawn: roots need not."""
         variables = self.equation.space.variables
-        points = self.manifold.sample(64, self.seed).points
+        points = self._some_points
         return bool(torch.isfinite(Library(variables, ((0,) * len(variables),), (function,))(points)).all())
+
+    @cached_property
+    def _some_points(self) -> Tensor:
+        return self.manifold.sample(64, self.seed).points
 
     def own(self) -> list[sympy.Expr]:
         """`own_functions` that exist."""
         return [f for f in own_functions(self.equation) if self.exists(f)]
+
+    def simple(self) -> list[sympy.Expr]:
+        """`simple_functions` that exist."""
+        return [f for f in simple_functions(self.equation) if self.exists(f)]
+
+    def special(self, found: Sequence[Rate]) -> list[sympy.Expr]:
+        """The functions that polynomials are multiplied by: own ones, those of rates, and products of them."""
+        functions = [f for rate in found for f in rate.functions]
+        return with_products(self.own(), functions, self.simple() if found else [], self.equation.space)
 
     def rates(self, linear: bool) -> tuple[list[Rate], tuple[str, ...]]:
         """Of every coordinate in which the equation, linear or not, allows translation or scaling.
@@ -96,21 +110,31 @@ class Search:
         """
         equation, manifold = self.equation, self.manifold
         sample, scale = manifold.sample(RATE_POINTS, self.seed), manifold.coordinates.scale
+        special = self.simple()
         found: list[Rate] = []
         cut: list[str] = []
         for z in equation.space.variables:
             if z.name in self.without:
                 continue
-            for scaling in (False, True):
-                form = dict.fromkeys(self.components, sympy.Integer(0)) | {
-                    f"d{z.name}": z if scaling else sympy.Integer(1)
-                }
-                if prolongation.is_symmetry(equation, form):
-                    solutions = linear and z.name in equation.space.independent
-                    some, whole = rates(equation, sample, z, scale, scaling, solutions)
-                    found += some
-                    cut += [] if whole else [z.name]
-        return found, tuple(dict.fromkeys(cut))
+            solutions = linear and z.name in equation.space.independent
+            for base in self._bases(z):
+                some, whole = rates(equation, sample, z, scale, base, solutions, special)
+                found += some
+                cut += [] if whole else [z.name]
+        return list(dict.fromkeys(found)), tuple(dict.fromkeys(cut))
+
+    def _bases(self, z: sympy.Symbol) -> list[sympy.Expr | None]:
+        """What powers are taken of: z where it may be scaled, and of what the formula has them; None, exponentials."""
+
+        def allowed(component: sympy.Expr) -> bool:
+            form = dict.fromkeys(self.components, sympy.Integer(0)) | {f"d{z.name}": component}
+            return prolongation.is_symmetry(self.equation, form)
+
+        found: list[sympy.Expr | None] = [None] if allowed(sympy.Integer(1)) else []
+        found += [z] if allowed(z) else []
+        if z.name in self.equation.space.independent:
+            found += [base for base in bases(self.equation, self.equation.residuals, z) if self.exists(sympy.log(base))]
+        return list(dict.fromkeys(found))
 
     def homogeneous(self, factor: sympy.Expr) -> bool:
         """Whether ``w h(u) d/du`` with ``dw/du = 1/h`` is a symmetry: w, which solves a linear equation, may be scaled.

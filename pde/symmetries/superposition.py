@@ -5,16 +5,20 @@ With ``f(x, t) h(u) d/du`` a symmetry for every solution f of one linear equatio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import sympy
 
-from ..equations import Equation
+from symflow.algebra import values
+
+from ..equations import Equation, JetSpace, Manifold, derivative
 from . import prolongation
 from .rates import Rate
+
+DRAWN = 4  # jets at which equations for arbitrary functions are compared
 
 
 @dataclass(frozen=True)
@@ -23,15 +27,21 @@ class Superposition:
 
     Attributes:
         factor: h, a function of the unknowns.
-        condition: the linear equations for f, in the symbols ``f, f_x, f_t, ...``; for a system also g.
+        condition: the linear equations for f, in the symbols ``f, f_x, f_t, ...``; for a system also g, ...
+        functions: f, g, ..., one for each unknown.
     """
 
     factor: sympy.Expr
     condition: tuple[sympy.Expr, ...]
+    functions: tuple[str, ...] = ("f",)
 
     def to_dict(self) -> dict[str, Any]:
         """As text, for files."""
-        return {"factor": str(self.factor), "condition": [f"{e} = 0" for e in self.condition]}
+        return {
+            "factor": str(self.factor),
+            "condition": [f"{e} = 0" for e in self.condition],
+            "functions": list(self.functions),
+        }
 
 
 def factors(equation: Equation, found: Sequence[Rate]) -> list[sympy.Expr]:
@@ -50,37 +60,50 @@ def superposition(equation: Equation, candidates: Sequence[sympy.Expr]) -> Super
         candidates: for h.
 
     >>> superposition(Equation("u_t - u_xx = 0"), [sympy.Integer(1)]).to_dict()
-    {'factor': '1', 'condition': ['f_t - f_xx = 0']}
+    {'factor': '1', 'condition': ['f_t - f_xx = 0'], 'functions': ['f']}
     """
     space = equation.space
     p = len(space.independent)
+    if p == 1:  # as many solutions as their initial values: nothing infinite
+        return None
     independent, unknowns = space.variables[:p], space.variables[p:]
-    functions = [sympy.Function(name)(*independent) for name in ("f", "g")[: len(unknowns)]]
+    names = function_names(space, equation.parameters)
+    functions = [sympy.Function(name)(*independent) for name in names]
     for factor in candidates:
         form = dict.fromkeys(("d" + name for name in space.names), sympy.Integer(0))
         form |= {"d" + z.name: f * factor for z, f in zip(unknowns, functions, strict=True)}
         equations = [sympy.expand(e / factor) for e in prolongation.determining_equations(equation, form)]
-        linear = [_linear(e, functions, independent) for e in equations]
-        if any(e is None for e in linear) or not _as_few(linear, space.variables, len(unknowns)):  # type: ignore[arg-type]
+        linear = [_linear(e, functions, space) for e in equations]
+        if any(e is None for e in linear) or not _as_few(linear, equation):  # type: ignore[arg-type]
             continue
         chosen: list[sympy.Expr] = []
         for row in linear:
-            e = _normal(row)  # type: ignore[arg-type]
+            e = _normal(row, equation.time)  # type: ignore[arg-type]
             if not e.free_symbols & set(unknowns) and e not in chosen:
                 chosen.append(e)
         if chosen:
-            return Superposition(factor, tuple(chosen[: len(unknowns)]))
+            return Superposition(factor, tuple(chosen[: max(len(unknowns), len(equation.residuals))]), names)
     return None
 
 
-def _normal(row: dict[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
+def function_names(space: JetSpace, taken: Collection[str] = ()) -> tuple[str, ...]:
+    """A name for an arbitrary function of each unknown: f, g, ... but for those that are taken.
+
+    >>> function_names(JetSpace(("x", "t"), ("u", "g")))
+    ('f', 'h')
+    """
+    letters = ("f", "g", "h", "k", "l", "m", "n", "p", "q", "r", "s", *(f"f{n}" for n in range(1, 40)))
+    return tuple([name for name in letters if name not in (*space.names, *taken)][: len(space.dependent)])
+
+
+def _normal(row: dict[sympy.Symbol, sympy.Expr], time: str | None) -> sympy.Expr:
     """A linear equation with the coefficient 1 before its highest derivative in time, or else its highest one."""
-    first = max(row, key=lambda s: (s.name.count("t"), len(s.name), s.name))
+    first = max(row, key=lambda s: (s.name.partition("_")[2].count(time or " "), len(s.name), s.name))
     return sympy.expand(sum((sympy.simplify(c / row[first]) * s for s, c in row.items()), sympy.Integer(0)))
 
 
 def _linear(
-    expression: sympy.Expr, functions: Sequence[sympy.Expr], independent: Sequence[sympy.Symbol]
+    expression: sympy.Expr, functions: Sequence[sympy.Expr], space: JetSpace
 ) -> dict[sympy.Symbol, sympy.Expr] | None:
     """The coefficients of ``f, f_x, f_t, ...`` in a linear expression of arbitrary functions; ``None`` for others."""
     symbols: dict[sympy.Symbol, sympy.Expr] = {}
@@ -89,8 +112,8 @@ def _linear(
     for e in [*derivatives, *functions]:
         name = (e.expr if isinstance(e, sympy.Derivative) else e).func.__name__
         counts = dict(e.variable_count) if isinstance(e, sympy.Derivative) else {}
-        letters = "".join(z.name * int(counts.get(z, 0)) for z in independent)
-        symbol = sympy.Symbol(f"{name}_{letters}" if letters else name, real=True)
+        independent = space.variables[: len(space.independent)]
+        symbol = derivative(name, [z.name for z in independent for _ in range(int(counts.get(z, 0)))])
         replaced = replaced.subs(e, symbol)
         symbols[symbol] = e
     replaced = sympy.expand(replaced)
@@ -100,19 +123,19 @@ def _linear(
     return row
 
 
-def _as_few(rows: Sequence[dict[sympy.Symbol, sympy.Expr]], variables: Sequence[sympy.Symbol], most: int) -> bool:
+def _as_few(rows: Sequence[dict[sympy.Symbol, sympy.Expr]], equation: Equation) -> bool:
     """Whether linear equations, in derivatives of arbitrary functions, are no more than the functions."""
     names = sorted({s for row in rows for s in row}, key=lambda s: s.name)
     if not any("_" in s.name for s in names):
         return False
-    generator = np.random.default_rng(0)
-    at = {
-        z: sympy.Rational(int(n), 97)
-        for z, n in zip(variables, generator.integers(30, 150, len(variables)), strict=True)
-    }
-    jets = sorted({s for row in rows for c in row.values() for s in c.free_symbols} - set(variables), key=str)
-    matrix = []
-    for _ in range(4):  # the functions depend neither on the unknowns nor on derivatives: each value gives equations
-        here = at | {z: sympy.Rational(int(generator.integers(30, 150)), 97) for z in (*variables[-most:], *jets)}
-        matrix += [[float(row.get(s, sympy.Integer(0)).subs(here)) for s in names] for row in rows]
-    return int(np.linalg.matrix_rank(np.array(matrix), tol=1e-9)) <= most
+    space, most = equation.space, len(equation.space.dependent)
+    independent = space.variables[: len(space.independent)]
+    sample = Manifold(equation).sample(DRAWN, 0)
+    # the functions depend neither on the unknowns nor on derivatives: each value of these gives equations
+    at = {s: value.numpy() for s, value in sample.values.items()}
+    at |= {s: np.full(DRAWN, at[s][0]) for s in independent}
+    found = [[np.broadcast_to(values(row.get(s, sympy.Integer(0)), at), DRAWN) for s in names] for row in rows]
+    matrix = np.array(found).swapaxes(1, 2).reshape(-1, len(names))
+    matrix = matrix[np.isfinite(matrix).all(1) & matrix.any(1)]
+    matrix = matrix / np.abs(matrix).max(1, keepdims=True)
+    return len(matrix) > 0 and int(np.linalg.matrix_rank(matrix, tol=1e-9)) <= most

@@ -8,6 +8,10 @@ from .data import data_coordinates as data_coordinates
 from .derivatives import difference_weights as difference_weights
 from .derivatives import filtered as filtered
 from .derivatives import interpolated as interpolated
+from .differentiation import Derivative as Derivative
+from .differentiation import difference_matrix as difference_matrix
+from .differentiation import differentiate as differentiate
+from .differentiation import fourier_derivative as fourier_derivative
 from .files import AUGMENTATION as AUGMENTATION
 from .files import UnknownEquation as UnknownEquation
 from .files import lay_out as lay_out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from .arranging import BOUNDARIES, Arranged, arrange, coordinate
 from .axes import Axis
 from .data import Trajectories, period_of
 from .layouts import FORMAT, SAMPLE, TIME, Contents, Field, Nodes, Wanted, read
+from .layouts.contents import said_of
 from .layouts.labelled import from_xarray, is_dataset
 from .layouts.named import dims_of
 from .layouts.reading import reason
@@ -99,18 +99,7 @@ def lay_out(file: h5py.File, data: Trajectories, samples: int, *fields: h5py.Dat
         dataset.attrs["long_name"], dataset.attrs["units"] = "solution", "1"
         for place, name in enumerate(coordinates):
             dataset.dims[place].attach_scale(file[name])
-    about: dict[str, Any] = {
-        "format": FORMAT,
-        "equation": data.equation.text,
-        "parameters": json.dumps(data.equation.parameters),
-        "settings": json.dumps(dict(data.settings)),
-        "version": data.version,
-    }
-    if data.name is not None:
-        about["name"] = data.name
-    if data.seed is not None:
-        about["seed"] = data.seed
-    file.attrs.update(about)
+    file.attrs.update(said_of(data))
 
 
 class UnknownEquation(UserError):
@@ -305,9 +294,12 @@ def _own_equation(about: Mapping[str, Any]) -> Equation:
         isinstance(value, int | float) and not isinstance(value, bool) for value in parameters.values()
     ):
         raise UserError("the attribute `parameters` must be a JSON object of numbers")
-    if "text" in parameters or "self" in parameters:
+    declared = {name: about.get(name) for name in ("independent", "unknowns")}
+    if {"text", "self", *declared} & set(parameters):
         raise UserError("the attribute `parameters` has a name that cannot be a parameter")
-    return _as_equation(text) if not parameters else Equation(text, **parameters)
+    if not parameters and not any(declared.values()):
+        return _as_equation(text)
+    return Equation(text, **declared, **parameters)
 
 
 def _array(value: Any, name: str) -> NDArray[Any]:

@@ -16,10 +16,9 @@ from symflow.errors import UserError
 from symflow.formulas import expressions
 
 from ..equations import Index, JetSpace, variable
-from ..trajectories import Axis, Trajectories
+from ..trajectories import Axis, Trajectories, difference_matrix, fourier_derivative
 from .smoothing import SIGNAL, kept_modes
 
-STENCIL = 9  # nodes of a difference on an open axis
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(torch, name) for name in ("exp", "log", "sin", "cos", "tanh", "sqrt", "sinh", "cosh", "sign")
 } | {"Abs": torch.abs}
@@ -155,13 +154,7 @@ class Samples:
         if axis.period is None or self.missing is not None:
             differences: Tensor = torch.tensordot(difference_matrix(axis, order), v, dims=([1], [i])).movedim(0, i)
             return differences
-        spectrum = torch.fft.rfft(v, dim=i)
-        k = torch.arange(spectrum.shape[i], dtype=torch.float64) * (2 * math.pi / axis.period)
-        if len(axis) % 2 == 0:
-            k[-1] = 0.0  # the highest cosine has no odd derivative, and no room for an even one
-        factor = ((1j * k) ** order).reshape([-1 if i == j else 1 for j in range(v.ndim)])
-        found: Tensor = torch.fft.irfft(spectrum * factor, len(axis), dim=i)
-        return found
+        return fourier_derivative(v, axis.period, order, i)
 
     def smoothed(self, s: int, unknown: int, sigma: float, signal: float) -> Tensor:
         """An unknown without the modes of the periodic axes that are lost in noise (`smoothing`)."""
@@ -200,22 +193,3 @@ def corrections(f: sympy.Expr, unknowns: tuple[sympy.Symbol, ...]) -> tuple[tupl
                 if n not in found and sum(n) <= most:
                     found[n] = sympy.diff(g, w, 2)
     return tuple((n, g) for n, g in found.items() if g != 0)
-
-
-def difference_matrix(axis: Axis, order: int) -> Tensor:
-    """The order-th derivative at every node by the polynomial through the `STENCIL` nearest, ``[n, n]``."""
-    nodes, n = axis.nodes, len(axis)
-    q = min(STENCIL, n)
-    if order >= q:
-        raise UserError(f"a derivative of order {order} in {axis.name} needs {order + 1} nodes, got {n}")
-    periodic = axis.period is not None
-    result = torch.zeros(n, n, dtype=torch.float64)
-    for i in range(n):
-        first = i - q // 2 if periodic else min(max(i - q // 2, 0), n - q)
-        window = torch.arange(first, first + q)
-        away = (window - i) * axis.step if periodic else nodes[window] - nodes[i]
-        scale = float(away.abs().max())
-        moments = torch.zeros(q, dtype=torch.float64)
-        moments[order] = math.factorial(order) / scale**order
-        result[i, window % n] = torch.linalg.solve(torch.linalg.vander(away / scale).T, moments)
-    return result

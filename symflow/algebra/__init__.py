@@ -13,3 +13,4 @@ from .readout import structure_constants as structure_constants
 from .simplification import is_zero as is_zero
 from .simplification import simplest as simplest
 from .simplification import simplified as simplified
+from .simplification import values as values

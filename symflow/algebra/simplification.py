@@ -23,7 +23,12 @@ POINTS = 8
 CLEAR = 1e-6  # of the size of its terms: what is zero has values at the rounding unit
 
 _NUMPY = (np.exp, np.log, np.sin, np.cos, np.tan, np.sinh, np.cosh, np.tanh, np.sign)
-_FUNCTIONS: dict[str, Any] = {f.__name__: f for f in _NUMPY} | {"Abs": np.abs}
+_INVERSE = (np.arcsin, np.arccos, np.arctan, np.arcsinh, np.arccosh, np.arctanh)
+_FUNCTIONS: dict[str, Any] = (
+    {f.__name__: f for f in _NUMPY}
+    | {f.__name__.replace("arc", "a"): f for f in _INVERSE}
+    | {"Abs": np.abs, "erf": np.vectorize(math.erf, otypes=[float])}
+)
 
 
 def simplest(expression: sympy.Expr) -> sympy.Expr:

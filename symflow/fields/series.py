@@ -217,9 +217,39 @@ def _horner(polynomial: list[float], y: Tensor) -> Tensor:
     return value
 
 
-def _tanh(a: Tensor, degree: int) -> list[Tensor]:
-    y = torch.tanh(a)
-    return [_horner(p, y) / math.factorial(k) for k, p in enumerate(_polynomial_derivatives([1.0, 0.0, -1.0], degree))]
+def _riccati(f: Callable[[Tensor], Tensor], square: float) -> Callable[[Tensor, int], list[Tensor]]:
+    """``y' = 1 + square y^2``: tanh and tan."""
+
+    def taylor(a: Tensor, degree: int) -> list[Tensor]:
+        y = f(a)
+        derivatives = _polynomial_derivatives([1.0, 0.0, square], degree)
+        return [_horner(p, y) / math.factorial(k) for k, p in enumerate(derivatives)]
+
+    return taylor
+
+
+def _integral(f: Callable[[Tensor], Tensor], c: float, b: float, power: float, sign: float = 1.0) -> Any:
+    """``f' = sign (c + b a^2)^power``: inverse functions.
+
+    With ``q = c + b (a + s)^2``, ``h = q^power`` solves ``q h' = power q' h``, coefficient by coefficient.
+    """
+
+    def taylor(a: Tensor, degree: int) -> list[Tensor]:
+        q = c + b * a**2
+        h = [sign * q**power]
+        for n in range(degree - 1):
+            below = (n - power) * 2 * b * a * h[n] + ((n - 1 - 2 * power) * b * h[n - 1] if n else 0.0)
+            h.append(-below / (q * (n + 1)))
+        return [f(a), *(term / (n + 1) for n, term in enumerate(h))][: degree + 1]
+
+    return taylor
+
+
+def _erf(a: Tensor, degree: int) -> list[Tensor]:
+    h = [2 / math.sqrt(math.pi) * torch.exp(-(a**2))]
+    for n in range(degree - 1):
+        h.append(-2 * (a * h[n] + (h[n - 1] if n else 0.0)) / (n + 1))
+    return [torch.erf(a), *(term / (n + 1) for n, term in enumerate(h))][: degree + 1]
 
 
 def _silu(a: Tensor, degree: int) -> list[Tensor]:
@@ -241,7 +271,17 @@ _TAYLOR: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
     "log": _log,
     "sin": _cycle(torch.sin, torch.cos, lambda a: -torch.sin(a), lambda a: -torch.cos(a)),
     "cos": _cycle(torch.cos, lambda a: -torch.sin(a), lambda a: -torch.cos(a), torch.sin),
-    "tanh": _tanh,
+    "tan": _riccati(torch.tan, 1.0),
+    "tanh": _riccati(torch.tanh, -1.0),
+    "sinh": _cycle(torch.sinh, torch.cosh),
+    "cosh": _cycle(torch.cosh, torch.sinh),
+    "asin": _integral(torch.asin, 1.0, -1.0, -0.5),
+    "acos": _integral(torch.acos, 1.0, -1.0, -0.5, -1.0),
+    "atan": _integral(torch.atan, 1.0, 1.0, -1.0),
+    "asinh": _integral(torch.asinh, 1.0, 1.0, -0.5),
+    "acosh": _integral(torch.acosh, -1.0, 1.0, -0.5),
+    "atanh": _integral(torch.atanh, 1.0, -1.0, -1.0),
+    "erf": _erf,
     "silu": _silu,
     "Abs": _abs,  # sympy's names: it makes Abs(x) of sqrt(x**2), and differentiates that to sign(x)
     "sign": _sign,
@@ -251,7 +291,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: (lambda value, taylor=taylor: value.compose(taylor) if isinstance(value, Series) else taylor(value, 0)[0])
     for name, taylor in _TAYLOR.items()
 }
-"""exp, log, sin, cos, tanh, silu, Abs and sign of a `Series` or a tensor, by name."""
+"""Functions of a `Series` or a tensor, by sympy's names, and silu."""
 
 
 def columns(points: Series) -> list[Series]:

@@ -1,7 +1,7 @@
 """Closed-form expressions: text to sympy by a grammar of our own, and evaluation on any arithmetic.
 
-Strings may come from anywhere, so they are never executed: only numbers, the names the caller allows, the operators
-``+ - * / ** ^``, parentheses and the functions of `FUNCTIONS` exist in the grammar.
+Strings may come from anywhere, so they are never executed: only numbers, the names the caller allows, `CONSTANTS`, the
+operators ``+ - * / ** ^``, parentheses, ``| |`` and the functions of `FUNCTIONS` exist in the grammar.
 """
 
 from __future__ import annotations
@@ -16,9 +16,24 @@ import sympy
 
 from symflow.errors import UserError
 
-FUNCTIONS: dict[str, Any] = {f.__name__: f for f in (sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tanh)} | {
-    "sqrt": sympy.sqrt
+from .vectors import Vector
+
+OWN = (
+    *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh, sympy.erf),
+    *(sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh, sympy.Abs, sympy.sign),
+)
+"""Functions that formulas are made of."""
+FUNCTIONS: dict[str, Any] = {f.__name__: f for f in OWN} | {
+    "sqrt": sympy.sqrt,
+    "abs": sympy.Abs,
+    "ln": sympy.log,
+    "cot": lambda a: sympy.cos(a) / sympy.sin(a),
+    "sec": lambda a: 1 / sympy.cos(a),
+    "csc": lambda a: 1 / sympy.sin(a),
+    "coth": lambda a: sympy.cosh(a) / sympy.sinh(a),
 }
+CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "E": sympy.E}
+COMPLEX = ("abs", "conj", "re", "im")  # what is taken of complex numbers; the first of real ones too
 
 LONGEST = 2_000  # characters: far above any equation, far below what could exhaust a parser
 DEEPEST = 50  # nested parentheses, signs and powers
@@ -30,14 +45,15 @@ MOST_NODES = 3_000  # of its tree
 
 _TOKEN = re.compile(
     r"\s*(?:([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?)"
-    r"|([A-Za-z_][A-Za-z0-9_]*)|(\*\*|[-+*/^()=,]))"
+    r"|([A-Za-z_][A-Za-z0-9_]*)|(\*\*|[-+*/^()=,|]))"
 )
 
 
-Argument: TypeAlias = sympy.Expr | tuple[sympy.Expr, int]
-"""What a function of the caller's is given: an expression, or a pair such as ``(x, 3)``."""
+Value: TypeAlias = sympy.Expr | Vector
+Argument: TypeAlias = Value | tuple[sympy.Expr, int]
+"""What a function of the caller's is given: an expression, a vector, or a pair such as ``(x, 3)``."""
 
-Calls = Mapping[str, Callable[[Sequence[Argument]], sympy.Expr]]
+Calls = Mapping[str, Callable[[Sequence[Argument]], Value]]
 
 
 def parse(text: str, symbols: Mapping[str, sympy.Expr], calls: Calls | None = None) -> sympy.Expr:
@@ -68,8 +84,8 @@ def parse(text: str, symbols: Mapping[str, sympy.Expr], calls: Calls | None = No
 
 class _Parser:
     """Recursive descent: formula = sum ["=" sum]; sum = product {+- product}; product = signed {*/ signed};
-    signed = {+-} power; power = atom [** signed]; atom = number | name | name(argument {, argument}) | (sum);
-    argument = sum | (name, number)."""
+    signed = {+-} power; power = atom [** signed]; atom = number | name | name(argument {, argument}) | (sum {, sum})
+    | "|" sum "|"; argument = sum | (name, number)."""
 
     def __init__(self, text: str, symbols: Mapping[str, sympy.Expr], calls: Calls) -> None:
         self.text, self.symbols, self.calls, self.depth = text, symbols, calls, 0
@@ -103,46 +119,48 @@ class _Parser:
 
     def formula(self) -> sympy.Expr:
         value = self.sum()
-        if self.take("="):
-            value = value - self.sum()
+        if column := self.tokens[self.at][2] if self.take("=") else 0:
+            value = self.added([value, self.scaled(self.sum(), sympy.Integer(-1), column)], column)
         kind, token, column = self.tokens[self.at]
         if kind != "end":
             raise self.error(f"unexpected {token!r}", column)
         self.bounded(value, 0)
-        return value
+        return self.scalar(value, 0)
 
-    def sum(self) -> sympy.Expr:
+    def sum(self) -> Value:
         column = self.tokens[self.at][2]
         terms = [self.product()]
         while operator := self.take("+", "-"):
-            terms.append(self.product() if operator == "+" else -self.product())
-        return self.real(sympy.Add(*terms), column)
+            terms.append(self.product() if operator == "+" else self.scaled(self.product(), sympy.Integer(-1), column))
+        return self.real(self.added(terms, column), column)
 
-    def product(self) -> sympy.Expr:
+    def product(self) -> Value:
         value = self.signed()
         while operator := self.take("*", "/"):
             column = self.tokens[self.at][2]
             factor = self.signed()
             if operator == "/":
-                self.nonzero(factor, column)
-            value = self.real(value * factor if operator == "*" else value / factor, column)
+                self.nonzero(self.scalar(factor, column), column)
+                value = self.real(value / factor, column)
+            else:
+                value = self.real(self.scaled(value, factor, column), column)
         return value
 
-    def signed(self) -> sympy.Expr:
+    def signed(self) -> Value:
         self.depth += 1
         if self.depth > DEEPEST:
             raise self.error(f"more than {DEEPEST} nested levels", self.tokens[self.at][2])
         operator = self.take("+", "-")
-        value = self.power() if operator is None else self.signed() * (-1 if operator == "-" else 1)
+        value = self.power() if operator is None else self.signed() * sympy.Integer(-1 if operator == "-" else 1)
         self.depth -= 1
         return value
 
-    def power(self) -> sympy.Expr:
+    def power(self) -> Value:
         base = self.atom()
         if not self.take("**", "^"):
             return base
         column = self.tokens[self.at][2]
-        exponent = self.signed()
+        base, exponent = self.scalar(base, column), self.scalar(self.signed(), column)
         self.bounded(base, column)
         self.bounded(exponent, column)
         if exponent.is_number and abs(float(exponent)) > LARGEST_EXPONENT:
@@ -153,31 +171,65 @@ class _Parser:
             self.nonzero(base, column)
         return self.real(base**exponent, column)
 
-    def atom(self) -> sympy.Expr:
+    def atom(self) -> Value:
         kind, token, column = self.tokens[self.at]
         self.at += 1
         if kind == "number":
             return self.real(sympy.Rational(token), column)
         if kind == "name":
-            if token in self.calls and self.tokens[self.at][1] == "(":
+            called = self.tokens[self.at][1] == "("
+            if called and token in self.calls:
                 return self.call(token, column)
             if token in self.symbols:
                 return self.symbols[token]
             if token in FUNCTIONS:
                 self.expect("(")
-                value = self.real(FUNCTIONS[token](self.sum()), column)
+                value = self.applied(token, self.sum(), column)
                 self.expect(")")
                 return value
-            known = ", ".join(dict.fromkeys([*self.symbols, *FUNCTIONS, *self.calls]))
+            if token in CONSTANTS:
+                return CONSTANTS[token]
+            known = ", ".join(dict.fromkeys([*self.symbols, *CONSTANTS, *FUNCTIONS, *self.calls]))
             raise self.error(f"unknown name {token!r} (known: {known})", column)
         if token == "(":  # noqa: S105
-            value = self.sum()
+            parts = [self.sum()]
+            while self.take(","):
+                parts.append(self.sum())
             self.expect(")")
+            return parts[0] if len(parts) == 1 else Vector(tuple(self.scalar(part, column) for part in parts))
+        if token == "|":  # noqa: S105
+            value = self.applied("abs", self.sum(), column)
+            self.expect("|")
             return value
         raise self.error(f"unexpected {token!r}" if token else "unexpected end", column)
 
-    def call(self, name: str, column: int) -> sympy.Expr:
-        """A function of the caller's."""
+    def applied(self, name: str, value: Value, column: int) -> Value:
+        """A function of one argument: the caller's, or of `FUNCTIONS`."""
+        if isinstance(value, Vector) and name == "abs":
+            return sympy.sqrt(value.dot(value))
+        if name in self.calls:
+            return self.called(name, [value], column)
+        return self.real(FUNCTIONS[name](self.scalar(value, column)), column)
+
+    def scalar(self, value: Value, column: int) -> sympy.Expr:
+        if isinstance(value, Vector):
+            raise self.error("a vector where a number is expected", column)
+        return value
+
+    def added(self, values: Sequence[Value], column: int) -> Value:
+        if not any(isinstance(value, Vector) for value in values):
+            return sympy.Add(*values)
+        if len({len(value.parts) if isinstance(value, Vector) else -1 for value in values}) > 1:
+            raise self.error("a sum of vectors of different lengths, or of a vector and a number", column)
+        return sum(values[1:], values[0])
+
+    def scaled(self, value: Value, factor: Value, column: int) -> Value:
+        if isinstance(value, Vector) and isinstance(factor, Vector):
+            raise self.error("a product of vectors (dot(a, b) is the scalar one)", column)
+        return value * factor
+
+    def call(self, name: str, column: int) -> Value:
+        """A function of the caller's, from its parenthesis on."""
         self.depth += 1
         if self.depth > DEEPEST:
             raise self.error(f"more than {DEEPEST} nested levels", column)
@@ -187,6 +239,9 @@ class _Parser:
             arguments.append(self.argument())
         self.expect(")")
         self.depth -= 1
+        return self.called(name, arguments, column)
+
+    def called(self, name: str, arguments: Sequence[Argument], column: int) -> Value:
         try:
             value = self.calls[name](arguments)
         except ValueError as error:
@@ -205,8 +260,10 @@ class _Parser:
 
     # Constants are kept real and in range as they are built, so that nothing ever computes with a monster.
 
-    def real(self, value: sympy.Expr, column: int) -> sympy.Expr:
+    def real(self, value: Value, column: int) -> Value:
         """The value; refused when it is a constant that is no float64."""
+        if isinstance(value, Vector):
+            return Vector(tuple(self.real(part, column) for part in value.parts))
         if value.is_Rational:
             if max(abs(value.p), value.q) > LARGEST_NUMBER:
                 raise self.error("number beyond 1e308 or of more than 308 digits", column)
@@ -223,8 +280,12 @@ class _Parser:
         if value.is_zero or (value.is_number and not value.is_Rational and abs(value.evalf(17)) < 1e-100):
             raise self.error("division by zero", column)
 
-    def bounded(self, value: sympy.Expr, column: int) -> None:
+    def bounded(self, value: Value, column: int) -> None:
         """Refuses what sympy may have gathered from harmless parts: ``(2*x)**60*(3*x)**60 = 2**60 3**60 x**120``."""
+        if isinstance(value, Vector):
+            for part in value.parts:
+                self.bounded(part, column)
+            return
         if nodes(value) > MOST_NODES:
             raise self.error(f"more than {MOST_NODES} parts", column)
         for part in sympy.preorder_traversal(value):
@@ -272,7 +333,7 @@ def evaluate(
     if expression.is_Symbol:
         return values[expression]
     if expression.is_number:
-        return float(expression)
+        return _float(expression)
     parts = [evaluate(argument, values, functions) for argument in expression.args]
     if expression.is_Add:
         return _reduce(parts, lambda a, b: a + b)
@@ -286,6 +347,14 @@ def evaluate(
             return functions["exp"](parts[1])
         return parts[0] ** parts[1]
     return functions[type(expression).__name__](*parts)
+
+
+def _float(number: sympy.Expr) -> float:
+    """A constant; not a number where it is not real, as a root of -1 is."""
+    try:
+        return float(number)
+    except TypeError:
+        return math.nan
 
 
 def _reduce(parts: list[Any], operation: Callable[[Any, Any], Any]) -> Any:

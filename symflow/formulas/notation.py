@@ -50,7 +50,7 @@ def _part(part: sympy.Expr | str) -> Markup:
     # sympy writes numbers, names of symbols and markup of its own only, so nothing is left to escape
     text = mathml(part, printer="presentation").replace("&ExponentialE;", "e").replace("<mo>-</mo>", "<mo>−</mo>")
     # italic, like u_x
-    text = re.sub(r"<mi>([xyt]{2,})</mi>", lambda m: f"<mrow>{''.join(f'<mi>{c}</mi>' for c in m[1])}</mrow>", text)
+    text = re.sub(r"<mi>([xyzt]{2,})</mi>", lambda m: f"<mrow>{''.join(f'<mi>{c}</mi>' for c in m[1])}</mrow>", text)
     return Markup(text)  # noqa: S704
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 from symflow.errors import UserError
 from symflow.runs import processes
 
+if TYPE_CHECKING:
+    from ..data import Trajectories
+
 LONGEST_TEXT = 1 << 16
 SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
 MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
 SAMPLE, TIME = "sample", "t"
 FORMAT = "symflow trajectories 1"  # of files of our own
+TEXTS = ("format", "equation", "version", "parameters", "settings", "independent", "unknowns")  # their attributes
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,26 @@ def affordable(
         )
 
 
+def said_of(data: Trajectories) -> dict[str, Any]:
+    """The attributes of a file of our own: what `about_of` reads."""
+    equation = data.equation
+    said: dict[str, Any] = {
+        "format": FORMAT,
+        "equation": equation.text,
+        "parameters": json.dumps(equation.parameters),
+        "settings": json.dumps(dict(data.settings)),
+        "version": data.version,
+    }
+    for name in ("independent", "unknowns"):
+        if declared := getattr(equation, name):
+            said[name] = ", ".join(declared)
+    if data.name is not None:
+        said["name"] = data.name
+    if data.seed is not None:
+        said["seed"] = data.seed
+    return said
+
+
 def about_of(said: Mapping[str, Any]) -> dict[str, Any]:
     """What a file of our own says of its data, from its attributes, as far as they are there and of their kind.
 
@@ -112,7 +136,7 @@ def about_of(said: Mapping[str, Any]) -> dict[str, Any]:
         UserError: one is no JSON.
     """
     about: dict[str, Any] = {}
-    for name in ("format", "equation", "version", "parameters", "settings"):
+    for name in TEXTS:
         value = said.get(name)
         value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
         if isinstance(value, str) and len(value) <= LONGEST_TEXT:

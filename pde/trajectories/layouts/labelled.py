@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 from symflow.errors import UserError
 
 from .cf import Variable, decoded
-from .contents import FORMAT, SAMPLE, TIME, Contents, Field, Wanted, about_of, affordable
+from .contents import SAMPLE, TIME, Contents, Field, Wanted, about_of, affordable, said_of
 
 if TYPE_CHECKING:
     from ..data import Trajectories
@@ -63,10 +62,7 @@ def to_xarray(data: Trajectories) -> Any:
         values = {name: np.where(gone, np.nan, v) for name, v in values.items()}
     axes = {a.name: (a.name, a.nodes.numpy(), {"periodic": int(a.period is not None)}) for a in data.axes}
     coordinates = {SAMPLE: np.arange(len(data)), TIME: data.t.numpy(), **axes}
-    about = {"format": FORMAT, "equation": data.equation.text, "version": data.version}
-    about |= {"parameters": json.dumps(data.equation.parameters), "settings": json.dumps(dict(data.settings))}
-    about |= {} if data.seed is None else {"seed": data.seed}
-    return xarray.Dataset({name: (dims, v) for name, v in values.items()}, coordinates, about)
+    return xarray.Dataset({name: (dims, v) for name, v in values.items()}, coordinates, said_of(data))
 
 
 def is_zarr(path: Path) -> bool:

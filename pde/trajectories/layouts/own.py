@@ -8,7 +8,7 @@ import h5py
 
 from symflow.errors import UserError
 
-from .contents import FORMAT, LONGEST_TEXT, Contents, Nodes, Wanted, about_of
+from .contents import FORMAT, LONGEST_TEXT, TEXTS, Contents, Nodes, Wanted, about_of
 from .hdf5 import datasets, numbers
 from .named import SOLUTIONS, arranged, axis_name
 from .netcdf import from_netcdf4
@@ -55,7 +55,7 @@ def attributes_of(file: h5py.File) -> dict[str, Any]:
         UserError: one is too long, or no JSON.
     """
     said = {}
-    for name in ("format", "equation", "version", "parameters", "settings", "seed"):
+    for name in (*TEXTS, "seed"):
         if name in file.attrs:
             if file.attrs.get_id(name).get_storage_size() > LONGEST_TEXT:
                 raise UserError(f"the attribute `{name}` is longer than {LONGEST_TEXT} bytes")

@@ -12,6 +12,7 @@ from symflow.errors import UserError
 from .contents import SAMPLE, TIME, Contents, Field, Nodes, Wanted, affordable
 from .named import TIMES
 
+MARKS = (",", ";", "\t")
 SAMPLES = ("sample", "run", "trajectory", "id")
 
 
@@ -26,7 +27,10 @@ def looks_like(start: bytes) -> bool:
     if not lines or "\0" in lines[0]:
         return False
     names = _cells(lines[0])
-    return len(names) > 1 and all(n and not _number(n) for n in names)
+    if len(names) < 2 or any(not n or _number(n) for n in names):
+        return False
+    marked = any(mark in lines[0] for mark in MARKS)  # words with spaces between them may be any text
+    return marked or (len(lines) > 1 and len(_cells(lines[1])) == len(names) and all(map(_number, _cells(lines[1]))))
 
 
 def from_table(path: Path, wanted: Wanted) -> Contents:
@@ -66,7 +70,7 @@ def from_table(path: Path, wanted: Wanted) -> Contents:
 
 
 def _cells(line: str) -> list[str]:
-    mark = next((m for m in (",", ";", "\t") if m in line), None)
+    mark = next((m for m in MARKS if m in line), None)
     cells = line.split() if mark is None else next(csv.reader([line], delimiter=mark), [])
     return [c.strip() for c in cells]
 

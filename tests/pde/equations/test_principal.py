@@ -37,3 +37,14 @@ def test_a_system_of_two_orders_is_differentiated_to_the_higher_one():
     equation = Equation("v_x = u; v_t = u_xx")
     names = {s.name for s in equation.rules}
     assert {"v_x", "v_xx", "v_xt", "v_t"} <= names
+
+
+def test_roles():
+    assert Equation("u_tt + u_xxxx = 0").orders == {"x": 4, "t": 2}
+    assert Equation("u_xx + u_yy = 0").time is None
+    assert Equation("u_xx + u = 0").time == "x"
+    wave = Equation("w_ss = w_rr + w_s", independent="r, s")
+    assert wave.time is None
+    assert [str(s) for s in wave.explicit("s")] == ["w_ss"]
+    assert Equation("u_t - u_xxt + u_x = 0").explicit("t") is None
+    assert Equation("u_t + p_x = u_yy; u_x + p_y = 0").explicit("t") is None

@@ -179,7 +179,8 @@ def test_a_wrong_change_is_not_proved() -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("u_t = eps*u_xx", "at eps = 0 there must be an equation"),
+        ("u_t = eps*u_xx", "keep its variables x, t, u"),
+        ("u = eps*u_xt", "at eps = 0 there must be an equation"),
         ("u_t + u_x/eps = 0", "smooth in 'eps' at 0"),
         ("u_t = u_xx + sqrt(eps)*u", "smooth in 'eps' at 0"),
         ("u_t = u_xx + eps**2*u", "depend on 'eps' to first order"),

@@ -1,4 +1,4 @@
-"""What commands are given: files of data, equations, and numbers for the names in them."""
+"""What commands are given, as data and equations."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from symflow.errors import UserError
 
-from .settings import Reading
+from .settings import Reading, Variables
 
 if TYPE_CHECKING:
     from symflow.pde import Equation, Trajectories
 
 
-def read_source(
-    data: str | None, equation: str | None, parameters: dict[str, float], reading: Reading
+def formula(text: str, parameters: dict[str, float], variables: Variables) -> Equation:
+    """An equation by its name or its text."""
+    from symflow import pde
+
+    if text in pde.CATALOGUE:
+        return pde.CATALOGUE[text].equation
+    return pde.Equation(text, variables.independent, variables.unknowns, **parameters)
+
+
+def read(
+    data: str | None, equation: str | None, parameters: dict[str, float], variables: Variables, reading: Reading
 ) -> tuple[Trajectories | Equation, str]:
     """The data or equation, and a string that tells it from any other."""
     from symflow import pde
@@ -25,35 +34,34 @@ def read_source(
     if data is None and equation is None:
         raise UserError("a file of trajectories or `--equation` must be given, got neither")
     if data is not None and Path(data).exists():
-        trajectories = read_data(Path(data), equation, parameters, check=False, reading=reading)
+        trajectories = load(Path(data), equation, parameters, variables, reading, check=False)
         content = hashlib.sha256(trajectories.u.numpy().tobytes())
         content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
         return trajectories, content.hexdigest()
     text = data if data is not None and equation is None else equation
     if text is None or (data is not None and equation is not None):
         raise UserError(f"`data` must be a file of trajectories, got {data!r}, and there is no such file")
-    if text in pde.CATALOGUE:
-        formula = pde.CATALOGUE[text].equation
-    elif "=" in text or "_" in text:
-        formula = pde.Equation(text, **parameters)
-    else:
+    if text not in pde.CATALOGUE and "=" not in text and "_" not in text:
         raise UserError(f"`data` must be a file of trajectories or a formula, got {text!r}, and there is no such file")
-    return formula, f"{formula.text} {formula.parameters}"
+    found = formula(text, parameters, variables)
+    return found, f"{found.text} {found.parameters} {found.names}"
 
 
-def read_data(
-    path: Path, equation: str | None, parameters: dict[str, float], check: bool, reading: Reading
+def load(
+    path: Path,
+    equation: str | None,
+    parameters: dict[str, float],
+    variables: Variables,
+    reading: Reading,
+    *,
+    check: bool,
 ) -> Trajectories:
     """Data with their equation, which is fitted to them where neither the file nor the command line says it."""
     from symflow import pde
 
-    named = equation if equation is None or equation in pde.CATALOGUE else pde.Equation(equation, **parameters)
-    how: dict[str, Any] = {
-        "samples": reading.samples,
-        "group": reading.group,
-        "boundary": reading.ends,
-        **reading.names,
-    }
+    named = None if equation is None else formula(equation, parameters, variables)
+    how: dict[str, Any] = {"samples": reading.samples, "group": reading.group, "boundary": reading.ends}
+    how |= reading.names
     try:
         return pde.load(path, equation=named, check=check, **how)
     except pde.UnknownEquation:
