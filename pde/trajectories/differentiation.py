@@ -2,23 +2,26 @@
 
 What the axis is decides. On a periodic one the trigonometric interpolant is differentiated. On Chebyshev's nodes it is
 the polynomial through all of them. On other nodes it is, at each of them, the least squares polynomial of degree 8 in a
-window: of 9 nodes, which is a central difference of high order, or of more where noise would be louder than what a wider
-window leaves out; that is chosen for the whole by the smallest error.
+window: of 9 nodes, which is a central difference of high order, or of more where noise would be louder than what a
+wider window leaves out; that is chosen for the whole by the smallest median of the errors.
 
 Errors are of this kind. A spectrum that falls by a factor r from its third quarter to its last is taken to fall on so:
-with A the largest mode of the last quarter, of n modes, what the grid does not hold is at most
+with A the largest mode of the last quarter, of n modes, beyond rounding, what the grid does not hold is at most
 
-    2 sum_{j > 0} A r^(4 j/n) max|D^m f_(n + j)|,
+    4 sum_{j > 0} A r^(4 j/n) max|D^m f_(n + j)|,
 
-f the modes; twice for what is folded back. A fit is off by what it changes when the degree is 6, and by the noise,
-sigma times the norm of its weights, sigma from what polynomials of degree 6 leave in windows of 9 nodes. Rounding is
-added. The estimates are no bounds: a spectrum may rise again beyond the grid.
+f the modes; twice for what is folded back, and twice because spectra do not fall evenly. A fit is off by what it
+changes when the degree is 6, there or in one of the four nodes on either side, and by the noise: sigma times the norm
+of its weights, sigma from what polynomials of degree 6 leave in windows of 9 nodes. Rounding is added. The estimates
+are no bounds, for a spectrum may rise again beyond the grid: on ``exp(sin(r x))``, all kinds of axes, resolved or not,
+errors were at most 1.5 times what is said.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -131,11 +134,12 @@ def _beyond(size: Tensor, growth: Tensor) -> Tensor:
     """
     n = size.shape[-1]
     quarter = max(n // 4, 1)
-    last = size[..., -quarter:].amax(-1, keepdim=True)
-    before = size[..., -2 * quarter : -quarter].amax(-1, keepdim=True) if n >= 2 * quarter else last
+    rounding = MARGIN * torch.finfo(torch.float64).eps * size.amax(-1, keepdim=True)
+    last = (size[..., -quarter:].amax(-1, keepdim=True) - rounding).clamp_min(0)
+    before = size[..., -2 * quarter : -quarter].amax(-1, keepdim=True)
     falls = (last / before.clamp_min(1e-300)).clamp(max=1.0)
     j = torch.arange(1, len(growth) - n + 1, dtype=torch.float64)
-    return 2 * last * (falls ** (j / quarter) * growth[n:]).sum(-1, keepdim=True)
+    return 4 * last * (falls ** (j / quarter) * growth[n:]).sum(-1, keepdim=True)
 
 
 def chebyshev(axis: Axis) -> str | None:
@@ -208,12 +212,18 @@ def _fitted(axis: Axis, order: int, window: int, degree: int) -> Tensor:
         away = nodes[first : first + window] - nodes[i]
         scale = float(away.abs().max())
         legendre = torch.from_numpy(np.polynomial.legendre.legvander((away / scale).numpy(), degree))
-        at = np.array(
-            [np.polynomial.legendre.legval(0.0, np.polynomial.legendre.legder(e, order)) for e in np.eye(degree + 1)]
-        )
-        weights = torch.linalg.lstsq(legendre.T, torch.from_numpy(at)[:, None], driver="gelsd").solution[:, 0]
+        at = _at_centre(order, degree)
+        weights = torch.linalg.lstsq(legendre.T, at[:, None], driver="gelsd").solution[:, 0]
         result[i, first : first + window] = weights / scale**order
     return result
+
+
+@lru_cache(maxsize=64)
+def _at_centre(order: int, degree: int) -> Tensor:
+    """The order-th derivatives of Legendre's polynomials at 0."""
+    legendre = np.polynomial.legendre
+    rows = [legendre.legval(0.0, legendre.legder(e, order)) for e in np.eye(degree + 1)]
+    return torch.tensor(rows, dtype=torch.float64)
 
 
 def _windows(v: Tensor, axis: Axis, order: int) -> Derivative:
@@ -229,13 +239,20 @@ def _windows(v: Tensor, axis: Axis, order: int) -> Derivative:
         sharp, blunt = _fitted(axis, order, window, DEGREE), _fitted(axis, order, window, DEGREE - 2)
         found = v @ sharp.T
         rounding = torch.finfo(torch.float64).eps * v.abs().amax(-1, keepdim=True) * sharp.abs().sum(1)
-        error = (found - v @ blunt.T).abs() + MARGIN * (sigma * sharp.norm(dim=1) + rounding)
-        if best is None or float(error.square().mean()) < float(best.error.square().mean()):
+        error = _nearby((found - v @ blunt.T).abs()) + MARGIN * (sigma * sharp.norm(dim=1) + rounding)
+        if best is None or float(error.median()) < float(best.error.median()):
             best = Derivative(found, error, f"windows of {window} nodes")
         elif window > STENCIL:
             break
     assert best is not None  # noqa: S101  of 9 nodes there is one
     return best
+
+
+def _nearby(values: Tensor) -> Tensor:
+    """The largest within four nodes on either side."""
+    half = STENCIL // 2
+    flat = torch.nn.functional.max_pool1d(values.reshape(-1, 1, values.shape[-1]), STENCIL, 1, half)
+    return flat.reshape(values.shape)
 
 
 def _noise(v: Tensor, axis: Axis) -> Tensor:
