@@ -134,7 +134,9 @@ def _orbit(system: System, start: Array, times: Array, tolerance: float) -> Arra
         values: dict[Any, Any] = {s: state[n] for s, (n, _) in symbols.items()} | {variable("t"): float(t)}
         return torch.from_numpy(matrix @ state + np.array([float(r(values)) for r in rates]))
 
-    options = {"rtol": tolerance, "atol": tolerance * 1e-2, "method": "dopri8"}
-    found = odeint(rate, torch.from_numpy(start), torch.from_numpy(times), **options).numpy()
+    clock = torch.from_numpy(times)
+    # steps end at the output times: between them the method's interpolant is of lower order
+    how = {"rtol": tolerance, "atol": tolerance * 1e-2, "method": "dopri8", "options": {"step_t": clock[1:-1]}}
+    found = odeint(rate, torch.from_numpy(start), clock, **how).numpy()
     columns = [n for n, (_, j) in enumerate(system.state) if j == 0]
     return np.asarray(found[:, columns])

@@ -275,8 +275,8 @@ def _interval(
         while True:
             if 2 * m > MOST_STEPS:
                 raise UserError(
-                    f"trajectory {which} of {box.equation.text!r} needs more than {MOST_STEPS} steps per output time at "
-                    f"t = {t + span:g}"
+                    f"trajectory {which} of {box.equation.text!r} needs more than {MOST_STEPS} steps per output time "
+                    f"at t = {t + span:g}"
                 )
             coarse = box.march(y, t, span, m) if coarse is None else coarse
             fine = box.march(y, t, span, 2 * m)

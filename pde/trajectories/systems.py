@@ -159,8 +159,8 @@ def _constraints(
     if len(residuals) != len(given):
         names = ", ".join(space.dependent[a] for a in given) or "none"
         raise UserError(
-            f"cannot solve {text!r}: {len(residuals)} equations without a highest derivative in t for the unknowns without "
-            f"one, {names}"
+            f"cannot solve {text!r}: {len(residuals)} equations without a highest derivative in t for the unknowns "
+            f"without one, {names}"
         )
     constraint: Operator = {}
     source: Operator = {}
