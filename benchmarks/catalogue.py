@@ -8,7 +8,8 @@ All equations are answered in one process, as `pde.discover` answers an equation
 ``--limit`` seconds ends that process, and the next one goes on. An answer is
 
 - *right*: the dimension and whether there is an infinite family are those of the catalogue;
-- *untold*: infinite in the catalogue, and the answer says no more than that the number grows with the library;
+- *short*: finite in the catalogue, and the answer has fewer and says how many others there are at most;
+- *untold*: infinite in the catalogue, and the answer says no more than that there may be infinitely many;
 - *wrong*: anything else;
 - *refused*: a sentence instead of an answer, because the equation cannot be read or is beyond its limits;
 - *late*: none within the limit.
@@ -78,7 +79,8 @@ def outcome(known: Known, answer: dict[str, Any]) -> str:
         return answer["error"]
     if known.dimension is not None:
         good = answer["dimension"] == known.dimension and not answer["families"] and answer["stable"]
-        return "right" if good else "wrong"
+        short = answer["dimension"] < known.dimension <= answer["dimension"] + (answer["missing"] or 0)
+        return "right" if good else "short" if short and not answer["families"] else "wrong"
     if answer["families"]:
         return "right" if known.finite in (None, answer["dimension"]) else "wrong"
     return "wrong" if answer["stable"] else "untold"
@@ -102,6 +104,7 @@ def serve(connection: Connection) -> None:
                 "dimension": found.rank,
                 "families": [family.conditions for family in found.families],
                 "stable": said.stable,
+                "missing": said.missing,
                 "searched": said.searched,
                 "proved": sum(g.verified for g in found.generators),
                 "generators": [g.named for g in found.generators],

@@ -28,6 +28,7 @@ from .modular import PRIME, Echelon, Index, NoValue, Ring, monomials
 
 MOST_COLUMNS = 800
 TRIES = 20
+USUAL = 5  # orders beyond the equation: KdV, Burgers and all others that were counted show theirs there or before
 SURE = 2  # jets in a row that add nothing
 
 
@@ -39,11 +40,18 @@ class Count:
         order: Q.
         dimensions: ``D_Q(0), ..., D_Q(Q)``.
         at_most: the dimension of a finite algebra is at most this; ``None`` where no two dimensions in a row agree.
+        beyond: how many orders Q is above that of the equation.
     """
 
     order: int
     dimensions: tuple[int, ...]
     at_most: int | None
+    beyond: int = 0
+
+    @property
+    def endless(self) -> bool:
+        """Whether no end shows at orders at which those of finite algebras do: by experience, not by proof."""
+        return self.at_most is None and self.beyond >= USUAL
 
 
 def count_symmetries(
@@ -69,7 +77,7 @@ def count_symmetries(
     order, best = equation.order + 1, None
     while True:
         found = at_order(equation, order, seed)
-        if best is None or found.at_most is not None:
+        if best is None or found.at_most is not None or best.at_most is None:
             best = found
         if found.at_most is not None and found.at_most <= at_least:
             return found
@@ -93,7 +101,8 @@ def at_order(equation: Equation, order: int, seed: int = 0) -> Count:
         orders = [sum(beta) for beta in reversed(monomials(d, order)) for _ in range(d)]  # of the columns
         free = [o for c, o in enumerate(orders) if c not in pivots]
         dimensions = tuple(sum(o <= r for o in free) for r in range(order + 1))
-        return Count(order, dimensions, min((a for a, b in pairwise(dimensions) if a == b), default=None))
+        at_most = min((a for a, b in pairwise(dimensions) if a == b), default=None)
+        return Count(order, dimensions, at_most, order - equation.order)
     raise UserError(f"the equation must have values modulo a prime at some point, got {equation.text!r}")
 
 

@@ -241,6 +241,8 @@ class Ring:
             return self.constant(self.draw(formula))
         if isinstance(formula, sympy.Abs):  # one of the two signs, the same at every jet
             return self.power(self.power(self.value(formula.args[0], at), sympy.Integer(2)), sympy.Rational(1, 2))
+        if isinstance(formula, sympy.DiracDelta):
+            return self.constant(0)
         if isinstance(formula, sympy.sign):
             (argument,) = formula.args
             return self.value(argument / sympy.Abs(argument, evaluate=False), at)

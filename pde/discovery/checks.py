@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import sympy
 from torch import Tensor
 
 from symflow.algebra import ClosedForm, subspace_angles
@@ -134,7 +135,10 @@ def generators_of(
 
 
 def _as_written(equation: Equation, form: ClosedForm) -> dict[str, str] | None:
-    return {key: str(f) for key, f in equation.in_complex(form).items()} if equation.names.complex else None
+    if not equation.names.complex:
+        return None
+    i = sympy.Symbol("i")  # as it is written in equations
+    return {key: str(f.subs(sympy.I, i)) for key, f in equation.in_complex(form).items()}
 
 
 def controls(field: SymbolicField, points: Tensor, u: str) -> SymbolicField:

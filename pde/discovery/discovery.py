@@ -106,7 +106,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
             equation_verdict(
                 all(algebra.plane.verified),
                 len(algebra.plane.forms),
-                asked.stable,
+                asked.stable and not state.endless,
                 "; ".join(
                     [searched(algebra.plane.condition.library, max(algebra.plane.counts)), *algebra.plane.left_out]
                 ),

@@ -123,6 +123,7 @@ class State:
     judged: Gate | None = None
     algebra: Algebra | None = None
     at_most: int | None = None
+    endless: bool = False
     jets: Jets | None = None
     moved: JetScore | None = None
     generators: tuple[Generator, ...] = ()
@@ -180,18 +181,27 @@ def solve_equation(state: State, context: Context) -> State:
     plane = symmetries(equation, degree=degree)
     periodic = state.request.domain == "periodic"
     asked = symmetries(equation, without=space_axes(equation), degree=degree) if periodic else plane
-    many = len(asked.forms) > MOST_BRACKETED
-    constants = None if many else structure_constants(asked.forms) if asked.forms else []
-    return replace(state, algebra=Algebra(plane, asked, constants, describe(constants) if constants else None))
+    return replace(state, algebra=_described(plane, asked))
 
 
 def count(state: State, context: Context) -> State:
-    """How many symmetries there can be at most, of whatever form."""
+    """How many symmetries there can be at most, of whatever form; where that many are proved, the others are none."""
+    algebra = known(state.algebra)
+    proved = sum(algebra.plane.verified)
     try:
-        found = count_symmetries(known(state.source).equation, len(known(state.algebra).plane.forms))
+        found = count_symmetries(known(state.source).equation, proved)
     except UserError:  # a function that has no values modulo a prime: nothing is said
         return state
-    return replace(state, at_most=found.at_most)
+    if found.at_most == proved < len(algebra.plane.forms):
+        algebra = _described(algebra.plane.proved, algebra.asked.proved)
+    return replace(state, at_most=found.at_most, endless=found.endless, algebra=algebra)
+
+
+def _described(plane: Symmetries, asked: Symmetries) -> Algebra:
+    """With what the brackets say."""
+    many = len(asked.forms) > MOST_BRACKETED
+    constants = None if many else structure_constants(asked.forms) if asked.forms else []
+    return Algebra(plane, asked, constants, describe(constants) if constants else None)
 
 
 def perturb(state: State, context: Context) -> State:
@@ -359,7 +369,7 @@ def _has_data_and_forms(state: State) -> bool:
 
 def _is_finite(state: State) -> bool:
     plane = known(state.algebra).plane
-    return plane.superposition is None and plane.stable and all(plane.verified)
+    return plane.superposition is None and (plane.stable or not all(plane.verified))
 
 
 def _has_small(state: State) -> bool:

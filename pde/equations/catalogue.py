@@ -33,7 +33,7 @@ class Entry:
 
     @property
     def equation(self) -> Equation:
-        return Equation(self.text, **self.parameters)
+        return Equation(self.text, None, None, **self.parameters)
 
 
 def _field(dx: str = "0", dt: str = "0", du: str = "0") -> dict[str, str]:

@@ -26,7 +26,7 @@ from symflow.formulas import expressions
 from .complex_unknowns import in_complex
 from .jets import JetSpace, derivative, variable
 from .names import Names, declared, names_of
-from .principal import Solved, consequences, solve_explicitly, solve_for_principal
+from .principal import Solved, consequences, several_of_one, solve_explicitly, solve_for_principal
 from .reading import parts_of, residuals_of
 from .spelling import Vocabulary, letters_of, written
 
@@ -216,6 +216,8 @@ class Equation:
         for _ in range(MOST_COMPLETIONS):
             solved = solve_for_principal(known, self.space, self.text)
             rules, conditions = consequences(solved, self.space, self.order)
+            if not conditions and several_of_one(solved, self.space):  # what they agree on shows an order later
+                _, conditions = consequences(solved, self.space, self.order + 1)
             if not conditions:
                 return solved, rules
             known += conditions

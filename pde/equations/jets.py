@@ -52,7 +52,8 @@ def subscript(text: str, names: Sequence[str]) -> tuple[str, ...] | None:
     """
     if not 0 < len(text) <= MOST_LETTERS:
         return None
-    ways: list[list[tuple[str, ...]]] = [[()]] + [[] for _ in text]  # of its beginnings
+    ways: list[list[tuple[str, ...]]] = [[] for _ in range(len(text) + 1)]  # of its beginnings
+    ways[0].append(())
     for end in range(1, len(text) + 1):
         for name in names:
             if text[:end].endswith(name):

@@ -89,7 +89,12 @@ def _solution(F: sympy.Expr, space: JetSpace, text: str) -> tuple[sympy.Symbol, 
         if degree == 1:
             return symbol, sympy.expand(-rest / slope)
         middle = sympy.diff(F, symbol).subs(symbol, 0)
-        return symbol, (-middle + sympy.sqrt(sympy.expand(middle**2 - 2 * slope * rest))) / slope
+        root = sympy.sqrt(sympy.factor(middle**2 - 2 * slope * rest))
+        if not any(p.exp.is_Rational and p.exp.q == 2 and p.free_symbols for p in root.atoms(sympy.Pow)):
+            raise UserError(
+                f"the equation must be no product of others, each of which can be asked alone, got {text!r}"
+            )
+        return symbol, (-middle + root) / slope
     raise UserError(f"the equation must be linear or quadratic in a derivative that it can be solved for, got {text!r}")
 
 
@@ -136,6 +141,12 @@ def _reduced_by_each_other(solved: Solved, space: JetSpace) -> Solved:
         others = {s: value for s, value in solved.items() if s != symbol}
         solved = solved | {symbol: reduced(solved[symbol], others, space)}
     return solved
+
+
+def several_of_one(solved: Solved, space: JetSpace) -> bool:
+    """Whether two principal derivatives are of the same unknown, so that they must agree."""
+    unknowns = [space.locate(s)[0] for s in solved]  # type: ignore[index]
+    return len(set(unknowns)) < len(unknowns)
 
 
 def consequences(solved: Solved, space: JetSpace, order: int) -> tuple[Solved, list[sympy.Expr]]:

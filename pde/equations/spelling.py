@@ -115,7 +115,7 @@ def calls(names: Names) -> expressions.Calls:
 
     def divergence(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
         value = one("div", arguments, vector=True)
-        return sympy.Add(*(along(f, i) for f, i in zip(value.parts, places, strict=True)))  # type: ignore[union-attr]
+        return sympy.Add(*(along(f, i) for f, i in zip(value.parts, places, strict=True)))
 
     def laplacian(arguments: Sequence[expressions.Argument]) -> expressions.Value:
         value = arguments[0] if len(arguments) == 1 else None
@@ -125,7 +125,7 @@ def calls(names: Names) -> expressions.Calls:
 
     def rotation(arguments: Sequence[expressions.Argument]) -> expressions.Value:
         value = one("curl", arguments, vector=True)
-        parts: tuple[sympy.Expr, ...] = value.parts  # type: ignore[union-attr]
+        parts: tuple[sympy.Expr, ...] = value.parts
         if len(places) == 2:
             return along(parts[1], places[0]) - along(parts[0], places[1])
         if len(places) != 3:
@@ -134,9 +134,10 @@ def calls(names: Names) -> expressions.Calls:
         return Vector(tuple(along(parts[j], places[i]) - along(parts[i], places[j]) for i, j in turns))
 
     def dot(arguments: Sequence[expressions.Argument]) -> sympy.Expr:
-        if len(arguments) != 2 or not all(isinstance(a, Vector) for a in arguments):
+        vectors = [a for a in arguments if isinstance(a, Vector)]
+        if len(vectors) != 2 or len(arguments) != 2:
             raise ValueError("dot takes two vectors")
-        return arguments[0].dot(arguments[1])  # type: ignore[union-attr]
+        return vectors[0].dot(vectors[1])
 
     vocabulary = Vocabulary(names, {})
 

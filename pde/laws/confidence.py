@@ -156,7 +156,7 @@ def over_confidence_set(
 def _with_symbols(terms: Mapping[str, sympy.Expr]) -> tuple[Equation, dict[sympy.Symbol, str]]:
     """``u_t + sum k_j m_j = 0`` with its parameters, and the term of each."""
     text = " + ".join(["u_t", *(f"k{j}*({m})" for j, m in enumerate(terms))])
-    equation = Equation(f"{text} = 0", **{f"k{j}": float(c) for j, c in enumerate(terms.values())})
+    equation = Equation(f"{text} = 0", None, None, **{f"k{j}": float(c) for j, c in enumerate(terms.values())})
     found = {s.name: s for F in equation.general for s in F.free_symbols}
     return equation, {found[f"k{j}"]: m for j, m in enumerate(terms)}
 

@@ -8,7 +8,7 @@ the equation appear by name where that can be proven (`parameters`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import sympy
@@ -18,7 +18,7 @@ from symflow.algebra import ClosedForm, complete_algebra, readout, structure_con
 from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
-from ..equations import Equation
+from ..equations import Equation, variable
 from . import prolongation
 from .nullspace import Condition, complexity
 from .parameters import has_parameters, named_forms
@@ -63,10 +63,80 @@ class Symmetries:
     left_out: tuple[str, ...] = ()
 
     @property
+    def proved(self) -> Symmetries:
+        """Those that are proved, alone."""
+        kept = [k for k, proved in enumerate(self.verified) if proved]
+        forms, named = (tuple(some[k] for k in kept) for some in (self.forms, self.named))
+        less = len(self.forms) - len(kept)
+        counts = {degree: count - less for degree, count in self.counts.items()}
+        return replace(
+            self, rank=self.rank - less, forms=forms, named=named, verified=(True,) * len(kept), counts=counts
+        )
+
+    @property
     def stable(self) -> bool:
         """Whether the dimension stopped growing with the library: if not, the algebra may be infinite."""
         last = list(self.counts.values())[-2:]
         return len(last) == 2 and last[0] == last[1]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The null space of a rank as closed forms: coefficients, forms, and which are proved."""
+
+    rank: int
+    rows: list[Tensor]
+    forms: list[ClosedForm]
+    proved: list[bool]
+
+
+def _most_proved(step: Step, search: Search, units: Sequence[sympy.Expr]) -> _Reading:
+    """The closed forms of a step; where some are not proved, of fewer values if then more are.
+
+    A field that violates the condition by 1e-10 is none of its symmetries, whatever gap lies above it, and spoils the
+    basis of those that are.
+    """
+    best = _Reading(0, [], [], [])
+    for rank in step.ranks:
+        rows = replace(step, rank=rank).rows
+        forms = [readout.combination(row, step.library.functions, search.components, units) for row in rows]
+        reading = _Reading(rank, rows, forms, [prolongation.is_symmetry(search.equation, form) for form in forms])
+        if not best.rows or sum(reading.proved) > sum(best.proved):
+            best = reading
+        if all(reading.proved):
+            break
+    return best
+
+
+def without_solutions(forms: Sequence[ClosedForm], equation: Equation) -> list[ClosedForm]:
+    """The finite part of an inhomogeneous linear equation, without the solutions that are mixed into it.
+
+    With ``E = (u - p) d/du`` among the forms, p a solution, ``[E, f d/du] = -f d/du``, so ``V + [E, V]`` has none.
+    """
+    unknowns = equation.space.dependent
+
+    def is_degree(form: ClosedForm) -> bool:
+        rest = {
+            u: form[f"d{u}"] - variable(u) * sympy.diff(form[f"d{unknowns[0]}"], variable(unknowns[0]))
+            for u in unknowns
+        }
+        free = {variable(u) for u in unknowns}
+        return all(form[f"d{z}"] == 0 for z in equation.space.independent) and not any(
+            sympy.expand(e).free_symbols & free for e in rest.values()
+        )
+
+    degree = next((form for form in forms if is_degree(form)), None)
+    if degree is None:
+        return list(forms)
+    u = unknowns[0]
+    size = sympy.diff(degree[f"d{u}"], variable(u))
+    if size == 0 or not size.is_number:
+        return list(forms)
+    found = []
+    for form in forms:
+        bracket = readout.exact_bracket(degree, form)
+        found.append({key: readout.simplest(sympy.expand(f + bracket[key] / size)) for key, f in form.items()})
+    return found
 
 
 @one_thread()
@@ -90,9 +160,9 @@ def symmetries(
     search = Search(equation, tuple(without), seed)
     superposed = superposition(equation, [sympy.Integer(1)])
     found, cut = search.rates(linear=superposed is not None)
-    special = search.special(found)
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
+    special = search.special(found, late)
 
     @cache
     def at(degree: int) -> Step:
@@ -113,17 +183,18 @@ def symmetries(
         degree = next(n for n in range(degree + 1) if at(n).finite >= target)
     step = at(degree)
     counts.setdefault(degree, step.finite)
-    rows = step.rows
-    functions, units = step.library.functions, own_units(equation)
-    read = [readout.combination(row, functions, search.components, units) for row in rows]
-    named = named_forms(equation, rows, tuple(without), degree, late, seed) if equation.parameters else None
-    pairs = sorted(zip(read, named or read, strict=True), key=lambda pair: complexity(pair[0]))
-    forms = [form for form, _ in pairs]
-    named = [by_name if has_parameters(by_name) else form for form, by_name in pairs]
-    verified = tuple(prolongation.is_symmetry(equation, form) for form in forms)
-    if (
-        forms and stable and all(verified) and structure_constants(forms) is None
-    ):  # a bracket of symmetries is one, also where the library does not hold it
+    reading = _most_proved(step, search, own_units(equation, found))
+    counts = {n: count - (step.rank - reading.rank) for n, count in counts.items()}
+    by_name = named_forms(equation, reading.rows, tuple(without), degree, late, seed) if equation.parameters else None
+    found_ = sorted(
+        zip(reading.forms, by_name or reading.forms, reading.proved, strict=True), key=lambda f: complexity(f[0])
+    )
+    forms, verified = [form for form, _, _ in found_], tuple(proved for _, _, proved in found_)
+    named = [general if has_parameters(general) else form for form, general, _ in found_]
+    if superposed is not None and all(verified) and not search.homogeneous(superposed.factor):
+        forms = named = without_solutions(forms, equation)
+    elif forms and stable and all(verified) and structure_constants(forms) is None:
+        # a bracket of symmetries is one, also where the library does not hold it
         closed, _ = complete_algebra(forms, lambda form: prolongation.is_symmetry(equation, form))
         forms, named = closed, [*named, *closed[len(forms) :]]
         verified = (True,) * len(forms)
@@ -132,7 +203,7 @@ def symmetries(
         search.manifold.coordinates,
         step.condition,
         step.values,
-        step.rank,
+        reading.rank,
         tuple(forms),
         verified,
         tuple(named),

@@ -24,6 +24,7 @@ from ..equations import Equation, JetSpace
 
 MOST_SPECIAL = 12
 MOST_PRODUCTS = 24
+MOST_CLOCKS, LONGEST = 2, 40  # functions of time that are integrated, and operations of one
 BESIDE_SPECIAL = 2  # highest power of a coordinate that multiplies a special function of it
 
 
@@ -136,23 +137,45 @@ def literal_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None
                 found += [sympy.sin(part.args[0]), sympy.cos(part.args[0])]
             elif part.is_Function:
                 found += [part, 1 / part]
-            in_time = z.name == equation.time and part.is_Function and not isinstance(part, sympy.exp)
-            if in_time and _slows(part, equation):
-                if isinstance(part, sympy.tanh):  # in functions that exist here
-                    G = sympy.log(sympy.exp(part.args[0]) + sympy.exp(-part.args[0])) / sympy.diff(part.args[0], z)
-                else:
-                    G = sympy.integrate(part, z)
-                found += [G, 1 / part, G / part, G**2 / part]
+        if z.name == equation.time:
+            for g in _slowed(equation, residuals, z):
+                G = integral(g, z)
+                found += [] if G is None else [1 / g, G, G / g, G**2 / g]
     return list(dict.fromkeys(found))[:MOST_SPECIAL]
 
 
-def _slows(function: sympy.Expr, equation: Equation) -> bool:
-    """Whether a function stands before derivatives."""
-    return any(sympy.diff(F, s).has(function) for F in equation.residuals for s in _derivatives(F, equation))
+def _slowed(equation: Equation, residuals: Sequence[sympy.Expr], t: sympy.Symbol) -> list[sympy.Expr]:
+    """Functions of time before derivatives, but for exponentials and powers, whose integrals are of their own kind."""
+    found: list[sympy.Expr] = []
+    for F in residuals:
+        for a, index in equation.space.indices(F):
+            for term in sympy.Add.make_args(sympy.diff(F, equation.space.symbol(a, index))) if any(index) else ():
+                own = [f for f in sympy.Mul.make_args(term) if f.has(t) and not _others(f, t, equation)]
+                g = sympy.Mul(*own)
+                base, _ = g.as_base_exp()
+                linear = sympy.diff(g, t) / g if isinstance(g, sympy.exp) else sympy.diff(base, t)
+                if own and linear.has(t):
+                    found.append(g)
+    return list(dict.fromkeys(found))[:MOST_CLOCKS]
 
 
-def _derivatives(F: sympy.Expr, equation: Equation) -> list[sympy.Symbol]:
-    return [equation.space.symbol(a, index) for a, index in equation.space.indices(F) if any(index)]
+def integral(g: sympy.Expr, z: sympy.Symbol) -> sympy.Expr | None:
+    """An integral in closed form, by rules that end; ``None`` where they find none.
+
+    >>> t = sympy.Symbol("t", real=True)
+    >>> integral(1 / (1 + t**2), t), integral(sympy.exp(-(t**4)), t)
+    (atan(t), None)
+    """
+    if isinstance(g, sympy.tanh):  # in functions that exist here
+        return sympy.log(sympy.exp(g.args[0]) + sympy.exp(-g.args[0])) / sympy.diff(g.args[0], z)
+    if sympy.count_ops(g) > LONGEST:
+        return None
+    from sympy.integrals.manualintegrate import manualintegrate
+    from sympy.integrals.rationaltools import ratint
+
+    found = ratint(g, z) if g.is_rational_function(z) else manualintegrate(g, z)
+    known = all(isinstance(f, expressions.OWN) for f in found.atoms(sympy.Function))
+    return found if known and not found.has(sympy.Integral, sympy.RootSum, sympy.Piecewise, sympy.I) else None
 
 
 def simple_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
@@ -161,22 +184,38 @@ def simple_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None 
     found = literal_functions(equation, residuals)
     for z in equation.space.variables[: len(equation.space.independent)]:
         found += [1 / base for base in bases(equation, residuals, z)]
-    return list(dict.fromkeys(found))[:MOST_SPECIAL]
+    return list(dict.fromkeys([*found, *_denominators(equation, residuals)]))[:MOST_SPECIAL]
+
+
+def _denominators(equation: Equation, residuals: Sequence[sympy.Expr]) -> list[sympy.Expr]:
+    """``1/(x**2 + y**2)`` where the formula has powers of such a sum of several independent variables."""
+    independent = {*equation.space.variables[: len(equation.space.independent)]}
+    sums = {
+        p.base for F in residuals for p in F.atoms(sympy.Pow) if p.base.is_Add and p.base.is_polynomial(*independent)
+    }
+    several = (
+        s
+        for s in sums
+        if len(s.free_symbols & independent) > 1 and not any(equation.space.locate(z) for z in s.free_symbols)
+    )
+    return [1 / s for s in sorted(several, key=str)]
 
 
 def with_products(
     own: Sequence[sympy.Expr], rates: Sequence[sympy.Expr], simple: Sequence[sympy.Expr], space: JetSpace
 ) -> list[sympy.Expr]:
-    """Own functions, those of rates, and products of these with simple ones of other coordinates.
+    """Functions of rates, own ones, and products of the first with simple ones of other coordinates.
+
+    Rates come first: what nearly is a combination of earlier functions is left out, and these are known to be needed.
 
     Such products are what curvilinear coordinates bring: ``sin(y)/x``.
     """
 
     def coordinates(f: sympy.Expr) -> set[sympy.Symbol]:
-        return f.free_symbols & {*space.variables}
+        return {s for s in space.variables if f.has(s)}
 
     pairs = ((f, g) for f in rates for g in simple if coordinates(g) and not coordinates(f) & coordinates(g))
-    return [*own, *rates, *islice((f * g for f, g in pairs), MOST_PRODUCTS)]
+    return [*rates, *own, *islice((f * g for f, g in pairs), MOST_PRODUCTS)]
 
 
 def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
@@ -190,24 +229,25 @@ def own_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = N
     for z in equation.space.variables[: len(equation.space.independent)]:
         for base in bases(equation, residuals, z):
             found += _powers(equation, residuals, base)
-    return list(dict.fromkeys(found))[:MOST_SPECIAL]
+    return list(dict.fromkeys([*found, *_denominators(equation, residuals)]))[:MOST_SPECIAL]
 
 
 def bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
     """Linear functions ``z + c`` of which the formula has powers, or where a highest derivative drops out."""
-    bases = []
+    found: list[sympy.Expr] = []
     for F in residuals:
         for part in F.atoms(sympy.Pow):
             if not part.base.has(z) or _others(part.base, z, equation) or not part.exp.is_number or part.base == z:
                 continue
-            if part.base.is_polynomial(z) and sympy.degree(part.base, z) == 1:
-                bases.append(sympy.expand(part.base / sympy.LC(part.base, z)))
+            if part.base.is_polynomial(z):
+                linear = (f for f, _ in sympy.factor_list(part.base, z)[1] if sympy.degree(f, z) == 1)
+                found += [sympy.expand(f / sympy.LC(f, z)) for f in linear]
         for term in sympy.Add.make_args(F):
             powers = [f.as_base_exp()[1] for f in sympy.Mul.make_args(term) if f.as_base_exp()[0] == z]
             if any(not (e.is_Integer and e > 0) for e in powers):
-                bases.append(z)
-        bases += [base for base, _ in _zeros(equation, F, z)]
-    return list(dict.fromkeys(bases))
+                found.append(z)
+        found += [base for base, _ in _zeros(equation, F, z)]
+    return list(dict.fromkeys(found))
 
 
 def _zeros(equation: Equation, F: sympy.Expr, z: sympy.Symbol) -> list[tuple[sympy.Expr, int]]:

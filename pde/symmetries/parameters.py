@@ -54,7 +54,7 @@ def named_forms(
         try:
             search = Search(equation.respelled(equation.text, **values), without, seed)
             found, _ = search.rates(linear=factor == 1)
-            special = search.special(found)
+            special = search.special(found, factor)
             step = search.step(special, degree, factor)
         except UserError:  # there is no such equation, or it has no values
             return None
@@ -108,6 +108,7 @@ def named_forms(
     by_name = with_products(
         existing(own_functions), by_rates, existing(simple_functions) if found else [], equation.space
     )
+    by_name += search.of_solutions(factor)
     values = {symbols[n]: sympy.Rational(repr(v)) for n, v in generic.items() if n in symbols}
     if len(by_name) != len(special) or any(
         sympy.simplify(a.subs(values) - b) != 0 for a, b in zip(by_name, special, strict=True)

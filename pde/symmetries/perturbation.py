@@ -79,6 +79,10 @@ class Perturbation:
             leading = equation.respelled("; ".join(f"{_written(F0)} = 0" for F0 in zeroth))
         except UserError as error:
             raise UserError(f"at {parameter} = 0 there must be an equation: {error}") from None
+        if len(leading.principal) != len(leading.residuals):
+            raise UserError(
+                f"at {parameter} = 0 no equation may follow from others or they from it, got {leading.text!r}"
+            )
         if leading.space != equation.space:
             raise UserError(
                 f"at {parameter} = 0 the equation must keep its variables {', '.join(equation.space.names)}, got "

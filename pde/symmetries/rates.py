@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
+from typing import TypeAlias
 
 import sympy
 import torch
@@ -26,13 +27,15 @@ from .prolongation import relative_coefficients, row_factors, solution_lines
 
 RATE_DEGREE = 3  # of the polynomials W
 AWKWARD, MOST_AWKWARD = 100, 2  # numerators and denominators beyond which a number may be a unit; how many may
-ROUGH, EXACT = 1e-4, 1e-9  # violation at an eigenvalue before and after it is rounded
+ROUGH, EXACT = 1e-4, 1e-9  # violation at an eigenvalue before and after it is rounded to a number of few digits
+LONG = 1e-11  # and after it is rounded to one of many digits, which is near any
 RATE_LEAST, RATE_MOST = 1e-3, 1e2  # of |lambda| in normalised units
 CLEAR = 1e-9  # of singular values: above the rounding unit's
 SINGULAR = 1e14
 ANY = complex(0.7390851, 0.5671432)  # a rate that no equation has
 MOST_TRIED = 400  # exact numbers near the eigenvalues of one coordinate
 POLYNOMIAL = 3  # the highest power that is left to polynomials
+_EXPONENTS = tuple(sympy.Rational(n, 2) for n in (2, -2, 1, -1))  # of the numbers of a formula
 MOST_RATES = 6  # of one coordinate: more belong to solutions that can be superposed
 
 
@@ -92,15 +95,18 @@ def rates(
         return [], True  # at every number alike: there are arbitrary functions of z
     found: list[Rate] = []
     tried = 0
-    for value in _eigenvalues(R):
+    values = _eigenvalues(R)
+    for value in values:
         if value.imag < -1e-9:  # its conjugate is there
             continue
-        near = ((a.exact, b.exact, complex(a.value, b.value)) for a, b in _pairs(value / unit, units))
-        for growth, turn, number in chain(near, _radicals(value / unit)):
+        others = [other / unit for other in values if other is not value]
+        for growth, turn, number, limit in chain(
+            _radicals(value / unit), _near_pairs(value / unit, units), _surds(value / unit, others)
+        ):
             if tried == MOST_TRIED:
                 return _sorted(found), False
             tried += 1
-            if _nullity(R, number * unit) > _nullity(solutions, number * unit):
+            if _nullity(R, number * unit, limit) > _nullity(solutions, number * unit, limit):
                 whole = turn == 0 and growth.is_Integer and 0 < growth <= POLYNOMIAL
                 if base is None or not whole:  # else a polynomial
                     found.append(Rate(z, growth, turn, base))
@@ -110,12 +116,18 @@ def rates(
     return _sorted(found), True
 
 
-def _pairs(value: complex, units: Sequence[tuple[sympy.Expr, float]]) -> Iterator[tuple[_Number, _Number]]:
-    return product(_near(value.real, units), _near(value.imag, units))
+Guess: TypeAlias = tuple[sympy.Expr, sympy.Expr, complex, float]
+"""Real and imaginary part, the number they make, and how little may be violated there."""
 
 
-def _radicals(value: complex) -> Iterator[tuple[sympy.Expr, sympy.Expr, complex]]:
-    """Roots of rational numbers, of which the real one of a positive number is `_near`: parts and the number."""
+def _near_pairs(value: complex, units: Sequence[tuple[sympy.Expr, float]]) -> Iterator[Guess]:
+    """Pairs of numbers of `_near`."""
+    for a, b in product(_near(value.real, units), _near(value.imag, units)):
+        yield a.exact, b.exact, complex(a.value, b.value), LONG if a.long or b.long else EXACT
+
+
+def _radicals(value: complex) -> Iterator[Guess]:
+    """Third, fourth and sixth roots of simple fractions."""
     for n in (3, 4, 6):
         power = value**n
         fraction = readout.rational(power.real, 1e-3, 24)
@@ -123,8 +135,22 @@ def _radicals(value: complex) -> Iterator[tuple[sympy.Expr, sympy.Expr, complex]
             size = sympy.root(abs(fraction), n)
             k = round(cmath.phase(value) * n / math.pi)
             angle = sympy.pi * k / n
-            exact = size * sympy.cos(angle), size * sympy.sin(angle)
-            yield *exact, cmath.rect(float(size), math.pi * k / n)
+            yield size * sympy.cos(angle), size * sympy.sin(angle), cmath.rect(float(size), math.pi * k / n), EXACT
+
+
+def _surds(value: complex, others: Sequence[complex]) -> Iterator[Guess]:
+    """Roots of quadratic equations with simple fractions, the other of which is there too: ``(1 + sqrt(5))/2``."""
+    for other in others:
+        total, times = value + other, value * other
+        if max(abs(total.imag), abs(times.imag)) > 1e-4:
+            continue
+        middle, last = (readout.rational(number.real, 1e-4, 24) for number in (total, times))
+        if middle is None or last is None:
+            continue
+        square = middle**2 / 4 - last
+        root = sympy.sqrt(abs(square)) * (1 if (value - other).real >= 0 else -1)
+        growth, turn = (middle / 2 + root, sympy.Integer(0)) if square > 0 else (middle / 2, abs(root))
+        yield growth, turn, complex(float(growth), float(turn)), EXACT
 
 
 def _sorted(found: Sequence[Rate]) -> list[Rate]:
@@ -237,9 +263,9 @@ def _at(R: Tensor, value: complex) -> Tensor:
     return torch.einsum("j,jrn->rn", powers, R.to(torch.complex128))
 
 
-def _nullity(R: Tensor, value: complex) -> int:
+def _nullity(R: Tensor, value: complex, limit: float = EXACT) -> int:
     """How many singular values of ``R(lambda)`` are zero."""
-    return int((torch.linalg.svdvals(_at(R, value)) < EXACT).sum()) if R.shape[2] else 0
+    return int((torch.linalg.svdvals(_at(R, value)) < limit).sum()) if R.shape[2] else 0
 
 
 @dataclass(frozen=True)
@@ -250,6 +276,7 @@ class _Number:
     unit: sympy.Expr
     fraction: sympy.Rational
     root: int
+    long: bool = False  # of so many digits that there is one near any number
 
     @property
     def exact(self) -> sympy.Expr:
@@ -269,21 +296,26 @@ def _near(value: float, units: Sequence[tuple[sympy.Expr, float]]) -> list[_Numb
             fraction = readout.rational(abs(value / size) ** root, tolerance, largest)
             if fraction is not None:
                 near = math.copysign(size * float(fraction) ** (1 / root), value)
-                found.setdefault(f"{near:.13e}", _Number(near, unit, fraction, root))
+                found.setdefault(f"{near:.13e}", _Number(near, unit, fraction, root, largest > 24))
     return list(found.values())
 
 
-def own_units(equation: Equation) -> list[sympy.Expr]:
-    """Products of powers of the numbers of the formula that are no simple fractions: 2.718, but not 3/7.
+def own_units(equation: Equation, found: Sequence[Rate] = ()) -> list[sympy.Expr]:
+    """Products of powers of the numbers of the formula that are no simple fractions: 2.718 and pi, but not 3/7.
 
-    Numbers in the generators are then simple fractions of these.
+    Numbers in the generators are then simple fractions of these, or of the irrational numbers of their rates.
     """
+    whole = {n for F in equation.residuals for n in F.atoms(sympy.NumberSymbol)}
+    whole |= {p for F in equation.residuals for p in F.atoms(sympy.Pow) if p.is_number and not p.is_Rational}
+    irrational = [n**e for n in sorted(whole, key=str)[:MOST_AWKWARD] for e in _EXPONENTS]
+    parts = [part for rate in found for part in (rate.growth, rate.turn) if not part.is_Rational]
+    irrational += [abs(part.as_coeff_Mul()[1]) for part in parts]
+    irrational += [root for part in parts for root in sorted(part.atoms(sympy.Pow), key=str)]
     numbers = {abs(n) for F in equation.residuals for n in F.atoms(sympy.Rational) if max(abs(n.p), n.q) > AWKWARD}
     chosen = sorted(numbers)[:MOST_AWKWARD]
-    half = sympy.Rational(1, 2)
-    exponents = (0, 1, -1, half, -half)
-    return [
+    rational = [
         sympy.Mul(*(n**e for n, e in zip(chosen, powers, strict=True)))
-        for powers in product(exponents, repeat=len(chosen))
+        for powers in product((sympy.Integer(0), *_EXPONENTS), repeat=len(chosen))
         if any(powers)
     ]
+    return list(dict.fromkeys([*rational, *irrational]))

@@ -15,11 +15,12 @@ from symflow.errors import UserError
 
 from ..equations import Equation, Manifold
 from . import prolongation
-from .library import Library, bases, own_functions, polynomial_library, simple_functions, with_products
+from .library import Library, bases, integral, own_functions, polynomial_library, simple_functions, with_products
 from .nullspace import Condition, condition, echelon, gap_rank
 from .rates import Rate, rates
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
+JUMP, MOST_RANKS = 10.0, 2  # of values that may be no zeros, and how often fewer of them are tried
 LARGEST = 4_000  # unknowns: a gigabyte or two
 RATE_POINTS = 1_000
 SPARE = 1.5  # equations per unknown
@@ -44,6 +45,14 @@ class Step:
     rank: int
     late: Tensor | None
     finite: int
+
+    @property
+    def ranks(self) -> list[int]:
+        """The rank, and smaller ones at the next largest jumps of the values, as long as these are jumps."""
+        values = self.values[: self.rank].clamp_min(RESOLUTION)
+        jumps = values[1:] / values[:-1]
+        order = jumps.argsort(descending=True)[:MOST_RANKS].tolist()
+        return [self.rank, *(k + 1 for k in order if jumps[k] > JUMP)]
 
     @property
     def rows(self) -> list[Tensor]:
@@ -97,10 +106,22 @@ class Search:
         """`simple_functions` that exist."""
         return [f for f in simple_functions(self.equation) if self.exists(f)]
 
-    def special(self, found: Sequence[Rate]) -> list[sympy.Expr]:
-        """The functions that polynomials are multiplied by: own ones, those of rates, and products of them."""
+    def special(self, found: Sequence[Rate], factor: sympy.Expr | None = None) -> list[sympy.Expr]:
+        """The functions that polynomials are multiplied by: own ones, those of rates, and products of them.
+
+        Of superposed solutions ``f h(u) d/du`` there are h and ``w h`` too, with ``dw/du = 1/h``.
+        """
         functions = [f for rate in found for f in rate.functions]
-        return with_products(self.own(), functions, self.simple() if found else [], self.equation.space)
+        special = with_products(self.own(), functions, self.simple() if found else [], self.equation.space)
+        return [*special, *self.of_solutions(factor)]
+
+    def of_solutions(self, factor: sympy.Expr | None) -> list[sympy.Expr]:
+        """h and ``w h``, but for polynomials and where they do not exist."""
+        if factor is None or factor == 1 or len(self.equation.space.dependent) > 1:
+            return []
+        w = integral(simplified(1 / factor), self.equation.space.variables[-1])
+        found = [factor] if w is None else [factor, simplified(w * factor)]
+        return [f for f in found if not f.is_polynomial(*self.equation.space.variables) and self.exists(f)]
 
     def rates(self, linear: bool) -> tuple[list[Rate], tuple[str, ...]]:
         """Of every coordinate in which the equation, linear or not, allows translation or scaling.
@@ -145,7 +166,9 @@ class Search:
         equation = self.equation
         form = dict.fromkeys(self.components, sympy.Integer(0))
         for z in equation.space.variables[len(equation.space.independent) :]:
-            w = z if factor == 1 else sympy.integrate(1 / factor, z)
+            w = z if factor == 1 else integral(simplified(1 / factor), z)
+            if w is None:
+                return False
             form["d" + z.name] = simplified(w * factor)
         return prolongation.is_symmetry(equation, form)
 

@@ -16,6 +16,7 @@ from symflow.algebra import values
 
 from ..equations import Equation, JetSpace, Manifold, derivative
 from . import prolongation
+from .library import integral
 from .rates import Rate
 
 DRAWN = 4  # jets at which equations for arbitrary functions are compared
@@ -45,9 +46,32 @@ class Superposition:
 
 
 def factors(equation: Equation, found: Sequence[Rate]) -> list[sympy.Expr]:
-    """Candidates for ``h(u)``: the functions of one unknown among those that the rates of an equation suggest."""
+    """Candidates for ``h(u)``: those that linearise, and functions of one unknown that the rates suggest."""
     unknowns = equation.space.variables[len(equation.space.independent) :]
-    return [f for rate in found if rate.z in unknowns and rate.turn == 0 for f in rate.functions]
+    suggested = [f for rate in found if rate.z in unknowns and rate.turn == 0 for f in rate.functions]
+    return list(dict.fromkeys([*_linearising(equation), *suggested]))
+
+
+def _linearising(equation: Equation) -> list[sympy.Expr]:
+    """``h = 1/w'`` for a w(u) in which the second derivatives of one unknown stand without squares of the first.
+
+    ``w_ij = w' (u_ij + q u_i u_j)`` with ``w'' = q w'``, so ``h = exp(-integral of q)`` where
+    ``F = a (u_ij + q u_i u_j) + ...`` with q a function of u.
+    """
+    space = equation.space
+    if len(space.dependent) > 1 or equation.order != 2:
+        return []
+    (F,), u, found = equation.residuals, space.variables[-1], []
+    for _, index in space.indices(F):
+        axes = [i for i, n in enumerate(index) for _ in range(n)]
+        if len(axes) == 2:
+            first = [space.symbol(0, space.units[i]) for i in axes]
+            squares = sympy.diff(F, *first) / (2 if axes[0] == axes[1] else 1)
+            q = sympy.cancel(squares / sympy.diff(F, space.symbol(0, index)))
+            Q = integral(q, u) if q.free_symbols <= {u} and q != 0 else None
+            if Q is not None:
+                found.append(sympy.powsimp(sympy.exp(-Q)))
+    return list(dict.fromkeys(found))
 
 
 def superposition(equation: Equation, candidates: Sequence[sympy.Expr]) -> Superposition | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import sympy
 import torch
@@ -16,6 +17,8 @@ from symflow.algebra.simplification import SIMPLE, is_zero, simplest, values
 PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
 LARGEST_DENOMINATOR = 10_000
 OUTSIDE = 1e-6  # of a bracket, relative: more than rounding leaves of one in the span
+OTHER, SURE = 4, 1e7  # a unit besides 1 must save so much; products of numerator and denominator that say something
+LARGEST_RELATION = 200  # of integers between a number, 1 and an irrational unit
 SNAP = 1e-9  # relative distance at which a coefficient is taken for a rational number; chance hits fail the proof
 
 ClosedForm = dict[str, sympy.Expr]
@@ -125,12 +128,23 @@ def combination(
 
 
 def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, sympy.Expr] | None:
-    """A number as a rational one times a unit: 1 first, and last with large denominators."""
-    for unit, largest in ((1, SIMPLE), *((u, SIMPLE) for u in units), (1, LARGEST_DENOMINATOR)):
-        number = rational(value / float(unit), largest=largest)
+    """A number as a rational one times a unit, the simplest; else in 1 and an irrational unit, else of many digits."""
+    found = []
+    for unit in (sympy.Integer(1), *units):
+        number = rational(value / float(unit), largest=SIMPLE)
         if number is not None:
-            return number, sympy.sympify(unit, strict=True)
-    return None
+            found.append((abs(number.p) * number.q * (1 if unit == 1 else OTHER), len(found), number, unit))
+    if found and (best := min(found))[0] <= SURE:
+        return best[2], best[3]
+    for unit in units:
+        if not unit.is_Rational and (relation := mpmath.pslq([value, 1.0, float(unit)], SNAP, LARGEST_RELATION)):
+            own, one, other = relation
+            if own:
+                return sympy.Integer(1), -(one + other * unit) / own
+    if found:
+        return best[2], best[3]
+    number = rational(value, largest=LARGEST_DENOMINATOR)
+    return None if number is None else (number, sympy.Integer(1))
 
 
 def exact_bracket(a: Mapping[str, sympy.Expr], b: Mapping[str, sympy.Expr]) -> ClosedForm:

@@ -26,7 +26,8 @@ class EquationVerdict:
         word: "proved" where each generator follows by exact algebra, else "found".
         dimension: the number of generators; families that depend on arbitrary functions are counted by themselves.
         complete: whether a count says that there are no others, of whatever form.
-        stable: whether the number stopped growing with the library of formulas, which is no proof of completeness.
+        stable: whether the number stopped growing with the library of formulas, which is no proof of completeness, and
+            nothing else speaks for infinitely many.
         missing: how many others there can be at most; ``None`` where no bound is known.
         searched: among which others were looked for; may be empty.
     """
@@ -50,7 +51,7 @@ class EquationVerdict:
         if self.missing is not None:
             return f"at most {self.missing} other{'s' * (self.missing > 1)}, counted modulo a prime"
         if not self.stable:
-            return "their number grows with the library, so there may be infinitely many"
+            return "where they end was not found: there may be infinitely many"
         return f"no others among {self.searched}" if self.searched else "that there are no others is not proved"
 
 

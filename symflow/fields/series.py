@@ -285,6 +285,7 @@ _TAYLOR: dict[str, Callable[[Tensor, int], list[Tensor]]] = {
     "silu": _silu,
     "Abs": _abs,  # sympy's names: it makes Abs(x) of sqrt(x**2), and differentiates that to sign(x)
     "sign": _sign,
+    "DiracDelta": lambda a, degree: [torch.zeros_like(a)] * (degree + 1),  # its derivative, but at one point
 }
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

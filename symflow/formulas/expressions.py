@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, Any] = {f.__name__: f for f in OWN} | {
     "sqrt": sympy.sqrt,
     "abs": sympy.Abs,
     "ln": sympy.log,
+    "tan": lambda a: sympy.sin(a) / sympy.cos(a),  # in two functions, so that algebra sees what cancels
     "cot": lambda a: sympy.cos(a) / sympy.sin(a),
     "sec": lambda a: 1 / sympy.cos(a),
     "csc": lambda a: 1 / sympy.sin(a),
@@ -291,8 +292,10 @@ class _Parser:
         for part in sympy.preorder_traversal(value):
             if part.is_number:
                 self.real(part, column)
-            elif part.is_Pow and part.exp.is_number and abs(float(self.real(part.exp, column))) > LARGEST_EXPONENT:
-                raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
+            elif part.is_Pow and part.exp.is_number:
+                self.real(part.exp, column)
+                if abs(float(part.exp)) > LARGEST_EXPONENT:
+                    raise self.error(f"exponent beyond {LARGEST_EXPONENT}", column)
         if terms(value) > MOST_TERMS:
             raise self.error(f"more than {MOST_TERMS} terms when multiplied out", column)
 

@@ -28,12 +28,14 @@ def test_entries_are_read_as_they_are_written(bench, tmp_path):
 
 
 def test_every_answer_gets_its_word(bench):
-    def answer(dimension, families=0, stable=True):
-        return {"dimension": dimension, "families": [["f_t - f_xx"]] * families, "stable": stable}
+    def answer(dimension, families=0, stable=True, missing=None):
+        found = {"dimension": dimension, "families": [["f_t - f_xx"]] * families}
+        return found | {"stable": stable, "missing": missing}
 
     finite = bench.Known("", "", {}, 4, 4)
     assert bench.outcome(finite, answer(4)) == "right"
     assert [bench.outcome(finite, a) for a in (answer(3), answer(4, 1), answer(4, stable=False))] == ["wrong"] * 3
+    assert [bench.outcome(finite, a) for a in (answer(3, missing=1), answer(2, missing=1))] == ["short", "wrong"]
     family, unknown = bench.Known("", "", {}, None, 6), bench.Known("", "", {}, None, None)
     assert [bench.outcome(family, a) for a in (answer(6, 1), answer(5, 1), answer(6))] == ["right", "wrong", "wrong"]
     assert [bench.outcome(unknown, a) for a in (answer(9, 1), answer(9, stable=False))] == ["right", "untold"]

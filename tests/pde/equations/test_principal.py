@@ -39,6 +39,18 @@ def test_a_system_of_two_orders_is_differentiated_to_the_higher_one():
     assert {"v_x", "v_xx", "v_xt", "v_t"} <= names
 
 
+def test_what_follows_from_a_system_is_among_its_rules():
+    """The pressure of Navier and Stokes solves a Poisson equation; ``w_t = w_xx`` follows from ``u_t = w = u_xx``."""
+    momentum = "u_t + u*u_x + v*u_y + p_x = laplace(u); v_t + u*v_x + v*v_y + p_y = laplace(v)"
+    flow = Equation(f"{momentum}; div((u, v)) = 0")
+    x, y = (sympy.Symbol(name, real=True) for name in ("p_xx", "p_yy"))
+    divergence = "2*u_y*v_x + 2*v_y**2"
+    names = {s.name: s for rule in flow.rules.values() for s in rule.free_symbols}
+    assert sympy.expand(flow.rules[x] + y + sympy.sympify(divergence, names)) == 0
+    heat = Equation("u_t = w; w = u_xx")
+    assert str(heat.rules[sympy.Symbol("w_t", real=True)]) == "w_xx"
+
+
 def test_roles():
     assert Equation("u_tt + u_xxxx = 0").orders == {"x": 4, "t": 2}
     assert Equation("u_xx + u_yy = 0").time is None

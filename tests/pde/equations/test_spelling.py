@@ -49,6 +49,8 @@ def test_sympy_objects_are_equations():
     [
         (5, "`text` must be an equation such as"),
         ("u_t**5 + u_t + u_x**5 + u_x = 1", "linear or quadratic in a derivative that it can be solved for"),
+        ("u_t**2 = u_x**2", "must be no product of others"),
+        ("u_t = v_x; v_t = u_x; u_x = 1; v_x = x", "must not contradict each other"),
         ("u + x = 0", "each hold a derivative"),
         ("u_r + u_s = 0", "must contain a derivative of an unknown"),
         ("u_x + u_y + u_z + u_t + u_x1 = 0", "at most 4 independent variables, got 5 (x, x1, y, z, t)"),
