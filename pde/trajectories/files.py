@@ -299,7 +299,7 @@ def _own_equation(about: Mapping[str, Any]) -> Equation:
         raise UserError("the attribute `parameters` has a name that cannot be a parameter")
     if not parameters and not any(declared.values()):
         return _as_equation(text)
-    return Equation(text, **declared, **parameters)
+    return Equation(text, declared["independent"], declared["unknowns"], **parameters)
 
 
 def _array(value: Any, name: str) -> NDArray[Any]:
