@@ -35,8 +35,10 @@ from .scores import LocalScore as LocalScore
 from .scores import Score as Score
 from .symmetries import FirstOrder as FirstOrder
 from .symmetries import first_order_symmetries as first_order_symmetries
+from .trajectories import Inventory as Inventory
 from .trajectories import Trajectories as Trajectories
 from .trajectories import UnknownEquation as UnknownEquation
+from .trajectories import describe as describe
 from .trajectories import generate as generate
 from .trajectories import load as load
 from .trajectories import save as save

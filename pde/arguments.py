@@ -6,11 +6,11 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symflow.errors import UserError
 
-from .settings import Variables
+from .settings import Reading, Variables
 
 if TYPE_CHECKING:
     from symflow.pde import Equation, Trajectories
@@ -26,7 +26,7 @@ def formula(text: str, parameters: dict[str, float], variables: Variables) -> Eq
 
 
 def read(
-    data: str | None, equation: str | None, parameters: dict[str, float], variables: Variables
+    data: str | None, equation: str | None, parameters: dict[str, float], variables: Variables, reading: Reading
 ) -> tuple[Trajectories | Equation, str]:
     """The data or equation, and a string that tells it from any other."""
     from symflow import pde
@@ -34,7 +34,7 @@ def read(
     if data is None and equation is None:
         raise UserError("a file of trajectories or `--equation` must be given, got neither")
     if data is not None and Path(data).exists():
-        trajectories = load(Path(data), equation, parameters, variables, check=False)
+        trajectories = load(Path(data), equation, parameters, variables, reading, check=False)
         content = hashlib.sha256(trajectories.u.numpy().tobytes())
         content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
         return trajectories, content.hexdigest()
@@ -48,17 +48,25 @@ def read(
 
 
 def load(
-    path: Path, equation: str | None, parameters: dict[str, float], variables: Variables, check: bool
+    path: Path,
+    equation: str | None,
+    parameters: dict[str, float],
+    variables: Variables,
+    reading: Reading,
+    *,
+    check: bool,
 ) -> Trajectories:
     """Data with their equation, which is fitted to them where neither the file nor the command line says it."""
     from symflow import pde
 
-    named = equation if equation is None or equation in pde.CATALOGUE else formula(equation, parameters, variables)
+    named = None if equation is None else formula(equation, parameters, variables)
+    how: dict[str, Any] = {"samples": reading.samples, "group": reading.group, "boundary": reading.ends}
+    how |= reading.names
     try:
-        return pde.load(path, equation=named, check=check)
+        return pde.load(path, equation=named, check=check, **how)
     except pde.UnknownEquation:
         print("symflow: the data do not name their equation; one is fitted to them", file=sys.stderr)
-        return pde.load_identified(path)
+        return pde.load_identified(path, **how)
 
 
 def numbers(parameters: Sequence[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The commands of equations: ``generate | discover | verify | audit | augment | train-operator``."""
+"""The commands of equations: ``generate | describe | discover | verify | audit | augment | train-operator``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check
 from symflow.errors import UserError
 
 from . import arguments
-from .settings import Copies, Discovery, Generation, OperatorTrainings, Variables
+from .settings import Copies, Discovery, Generation, OperatorTrainings, Reading, Variables
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -52,6 +52,24 @@ def generate(
     print(f"{out}: {shape} values of u (trajectory, t, x), float64")
 
 
+def describe(
+    data: Annotated[Path, tyro.conf.Positional],
+    reading: OmitArgPrefixes[Reading] = Reading(),
+    json: FlagCreatePairsOff[bool] = False,
+) -> None:
+    """Says what a file of data holds: fields, axes, whether ends meet, resolution, samples that look wrong.
+
+    Args:
+        data: a file, or a zarr store, of any layout.
+        reading: how it is read.
+        json: print it as JSON.
+    """
+    from symflow import pde
+
+    found = pde.describe(data, samples=reading.samples, group=reading.group, **reading.names)
+    print(_json(found.to_dict()) if json else found)
+
+
 def discover(
     data: Annotated[str | None, tyro.conf.Positional] = None,
     *,
@@ -61,6 +79,7 @@ def discover(
     parameters: tuple[str, ...] = (),
     variables: OmitArgPrefixes[Variables] = Variables(),
     settings: OmitArgPrefixes[Discovery] = Discovery(),
+    reading: OmitArgPrefixes[Reading] = Reading(),
     report: FlagCreatePairsOff[bool] = False,
     resume: bool = False,
     force: bool = False,
@@ -79,6 +98,7 @@ def discover(
         parameters: numbers for the names in the formula, such as nu=0.01.
         variables: names that the formula does not show.
         settings: how symmetries are looked for.
+        reading: how a file is read.
         report: write figures and a page of an equation alone too; of data they always are. `symflow report` writes them
             later.
         resume: continue an interrupted run.
@@ -94,11 +114,12 @@ def discover(
     with loading():
         from symflow import pde
         from symflow.pde.discovery import discover as found
+        from symflow.pde.discovery import domain_of
         from symflow.runs import RESULT, Run
 
-    source, identity = arguments.read(data, equation, arguments.numbers(parameters), variables)
+    source, identity = arguments.read(data, equation, arguments.numbers(parameters), variables, reading)
     alone = isinstance(source, pde.Equation)
-    settings = replace(settings, domain=settings.domain or ("plane" if alone else "periodic"))
+    settings = replace(settings, domain=settings.domain or domain_of(source))
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
     config = {"command": "discover", **about, **asdict(variables), **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
@@ -181,6 +202,7 @@ def audit(
     variables: OmitArgPrefixes[Variables] = Variables(),
     alpha: float = 0.05,
     seed: int = 0,
+    reading: OmitArgPrefixes[Reading] = Reading(),
     out: Path | None = None,
     force: bool = False,
 ) -> None:
@@ -197,6 +219,7 @@ def audit(
         variables: names that the formula does not show.
         alpha: for data, the probability that any interval of a coefficient misses.
         seed: for a transformation, of the points.
+        reading: how a file is read.
         out: a JSON file for the audit.
         force: replace an existing file.
     """
@@ -217,7 +240,7 @@ def audit(
     else:
         from symflow.pde.laws import held_out, parts
 
-        loaded = arguments.load(Path(target), equation, numbers, variables, check=False)
+        loaded = arguments.load(Path(target), equation, numbers, variables, reading, check=False)
         if loaded.settings.get("identified"):
             print(f"{loaded.equation.text}, {parts(loaded)}")
         found = pde.audit_data(held_out(loaded), alpha)
@@ -273,6 +296,7 @@ def train_operator(
     generators: Path | None = None,
     equation: str | None = None,
     parameters: tuple[str, ...] = (),
+    reading: OmitArgPrefixes[Reading] = Reading(),
     workers: int | None = None,
     resume: bool = False,
     force: bool = False,
@@ -286,6 +310,7 @@ def train_operator(
         generators: a run of discover whose learned fields are used for all seeds.
         equation: what the trajectories of a file solve, as for discover; by default what it says, or fitted to them.
         parameters: numbers for the names in it.
+        reading: how a file is read.
         workers: trainings side by side; by default one per processor, and one on a GPU.
         resume: continue an interrupted run, with more seeds or arms if wanted.
         force: replace an earlier run in `out`.
@@ -297,7 +322,9 @@ def train_operator(
     field = None if generators is None else load_field(generators / "span.safetensors")
     with bars() as shown:
         if Path(data).exists():
-            loaded = arguments.load(Path(data), equation, arguments.numbers(parameters), Variables(), check=True)
+            loaded = arguments.load(
+                Path(data), equation, arguments.numbers(parameters), Variables(), reading, check=True
+            )
         elif data in pde.CATALOGUE:
             loaded = _generated(data, needed, out, shown)
         else:
@@ -342,15 +369,20 @@ def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
 def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
     """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
     from symflow import pde
-    from symflow.pde.discovery import collect
+    from symflow.pde.discovery import collect, studied
     from symflow.report import write_report
 
     progress("report", 0.0, {})
     if isinstance(source, pde.Trajectories):
-        run.save_tensors("evidence", collect(source if result.of_data else None, result), {"rank": result.rank})
+        shown = source if result.of_data and studied(source) else None
+        run.save_tensors("evidence", collect(shown, result), {"rank": result.rank})
     page = write_report(run.path)
     progress("report", 1.0, {})
     return page
 
 
-COMMANDS = (generate, discover, verify, audit, augment, train_operator)
+def _json(record: object) -> str:
+    return json.dumps(record, indent=2, allow_nan=False)
+
+
+COMMANDS = (generate, describe, discover, verify, audit, augment, train_operator)

@@ -62,6 +62,57 @@ class Generation:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a file of data is read, where its names and ends do not say it.
+
+    Attributes:
+        fields: names of the unknowns in the file, such as u=Vx,v=Vy.
+        axes: names of the variables in the file, such as x=lon,t=time.
+        boundary: periodic or open, for all axes of space, or by axis such as x=periodic,y=open; by default what the
+            file says, and where it says nothing whether the ends of the data meet.
+        group: of a file with several, such as valid; by default train, or the first.
+        samples: how many trajectories to read, from the first; all by default.
+
+    Raises:
+        UserError: a text is not of this form.
+    """
+
+    fields: str | None = None
+    axes: str | None = None
+    boundary: str | None = None
+    group: str | None = None
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        self.names  # noqa: B018  raises
+        self.ends  # noqa: B018
+
+    @property
+    def names(self) -> dict[str, dict[str, str] | None]:
+        """`fields` and `axes` as mappings."""
+        return {name: _pairs(name, getattr(self, name)) for name in ("fields", "axes")}
+
+    @property
+    def ends(self) -> str | dict[str, str] | None:
+        """`boundary` as a word, or as a mapping."""
+        text = self.boundary
+        return text if text is None or "=" not in text else _pairs("boundary", text)
+
+
+def _pairs(argument: str, text: str | None) -> dict[str, str] | None:
+    """``u=Vx,v=Vy`` as a dictionary."""
+    if text is None:
+        return None
+    found = {}
+    for part in text.split(","):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if not name or not value:
+            raise UserError(f"`{argument}` must be of the form name=name,name=name, got {text!r}")
+        found[name] = value
+    return found
+
+
+@dataclass(frozen=True)
 class Variables:
     """Names of a formula that it does not show by itself.
 

@@ -28,8 +28,8 @@ from symflow.ops import flow
 from symflow.runs import one_thread
 
 from ..equations import Equation, Index, JetSpace, t, u, x
-from ..trajectories import Trajectories, data_coordinates
-from ..weak import FUNCTIONS, OVERLAP, Axis, Parts, bump, movable, moved
+from ..trajectories import Axis, Trajectories, data_coordinates
+from ..weak import FUNCTIONS, OVERLAP, Parts, bump, movable, moved, widths
 from .measure import middle
 
 DELTA = 0.02  # the relative residual of moved data that ends the reach
@@ -222,8 +222,8 @@ def _quiet_rows(
     own = None
     for wide in (0, -1):
         for grid in grids:
-            in_t = Axis("t", grid.t).widths(*FRACTIONS_T)
-            in_x = Axis("x", grid.x, grid.length).widths(*FRACTIONS_X)
+            in_t = widths(Axis("t", grid.t), *FRACTIONS_T)
+            in_x = widths(Axis("x", grid.x, grid.length), *FRACTIONS_X)
             if in_t and in_x:
                 rows = MovedRows(grid, columns, (in_t[wide], in_x[wide]))
                 own = float(middle(rows.residual(form, 0.0)).nan_to_num(torch.inf))

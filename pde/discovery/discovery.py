@@ -28,6 +28,7 @@ from ..settings import Discovery, Score
 from ..trajectories import Trajectories
 from .checks import lost
 from .result import Identified, Result
+from .sources import domain_of
 from .stages import LOCAL, STAGES, TRAINED, Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, family_record, for_the_data, recorded, searched
 
@@ -73,7 +74,7 @@ def discover(
     route, alone = ROUTES[settings.score], not isinstance(data, Trajectories)
     request = Request(
         data,
-        settings.domain or ("plane" if alone else "periodic"),
+        settings.domain or domain_of(data),
         settings.seed,
         settings.span(alone),
         route.generators if settings.generators is None else settings.generators,

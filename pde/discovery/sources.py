@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symflow.errors import UserError
 from symflow.fields import Coordinates
@@ -14,6 +14,7 @@ from ..symmetries import prolongation
 from ..trajectories import Trajectories, data_coordinates
 
 FEWEST_ROWS = 16
+JETS = "what is seen in their jets: moved scores, certificates, approximate symmetries, learned fields"
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,17 @@ def space_axes(equation: Equation) -> tuple[str, ...]:
     return tuple(name for name in equation.space.independent if name != equation.time)
 
 
+def domain_of(data: Trajectories | Equation | str) -> Domain:
+    """What is asked by default: of data the fields with their periods, of all others any."""
+    axes = data.axes if isinstance(data, Trajectories) else ()
+    return "periodic" if axes and all(a.period is not None for a in axes) else "plane"
+
+
 def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
-    """The jets of trajectories, completed by their equation; of an equation, or the name of one, random ones."""
+    """The jets of trajectories, completed by their equation; of an equation, or the name of one, random ones.
+
+    Data of another shape than u on a periodic line, or of an equation without ``u_t = ...``, have random ones too.
+    """
     if isinstance(data, str):
         data = Equation(data) if "=" in data else entry(data).equation
     if isinstance(data, Equation):
@@ -42,6 +52,8 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
     if not isinstance(data, Trajectories):
         raise UserError(f"`data` must be trajectories, an equation or its name, got {type(data).__name__}")
     equation = data.equation
+    if not studied(data):
+        return replace(_of_equation(equation, domain), data=data)
     known = lookup(equation)
     coordinates = data_coordinates(data, data.length if domain == "periodic" else None)
 
@@ -60,8 +72,15 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
     )
 
 
+def studied(data: Trajectories) -> bool:
+    """Whether jets of such data can be studied at all: u on a periodic line, and an equation for u_t."""
+    return data.on_line and data.equation.evolutionary
+
+
 def lacking(data: Trajectories) -> str:
     """What data lack for their jets to be studied, in words; empty if nothing."""
+    if not studied(data):
+        return f"`data` must be one unknown u on a periodic line, with an equation u_t = ..., for {JETS}"
     rows = data.u.shape[0] * data.u.shape[1]
     if rows < FEWEST_ROWS:
         return f"`data` must hold at least {FEWEST_ROWS} profiles u(x) (samples times output times), got {rows}"

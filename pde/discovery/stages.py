@@ -48,7 +48,7 @@ from .checks import NULL_RESOLUTION, POINTS
 from .networks import Learn, learned_slots, learned_span
 from .result import Certified, Generator, NeuralSpan, Observed
 from .solved import SAMPLE, solved_span, span_of_data
-from .sources import Source, lacking, source_of, space_axes
+from .sources import JETS, Source, lacking, source_of, space_axes, studied
 
 POOL = 20_000  # jets from which a network that is trained draws
 CHECKED, STEPS = 512, 8  # jets moved by the finite flow, and its steps
@@ -160,6 +160,8 @@ def ask(state: State, context: Context) -> State:
     source = known(state.source)
     judged = gate(known(source.data))
     if judged.verdict not in (SOLVES, OUTLIERS) or not judged.periodic or lacking(known(source.data)):
+        if not studied(known(source.data)):
+            judged = replace(judged, remarks=(*judged.remarks, f"of data of this shape nothing is said of {JETS}"))
         source = source_of(source.equation, state.request.domain)
     return replace(state, judged=judged, source=source)
 

@@ -6,6 +6,7 @@ stands a map of the weak residual for narrow test functions, which see a fault w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,24 +16,32 @@ from torch import Tensor
 from symflow.formulas import text_table
 from symflow.runs import one_thread
 
-from ..trajectories import Trajectories
+from ..trajectories import Trajectories, tears
 from ..weak import Samples, rows_on_axes
 from .claims import Law
 from .figures import ladder
 from .gate import gate
 from .regression import check_alpha
-from .seams import meets
 from .verdict import FACTOR, MATERIAL, Coefficient, Gate
 
 
 @dataclass(frozen=True)
 class Outlier:
-    """A trajectory unlike the others: its index, which figure says so, and where its residual is largest."""
+    """A trajectory unlike the others: its index, which figure says so, and where its residual is largest, by axis."""
 
     trajectory: int
     reason: str
-    t: float
-    x: float
+    place: Mapping[str, float]
+
+    @property
+    def t(self) -> float:
+        """When."""
+        return self.place.get("t", 0.0)
+
+    @property
+    def x(self) -> float:
+        """Where along the first axis of space; NaN without any."""
+        return next((v for name, v in self.place.items() if name != "t"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -43,16 +52,26 @@ class DataAudit:
         gate: the verdict with all its figures.
         outliers: trajectories unlike the others.
         noise: standard deviation of the noise of u over that of u.
-        map: ``[S, times, places]``, residuals relative to the RMS of the trajectory's terms.
-        t, x: the centres of the test functions of the map.
+        map: ``[S, times, places...]``, residuals relative to the RMS of the trajectory's terms; of a system those of
+            the equation that has the largest.
+        centres: of the test functions of the map, by axis.
     """
 
     gate: Gate
     outliers: tuple[Outlier, ...]
     noise: float
     map: Tensor
-    t: Tensor
-    x: Tensor
+    centres: Mapping[str, Tensor]
+
+    @property
+    def t(self) -> Tensor:
+        """The times of the map."""
+        return self.centres.get("t", torch.zeros(0, dtype=torch.float64))
+
+    @property
+    def x(self) -> Tensor:
+        """The places of the map along the first axis of space."""
+        return next((v for name, v in self.centres.items() if name != "t"), torch.zeros(0, dtype=torch.float64))
 
     @property
     def equation(self) -> str:
@@ -95,7 +114,8 @@ class DataAudit:
         """What is wrong, in words, and the gate's own sentence."""
         found = [c.sentence for c in self.claims if c.refused]
         for o in self.outliers:
-            found.append(f"trajectory {o.trajectory} is unlike the others: {o.reason} (t = {o.t:.4g}, x = {o.x:.4g})")
+            place = ", ".join(f"{name} = {value:.4g}" for name, value in o.place.items())
+            found.append(f"trajectory {o.trajectory} is unlike the others: {o.reason} ({place})")
         return (*found, self.gate.sentence)
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,7 +124,7 @@ class DataAudit:
             "equation": self.equation,
             "verdict": self.verdict,
             "sentences": list(self.sentences),
-            "outliers": [vars(o) for o in self.outliers],
+            "outliers": [{"trajectory": o.trajectory, "reason": o.reason, **o.place} for o in self.outliers],
             "noise": self.noise,
             "gate": self.gate.to_dict(),
         }
@@ -113,10 +133,10 @@ class DataAudit:
         rows = []
         for c in self.claims:
             if c.estimate is None or c.lower is None or c.upper is None:
-                rows.append([c.term, f"{c.claimed:g}", "-", "-", "no"])
+                rows.append([c.name, f"{c.claimed:g}", "-", "-", "no"])
                 continue
             interval = f"{c.lower:.6g} ... {c.upper:.6g}"
-            rows.append([c.term, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if c.refused else "no"])
+            rows.append([c.name, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if c.refused else "no"])
         level = f">{100 * (1 - self.gate.alpha):g} % interval"
         lines = text_table(["term", ">equation", ">data", level, "refused"], rows)
         head = f"{len(self.gate.trials)} trajectories that claim {self.equation}: {self.verdict}"
@@ -148,36 +168,43 @@ def audit_data(data: Trajectories, alpha: float = 0.05) -> DataAudit:
     """
     check_alpha(alpha)
     judged = gate(data, alpha=alpha)
-    residual, noise, t, x = _map(data)
+    residual, noise, centres = _map(data)
     outliers = []
     for trial in judged.outliers:
-        place = (data.t[0], data.x[0])
+        places = centres if residual.numel() else {"t": data.t, **{a.name: a.nodes for a in data.axes}}
+        at = [0] * len(places)
         if residual.numel():
-            i, j = divmod(int(residual[trial.trajectory].abs().argmax()), residual.shape[2])
-            place = (t[i], x[j])
-        outliers.append(Outlier(trial.trajectory, trial.reason, float(place[0]), float(place[1])))
-    return DataAudit(judged, tuple(outliers), noise, residual, t, x)
+            own = residual[trial.trajectory]
+            at = [int(n) for n in torch.unravel_index(own.abs().argmax(), own.shape)]
+        place = {name: float(nodes[n]) for (name, nodes), n in zip(places.items(), at, strict=True)}
+        outliers.append(Outlier(trial.trajectory, trial.reason, place))
+    return DataAudit(judged, tuple(outliers), noise, residual, centres)
 
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def _map(data: Trajectories) -> tuple[Tensor, float, Tensor, Tensor]:
+def _map(data: Trajectories) -> tuple[Tensor, float, dict[str, Tensor]]:
     """The residual for the narrowest test functions, the relative noise, the centres; empty without room for any."""
-    nothing = torch.zeros(0, dtype=torch.float64)
-    nowhere = torch.zeros(len(data), 0, 0, dtype=torch.float64), 0.0, nothing, nothing
-    if len(data.t) < 2:
+    nowhere: tuple[Tensor, float, dict[str, Tensor]] = torch.zeros(len(data), 0, 0, dtype=torch.float64), 0.0, {}
+    residuals = data.equation.residuals
+    if len(data.t) < 2 and "t" in data.equation.space.independent:
         return nowhere
-    samples = Samples.of(data, data.equation.residuals, periodic=meets(data))
-    law = Law.of(data.equation.residuals[0], samples.space)
+    samples = Samples.of(data, residuals, torn=tears(data))
     choices = ladder(samples)
     if not choices:
         return nowhere
-    columns = law.columns()
-    J = len(law.terms)
-    rows = rows_on_axes(samples, [*columns[: J + 1], columns[-1]], choices[0])
-    weights = torch.tensor([1.0, *law.claimed], dtype=torch.float64)
-    size = rows.rms((rows.plain[..., : J + 1] * weights).square().sum(-1).sqrt()).clamp_min(1e-300)
-    noise = float(rows.sigma.median()) / max(float(data.u.std()), 1e-300)
-    return rows.plain[..., -1] / size[:, None, None], noise, rows.centres[0], rows.centres[1]
+    maps = []
+    for law in (Law.of(F, samples.space) for F in residuals):
+        columns = law.columns()
+        J = len(law.terms)
+        rows = rows_on_axes(samples, [*columns[: J + 1], columns[-1]], choices[0])
+        weights = torch.tensor([1.0, *law.claimed], dtype=torch.float64)
+        size = rows.rms((rows.plain[..., : J + 1] * weights).square().sum(-1).sqrt()).clamp_min(1e-300)
+        maps.append(rows.plain[..., -1] / size.reshape(-1, *[1] * len(samples.axes)))
+    several = torch.stack(maps)
+    worst = several.abs().argmax(0, keepdim=True)
+    noise = float((rows.sigma / samples.values.transpose(0, 1).flatten(1).std(1).clamp_min(1e-300)).amax(1).median())
+    centres = dict(zip((a.name for a in samples.axes), rows.centres, strict=True))
+    return several.gather(0, worst)[0], noise, centres

@@ -67,6 +67,7 @@ def coefficients(
         alpha: probability of error of the intervals that are shown.
     """
     found = Found([], [], [], [], [], "")
+    named = [str(law.leading) if len(laws) > 1 else "" for law in laws]
     tests = max(sum(len(law.terms) for law in laws), 1)
     absent = max(sum(len(law.neighbours) for law in laws), 1)
     for n, law in enumerate(laws):
@@ -86,7 +87,7 @@ def coefficients(
             found.halves.append(half)
             for j, m in enumerate(law.terms):
                 figures = (float(v[j]) for v in (best.ratio, half, shown))
-                found.terms.append(_claim(n, m, law.claimed[j], *figures))
+                found.terms.append(replace(_claim(n, m, law.claimed[j], *figures), leading=named[n]))
         else:
             found.ratios.append(scale)
             found.halves.append(scale)
@@ -96,8 +97,8 @@ def coefficients(
         if seen:
             again = {c.term for c in _absent(n, law, own[second], scale, absent, alpha)[0]}
             seen = [c for c in seen if c.term in again]
-        found.missing.extend(seen)
-        found.open.extend(open_)
+        found.missing.extend(replace(c, leading=named[n]) for c in seen)
+        found.open.extend(f"{m} in the equation of {named[n]}" if named[n] else m for m in open_)
     if any(c.refused for c in found.terms) and not found.missing:
         return replace(found, spacing=wrong_spacing(laws, samples.axes, found.ratios, found.halves))
     return found

@@ -18,7 +18,7 @@ from symflow.runs import one_thread
 
 from ..equations import Equation
 from ..trajectories import Trajectories
-from ..weak import Samples, WeakRows, rows_on_axes
+from ..weak import Samples, WeakRows, rows_on_axes, widths
 from .claims import Law
 from .figures import Figures
 from .fits import Fit, fit
@@ -79,6 +79,7 @@ def drifts(data: Trajectories, equation: Equation) -> list[Drift]:
     >>> drifts(data, data.equation)
     []
     """
+    data.require_line("a look through windows")
     samples = Samples.of(data, equation.residuals)
     law = Law.of(equation.residuals[0], samples.space)
     found = []
@@ -108,11 +109,11 @@ def _windows(samples: Samples, law: Law, i: int) -> list[_Window]:
     """Windows along an axis, at the widths that give the shortest intervals; none where there is no room."""
     J = len(law.terms)
     columns, scale = law.columns(), torch.tensor(law.claimed, dtype=torch.float64)
-    choices = [axis.widths(*FRACTIONS) for axis in samples.axes]
+    choices = [widths(axis, *FRACTIONS) for axis in samples.axes]
     tried = []
     for width in choices[i] if all(choices) else ():
-        widths = tuple(width if k == i else c[-1] for k, c in enumerate(choices))
-        rows = rows_on_axes(samples, [*columns[: J + 1], columns[-1]], widths)
+        chosen = tuple(width if k == i else c[-1] for k, c in enumerate(choices))
+        rows = rows_on_axes(samples, [*columns[: J + 1], columns[-1]], chosen)
         if bool(rows.plain.isfinite().all()):
             # the loudest trajectory does not speak for all
             rows = rows.over(Figures.of(rows, law).size.clamp_min(1e-300)).of(range(J + 1))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
-from ..weak import FEWEST_STEPS, HalfWidths, Samples, WeakRows, rows_on_ladder
+from ..weak import FEWEST_STEPS, HalfWidths, Samples, WeakRows, rows_on_ladder, widths
 from .claims import Law
 from .fits import sharp
 
@@ -69,15 +69,15 @@ def ladder(samples: Samples) -> list[HalfWidths]:
     choices = []
     for axis in samples.axes:
         few = FEW_FRACTIONS if len(axis) < FEW_TIMES else TIME_FRACTIONS
-        widths = axis.widths(*(few if axis.name == "t" else SPACE_FRACTIONS))
-        if not widths:
+        found = widths(axis, *(few if axis.name == "t" else SPACE_FRACTIONS))
+        if not found:
             return []
-        choices.append([widths[0], widths[-1]])
+        choices.append([found[0], found[-1]])
     in_time = [n for n, axis in enumerate(samples.axes) if axis.name == "t"]
-    found = []
+    rungs = []
     for late, wide in product((0, 1), (0, 1)):  # all axes of space are widened together
-        found.append(tuple(c[late if n in in_time else wide] for n, c in enumerate(choices)))
-    return list(dict.fromkeys(found))
+        rungs.append(tuple(c[late if n in in_time else wide] for n, c in enumerate(choices)))
+    return list(dict.fromkeys(rungs))
 
 
 def all_rows(samples: Samples, laws: Sequence[Law]) -> list[list[WeakRows]]:

@@ -30,20 +30,20 @@ from symflow.errors import UserError
 from symflow.runs import one_thread
 
 from ..equations import Equation
-from ..trajectories import Trajectories
+from ..trajectories import Trajectories, tears
 from ..trajectories.solvers import Budget
 from ..weak import Samples
 from .claims import Law
 from .coefficients import Found, coefficients
 from .figures import Figures, all_rows, best_rung
 from .prediction import BLURRED, SPENT, WORK, answers, predict
-from .seams import meets
 from .spacing import blind
 from .trials import COARSE, trials
 from .verdict import FACTOR, MATERIAL, NOT, OUTLIERS, SOLVES, UNKNOWN, Coefficient, Gate, Trial, word_of
 
 NUDGED = 2  # trajectories that are asked which coefficients a prediction answers to
-TORN = "x is not periodic, for the ends of the rows do not meet: judged inside, not at the ends"
+TORN = "{} is not periodic, for the ends of the rows do not meet: judged inside, not at the ends"
+OPEN = "{} is open: judged inside, not at the ends"
 
 
 @one_thread()
@@ -78,18 +78,20 @@ def gate(
     """
     if isinstance(data, Trajectories):
         text, residuals = data.equation.text, data.equation.residuals
-        if len(data.t) < 2:
+        if len(data.t) < 2 and "t" in data.equation.space.independent:
             return _silent(text, len(data), "there is one stored time", alpha)
-        periodic = meets(data)
-        samples = Samples.of(data, residuals, periodic=periodic)
+        torn = tears(data)
+        ends = (*(TORN.format(n) for n in torn), *(OPEN.format(a.name) for a in data.axes if a.period is None))
+        samples = Samples.of(data, residuals, torn=torn)
     elif equations:
-        text, residuals, samples, periodic = "; ".join(f"{F} = 0" for F in equations), tuple(equations), data, True
+        text, residuals, samples = "; ".join(f"{F} = 0" for F in equations), tuple(equations), data
+        torn, ends = [], ()
     else:
         raise ValueError("`equations` must be given for samples")
     laws = [Law.of(F, samples.space) for F in residuals]
     if all(samples.unchanging(s) for s in range(len(samples))):
         return _silent(text, len(samples), "nothing changes in them", alpha)
-    solver = data if prediction and periodic and isinstance(data, Trajectories) else None
+    solver = data if prediction and isinstance(data, Trajectories) and data.on_line and not torn else None
     try:
         found = _weak(samples, laws, text, alpha, solver)
     except UserError as error:
@@ -98,7 +100,7 @@ def gate(
     if solver is not None and few and found.verdict == UNKNOWN:
         found = _predicted(solver, laws[0], found)
     remarks = blind(laws, samples.axes) if found.verdict in (SOLVES, OUTLIERS) else ()
-    return replace(found, periodic=periodic, remarks=remarks if periodic else (TORN, *remarks))
+    return replace(found, periodic=not torn, remarks=(*ends, *remarks))
 
 
 def _silent(text: str, count: int, reason: str, alpha: float) -> Gate:
@@ -128,7 +130,7 @@ def _weak(samples: Samples, laws: Sequence[Law], text: str, alpha: float, data: 
         found = coefficients(samples, even, laws, _alike(judged), alpha)
         if not any(c.refused for c in found.terms):
             judged = [replace(t, word=SOLVES) if t.trajectory in agree else t for t in judged]
-    names = [*(c.term for c in found.terms if not c.tested), *found.open]
+    names = [*(c.name for c in found.terms if not c.tested), *found.open]
     verdict, reason = _file(judged, found, most)
     return Gate(
         text, verdict, reason, tuple(judged), tuple(found.terms), tuple(found.missing), tuple(names), "weak form", alpha

@@ -82,15 +82,17 @@ def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> E
     return Equation(_text(fit))
 
 
-def load_identified(path: str | os.PathLike[str]) -> Trajectories:
+def load_identified(path: str | os.PathLike[str], **reading: Any) -> Trajectories:
     """Trajectories of a file that does not name their equation, with the one that `identify` fits to a part of them.
 
-    ``settings["identified"]`` is then True, and `held_out` is the part that it was not fitted to.
+    ``settings["identified"]`` is then True, and `held_out` is the part that it was not fitted to. Further arguments are
+    those of `load`.
 
     Raises:
-        UserError: as `load` and `identify`.
+        UserError: as `load` and `identify`; or the data are no u on a periodic line.
     """
-    data = load(path, equation=PLACEHOLDER, check=False)
+    data = load(path, equation=PLACEHOLDER, check=False, **reading)
+    data.require_line("a fit of an equation")
     fitted, _ = split(data)
     equation = identify(fitted.x, fitted.t, fitted.u)
     return replace(data, equation=equation, name=None, settings={**data.settings, "identified": True})

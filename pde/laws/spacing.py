@@ -9,7 +9,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from ..weak import Axis
+from ..trajectories import Axis
 from .claims import Law
 
 AGREE = 2e-3  # relative: as far as coefficients may be off

@@ -68,14 +68,16 @@ def trials(
         r, e = float(residual[worst[s], s]), float(error[worst[s], s])
         if not (math.isfinite(r) and math.isfinite(e)):
             raise UserError(f"the values of trajectory {s} are too large for their squares")
-        word, reason = word_of(r, e), f"weak residual {r:.2g} of its terms"
+        of = f" in the equation of {laws[int(worst[s])].leading}" if len(laws) > 1 else ""
+        word, reason = word_of(r, e), f"weak residual {r:.2g} of its terms{of}"
         if word == NOT:
             reason += f", where {e:.1g} is explained"
         elif word == UNKNOWN or bool((error[:, s] > KNOWN).any()):
             word, reason = UNKNOWN, _largest(samples, figures, s)
         elif off := _own(rows, laws, s, len(samples)):
             own.append(off)
-            word, reason = NOT, f"{laws[off.law].terms[off.term]} has {off.ratio:.4g} times the coefficient"
+            of = f" in the equation of {laws[off.law].leading}" if len(laws) > 1 else ""
+            word, reason = NOT, f"{laws[off.law].terms[off.term]}{of} has {off.ratio:.4g} times the coefficient"
         # a small solution is noisy and a steep one too coarse in space, but rows in a wrong order change too much in t
         unlike = word == NOT or (bool(torn[s]) and reason == COARSE)
         if word != NOT and bool(loud[s]):
@@ -85,7 +87,7 @@ def trials(
                 True,
                 f"another residual, {r / max(float(residual[worst[s]].nanmedian()), 1e-300):.0f} times theirs",
             )
-        found.append(Trial(s, word, reason, r, e, unlike))
+        found.append(Trial(s, word, reason, r, e, unlike, int(worst[s])))
     return found, own
 
 

@@ -24,7 +24,10 @@ def word_of(residual: float, error: float) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """One trajectory: word and reason, residual and error relative to its terms, whether it is unlike the others."""
+    """One trajectory: word and reason, residual and error relative to its terms, whether it is unlike the others.
+
+    Of a system these are figures of the equation that it solves worst, ``equation`` from 0.
+    """
 
     trajectory: int
     word: str
@@ -32,6 +35,7 @@ class Trial:
     residual: float | None
     error: float | None
     outlier: bool
+    equation: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Coefficient:
         share: the term's part of the terms that it brings by itself, for a term that the equation is without.
         tested: whether the data know it to 1 %.
         refused: whether they contradict the claim.
+        leading: the leading term of its equation in a system, empty for a single equation.
     """
 
     equation: int
@@ -57,18 +62,24 @@ class Coefficient:
     share: float | None
     tested: bool
     refused: bool
+    leading: str = ""
 
     @property
     def sentence(self) -> str:
         """What the data say of it."""
         if self.estimate is None or self.lower is None or self.upper is None:
-            return f"the data do not determine the coefficient of {self.term}"
+            return f"the data do not determine the coefficient of {self.name}"
         size = max(abs(self.estimate), abs(self.claimed))
         half = max((self.upper - self.lower) / 2, MARGIN * size, 1e-300)
         digits = max(math.ceil(-math.log10(half) - 1e-6), 0)
         margin = f"{self.estimate:.{digits}f} ± {math.ceil(half * 10**digits - 1e-6) / 10**digits:.{digits}f}"
         says = f"the equation says {self.claimed:g}" if self.claimed else "the equation is without it"
-        return f"the data have {self.term} with coefficient {margin}, {says}"
+        return f"the data have {self.name} with coefficient {margin}, {says}"
+
+    @property
+    def name(self) -> str:
+        """The term, and of a system in which equation it stands."""
+        return f"{self.term} in the equation of {self.leading}" if self.leading else self.term
 
 
 @dataclass(frozen=True)

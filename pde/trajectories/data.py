@@ -1,4 +1,4 @@
-"""Trajectories of a scalar equation on a periodic line, and what is asked of them: jets, residuals, their units."""
+"""Trajectories: named fields over named axes; and what is asked of those on a line: jets, residuals, their units."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets
-from .derivatives import difference_weights, filtered, interpolated
+from .axes import UNIFORM, Axis
+from .derivatives import filtered, interpolated
+from .sides import BothSides
 
-UNIFORM = 1e-6  # relative deviation of a spacing from the mean spacing
 MISLABELLED = 0.1  # residual(): data of another equation are above, good data below or with u_t in doubt
 MOST_JETS = 1 << 24
 HIGHEST_JET = 64
+LINE = (Axis("x", torch.arange(8.0, dtype=torch.float64), 8.0),)  # of which `x` replaces the nodes
 SPREAD = 0.5 / 3**0.5  # the standard deviation of a uniform variable on an interval of length 1
 
 
@@ -35,29 +37,40 @@ def _version() -> str:
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Solutions ``u(x, t)`` of one equation, on one grid: ``u[s, i, j] = u_s(t[i], x[j])``.
+    """Solutions of one equation or system on one grid: named fields over named axes.
 
-    Convention: physical units; x uniform over one period, the left end included and the right end not; t increasing,
-    not necessarily uniform; float64.
+    On a line ``u[s, i, j] = u_s(t[i], x[j])``; in general the values are ``u[sample, t, axes..., field]``, without the
+    last dimension where there is one field. Orbits of ordinary equations have no axes: ``u[sample, t, field]``.
+
+    Convention: physical units; t increasing, not necessarily uniform; an axis of space that is periodic is uniform, its
+    left end included and its right end not; an open one (walls, a window) has any increasing nodes; float64.
 
     Args:
-        equation: what the data solve.
-        x: ``[X]``.
+        equation: what the data solve; its unknowns are among the fields and its variables among the axes.
+        x: ``[X]``, the nodes of the first axis of space; an empty tensor where `axes` say it.
         t: ``[T]``.
-        u: ``[S, T, X]``.
+        u: the values.
         name: of the equation in the catalogue, when it is there.
         seed: of `generate`, when made by it.
         settings: the arguments of `generate`, or what is known of the origin; JSON values.
         version: of the package that made the data.
+        fields: names of the fields, in the order of the last dimension of u.
+        axes: of space; by default x, periodic. `x`, if given, are the nodes of the first.
+        missing: ``[sample, t, axes...]``, True where nothing was measured; values there are 0.
 
     Raises:
-        UserError: shapes that do not match, a grid that is not uniform, times that do not increase, values that are
-            not finite; the sentence says which and where.
+        UserError: shapes that do not match, a periodic axis that is not uniform, times that do not increase, values
+            that are not finite, names that are not those of the equation; the sentence says which and where.
 
     >>> from symflow.pde import generate
     >>> data = generate("ckdv", samples=2, seed=0, steps=20, keep=5, end=2.0)
     >>> data.u.shape, data.length
     (torch.Size([2, 5, 512]), 128.0)
+    >>> t = torch.linspace(0, 1, 11, dtype=torch.float64)
+    >>> orbit = torch.stack([t.cos(), -t.sin()], -1)
+    >>> spring = Equation("u_t - v = 0; v_t + u = 0")
+    >>> Trajectories(spring, torch.zeros(0), t, orbit[None], fields=("u", "v"), axes=()).values.shape
+    torch.Size([1, 11, 2])
     """
 
     equation: Equation
@@ -68,46 +81,147 @@ class Trajectories:
     seed: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     version: str = field(default_factory=_version)
+    fields: tuple[str, ...] = ("u",)
+    axes: tuple[Axis, ...] = LINE
+    missing: Tensor | None = None
 
     def __post_init__(self) -> None:
-        for name, dimensions in (("x", 1), ("t", 1), ("u", 3)):
-            value = _float64(getattr(self, name), name)
-            object.__setattr__(self, name, value)
-            if value.ndim != dimensions:
-                shape = {"x": "[X]", "t": "[T]", "u": "[samples, T, X]"}[name]
-                raise UserError(f"`{name}` must have shape {shape}, got {list(value.shape)}")
-        if self.u.shape[1:] != (len(self.t), len(self.x)) or self.u.shape[0] == 0:
-            raise UserError(
-                f"`u` must have shape [samples, T, X] with T = {len(self.t)} times and X = {len(self.x)} points, "
-                f"got {list(self.u.shape)}"
-            )
-        if len(self.x) < 8:
-            raise UserError(f"`x` must have at least 8 points, got {len(self.x)}")
-        for name in ("x", "t"):
-            if not bool(torch.isfinite(getattr(self, name)).all()):
-                raise UserError(f"`{name}` must be finite, got a value that is not")
-        steps = self.x.diff()
+        line = self.axes is LINE and self.fields == ("u",)
+        object.__setattr__(self, "fields", tuple(self.fields))
+        for name in ("t", "u"):
+            object.__setattr__(self, name, _float64(getattr(self, name), name))
+        if self.t.ndim != 1:
+            raise UserError(f"`t` must have shape [T], got {list(self.t.shape)}")
+        object.__setattr__(self, "axes", self._placed_axes())
+        object.__setattr__(self, "x", self.axes[0].nodes if self.axes else torch.zeros(0, dtype=torch.float64))
+        self._check_shapes(line)
+        if not bool(torch.isfinite(self.t).all()):
+            raise UserError("`t` must be finite, got a value that is not")
+        if bool((self.t.diff() <= 0).any()):
+            i = int((self.t.diff() <= 0).nonzero()[0])
+            first, second = float(self.t[i]), float(self.t[i + 1])
+            raise UserError(f"`t` must increase, got {first:g} and then {second:g} in place {i + 1}")
+        self._check_values()
+        self._check_names()
+
+    def _placed_axes(self) -> tuple[Axis, ...]:
+        """Those that were given, the nodes of the first those of `x`."""
+        given = tuple(self.axes)
+        if not given or self.x is given[0].nodes:
+            return given
+        x = _float64(self.x, "x")
+        if x.numel() == 0 and self.axes is not LINE:
+            return given
+        if x.ndim != 1:
+            raise UserError(f"`x` must have shape [X], got {list(x.shape)}")
+        if given[0].period is None:
+            return (replace(given[0], nodes=x), *given[1:])
+        if len(x) < 8:
+            raise UserError(f"`x` must have at least 8 points, got {len(x)}")
+        if not bool(torch.isfinite(x).all()):
+            raise UserError("`x` must be finite, got a value that is not")
+        steps = x.diff()
         if not bool((steps > 0).all()) or float((steps / steps.mean() - 1).abs().max()) > UNIFORM:
             raise UserError(
                 "`x` must be increasing and uniform over one period without its right end, "
                 f"got spacings from {float(steps.min()):g} to {float(steps.max()):g}"
             )
-        if bool((self.t.diff() <= 0).any()):
-            i = int((self.t.diff() <= 0).nonzero()[0])
-            first, second = float(self.t[i]), float(self.t[i + 1])
-            raise UserError(f"`t` must increase, got {first:g} and then {second:g} in place {i + 1}")
+        return (Axis(given[0].name, x, period_of(x)), *given[1:])
+
+    def _check_shapes(self, line: bool) -> None:
+        wanted = [len(self.t), *map(len, self.axes), *([len(self.fields)] if len(self.fields) > 1 else [])]
+        if list(self.u.shape[1:]) == wanted and self.u.shape[0] > 0:
+            if self.missing is not None and self.missing.shape != self._at_nodes(self.u).shape:
+                raise UserError(
+                    f"`missing` must have shape {list(self._at_nodes(self.u).shape)}, got {list(self.missing.shape)}"
+                )
+            return
+        if line and self.u.ndim != 3:
+            raise UserError(f"`u` must have shape [samples, T, X], got {list(self.u.shape)}")
+        names = ["T", *(axis.name.upper() for axis in self.axes), *(["fields"] if len(self.fields) > 1 else [])]
+        sizes = [f"{n} = {w} {'times' if n == 'T' else ''}".strip() for n, w in zip(names, wanted, strict=True)]
+        if line:
+            sizes = [f"T = {len(self.t)} times and X = {len(self.x)} points"]
+        raise UserError(
+            f"`u` must have shape [samples, {', '.join(names)}] with {', '.join(sizes)}, got {list(self.u.shape)}"
+        )
+
+    def _at_nodes(self, values: Tensor) -> Tensor:
+        """``[sample, t, axes...]``: the first of the fields."""
+        return values[..., 0] if len(self.fields) > 1 else values
+
+    def _check_values(self) -> None:
+        if self.missing is not None:
+            missing = torch.as_tensor(self.missing, dtype=torch.bool)
+            object.__setattr__(self, "missing", missing if bool(missing.any()) else None)
+        if self.missing is not None:
+            gone = self.missing[..., None] if len(self.fields) > 1 else self.missing
+            object.__setattr__(self, "u", torch.where(gone, torch.zeros((), dtype=torch.float64), self.u))
         finite = torch.isfinite(self.u)
         if not bool(finite.all()):
-            s, i, j = (int(n) for n in (~finite).nonzero()[0])
+            place = [int(n) for n in (~finite).nonzero()[0]]
+            at = [f"{a.name} = {float(a.nodes[j]):g}" for a, j in zip(self.axes, place[2:], strict=False)]
+            which = self.fields[place[-1]] if len(self.fields) > 1 else self.fields[0]
             raise UserError(
-                f"`u` must be finite, got {float(self.u[s, i, j])} first in trajectory {s} "
-                f"at t = {float(self.t[i]):g}, x = {float(self.x[j]):g}"
+                f"`{which}` must be finite, got {float(self.u[tuple(place)])} first in trajectory {place[0]} "
+                f"at {', '.join([f't = {float(self.t[place[1]]):g}', *at])}"
             )
+
+    def _check_names(self) -> None:
+        space = self.equation.space
+        for what, wanted, held in (
+            ("unknowns", space.dependent, self.fields),
+            ("variables", space.independent, ("t", *(axis.name for axis in self.axes))),
+        ):
+            if not set(wanted) <= set(held) or len(set(held)) < len(held):
+                raise UserError(
+                    f"{self.equation.text!r} has the {what} {', '.join(wanted)}, the data have {', '.join(held)}"
+                )
+
+    @property
+    def values(self) -> Tensor:
+        """``[sample, t, axes..., field]``, for one field as for several."""
+        return self.u if len(self.fields) > 1 else self.u[..., None]
+
+    def field(self, name: str) -> Tensor:
+        """The values of one field, ``[sample, t, axes...]``.
+
+        Raises:
+            UserError: there is none of this name.
+        """
+        if name not in self.fields:
+            raise UserError(f"`name` must be one of the fields {', '.join(self.fields)}, got {name!r}")
+        return self.values[..., self.fields.index(name)]
+
+    @property
+    def on_line(self) -> bool:
+        """Whether these are values of u on a periodic line, none of them missing."""
+        one = self.fields == ("u",) and self.missing is None and [a.name for a in self.axes] == ["x"]
+        return one and self.axes[0].period is not None
+
+    def require_line(self, what: str) -> None:
+        """Refuses data of another shape than u on a periodic line, which `what` does not know.
+
+        Raises:
+            UserError: the sentence says what the data are.
+        """
+        if self.on_line:
+            return
+        axes = [f"{a.name}{'' if a.period is None else ' (periodic)'}" for a in self.axes]
+        shape = f"{', '.join(self.fields)} over {', '.join(['t', *axes])}"
+        gone = ", some values missing" if self.missing is not None else ""
+        raise UserError(f"{what} needs one unknown u on a periodic line, got {shape}{gone}")
 
     @property
     def length(self) -> float:
-        """The period in x."""
-        return float(self.x[-1] - self.x[0]) * len(self.x) / (len(self.x) - 1)
+        """The period in x.
+
+        Raises:
+            UserError: there is none.
+        """
+        if not self.axes or self.axes[0].period is None:
+            self.require_line("a length")
+        return period_of(self.x)
 
     def __len__(self) -> int:
         return self.u.shape[0]
@@ -118,7 +232,17 @@ class Trajectories:
             if not -len(self) <= which < len(self):
                 raise IndexError(f"trajectory {which} of {len(self)}")
             which = [which]
-        return replace(self, u=self.u[which])
+        return replace(self, u=self.u[which], missing=None if self.missing is None else self.missing[which])
+
+    def to_xarray(self) -> Any:
+        """A Dataset of xarray with all that `save` writes; `load` reads it again.
+
+        Raises:
+            UserError: xarray is not installed.
+        """
+        from .layouts.labelled import to_xarray
+
+        return to_xarray(self)
 
     def split(self, *sizes: int) -> tuple[Trajectories, ...]:
         """Consecutive parts of the given sizes.
@@ -138,6 +262,7 @@ class Trajectories:
 
         Values are kept as they are; derivatives on the coarser grid are only as good as it resolves the data.
         """
+        self.require_line("`coarsen`")
         if points < 8 or len(self.x) % points:
             raise UserError(f"`points` must be at least 8 and divide the {len(self.x)} points in x, got {points}")
         stride = len(self.x) // points
@@ -145,6 +270,7 @@ class Trajectories:
 
     def tail(self) -> Tensor:
         """The last eighth of the spectrum over its largest mode, ``[S]``: small where the grid resolves the data."""
+        self.require_line("the tail of a spectrum")
         result = []
         for u in self.u:
             size = torch.fft.rfft(u, norm="forward").abs()
@@ -154,6 +280,7 @@ class Trajectories:
 
     def derivatives(self, order: int) -> Tensor:
         """x-derivatives 0 ... order on the grid, ``[order + 1, S, T, X]``, spectral, round-off modes left out."""
+        self.require_line("a spectral derivative")
         check_integer("order", order, 0, HIGHEST_JET)
         v = filtered(self.u)
         ik = 1j * self._wavenumbers()
@@ -184,6 +311,7 @@ class Trajectories:
         >>> data.jets(100, order=3, seed=1).u.shape
         torch.Size([4, 100])
         """
+        self.require_line("a jet")
         check_integer("count", count, 1, MOST_JETS)
         check_integer("order", order, 0, HIGHEST_JET)
         rows, at = self.drawn(count, seed)
@@ -218,7 +346,7 @@ class Trajectories:
         Raises:
             UserError: `residual` is above `MISLABELLED` although u_t and K are known.
         """
-        if len(self.t) < 9:
+        if len(self.t) < 9 or not (self.on_line and self.equation.evolutionary):
             return
         residual, doubt = self._residual(8)
         if residual > MISLABELLED and doubt < residual / 3:
@@ -249,43 +377,9 @@ class Trajectories:
         return math.sqrt(miss / (size_t + size_x)), math.sqrt(doubt_t / size_t + doubt_x / size_x)
 
 
-class BothSides:
-    """``u_t`` and ``K`` of values ``[T, X]`` on the grid of some data, at times that have enough on either side.
-
-    u_t is by central differences of an even order, K by spectral x-derivatives; they cancel on solutions.
-
-    Raises:
-        UserError: the order is odd, or there are not enough times for it.
-    """
-
-    def __init__(self, data: Trajectories, order: int) -> None:
-        times, half = len(data.t), order // 2
-        if order < 2 or order % 2 or times < order + 1:
-            raise UserError(f"`order` must be even and below the number of times {times}, got {order}")
-        self.equation, self.points, self.order = data.equation, len(data.x), order
-        self.inside, self._near = slice(half, times - half), slice(half - 1, times - half + 1)
-        self.weights = difference_weights(data.t, order)
-        self._simple = difference_weights(data.t[self._near], 2)
-        self._x, self._t = torch.broadcast_tensors(data.x, data.t[self.inside, None])
-        self._ik = 1j * data._wavenumbers()
-
-    def u_t(self, u: Tensor) -> Tensor:
-        """``[T, X]`` to ``[T - order, X]``."""
-        return torch.einsum("txw,tw->tx", u.unfold(0, self.order + 1, 1), self.weights)
-
-    def simple_u_t(self, u: Tensor) -> Tensor:
-        """The same by differences of order 2."""
-        return torch.einsum("txw,tw->tx", u[self._near].unfold(0, 3, 1), self._simple)
-
-    def K(self, v: Tensor) -> Tensor:
-        """From the coefficients ``[T - order, modes]`` of `filtered` at the times ``inside``."""
-        orders = range(self.equation.order + 1)
-        derivatives = [torch.fft.irfft(v * self._ik**m, self.points, norm="forward") for m in orders]
-        return self.equation.residual(self._x, self._t, derivatives, torch.zeros_like(self._x))
-
-    def round_off(self, u: Tensor) -> float:
-        """What rounding may leave of u_t."""
-        return 100 * torch.finfo(torch.float64).eps * float(u.abs().max() * self.weights.abs().max())
+def period_of(x: Tensor) -> float:
+    """Of uniform nodes over one period without its right end."""
+    return float(x[-1] - x[0]) * len(x) / (len(x) - 1)
 
 
 def _float64(value: Any, name: str) -> Tensor:
@@ -300,6 +394,7 @@ def _float64(value: Any, name: str) -> Tensor:
 
 def data_coordinates(data: Trajectories, period: float | None) -> Coordinates:
     """The axes in whose units data are of size 1."""
+    data.require_line("what moves points (x, t, u)")
     unit = 2.0 ** math.frexp(float(data.u.abs().max()))[1]  # squares of any data are finite, and the bits are the same
     return Coordinates(
         ("x", "t", "u"),

@@ -16,6 +16,7 @@ from symflow.settings import with_settings
 from ..equations import Equation, entry, lookup
 from ..settings import Generation
 from . import solvers
+from .box_generation import generate_system
 from .data import Trajectories, _float64
 
 RESOLVED = 1e-6  # the tail of the spectrum above which generated data do not go on a grid unasked
@@ -59,11 +60,18 @@ def generate(
     Convention: trajectory i of a seed is the same, bit for bit, whatever `samples` and `workers` are; shards of a
     large data set take different seeds.
 
+    Systems, several axes, second order in time and ordinary equations are solved as well (`boxes`): `length` is then
+    the period of every axis, there are 101 times, 4 waves of components of l in {-2 ... 2} for each variable, and 256,
+    64 or 32 points an axis in one, two or three dimensions; orbits start at 1 + U(-amplitude, amplitude).
+
     Args:
-        equation: a name of the catalogue, or any evolution equation whose highest x-derivative is linear.
+        equation: a name of the catalogue, or any evolution equation whose highest x-derivative is linear; or a system
+            of first or second order in time.
         samples: number of trajectories.
         settings: its fields, by place from the seed on or by name, are arguments of this function.
-        initial: u at t = 0 instead of random waves, ``[samples, any number of points]`` on the uniform grid from 0.
+        initial: u at t = 0 instead of random waves, ``[samples, any number of points]`` on the uniform grid from 0;
+            of a system ``[samples, variables, points...]``, the unknowns in their order, each with its u_t after it
+            where the equation has u_tt.
         workers: processes, at most one per 8 trajectories; by default one per available processor.
         progress: called with the fraction that is done.
 
@@ -85,6 +93,8 @@ def generate(
             raise UserError(f"`equation` must be a name or an Equation, got {type(equation).__name__}")
         found = lookup(equation)
         name, defaults = (found[0], dict(found[1].settings)) if found else (None, {})
+    if not equation.evolutionary:
+        return generate_system(equation, samples, settings, initial, workers, progress)
     seed, amplitude = settings.seed, settings.amplitude
     for key in ("length", "end", "steps", "keep", "waves", "tolerance"):
         if getattr(settings, key) is not None:

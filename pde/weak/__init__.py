@@ -2,8 +2,8 @@
 
 from .axes import FEWEST_STEPS as FEWEST_STEPS
 from .axes import OVERLAP as OVERLAP
-from .axes import Axis as Axis
 from .axes import bump as bump
+from .axes import widths as widths
 from .parts import Parts as Parts
 from .parts import movable as movable
 from .parts import moved as moved

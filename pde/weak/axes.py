@@ -1,4 +1,4 @@
-"""The axes of data and the test functions on one of them: bumps, quadrature, and the same on every second node."""
+"""The test functions on one axis of data: bumps, and the same on every second node."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symflow.errors import UserError
+from ..trajectories import Axis
 
 POWER = 10  # p of the bump: at ten grid steps of half-width and more its sums are exact to 1e-4 and better
 OVERLAP = 4  # centres per half-width
-UNIFORM = 1e-6  # relative deviation of a spacing from the mean one
 FEWEST_STEPS = 4  # in a half-width
 
 
@@ -28,118 +27,34 @@ def bump(s: Tensor, derivative: int = 0) -> Tensor:
     return torch.from_numpy(values)
 
 
-def quadrature_weights(times: Tensor) -> Tensor:
-    """Weights ``[T]`` of an integral over all times, exact for polynomials of degree 7 between neighbours.
+def widths(axis: Axis, *fractions: int) -> list[int]:
+    """Half-widths in steps, the given fractions of the axis, as far as there is room: from narrow to wide."""
+    room = (len(axis) - 1) // 2
+    return sorted({min(len(axis) // n, room) for n in fractions if min(len(axis) // n, room) >= FEWEST_STEPS})
 
-    Each interval integrates Lagrange's polynomial through the 8 nearest times; inside uniform times this is the
-    trapezoidal rule, which is what smooth functions that vanish at their ends want.
 
-    Raises:
-        UserError: some times cannot be told apart beside the distance of the others.
+def centres(axis: Axis, width: int) -> Tensor:
+    """Of test functions whose half-width is so many steps: `OVERLAP` a half-width; inside, on an open axis."""
+    stride = max(width // OVERLAP, 1)
+    count = len(axis) if axis.period is not None else max(len(axis) - 2 * width, 1)
+    first = 0 if axis.period is not None else width
+    return axis.nodes[0] + axis.step * (first + torch.arange(0, count, stride, dtype=torch.float64))
+
+
+def offsets(axis: Axis, centres: Tensor, h: float) -> Tensor:
+    """Nodes in half-widths h from each centre, ``[c, n]``."""
+    away = axis.nodes - centres[:, None]
+    if axis.period is not None:
+        away = away - axis.period * torch.round(away / axis.period)
+    return away / h
+
+
+def functions(axis: Axis, centres: Tensor, h: float, derivative: int) -> Tensor:
+    """``(-1)^k`` times the k-th derivative of the bumps and the measure, over the half-width h: ``[c, n]``.
+
+    Summed over the nodes against f this is the integral of ``D^k f`` against the bump, in units of the half-width.
     """
-    nodes = times.numpy()
-    q = min(8, len(nodes))
-    weights = np.zeros(len(nodes))
-    moments = np.array([2.0 / (j + 1) if j % 2 == 0 else 0.0 for j in range(q)])
-    for i in range(len(nodes) - 1):
-        first = min(max(i + 1 - q // 2, 0), len(nodes) - q)
-        half = (nodes[i + 1] - nodes[i]) / 2
-        s = (nodes[first : first + q] - nodes[i] - half) / half
-        try:
-            weights[first : first + q] += half * np.linalg.solve(np.vander(s, increasing=True).T, moments)
-        except np.linalg.LinAlgError:  # beside -1e30 in place of a missing time the others are one
-            raise UserError(
-                "`t` must have times that are apart beside the distance of the others, "
-                f"got spacings from {np.diff(nodes).min():g} to {np.diff(nodes).max():g}"
-            ) from None
-    return torch.from_numpy(weights)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The nodes of one axis of data, physical.
-
-    Args:
-        name: ``"t"``, ``"x"`` or ``"y"``.
-        nodes: ``[n]``, increasing; uniform, without the right end, on a periodic axis.
-        period: of a periodic axis; ``None`` for an open one (time, walls, a window).
-
-    Raises:
-        UserError: nodes that do not increase, or a periodic axis that is not uniform.
-
-    >>> Axis("t", torch.linspace(0, 1, 11, dtype=torch.float64)).step
-    0.1
-    """
-
-    name: str
-    nodes: Tensor
-    period: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "nodes", torch.as_tensor(self.nodes, dtype=torch.float64))
-        steps = self.nodes.diff()
-        if self.nodes.ndim != 1 or len(self.nodes) < 2 or not bool((steps > 0).all() and self.nodes.isfinite().all()):
-            raise UserError(f"the axis {self.name} must have at least two increasing nodes, got {len(self.nodes)}")
-        if self.period is not None and not self.uniform:
-            raise UserError(
-                f"the periodic axis {self.name} must be uniform, "
-                f"got spacings from {float(steps.min()):g} to {float(steps.max()):g}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    @cached_property
-    def uniform(self) -> bool:
-        """Whether all spacings are the mean one."""
-        steps = self.nodes.diff()
-        return float((steps / steps.mean() - 1).abs().max()) <= UNIFORM
-
-    @cached_property
-    def step(self) -> float:
-        """The mean spacing."""
-        if self.period is not None:
-            return self.period / len(self)
-        return float(self.nodes[-1] - self.nodes[0]) / (len(self) - 1)
-
-    def widths(self, *fractions: int) -> list[int]:
-        """Half-widths in steps, the given fractions of the axis, as far as there is room: from narrow to wide."""
-        room = (len(self) - 1) // 2
-        return sorted({min(len(self) // n, room) for n in fractions if min(len(self) // n, room) >= FEWEST_STEPS})
-
-    def half(self) -> Axis | None:
-        """Every second node; ``None`` where those do not close the period."""
-        if self.period is not None:
-            return None if len(self) % 2 else Axis(self.name, self.nodes[::2], self.period)
-        return Axis(self.name, self.nodes[::2]) if len(self) > 2 else None
-
-    @cached_property
-    def measure(self) -> Tensor:
-        """The weights of an integral over the axis, ``[n]``."""
-        # of functions that vanish at the ends of their supports: the trapezoidal rule, wherever the nodes are even
-        return torch.full_like(self.nodes, self.step) if self.uniform else quadrature_weights(self.nodes)
-
-    def centres(self, width: int) -> Tensor:
-        """Of test functions whose half-width is so many steps: `OVERLAP` a half-width; inside, on an open axis."""
-        stride = max(width // OVERLAP, 1)
-        count = len(self) if self.period is not None else max(len(self) - 2 * width, 1)
-        first = 0 if self.period is not None else width
-        return self.nodes[0] + self.step * (first + torch.arange(0, count, stride, dtype=torch.float64))
-
-    def offsets(self, centres: Tensor, width: int) -> Tensor:
-        """Nodes in half-widths from each centre, ``[c, n]``."""
-        away = self.nodes - centres[:, None]
-        if self.period is not None:
-            away = away - self.period * torch.round(away / self.period)
-        return away / (width * self.step)
-
-    def functions(self, centres: Tensor, width: int, derivative: int) -> Tensor:
-        """``(-1)^k`` times the k-th derivative of the bumps and the measure, over the half-width: ``[c, n]``.
-
-        Summed over the nodes against f this is the integral of ``D^k f`` against the bump, in units of the half-width.
-        """
-        h = width * self.step
-        return bump(self.offsets(centres, width), derivative) * (self.measure / h * (-1 / h) ** derivative)
+    return bump(offsets(axis, centres, h), derivative) * (axis.measure / h * (-1 / h) ** derivative)
 
 
 @dataclass(frozen=True)
@@ -176,21 +91,13 @@ class TestFunctions:
     @staticmethod
     def of(axis: Axis, width: int, derivative: int) -> TestFunctions:
         """At the centres of the axis."""
-        centres = axis.centres(width)
-        plain = axis.functions(centres, width, derivative)
+        at, h = centres(axis, width), width * axis.step
+        plain = functions(axis, at, h, derivative)
         half = axis.half()
         if half is None:  # the sign starts anew at the left end of each support: no seam meets it
-            first = torch.round(axis.offsets(centres, width) * width).long() + len(axis)
+            first = torch.round(offsets(axis, at, h) * width).long() + len(axis)
             return TestFunctions(plain, plain * (1 - 2 * (first % 2)), None)
-        coarse = _coarse(half, axis, centres, width, derivative)
+        coarse = functions(half, at, h, derivative)
         change = plain.clone()
         change[:, ::2] -= coarse
         return TestFunctions(plain, change, coarse)
-
-
-def _coarse(half: Axis, axis: Axis, centres: Tensor, width: int, derivative: int) -> Tensor:
-    h = width * axis.step
-    away = half.nodes - centres[:, None]
-    if axis.period is not None:
-        away = away - axis.period * torch.round(away / axis.period)
-    return bump(away / h, derivative) * (half.measure / h * (-1 / h) ** derivative)

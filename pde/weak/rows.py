@@ -24,7 +24,7 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.runs import available, together
 
-from .axes import TestFunctions
+from .axes import TestFunctions, centres, offsets
 from .parts import Parts
 from .samples import Samples
 from .smoothing import SIGNAL
@@ -154,7 +154,7 @@ def _masked(samples: Samples, widths: HalfWidths, rows: Sequence[Tensor]) -> Wea
         noise,
         tuple(change),
         valid,
-        tuple(axis.centres(width) for axis, width in zip(samples.axes, widths, strict=True)),
+        tuple(centres(axis, width) for axis, width in zip(samples.axes, widths, strict=True)),
         sigma,
         widths,
         torch.ones(len(samples), dtype=torch.float64),
@@ -299,7 +299,7 @@ def _valid(samples: Samples, widths: HalfWidths, shape: Sequence[int]) -> Tensor
     if samples.missing is None:
         return torch.ones((len(samples), *shape), dtype=torch.bool)
     inside = [
-        (axis.offsets(axis.centres(width), width).abs() < 1).to(torch.float64)
+        (offsets(axis, centres(axis, width), width * axis.step).abs() < 1).to(torch.float64)
         for axis, width in zip(samples.axes, widths, strict=True)
     ]
     return torch.stack([_contract(m.to(torch.float64), inside) for m in samples.missing]) < 0.5

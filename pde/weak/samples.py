@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,12 +15,10 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.formulas import expressions
 
-from ..equations import Index, JetSpace, x
-from ..trajectories import Trajectories
-from .axes import Axis
+from ..equations import Index, JetSpace, variable
+from ..trajectories import Axis, Trajectories, difference_matrix, fourier_derivative
 from .smoothing import SIGNAL, kept_modes
 
-STENCIL = 9  # nodes of a difference on an open axis
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(torch, name) for name in ("exp", "log", "sin", "cos", "tanh", "sqrt", "sinh", "cosh", "sign")
 } | {"Abs": torch.abs}
@@ -62,11 +60,32 @@ class Samples:
         object.__setattr__(self, "missing", missing if bool(missing.any()) else None)
 
     @staticmethod
-    def of(data: Trajectories, terms: Sequence[sympy.Expr] = (), *, periodic: bool = True) -> Samples:
-        """The axes t and x of trajectories; x does not wrap where a term holds it, for that has no period."""
-        wraps = periodic and not any(term.has(x) for term in terms)
-        axes = Axis("t", data.t), Axis("x", data.x, data.length if wraps else None)
-        return Samples(JetSpace(("t", "x"), ("u",)), axes, data.u[:, None])
+    def of(data: Trajectories, terms: Sequence[sympy.Expr] = (), *, torn: Collection[str] = ()) -> Samples:
+        """The unknowns of trajectories on t and the axes of space.
+
+        Convention: an axis does not wrap where a term holds it, for that has no period. One stored time is no axis
+        where the equation knows no t.
+
+        Args:
+            data: the trajectories.
+            terms: in their variables.
+            torn: names of axes whose ends do not meet, which do not wrap either.
+        """
+        unknowns = data.equation.space.dependent
+        axes = [
+            Axis(a.name, a.nodes) if a.name in torn or any(m.has(variable(a.name)) for m in terms) else a
+            for a in data.axes
+        ]
+        fixed = len(data.t) == 1 and "t" not in data.equation.space.independent
+        if not fixed:
+            axes.insert(0, Axis("t", data.t))
+        space = JetSpace(tuple(a.name for a in axes), unknowns)
+        several = [data.field(name) for name in unknowns]
+        values = torch.stack(several, 1) if len(several) > 1 else several[0][:, None]
+        missing = data.missing
+        if fixed:
+            values, missing = values.squeeze(2), None if missing is None else missing.squeeze(1)
+        return Samples(space, tuple(axes), values, missing)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -135,13 +154,7 @@ class Samples:
         if axis.period is None or self.missing is not None:
             differences: Tensor = torch.tensordot(difference_matrix(axis, order), v, dims=([1], [i])).movedim(0, i)
             return differences
-        spectrum = torch.fft.rfft(v, dim=i)
-        k = torch.arange(spectrum.shape[i], dtype=torch.float64) * (2 * math.pi / axis.period)
-        if len(axis) % 2 == 0:
-            k[-1] = 0.0  # the highest cosine has no odd derivative, and no room for an even one
-        factor = ((1j * k) ** order).reshape([-1 if i == j else 1 for j in range(v.ndim)])
-        found: Tensor = torch.fft.irfft(spectrum * factor, len(axis), dim=i)
-        return found
+        return fourier_derivative(v, axis.period, order, i)
 
     def smoothed(self, s: int, unknown: int, sigma: float, signal: float) -> Tensor:
         """An unknown without the modes of the periodic axes that are lost in noise (`smoothing`)."""
@@ -180,22 +193,3 @@ def corrections(f: sympy.Expr, unknowns: tuple[sympy.Symbol, ...]) -> tuple[tupl
                 if n not in found and sum(n) <= most:
                     found[n] = sympy.diff(g, w, 2)
     return tuple((n, g) for n, g in found.items() if g != 0)
-
-
-def difference_matrix(axis: Axis, order: int) -> Tensor:
-    """The order-th derivative at every node by the polynomial through the `STENCIL` nearest, ``[n, n]``."""
-    nodes, n = axis.nodes, len(axis)
-    q = min(STENCIL, n)
-    if order >= q:
-        raise UserError(f"a derivative of order {order} in {axis.name} needs {order + 1} nodes, got {n}")
-    periodic = axis.period is not None
-    result = torch.zeros(n, n, dtype=torch.float64)
-    for i in range(n):
-        first = i - q // 2 if periodic else min(max(i - q // 2, 0), n - q)
-        window = torch.arange(first, first + q)
-        away = (window - i) * axis.step if periodic else nodes[window] - nodes[i]
-        scale = float(away.abs().max())
-        moments = torch.zeros(q, dtype=torch.float64)
-        moments[order] = math.factorial(order) / scale**order
-        result[i, window % n] = torch.linalg.solve(torch.linalg.vander(away / scale).T, moments)
-    return result

@@ -91,6 +91,7 @@ def weak_rows(data: Trajectories, terms: Sequence[sympy.Expr], widths: Widths) -
 
 def weak_ladder(data: Trajectories, terms: Sequence[sympy.Expr], ladder: Sequence[Widths]) -> list[Rows]:
     """The same for several widths, the last of which measure the noise."""
+    data.require_line("a fit of coefficients")
     samples = Samples.of(data, terms)
     columns = [moved(m, samples.space) for m in (samples.space.symbol(0, (1, 0)), *terms)]
     rungs = rows_on_ladder(samples, columns, [(w.t, w.x) for w in ladder], changes=False)

@@ -13,7 +13,7 @@ from symflow.pde.equations import JetSpace
 from symflow.pde.laws.claims import Law
 from symflow.pde.laws.gate import gate
 from symflow.pde.laws.spacing import blind
-from symflow.pde.weak import Axis
+from symflow.pde.trajectories import Axis
 
 
 def sentences(text: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from symflow.pde.equations import JetSpace
 from symflow.pde.laws.claims import Law
 from symflow.pde.laws.figures import Figures
 from symflow.pde.laws.gate import gate
-from symflow.pde.weak.axes import Axis
+from symflow.pde.trajectories import Axis
 from symflow.pde.weak.parts import moved
 from symflow.pde.weak.rows import rows_on_axes
 from symflow.pde.weak.samples import Samples

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow.errors import UserError
-from symflow.pde.weak.axes import bump, quadrature_weights
+from symflow.pde.trajectories.axes import quadrature_weights
+from symflow.pde.weak.axes import bump
 
 
 @settings(max_examples=30, deadline=None)

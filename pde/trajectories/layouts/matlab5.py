@@ -1,7 +1,7 @@
-"""Real arrays out of MATLAB 5 files (MathWorks, *MAT-File Format*, chapter 1).
+"""Arrays out of MATLAB 5 files (MathWorks, *MAT-File Format*, chapter 1).
 
-Such files are untrusted input, and scipy's reader can crash the interpreter on a damaged one. This one knows arrays of
-real numbers and nothing else, and reads no byte that it has not counted.
+Such files are untrusted input, and scipy's reader can crash the interpreter on a damaged one. This one knows full
+arrays of real or complex numbers and nothing else, and reads no byte that it has not counted.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _COMPLEX = 0x0800
 _LONGEST_HEAD = 4096  # of a compressed array: flags, dimensions, name
 
 
-def arrays(content: bytes, names: Collection[str], most: int) -> dict[str, NDArray[Any]]:
-    """The real arrays of the given names, as far as the file has them.
+def arrays(content: bytes, names: Collection[str] | None, most: int) -> dict[str, NDArray[Any]]:
+    """The arrays of numbers of the given names, as far as the file has them.
 
     Args:
         content: of the file.
-        names: of the wanted arrays; others are skipped unread.
+        names: of the wanted arrays; others are skipped unread. All that are arrays of numbers for ``None``.
         most: bytes that one array may take.
 
     Raises:
-        UserError: an array is no real one, or larger than `most`.
+        UserError: an array that is named holds no numbers, or one is larger than `most`.
         ValueError: the file ends early or contradicts itself.
 
     >>> arrays(START + bytes(107) + b"IM", ["u"], 10**6)
@@ -51,14 +51,19 @@ def arrays(content: bytes, names: Collection[str], most: int) -> dict[str, NDArr
             head = zlib.decompressobj().decompress(body, _LONGEST_HEAD)
             _, size = struct.unpack_from(order + "II", head)
             name, limit = _name(memoryview(head)[8:], order), size + 8
-            if name not in names:
+            if names is not None and name not in names:
                 continue
             if limit > most + _LONGEST_HEAD:
                 raise UserError(f"`{name}` takes {limit:,} bytes, more than the {most:,} that may be read")
             whole = memoryview(zlib.decompressobj().decompress(body, limit))
             kind, body = next(_elements(whole, order))
-        if kind == _MATRIX and (name := _name(body, order)) in names:
-            found[name] = _real_array(name, body, order, most)
+        if kind != _MATRIX:
+            continue
+        name = _name(body, order)
+        if names is None and _kind(body, order) in _KINDS:
+            continue
+        if names is None or name in names:
+            found[name] = _array(name, body, order, most)
     return found
 
 
@@ -81,10 +86,10 @@ def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
 
 
 def _parts(body: memoryview, order: str) -> list[tuple[int, memoryview]]:
-    """Flags, dimensions, name and, where it is there whole, the real part of an array."""
+    """Flags, dimensions, name and, where they are there whole, the real and the imaginary part of an array."""
     parts = []
     elements = _elements(body, order)
-    for _ in range(4):
+    for _ in range(5):
         try:
             parts.append(next(elements))
         except (StopIteration, ValueError):
@@ -98,25 +103,43 @@ def _name(body: memoryview, order: str) -> str:
     return bytes(_parts(body, order)[2][1]).decode("latin-1")
 
 
-def _real_array(name: str, body: memoryview, order: str, most: int) -> NDArray[Any]:
-    (_, flags), (_, dimensions), _, *real = _parts(body, order)
-    if len(flags) < 4 or len(dimensions) % 4:
-        raise ValueError("damaged flags or dimensions")
-    flag = struct.unpack_from(order + "I", flags)[0]
-    if flag & 0xFF in _KINDS or flag & _COMPLEX:
-        raise UserError(
-            f"`{name}` must be an array of real numbers, got a MATLAB {_KINDS.get(flag & 0xFF, 'complex array')}"
-        )
+def _flags(body: memoryview, order: str) -> int:
+    (_, flags) = _parts(body, order)[0]
+    if len(flags) < 4:
+        raise ValueError("damaged flags")
+    flag: int = struct.unpack_from(order + "I", flags)[0]
+    return flag
+
+
+def _kind(body: memoryview, order: str) -> int:
+    return _flags(body, order) & 0xFF
+
+
+def _array(name: str, body: memoryview, order: str, most: int) -> NDArray[Any]:
+    flag = _flags(body, order)
+    (_, dimensions), _, *numbers = _parts(body, order)[1:]
+    if len(dimensions) % 4:
+        raise ValueError("damaged dimensions")
+    if flag & 0xFF in _KINDS:
+        raise UserError(f"`{name}` must be an array of numbers, got a MATLAB {_KINDS[flag & 0xFF]}")
     shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions)
-    numbers = math.prod(shape)
-    if min(shape, default=-1) < 0 or not real or real[0][0] not in _NUMBERS:
+    parts = 2 if flag & _COMPLEX else 1
+    if min(shape, default=-1) < 0 or len(numbers) < parts:
         raise ValueError("damaged dimensions or numbers")
-    kind, data = real[0]
-    if 8 * numbers > most:
-        raise UserError(f"`{name}` with shape {list(shape)} takes {8 * numbers:,} bytes, more than {most:,}")
-    dtype = np.dtype(order + _NUMBERS[kind])
-    if numbers * dtype.itemsize != len(data):
-        raise ValueError(f"shape {list(shape)} with {len(data):,} bytes")
-    values = np.frombuffer(data, dtype).reshape(shape, order="F")
+    size = 8 * parts * math.prod(shape)
+    if size > most:
+        raise UserError(f"`{name}` with shape {list(shape)} takes {size:,} bytes, more than {most:,}")
+    real, *imaginary = (_values(shape, kind, data, order) for kind, data in numbers[:parts])
     single = flag & 0xFF == 7
-    return values.astype(np.float32 if single else np.float64)
+    if imaginary:
+        return (real + 1j * imaginary[0]).astype(np.complex64 if single else np.complex128)
+    return real.astype(np.float32 if single else np.float64)
+
+
+def _values(shape: tuple[int, ...], kind: int, data: memoryview, order: str) -> NDArray[Any]:
+    if kind not in _NUMBERS:
+        raise ValueError("damaged numbers")
+    dtype = np.dtype(order + _NUMBERS[kind])
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"shape {list(shape)} with {len(data):,} bytes")
+    return np.frombuffer(data, dtype).reshape(shape, order="F")

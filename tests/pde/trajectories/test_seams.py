@@ -12,7 +12,7 @@ from torch import Tensor
 from jets_of_laws import noisy
 from symflow.pde import Equation, Trajectories, generate
 from symflow.pde.laws.gate import gate
-from symflow.pde.laws.seams import meets
+from symflow.pde.trajectories.seams import meets
 
 HEAT = Equation("u_t = u_xx")
 

@@ -19,16 +19,17 @@ import math
 import torch
 from torch import Tensor
 
-from ..trajectories import Trajectories
+from .data import Trajectories
 
 APART = 4.0  # A over I
 FALLING = 0.5  # A_8 over A_4: below, what misses is smooth
 LEAST = 1e-5  # of u: a smaller jump may be rounding
 NEAR, FAR = 4, 8  # nodes on either side
+FEWEST = 4 * FAR  # nodes of a row that can be told
 
 
-def meets(data: Trajectories) -> bool:
-    """Whether the right ends of the rows go over into the left ones, for half of the trajectories or more.
+def meets(data: Trajectories, axis: int = 0) -> bool:
+    """Whether the right ends along an axis of space go over into the left ones, for half of the trajectories or more.
 
     >>> from symflow import pde
     >>> data = pde.generate("kdv", samples=2, seed=0, steps=40, keep=20, end=20.0, resolution=128)
@@ -38,12 +39,32 @@ def meets(data: Trajectories) -> bool:
     >>> meets(replace(data, x=data.x[:100], u=data.u[..., :100]))  # a window
     False
     """
-    if len(data.x) < 4 * FAR:
+    return all(joined(u.movedim(axis + 2, -1).flatten(1, -2)) for u in map(data.field, data.fields))
+
+
+def tears(data: Trajectories) -> list[str]:
+    """Names of the axes that are said to be periodic, and whose ends do not meet."""
+    return [a.name for i, a in enumerate(data.axes) if a.period is not None and not meets(data, i)]
+
+
+def joined(u: Tensor) -> bool:
+    """The same of rows ``[S, rows, n]`` along one axis; too short ones are taken to be joined."""
+    if u.shape[-1] < FEWEST:
         return True
-    across, inside, again = _missed(_seam(data.u, NEAR), NEAR), _missed(data.u, NEAR), _missed(_seam(data.u, FAR), FAR)
-    size = (data.u - data.u.mean((1, 2), keepdim=True)).square().mean((1, 2)).sqrt()
+    across, inside, again = missed(_seam(u, NEAR), NEAR), missed(u, NEAR), missed(_seam(u, FAR), FAR)
+    size = (u - u.mean((1, 2), keepdim=True)).square().mean((1, 2)).sqrt()
     apart = (across > APART * inside) & (again > FALLING * across) & (across > LEAST * size)
-    return 2 * int(apart.sum()) <= len(data)
+    return 2 * int(apart.sum()) <= len(u)
+
+
+def doubled(u: Tensor) -> bool:
+    """Whether rows ``[S, rows, n]`` whose last node equals the first are smoother across the seam without it.
+
+    A grid with both ends of the period has the node twice. On centres of cells the ends are equal, too, where data are
+    even about them, and both nodes are meant.
+    """
+    n = min(NEAR, (u.shape[-1] - 2) // 2)
+    return n > 0 and float(missed(_seam(u[..., :-1], n), n).norm()) <= float(missed(_seam(u, n), n).norm())
 
 
 def _seam(u: Tensor, n: int) -> Tensor:
@@ -51,7 +72,7 @@ def _seam(u: Tensor, n: int) -> Tensor:
     return torch.cat([u[..., -n - 1 :], u[..., : n + 1]], -1)
 
 
-def _missed(u: Tensor, n: int) -> Tensor:
+def missed(u: Tensor, n: int) -> Tensor:
     """RMS of what interpolation from n nodes on either side misses, at the nodes that have them, ``[S]``."""
     inner = u.shape[-1] - 2 * n
     miss = u[..., n:-n].clone()

@@ -1,0 +1,160 @@
+"""What every layout of a file is read into: fields by name over axes by name; and the sizes that a file may declare."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symflow.errors import UserError
+from symflow.runs import processes
+
+if TYPE_CHECKING:
+    from ..data import Trajectories
+
+LONGEST_TEXT = 1 << 16
+SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
+MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
+SAMPLE, TIME = "sample", "t"
+FORMAT = "symflow trajectories 1"  # of files of our own
+TEXTS = ("format", "equation", "version", "parameters", "settings", "independent", "unknowns")  # their attributes
+
+
+@dataclass(frozen=True)
+class Field:
+    """Values over named dimensions.
+
+    Attributes:
+        values: real or complex.
+        dims: a name for each dimension: ``sample``, ``t``, or that of an axis of space.
+        missing: where nothing was measured, of the shape of values.
+    """
+
+    values: NDArray[Any]
+    dims: tuple[str, ...]
+    missing: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Coordinates ``[n]``, or ``[samples, n]``, and whether the file says that they close a period."""
+
+    values: NDArray[Any]
+    periodic: bool | None = None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds, before it is made into trajectories.
+
+    Attributes:
+        layout: whose it is.
+        fields, axes: by name; t is among the axes where times are stored.
+        parameters: numbers that the file gives names.
+        about: equation, parameters, name, seed, settings, version and format of files of our own.
+        notes: what was assumed or left out, in words.
+        guess: which equation the file may be of, in words; empty where nothing says it.
+    """
+
+    layout: str
+    fields: Mapping[str, Field]
+    axes: Mapping[str, Nodes]
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    guess: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a reader is asked for.
+
+    Attributes:
+        samples: how many trajectories, from the first; all by default.
+        group: of a file that has several.
+        fields: names in the file, by the names that they shall have.
+        axes: likewise.
+    """
+
+    samples: int | None = None
+    group: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, str] = field(default_factory=dict)
+
+
+def affordable(
+    name: str, shape: tuple[int, ...], itemsize: int, stored: int, wanted: tuple[int, ...] | None = None
+) -> None:
+    """Refuse an array that `stored` bytes cannot hold, or of which the memory cannot hold the part that is wanted.
+
+    Raises:
+        UserError: the sentence has the sizes.
+    """
+    numbers = math.prod(shape)
+    if numbers * itemsize > MOST_COMPRESSED * max(stored, 1):
+        raise UserError(
+            f"`{name}` declares the shape {list(shape)}, {numbers * itemsize:,} bytes, but only {stored:,} are stored"
+        )
+    shape = shape if wanted is None else wanted
+    numbers = math.prod(shape)
+    if 8 * numbers > SHARE_OF_MEMORY * processes.memory():
+        raise UserError(
+            f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of "
+            "the memory; give `samples` to read fewer trajectories"
+        )
+
+
+def said_of(data: Trajectories) -> dict[str, Any]:
+    """The attributes of a file of our own: what `about_of` reads."""
+    equation = data.equation
+    said: dict[str, Any] = {
+        "format": FORMAT,
+        "equation": equation.text,
+        "parameters": json.dumps(equation.parameters),
+        "settings": json.dumps(dict(data.settings)),
+        "version": data.version,
+    }
+    for name in ("independent", "unknowns"):
+        if declared := getattr(equation, name):
+            said[name] = ", ".join(declared)
+    if data.name is not None:
+        said["name"] = data.name
+    if data.seed is not None:
+        said["seed"] = data.seed
+    return said
+
+
+def about_of(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of our own says of its data, from its attributes, as far as they are there and of their kind.
+
+    Raises:
+        UserError: one is no JSON.
+    """
+    about: dict[str, Any] = {}
+    for name in TEXTS:
+        value = said.get(name)
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if isinstance(value, str) and len(value) <= LONGEST_TEXT:
+            about[name] = value
+    for name in ("parameters", "settings"):
+        if name in about:
+            try:
+                about[name] = json.loads(about[name])
+            except (ValueError, RecursionError):
+                raise UserError(f"the attribute `{name}` must be JSON, got {about[name][:40]!r}") from None
+            if not isinstance(about[name], dict):
+                raise UserError(f"the attribute `{name}` must be a JSON object, got {type(about[name]).__name__}")
+    seed = said.get("seed")
+    if isinstance(seed, int | np.integer):
+        about["seed"] = int(seed)
+    return about
+
+
+def most_bytes() -> int:
+    """That one file may take in memory."""
+    return int(SHARE_OF_MEMORY * processes.memory())

@@ -1,0 +1,192 @@
+"""netCDF: version 4, which is HDF5 with dimension scales, and the classic formats, by a reader of our own.
+
+The classic formats are told in *NetCDF Classic Format Specification* (Unidata): a header of dimensions, attributes and
+variables with their offsets, then numbers, big-endian; a variable whose first dimension is the record dimension has a
+slab of it in each record.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from symflow.errors import UserError
+
+from .cf import Variable, decoded
+from .contents import Contents, Wanted, affordable
+from .hdf5 import attribute, datasets, inner, numbers, parameters
+
+CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
+NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable"
+MARKS = ("_FillValue", "missing_value", "scale_factor", "add_offset", "units", "periodic", "bounds", "offset")
+
+_TYPES = {1: "i1", 2: "S1", 3: ">i2", 4: ">i4", 5: ">f4", 6: ">f8", 7: "u1", 8: ">u2", 9: ">u4", 10: ">i8", 11: ">u8"}
+_DIMENSIONS, _VARIABLES, _ATTRIBUTES = 10, 11, 12
+_MOST = 1 << 12  # dimensions, attributes or variables, and characters of a name
+
+
+def has_scales(file: h5py.File) -> bool:
+    """Whether a data set of the file names its dimensions by scales that lie in the file."""
+    return any("DIMENSION_LIST" in file[name].attrs for name in datasets(file))
+
+
+def from_netcdf4(file: h5py.File, wanted: Wanted, layout: str = "netCDF", about: Any = None) -> Contents:
+    """Data sets over dimension scales."""
+    found: dict[str, Variable] = {}
+    for name in datasets(file):
+        dataset = file[name]
+        scale = dataset.is_scale
+        if scale and str(attribute(dataset, "NAME")).startswith(NO_COORDINATE):
+            continue
+        dims = (
+            (name,) if scale and dataset.ndim == 1 else tuple(_name_of(file, d, i) for i, d in enumerate(dataset.dims))
+        )
+        first = wanted.samples if dims and dims[0] == "sample" else None
+        marks = {mark: value for mark in MARKS if (value := attribute(dataset, mark)) is not None}
+        found[name] = Variable(numbers(file, name, first, complex_too=True), dims, marks)
+    return decoded(found, wanted, layout, parameters=parameters(file), about=about)
+
+
+def _name_of(file: h5py.File, dimension: Any, i: int) -> str:
+    try:
+        scale = dimension[0].name if len(dimension) else ""
+    except (RuntimeError, ValueError, KeyError):
+        scale = ""
+    name = scale.rsplit("/", 1)[-1]
+    return name if name and inner(file, name, h5py.Dataset) else dimension.label or f"dimension {i}"
+
+
+# ---------------------------------------------------------------- classic
+
+
+@dataclass
+class _Reader:
+    """The header of a classic file, read in order."""
+
+    data: mmap.mmap
+    wide: bool  # counts of 8 bytes
+    far: bool  # offsets of 8 bytes
+    at: int = 4
+
+    def take(self, size: int) -> bytes:
+        if size < 0 or self.at + size > len(self.data):
+            raise ValueError(f"{size:,} bytes where {len(self.data) - self.at:,} are left")
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def count(self) -> int:
+        """A number that is not negative."""
+        (n,) = struct.unpack(">Q" if self.wide else ">I", self.take(8 if self.wide else 4))
+        return int(n)
+
+    def some(self) -> int:
+        n = self.count()
+        if n > _MOST:
+            raise ValueError(f"{n:,} entries in a list of the header")
+        return n
+
+    def tag(self) -> int:
+        (n,) = struct.unpack(">I", self.take(4))
+        return int(n)
+
+    def offset(self) -> int:
+        (n,) = struct.unpack(">Q" if self.far else ">I", self.take(8 if self.far else 4))
+        return int(n)
+
+    def name(self) -> str:
+        size = self.some()
+        text = self.take(size)
+        self.take(-size % 4)
+        return text.decode("utf-8", "replace")
+
+    def kind(self) -> str:
+        code = self.tag()
+        if code not in _TYPES:
+            raise ValueError(f"a type {code}")
+        return _TYPES[code]
+
+    def list_of(self, tag: int) -> int:
+        """The length of a list, which may be absent."""
+        found, size = self.tag(), self.some()
+        if found not in (0, tag) or (found == 0 and size):
+            raise ValueError("a list of another kind in the header")
+        return size
+
+    def attributes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for _ in range(self.list_of(_ATTRIBUTES)):
+            name, kind, size = self.name(), self.kind(), self.some()
+            bytes_ = size * np.dtype(kind).itemsize
+            content = self.take(bytes_)
+            self.take(-bytes_ % 4)
+            found[name] = content.decode("utf-8", "replace") if kind == "S1" else np.frombuffer(content, kind)
+        return found
+
+
+def from_classic(path: Path, wanted: Wanted) -> Contents:
+    """netCDF 1, 2 (64-bit offsets) and 5 (64-bit data)."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        version = data[3]
+        reader = _Reader(data, wide=version == 5, far=version in (2, 5))
+        records = reader.count()
+        sizes = []
+        for _ in range(reader.list_of(_DIMENSIONS)):
+            name = reader.name()
+            sizes.append((name, reader.count()))
+        said = reader.attributes()
+        heads = []
+        for _ in range(reader.list_of(_VARIABLES)):
+            name = reader.name()
+            which = [reader.count() for _ in range(reader.some())]
+            if any(i >= len(sizes) for i in which):
+                raise ValueError(f"a dimension of `{name}` that the file does not have")
+            attributes, kind = reader.attributes(), reader.kind()
+            stored = reader.count()
+            heads.append((name, which, attributes, kind, stored, reader.offset()))
+        of_records = [h for h in heads if h[1] and sizes[h[1][0]][1] == 0]
+        slab = sum(h[4] for h in of_records)
+        if len(of_records) == 1:  # the only one is not padded
+            name, which, _, kind, _, _ = of_records[0]
+            slab = np.dtype(kind).itemsize * math.prod(sizes[i][1] for i in which[1:])
+        if slab and records == (1 << 64 if reader.wide else 1 << 32) - 1:  # written as a stream
+            records = (len(data) - min(h[5] for h in of_records)) // slab
+        found = {}
+        for name, which, attributes, kind, _, offset in heads:
+            if kind == "S1":
+                continue
+            shape = tuple(records if sizes[i][1] == 0 else sizes[i][1] for i in which)
+            stride = slab if which and sizes[which[0]][1] == 0 else 0
+            values = _values(data, name, shape, np.dtype(kind), offset, stride)
+            found[name] = Variable(values, tuple(sizes[i][0] for i in which), attributes)
+    numbers_ = {
+        name: float(value[0])
+        for name, value in said.items()
+        if isinstance(value, np.ndarray) and value.size == 1 and np.isfinite(value[0])
+    }
+    return decoded(found, wanted, "netCDF classic", parameters=numbers_)
+
+
+def _values(
+    data: mmap.mmap, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, stride: int
+) -> NDArray[Any]:
+    """The numbers of a variable; those of a record follow each other, the records are a stride apart."""
+    count = math.prod(shape)
+    each = dtype.itemsize * math.prod(shape[1:])
+    end = offset + ((shape[0] - 1) * stride + each if stride and count else count * dtype.itemsize)
+    if end > len(data):
+        raise UserError(f"`{name}` should end at byte {end:,}, but the file ends at {len(data):,}: it is not complete")
+    affordable(name, shape, dtype.itemsize, len(data))
+    if not count:
+        return np.zeros(shape, dtype.newbyteorder("="))
+    if stride:
+        rows = [np.frombuffer(data, dtype, each // dtype.itemsize, offset + r * stride) for r in range(shape[0])]
+        return np.stack(rows).reshape(shape).astype(dtype.newbyteorder("="))
+    return np.frombuffer(data, dtype, count, offset).reshape(shape).astype(dtype.newbyteorder("="))

@@ -1,0 +1,91 @@
+"""The audit on systems, several axes, walls and orbits: what is right passes, what is wrong is named."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from symflow.pde import Equation, Trajectories, audit_data, discover, generate
+from symflow.pde.trajectories import Axis
+
+LAMBDA_OMEGA = (
+    "u_t = 0.2*(u_xx + u_yy) + u - u*(u**2 + v**2) + v*(u**2 + v**2); "
+    "v_t = 0.2*(v_xx + v_yy) + v - v*(u**2 + v**2) - u*(u**2 + v**2)"
+)
+VORTICITY = "w_t + q_y*w_x - q_x*w_y = 0.05*(w_xx + w_yy); q_xx + q_yy + w = 0"
+
+
+@pytest.fixture(scope="module")
+def spirals() -> Trajectories:
+    return generate(
+        LAMBDA_OMEGA, 6, 0, end=5.0, length=2 * math.pi, resolution=32, steps=61, amplitude=0.3, wavenumbers=(0, 1)
+    )
+
+
+def test_right_data_of_a_system_pass(spirals):
+    audit = audit_data(spirals)
+    assert audit.verdict == "solves", audit
+    assert audit.map.ndim == 4
+    assert list(audit.centres) == ["t", "x", "y"]
+
+
+def test_which_equation_of_a_system_fails(spirals):
+    wrong = Equation(LAMBDA_OMEGA.replace("v_t = 0.2*", "v_t = 0.204*"))
+    audit = audit_data(replace(spirals, equation=wrong))
+    assert audit.verdict == "refuted"
+    refused = [c.name for c in audit.claims if c.refused]
+    assert refused
+    assert all(name.endswith("in the equation of v_t") for name in refused)
+    assert {name.split()[0] for name in refused} <= {"v_xx", "v_yy"}
+
+
+def test_a_missing_term_is_refused(spirals):
+    audit = audit_data(replace(spirals, equation=Equation(LAMBDA_OMEGA.replace("+ u - u*", "- u*", 1))))
+    assert audit.verdict == "refuted"
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_wrong_spacing_is_named_by_its_axis(spirals, axis):
+    """Nodes counted with both ends: n/(n + 1) of what they are."""
+    axes = list(spirals.axes)
+    a = axes[axis]
+    axes[axis] = Axis(a.name, a.nodes * 32 / 33, a.period * 32 / 33)
+    audit = audit_data(replace(spirals, x=axes[0].nodes, axes=tuple(axes)))
+    assert audit.verdict == "refuted"
+    assert any(f"the spacing of {a.name} were 1.03125 times what is stored" in s for s in audit.sentences)
+
+
+@pytest.mark.parametrize("kind", ["noise", "shuffled", "constant"])
+def test_one_ruined_trajectory_is_found(spirals, kind):
+    u = spirals.u.clone()
+    generator = torch.Generator().manual_seed(0)
+    if kind == "noise":
+        u[3] = torch.randn(u[3].shape, generator=generator, dtype=torch.float64)
+    elif kind == "shuffled":
+        u[3] = u[3][torch.randperm(len(u[3]), generator=generator)]
+    else:
+        u[3] = 1.0
+    audit = audit_data(replace(spirals, u=u))
+    assert audit.verdict == "outliers", audit
+    assert [o.trajectory for o in audit.outliers] == [3]
+    assert list(audit.outliers[0].place) == ["t", "x", "y"]
+
+
+def test_a_streamfunction_goes_with_its_vorticity():
+    data = generate(VORTICITY, 3, 0, end=4.0, length=2 * math.pi, resolution=32, steps=61)
+    assert audit_data(data).verdict == "solves"
+    wrong = audit_data(replace(data, equation=Equation(VORTICITY.replace("0.05", "0.051"))))
+    assert wrong.verdict == "refuted"
+
+
+def test_what_is_not_known_of_a_shape_is_said(spirals):
+    result = discover(spirals, network="none")
+    said = result.verdicts.data
+    assert said is not None
+    assert said.word == "measured"
+    assert "of data of this shape nothing is said of what is seen in their jets" in str(said.reason)
+    assert result.rank == 4  # dx, dy, dt and a turn of (u, v): rotations of the plane have not the periods
+    assert all(result.verify())
