@@ -8,3 +8,4 @@ from .result import KIND as KIND
 from .result import ImageResult as ImageResult
 from .result import load_image_result as load_image_result
 from .result import load_image_result as load_result  # noqa: F401  (what `symflow.load_result` looks for)
+from .words import held_out_figures as held_out_figures

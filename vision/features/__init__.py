@@ -3,6 +3,7 @@
 from .features import Features as Features
 from .features import PatchFeatures as PatchFeatures
 from .features import Whitened as Whitened
+from .features import unit as unit
 from .features import untrained as untrained
 from .networks import ImageNetwork as ImageNetwork
 from .networks import ResNet18 as ResNet18
