@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-isa test-threads lint format rooms bench results operators clean
+.PHONY: help install demo test test-slow test-isa test-threads lint format rooms bench results operators paper clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,10 @@ results: install  ## the table of docs/results.md: five equations, two domains, 
 
 operators: install  ## the table of docs/operators.md: neural operators with and without symmetries
 	$(BIN)/python benchmarks/operators.py --table docs/operators.md
+
+paper: install  ## the paper's own route, every study at small, one seed, and its page docs/paper.md (hours; goes on after a kill)
+	$(BIN)/symflow reproduce all
+	$(BIN)/symflow reproduce page
 
 clean:  ## remove what was built and run, not .venv
 	rm -rf build dist runs *.egg-info symflow/*.so

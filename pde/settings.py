@@ -73,11 +73,10 @@ class Discovery:
             where there are data; trained, the features too, with u_t from the equation; none. By default solved for
             data, trained for the score local, and none for an equation alone.
         score: what a network is trained on: infinitesimal, the determining condition on jets; local, the paper's own
-            route, slots scored by local interpolation of moved patches, which needs data, and hours at its own number
-            of steps.
+            route, slots scored by local interpolation of moved patches, which needs data and takes minutes.
         generators: fields that a network is trained for: more than there are symmetries, so that the gap shows; by
             default 7, and the paper's 4 for local.
-        steps: of the training; by default 150, and the paper's 12,800 for local.
+        steps: of the training; by default 150, and 1,500 for local.
         degree: of the library's polynomials; by default as high as needed until the number of symmetries is stable.
         tolerance: the largest defect of an approximate symmetry that is looked for in data; by default 0.02, or what
             the data leave open for a proved one, where that is more.
@@ -153,8 +152,8 @@ class OperatorTrainings:
 
     Attributes:
         arms: of none, fixed (no shifts in time), exact (the equation's symmetries), learned (those that a network finds
-            in the training trajectories), wrong (no symmetry), penalty (equivariance under the learned ones, as a
-            loss); changes refer to the first.
+            in the training trajectories), slots (those that the paper's route finds there), wrong (no symmetry),
+            penalty (equivariance under the learned ones, as a loss); changes refer to the first.
         trajectories: to train on.
         seeds: how many, from 0.
         points: of the operator's grid in x, which must divide that of the data; by default all, on the command line at
@@ -170,8 +169,8 @@ class OperatorTrainings:
         strengths: candidates, the largest displacement of a point in normalised units.
         validation: trajectories where the strength is chosen.
         test: trajectories of the test.
-        unproved: allow arms along what is not valid for the data: learned, wrong and penalty, whose fields nothing
-            proves, and exact where the data do not solve the equation or cannot tell.
+        unproved: allow arms along what is not valid for the data: learned, slots, wrong and penalty, whose fields
+            nothing proves, and exact where the data do not solve the equation or cannot tell.
     """
 
     arms: tuple[str, ...] = ("none", "exact")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from symflow import domains
-from symflow.console import INTERRUPTED, MISTAKE
+from symflow.console import INTERRUPTED, MISTAKE, loading, noted
 from symflow.errors import UserError
 
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(given: list[str]) -> None:
     """One command, and where none is named the list of them: a parser of all their options takes long to make."""
     of_domains = [f for kind in domains.having("commands") for f in domains.part(kind, "commands").COMMANDS]
-    commands = {function.__name__.replace("_", "-"): function for function in (*of_domains, report, doctor)}
+    commands = {function.__name__.replace("_", "-"): function for function in (*of_domains, report, reproduce, doctor)}
     name = given[0] if given else ""
     if name in commands:
         tyro.cli(commands[name], prog=f"symflow {name}", args=given[1:])
@@ -72,6 +72,39 @@ def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
     from symflow.report import write_report
 
     print(write_report(run))
+
+
+def reproduce(
+    what: Annotated[Literal["pde", "images", "augmentation", "operators", "all", "page"], tyro.conf.Positional],
+    name: Annotated[str | None, tyro.conf.Positional] = None,
+    *,
+    size: Literal["small", "paper"] = "small",
+    seeds: int = 1,
+    out: Path = Path("benchmarks/results/paper"),
+    runs: Path = Path("runs/paper"),
+    page: Path = Path("docs/paper.md"),
+) -> None:
+    """Carries out the studies of the paper; what was interrupted goes on, what has a record is passed over.
+
+    Args:
+        what: a group of studies, all of them, or the page that shows what was found beside the published figures.
+        name: of one study of the group; all by default.
+        size: what two cores do in minutes, or the paper's own settings.
+        seeds: how many, from 0; data, probes and networks are drawn anew for each.
+        out: the directory of the records.
+        runs: the directory from which interrupted studies go on.
+        page: the file of the page.
+    """
+    with loading():
+        from symflow import reproduction
+
+    if what == "page":
+        print(reproduction.write_page(out, page))
+        return
+    jobs = reproduction.find(reproduction.GROUPS if what == "all" else (what,), name, size, seeds)
+    with noted() as report:
+        for path in reproduction.reproduce(jobs, out, runs, report):
+            print(path)
 
 
 def doctor() -> None:

@@ -60,6 +60,24 @@ def staged(note: Callable[[dict[str, float]], str] = lambda figures: "") -> Iter
 
 
 @contextmanager
+def noted() -> Iterator[Callable[[str, float, str], None]]:
+    """A bar for every job, as it comes, with the note that comes with it.
+
+    Yields:
+        What is called with the job, the fraction of it that is done, and the note.
+    """
+    with bars() as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def report(job: str, done: float, note: str) -> None:
+            if job not in tasks:
+                tasks[job] = shown.add_task(job, total=1.0, note="")
+            shown.update(tasks[job], completed=done, note=note)
+
+        yield report
+
+
+@contextmanager
 def loading() -> Iterator[None]:
     """Imports without the garbage collector, which finds nothing in what they make and takes a tenth of their time.
 

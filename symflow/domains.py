@@ -11,8 +11,9 @@ from symflow.errors import UserError
 PACKAGES = {"problem": "symflow.problems", "pde": "symflow.pde", "images": "symflow.vision"}
 """A package for each kind of result. A domain is a folder and its name here.
 
-What serves all domains looks for three modules in it: ``discovery`` with ``load_result(path)``, ``report`` with
-``write_report(run)``, and, where it has any, ``commands`` with ``COMMANDS``, the functions of the command line.
+What serves all domains looks for these modules in it: ``discovery`` with ``load_result(path)``, ``report`` with
+``write_report(run)``, and, where it has any, ``commands`` with ``COMMANDS``, the functions of the command line, and
+``paper`` with ``STUDIES`` and ``page`` (`symflow.reproduction`).
 """
 
 

@@ -103,7 +103,7 @@ def test_structure_constants(fields: tuple[NeuralField, NeuralField, Tensor]) ->
 
 def test_a_step_of_the_papers_route(data: pde.Trajectories) -> None:
     coordinates = data_coordinates(data, data.length)
-    slots = Slots(data.equation, coordinates, data, steps=1, batch=2, patch=32)
+    slots = Slots(data.equation, coordinates, data, steps=1, batch=2, patch=(32, 32))
 
     def gradient() -> Tensor:
         field = NeuralField(coordinates, 2, width=256, seed=0)

@@ -19,6 +19,7 @@ COMMANDS = (
     "discover-images",
     "train-classifier",
     "report",
+    "reproduce",
     "doctor",
 )
 

@@ -23,7 +23,7 @@ from symflow.settings import with_settings
 
 from ..equations import Equation
 from ..laws import parts
-from ..scores import Slots
+from ..scores import SMALL
 from ..settings import Discovery, Score
 from ..trajectories import Trajectories
 from .checks import lost
@@ -41,7 +41,7 @@ class Route:
     steps: int
 
 
-ROUTES: Mapping[Score, Route] = {"infinitesimal": Route(TRAINED, 7, 150), "local": Route(LOCAL, 4, Slots.steps)}
+ROUTES: Mapping[Score, Route] = {"infinitesimal": Route(TRAINED, 7, 150), "local": Route(LOCAL, 4, SMALL.steps)}
 
 
 @with_settings(Discovery)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
 
 import torch
 
 from symflow.discovery import Spectrum
 from symflow.fields import Coordinates, NeuralField
-from symflow.learning import RESOLUTION, Objective, Subspace, eigenfields, span_field
+from symflow.learning import RESOLUTION, Objective, Optimizer, Subspace, eigenfields, span_field
 from symflow.runs import one_thread
 
-from ..scores import LocalScore, Slots
+from ..scores import SMALL, LocalScore
 from ..symmetries import gap_rank
 from ..trajectories import Trajectories
 from .result import NeuralSpan
 
 NEURAL_CEILING = 1e-4  # of a null space that is learned; nearly symmetric fields of the five equations are above 3e-4
 WIDTH, FEATURES = 96, 48  # of the network
-PAPER_GRID, PAPER_WIDTH = 256, 256  # the paper's points in x and its network
+PAPER_GRID = 256  # the paper's points in x
 NEAR = 2.0  # times the floor of the local score: a slot that is a symmetry
 
-Learn = Callable[[NeuralField, Objective], None]
-"""Learns a network on an objective, with checkpoints and progress."""
+
+class Learn(Protocol):
+    """Learns a network on an objective, with checkpoints and progress."""
+
+    def __call__(self, network: NeuralField, objective: Objective, optimizer: Optimizer = ...) -> None:
+        """In place."""
 
 
 def learned_span(objective: Subspace, coordinates: Coordinates, seed: int, learned: Learn) -> NeuralSpan:
@@ -40,12 +45,12 @@ def learned_span(objective: Subspace, coordinates: Coordinates, seed: int, learn
 def learned_slots(
     data: Trajectories, coordinates: Coordinates, generators: int, steps: int, seed: int, learned: Learn
 ) -> NeuralSpan:
-    """The paper's route: its network and grid; slots near the floor of the local score are the symmetries."""
+    """The paper's route on its grid, as fast as it goes; slots near the floor of the local score are the symmetries."""
     if len(data.x) % PAPER_GRID == 0:
         data = data.coarsen(PAPER_GRID)
-    network = NeuralField(coordinates, generators, width=PAPER_WIDTH, seed=seed)
-    patch = min(Slots.patch, len(data.t), len(data.x))
-    learned(network, Slots(data.equation, coordinates, data, steps=steps, patch=patch, seed=seed))
+    recipe = replace(SMALL, steps=steps)
+    network = recipe.field(coordinates, generators, seed)
+    learned(network, recipe.objective(data.equation, coordinates, data, seed), recipe.optimizer)
     with one_thread(), torch.no_grad():
         score = LocalScore(data.equation, coordinates, data, seed=seed)
         scores, order = score(network).double().sort()
@@ -53,7 +58,7 @@ def learned_slots(
     field = None
     if rank:
         chosen = order[:rank]
-        field = NeuralField(coordinates, rank, width=PAPER_WIDTH, seed=seed)
+        field = recipe.field(coordinates, rank, seed)
         field.load_state_dict(
             {name: p[chosen] if name.startswith(("head", "out")) else p for name, p in network.state_dict().items()}
         )

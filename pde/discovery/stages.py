@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from symflow.algebra import (
 from symflow.discovery import Beside, Context, Spectrum, Stage, Steps, known, replaced
 from symflow.errors import UserError
 from symflow.fields import NeuralField, SymbolicField, total_degree
-from symflow.learning import Objective, Subspace, learn
+from symflow.learning import Objective, Optimizer, Record, Subspace, learn
 from symflow.runs import one_thread
 
 from ..approximation import Approximate, Search, approximate
@@ -45,7 +44,7 @@ from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolong
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
-from .networks import learned_slots, learned_span
+from .networks import Learn, learned_slots, learned_span
 from .result import Certified, Generator, NeuralSpan, Observed
 from .solved import SAMPLE, solved_span, span_of_data
 from .sources import Source, lacking, source_of, space_axes
@@ -300,12 +299,16 @@ def learn_slots(state: State, context: Context) -> State:
     return replace(state, neural=learned)
 
 
-def _learning(context: Context) -> Callable[[NeuralField, Objective], None]:
+def _learning(context: Context) -> Learn:
     """Learning with the checkpoints of the run, told as a share of the stage."""
 
-    def learned(network: NeuralField, objective: Objective) -> None:
+    def learned(network: NeuralField, objective: Objective, optimizer: Optimizer = torch.optim.Adam) -> None:
         share = 1.0 / objective.steps
-        learn(network, objective, run=context.run, stage="network", progress=lambda n, r: context.tell(n * share, r))
+
+        def progress(step: int, record: Record) -> None:
+            context.tell(step * share, record)
+
+        learn(network, objective, stage="network", optimizer=optimizer, run=context.run, progress=progress)
 
     return learned
 

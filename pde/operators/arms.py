@@ -17,6 +17,7 @@ from symflow.runs import load_field, one_thread, save_field
 
 from ..augmentation import TrajectoryAugment, characteristics, tabulated
 from ..discovery import discover
+from ..settings import Score
 from ..symmetries import symmetries
 from ..trajectories import Trajectories, data_coordinates
 from .operators import Operator, Penalty, Pool, Task, bootstrap, errors, train
@@ -86,13 +87,17 @@ class _Plan:
             return exact, None
         if job.arm == "wrong":
             return SymbolicField(exact.coordinates, [{"du": "1"}]), None
-        field = self.field
+        field = self.field if job.arm != "slots" else None
         if field is None:
-            path = self.folder / f"generators-{job.seed}.safetensors"
+            name = "slots" if job.arm == "slots" else "generators"
+            path = self.folder / f"{name}-{job.seed}.safetensors"
             if path.exists():
                 field = load_field(path)
             else:
-                found = discover(part, domain="periodic", seed=job.seed, network="trained", trust=True).neural
+                score: Score = "local" if job.arm == "slots" else "infinitesimal"
+                found = discover(
+                    part, domain="periodic", seed=job.seed, network="trained", score=score, trust=True
+                ).neural
                 if found is None or found.field is None:
                     raise UserError(f"the {len(part)} trajectories of seed {job.seed} show no symmetry to learn")
                 field = found.field

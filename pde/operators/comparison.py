@@ -34,8 +34,8 @@ from .arms import PENALTY, _digest, _Job, _Plan
 from .operators import Task
 from .outcome import Arm, OperatorComparison
 
-ARMS = ("none", "fixed", "exact", "learned", "wrong", "penalty")
-UNPROVED = ("learned", "wrong", "penalty")  # their fields are proved by nothing
+ARMS = ("none", "fixed", "exact", "learned", "slots", "wrong", "penalty")
+UNPROVED = ("learned", "slots", "wrong", "penalty")  # their fields are proved by nothing
 GROUPS = ("trajectories", "seeds", "validation", "test")
 
 
@@ -57,8 +57,8 @@ def compare_operators(
     s-th group of ``trajectories`` after them. "none" begins windows at any row, which is the shift in time
     already; "fixed" only at multiples of the number of input rows; "exact" draws from copies moved along the generators
     of the equation, "learned" along those that `discover`'s network finds in the training trajectories of the seed, or
-    ``field``; "wrong" along ``du``, which is no symmetry; "penalty" adds equivariance along the learned ones to the
-    loss (`pde.operators.Penalty`).
+    ``field``; "slots" along those that the paper's route finds there by its local score; "wrong" along ``du``, which is
+    no symmetry; "penalty" adds equivariance along the learned ones to the loss (`pde.operators.Penalty`).
 
     Where there are several ``strengths``, each trains with the exact symmetries on the trajectories of seed 0 and is
     tested on those for validation; the best is that of all augmented arms.
@@ -116,7 +116,7 @@ def compare_operators(
             key = f"{name}, {'validation' if on is not None else f'seed {seed}'}"
             return _Job(arm, strength, seed, parts[seed], key, ledger.checkpoint(key), on)
 
-        moving = [arm for arm in arms if arm in ("exact", "learned", "wrong")]
+        moving = [arm for arm in arms if arm in ("exact", "learned", "slots", "wrong")]
         choosing = [job("exact", s, 0, checked) for s in strengths] if moving and len(strengths) > 1 else []
         total = len(choosing) + seeds * len(arms)
 

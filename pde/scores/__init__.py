@@ -8,7 +8,13 @@ from .jets import Score as Score
 from .jets import points_of as points_of
 from .jets import unit_weights as unit_weights
 from .local import LocalScore as LocalScore
+from .local import cut as cut
+from .local import random_corners as random_corners
 from .observed import ObservedJets as ObservedJets
 from .observed import observed as observed
 from .observed import observed_jets as observed_jets
+from .sensitivities import LocalForms as LocalForms
+from .slots import PAPER as PAPER
+from .slots import SMALL as SMALL
+from .slots import Recipe as Recipe
 from .slots import Slots as Slots

@@ -28,7 +28,7 @@ from ..trajectories import Trajectories
 from .jets import unit_weights
 from .stencils import GridScales, derivatives, margin
 
-THRESHOLD = 0.025  # of the geometric mean of the untransformed |residual|; the paper's 1e-4 is that on KdV
+THRESHOLD = 0.025  # times the geometric mean of the untransformed |residual|: what the paper's 1e-4 is on KdV
 CHUNK_POINTS = 8192  # per differentiation: keeps the intermediate tensors near the cache and under 50 MB
 
 
@@ -58,7 +58,7 @@ class _RowByRow(torch.autograd.Function):
 class LocalResidual:
     """The residual of moved patches of one data set, and its two averages.
 
-    The constants in it (`grid`, `softening`, `threshold`) are those of the data before any flow, so that a patch's
+    The constants in it (`grid`, `softening`, `typical`) are those of the data before any flow, so that a patch's
     numbers do not depend on the patches beside it.
     """
 
@@ -66,7 +66,7 @@ class LocalResidual:
     coordinates: Coordinates
     grid: GridScales  # normalised
     softening: float  # added to the squared terms: 1e-3 of their median
-    threshold: float  # of `log_mean`
+    typical: float  # the geometric mean of |residual|
 
     @staticmethod
     @one_thread()
@@ -100,7 +100,7 @@ class LocalResidual:
             coordinates,
             grid,
             max(SOFTENING * float(torch.cat(squares).median()), tiny),
-            THRESHOLD * float(torch.cat(residuals).abs().clamp_min(tiny).log().mean().exp()),
+            float(torch.cat(residuals).abs().clamp_min(tiny).log().mean().exp()),
         )
 
     @cached_property
@@ -137,14 +137,15 @@ class LocalResidual:
 
         return self._chunked(relative, points)
 
-    def log_mean(self, points: Tensor) -> Tensor:
-        """``mean(log max(|residual|, threshold))`` of each patch, ``[P]``.
+    def log_mean(self, points: Tensor, threshold: float = THRESHOLD) -> Tensor:
+        """``mean(log max(|residual|, threshold typical))`` of each patch, ``[P]``.
 
         The paper's score, with a threshold relative to the data's own residual instead of an absolute 1e-4.
         """
+        least = threshold * self.typical
 
         def logarithm(patches: Tensor) -> Tensor:
-            return self(patches)[0].abs().clamp_min(self.threshold).log().mean((1, 2))
+            return self(patches)[0].abs().clamp_min(least).log().mean((1, 2))
 
         return self._chunked(logarithm, points)
 

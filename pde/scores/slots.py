@@ -1,27 +1,37 @@
 """The paper's own route: slots of a field learned side by side from values of the data alone.
 
-Kept as a faithful baseline. Slot k moves patches of the data along ``V_k`` and is scored by the residual of the moved
-points under local interpolation; a stop-gradient orthonormality pushes later slots away from earlier ones.
+Slot k moves patches of the data along ``V_k`` and is scored by the residual of the moved points under local
+interpolation; a stop-gradient orthonormality pushes later slots away from earlier ones.
+
+**A trap, and the way around it.** The logarithm makes a narrow well of every symmetry: its walls rise by
+``1/theta_0`` per radian, ``theta_0`` the angle at which the residual leaves the threshold, 0.03 on KS data at the
+residual's own size, while the orthonormality of weight 3 pushes with 3. A slot that falls into the span of symmetries
+which others have found therefore stays there: two symmetries are then held by three slots, the sum of its angles to the
+two does not change within their plane, and the third symmetry is never found. With a threshold of 30 times the residual
+the wells are wide and the orthonormality prevails, so slots choose different symmetries before the threshold falls and
+the wells narrow (graduated non-convexity: Blake and Zisserman, *Visual Reconstruction*, 1987).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from symflow.errors import check_positive
 from symflow.fields import Coordinates, NeuralField
-from symflow.learning import lipschitz, orthonormality, sobolev
+from symflow.learning import Optimizer, Soap, lipschitz, orthonormality, sobolev
 from symflow.ops import flow
 from symflow.runs import one_thread
 
 from ..equations import Equation
 from ..trajectories import Trajectories
 from .jets import unit_weights
-from .local import LocalResidual, cut, random_corners
+from .local import THRESHOLD, LocalResidual, cut, random_corners
 from .stencils import margin
 
 LINE = 32  # points in x on which the Sobolev loss is taken
@@ -34,23 +44,27 @@ class Slots:
 
     ``sum_k mean log max(|residual|, threshold) + 3 orthonormality + Lipschitz + Sobolev``, the last in the last fifth
     of the steps only. A step takes one random patch of each of `batch` trajectories, wrapping in x, draws
-    ``alpha ~ U(0, sigma)`` and a sign per generator, and scores the patches at `lengths` equally spaced flow lengths
-    up to alpha, which are successive flows of one another.
+    ``alpha ~ U(0, sigma)`` and a sign for every patch and generator, and scores the patches at `lengths` equally spaced
+    flow lengths up to alpha, which are successive flows of one another.
 
-    Two differences from the official code: generators have unit norm and are orthogonal under a fixed sample of the
-    data, not under the points in the call; and the threshold is relative to the data's own residual
-    (`pde.scores.local`).
+    Three differences from the official code: generators have unit norm and are orthogonal under a fixed sample of the
+    data, not under the points in the call; the threshold is relative to the data's own residual (`pde.scores.local`);
+    and lengths are drawn for every patch, not once per step, which leaves the expected loss as it is and takes noise
+    from its gradient.
 
     Args:
         equation: that the data solve.
         coordinates: the axes x, t, u.
         data: the trajectories, on the paper's 256 points in x (`Trajectories.coarsen`).
-        steps: of Adam; the paper: 12,800.
-        batch: trajectories per step.
+        steps: the paper: 12,800.
+        batch: patches per step, of different trajectories while there are enough.
         patch: points of a patch in t and in x.
         lengths: flow lengths that are scored.
-        sigma: the longest flow, in units where a generator has RMS norm 1 on the data; a step of the Runge-Kutta
-            method is as near to ``sigma/10`` as an integer number of steps between two lengths allows.
+        flow_steps: of the Runge-Kutta method between two of them; the paper's step is ``sigma/10``.
+        sigma: the longest flow, in units where a generator has RMS norm 1 on the data.
+        tau: the slope that costs nothing, of generators of norm 1.
+        thresholds: of the score, times the geometric mean of the unmoved data's ``|residual|``: at the first step, and
+            from half of the steps on, geometric between them (see the module).
         peak: the learning rate, a tenth of it after half the steps.
         seed: of all draws; those of a step depend on ``(seed, step)`` alone.
 
@@ -63,17 +77,21 @@ class Slots:
     data: Trajectories
     steps: int = 12_800
     batch: int = 4
-    patch: int = 64
+    patch: tuple[int, int] = (64, 64)
     lengths: int = 4
+    flow_steps: int = 3
     sigma: float = 0.4
+    tau: float = 3.0
+    thresholds: tuple[float, float] = (THRESHOLD, THRESHOLD)
     peak: float = 1e-4
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least, most = 2 * margin(self.equation.order) + 1, min(len(self.data.t), len(self.data.x))
-        if not least <= self.patch <= most:
-            raise ValueError(f"`patch` must be from {least} points to the {most} of the data, got {self.patch}")
-        check_positive(steps=self.steps, batch=self.batch, lengths=self.lengths)
+        least = 3, 2 * margin(self.equation.order) + 1
+        for points, low, high, axis in zip(self.patch, least, self.data.u.shape[1:], "tx", strict=True):
+            if not low <= points <= high:
+                raise ValueError(f"`patch` must be from {low} points in {axis} to the {high} of the data, got {points}")
+        check_positive(steps=self.steps, batch=self.batch, lengths=self.lengths, flow_steps=self.flow_steps)
 
     @cached_property
     def residual(self) -> LocalResidual:
@@ -104,20 +122,22 @@ class Slots:
         """The learning rate at a step."""
         return self.peak if step < self.steps / 2 else self.peak / 10
 
-    def draw(self, step: int, generators: int) -> tuple[Tensor, float, Tensor]:
-        """The patches of a step ``[batch, patch, patch, 3]``, the longest flow and the sign of each generator."""
+    def threshold(self, step: int) -> float:
+        """Of the score at a step."""
+        first, last = self.thresholds
+        return first * math.pow(last / first, min(1.0, 2 * step / self.steps))
+
+    def draw(self, step: int, generators: int) -> tuple[Tensor, Tensor]:
+        """The patches ``[batch, *patch, 3]`` of a step, and how far each flows in a slot, ``[generators, batch]``."""
         random = torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + step)
-        corners = random_corners(self.data, self.batch, self.patch, self.patch, random)
-        alpha = self.sigma * float(torch.rand((), generator=random))
-        signs = 1.0 - 2.0 * torch.randint(2, (generators,), generator=random)
-        return cut(self.data, self.coordinates, corners, self.patch, self.patch), alpha, signs
+        corners = random_corners(self.data, self.batch, *self.patch, random)
+        alpha = self.sigma * (2.0 * torch.rand(generators, self.batch, generator=random) - 1.0)
+        return cut(self.data, self.coordinates, corners, *self.patch), alpha
 
     def backward(self, field: NeuralField, step: int) -> dict[str, float]:
         """Adds the gradient of the loss; returns it with the score of each slot and the other losses."""
-        dtype = field.out_bias.dtype
-        patches, alpha, signs = self.draw(step, field.generators)
-        patches = patches.to(dtype)
-        sample = self.sample.to(dtype)
+        patches, alpha = (drawn.to(field.out_bias) for drawn in self.draw(step, field.generators))
+        sample = self.sample.to(patches)
 
         def values(points: Tensor) -> Tensor:
             vectors: Tensor = field(points)
@@ -129,13 +149,13 @@ class Slots:
             unit = unit_weights(field, sample)
             losses = {
                 "orthonormality": orthonormality(values(sample)),
-                "lipschitz": lipschitz(values(patches), (dt, h), (None, columns)),
-                "sobolev": sobolev(values(self.lines.to(dtype)), -3, self.line_spacing, LINE),
+                "lipschitz": lipschitz(values(patches), (dt, h), (None, columns), self.tau),
+                "sobolev": sobolev(values(self.lines.to(patches)), -3, self.line_spacing, LINE),
             }
         # The scores take most of the time, and nothing in them depends on the number of threads: kernels, and means of
         # each patch. What does is kept out of their backward pass, the size of the generators through a leaf.
         leaf = unit.detach().requires_grad_()
-        scores = self._scores(field, patches, alpha, signs.to(dtype) * leaf)
+        scores = self._scores(field, patches, alpha * leaf[:, None], self.threshold(step))
         total = scores.sum()
         total.backward()
         with one_thread():
@@ -147,14 +167,73 @@ class Slots:
         record = {"loss": loss.item()} | {name: value.item() for name, value in losses.items()}
         return record | {f"score{k + 1}": score for k, score in enumerate(scores.tolist())}
 
-    def _scores(self, field: NeuralField, patches: Tensor, alpha: float, per_unit: Tensor) -> Tensor:
-        """The mean of `LocalResidual.log_mean` over patches and lengths, ``[K]``; slot k flows ``alpha per_unit_k``."""
-        K, B = field.generators, len(patches)
-        steps = max(1, round(alpha / self.lengths / (self.sigma / 10)))
-        weights = torch.diag(per_unit * (alpha / self.lengths)).repeat_interleave(B, 0)  # [K B, K]: one slot per row
+    def _scores(self, field: NeuralField, patches: Tensor, alpha: Tensor, threshold: float) -> Tensor:
+        """The mean of `LocalResidual.log_mean` over patches and lengths, ``[K]``.
+
+        Patch b flows along slot k up to ``alpha[k, b] V_k``.
+        """
+        K, B = alpha.shape
+        weights = torch.diag_embed(alpha.T / self.lengths).transpose(0, 1).flatten(0, 1)  # [K B, K]: a slot per row
         points = patches.flatten(1, 2).repeat(K, 1, 1)
-        total = torch.zeros(K, dtype=points.dtype)
+        total = torch.zeros(K).to(points)
         for _ in range(self.lengths):
-            points = flow(field, points, weights, steps=steps)
-            total = total + self.residual.log_mean(points.view(K * B, *patches.shape[1:])).view(K, B).mean(1)
+            points = flow(field, points, weights, steps=self.flow_steps)
+            moved = points.view(K * B, *patches.shape[1:])
+            total = total + self.residual.log_mean(moved, threshold).view(K, B).mean(1)
         return total / self.lengths
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How slots are learned: the network, the method, and the settings of `Slots`.
+
+    Attributes:
+        width: units of the two shared layers.
+        optimizer: the method.
+        steps, batch, patch, lengths, flow_steps, thresholds, peak: of `Slots`.
+    """
+
+    width: int
+    optimizer: Optimizer
+    steps: int = Slots.steps
+    batch: int = Slots.batch
+    patch: tuple[int, int] = Slots.patch
+    lengths: int = Slots.lengths
+    flow_steps: int = Slots.flow_steps
+    thresholds: tuple[float, float] = Slots.thresholds
+    peak: float = Slots.peak
+
+    def field(self, coordinates: Coordinates, generators: int, seed: int) -> NeuralField:
+        """The network before it learns."""
+        return NeuralField(coordinates, generators, width=self.width, seed=seed)
+
+    def objective(
+        self,
+        equation: Equation,
+        coordinates: Coordinates,
+        data: Trajectories,
+        seed: int,
+        sigma: float = Slots.sigma,
+        tau: float = Slots.tau,
+    ) -> Slots:
+        """The training step; patches are cut down to what the data hold."""
+        patch = min(self.patch[0], len(data.t)), min(self.patch[1], len(data.x))
+        settings: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)[2:]} | {"patch": patch}
+        return Slots(equation, coordinates, data, sigma=sigma, tau=tau, seed=seed, **settings)
+
+
+PAPER = Recipe(256, torch.optim.Adam)
+"""The paper's settings: twenty hours of two cores."""
+
+SMALL = Recipe(
+    32,
+    Soap,
+    steps=1_500,
+    batch=16,
+    patch=(6, 12),
+    lengths=1,
+    flow_steps=2,
+    thresholds=(30.0, 1.0),
+    peak=1e-2,
+)
+"""What one core does in minutes."""

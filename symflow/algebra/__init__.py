@@ -7,6 +7,7 @@ from .description import Description as Description
 from .description import describe as describe
 from .geometry import bracket as bracket
 from .geometry import principal_angles as principal_angles
+from .geometry import span_basis as span_basis
 from .geometry import subspace_angles as subspace_angles
 from .readout import ClosedForm as ClosedForm
 from .readout import structure_constants as structure_constants

@@ -6,12 +6,14 @@ from .comparison import choose_strength as choose_strength
 from .comparison import mean_interval as mean_interval
 from .comparison import student_quantile as student_quantile
 from .loop import Objective as Objective
+from .loop import Optimizer as Optimizer
 from .loop import Record as Record
 from .loop import StepReport as StepReport
 from .loop import learn as learn
 from .losses import lipschitz as lipschitz
 from .losses import orthonormality as orthonormality
 from .losses import sobolev as sobolev
+from .soap import Soap as Soap
 from .solved import CANDIDATES as CANDIDATES
 from .solved import Condition as Condition
 from .solved import Family as Family

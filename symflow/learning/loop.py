@@ -1,4 +1,4 @@
-"""The learning loop: Adam on an objective, with checkpoints from which a run continues bit for bit."""
+"""The learning loop: a gradient method on an objective, with checkpoints from which a run continues bit for bit."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ Record = dict[str, float]
 
 StepReport = Callable[[int, Record], None]
 """Called as a training goes on, with how many steps (or epochs) were taken and what was recorded of the last."""
+
+
+Optimizer = Callable[..., torch.optim.Optimizer]
+"""Makes one of ``(parameters, lr=...)``, whose state is tensors by parameter, of which ``step`` counts the steps."""
 
 
 class Objective(Protocol):
@@ -49,39 +53,41 @@ def learn(
     objective: Objective,
     *,
     stage: str = "learning",
+    optimizer: Optimizer = torch.optim.Adam,
     run: Run | None = None,
     progress: StepReport | None = None,
 ) -> None:
     """Minimises an objective over the parameters of a field, in place.
 
-    Adam (Kingma and Ba, 2015) with the objective's own learning rates. With a `run`, every step is a line of
-    ``metrics.jsonl`` and every 25th leaves a checkpoint; if the run holds a checkpoint of this stage, learning
-    continues there, and field and metrics end with the bits they would have had without the interruption.
+    Adam (Kingma and Ba, 2015), or another method, with the objective's own learning rates. With a `run`, every step is
+    a line of ``metrics.jsonl`` and every 25th leaves a checkpoint; if the run holds a checkpoint of this stage,
+    learning continues there, and field and metrics end with the bits they would have had without the interruption.
 
     Args:
         field: what is learned.
         objective: what is minimised.
         stage: names the checkpoint and the lines of the metrics.
+        optimizer: the method.
         run: where to keep both.
         progress: called after every step.
 
     Raises:
         UserError: the loss is not finite, or the checkpoint belongs to another field.
     """
-    optimizer = torch.optim.Adam(field.parameters(), lr=0.0)
-    first = _restore(field, optimizer, stage, run)
+    method = optimizer(field.parameters(), lr=0.0)
+    first = _restore(field, method, stage, run)
     for step in range(first, objective.steps):
-        for group in optimizer.param_groups:
+        for group in method.param_groups:
             group["lr"] = objective.rate(step)
-        optimizer.zero_grad(set_to_none=True)
+        method.zero_grad(set_to_none=True)
         record = objective.backward(field, step)
         if not all(math.isfinite(value) for value in record.values()):
             raise UserError(f"the {stage} stage diverged: the loss must stay finite, got {record} at step {step}")
-        optimizer.step()
+        method.step()
         if run is not None:
             run.log({"stage": stage, "step": step, **record})
             if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == objective.steps:
-                _save(field, optimizer, stage, run, step + 1)
+                _save(field, method, stage, run, step + 1)
         if progress is not None:
             progress(step + 1, record)
 
@@ -93,17 +99,16 @@ class _Checkpoint:
     step: int
 
 
-def _save(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: Run, step: int) -> None:
+def _save(field: NeuralField, method: torch.optim.Optimizer, stage: str, run: Run, step: int) -> None:
     tensors = {f"field.{name}": p for name, p in field.named_parameters()}
     for name, p in field.named_parameters():
-        for moment in ("exp_avg", "exp_avg_sq"):
-            if moment in optimizer.state[p]:  # an objective may leave parameters out, and Adam then keeps nothing
-                tensors[f"{moment}.{name}"] = optimizer.state[p][moment]
+        # an objective may leave parameters out, of which a method then keeps nothing
+        tensors |= {f"{kept}.{name}": value for kept, value in method.state.get(p, {}).items()}
     run.save_tensors(stage, tensors, _Checkpoint(step))
 
 
-def _restore(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: Run | None) -> int:
-    """Puts the field and the optimiser where the checkpoint left them, and returns the step that comes next."""
+def _restore(field: NeuralField, method: torch.optim.Optimizer, stage: str, run: Run | None) -> int:
+    """Puts the field and the method where the checkpoint left them, and returns the step that comes next."""
     if run is None:
         return 0
     saved = run.load_tensors(stage, _Checkpoint)
@@ -114,15 +119,12 @@ def _restore(field: NeuralField, optimizer: torch.optim.Adam, stage: str, run: R
     step: int = about.step
     with torch.no_grad():
         for name, p in field.named_parameters():
+            kept = {key.removesuffix(f".{name}"): value for key, value in tensors.items() if key.endswith(f".{name}")}
             try:
-                p.copy_(tensors[f"field.{name}"])
-                if f"exp_avg.{name}" in tensors:
-                    optimizer.state[p] = {
-                        "step": torch.tensor(float(step)),
-                        "exp_avg": tensors[f"exp_avg.{name}"],
-                        "exp_avg_sq": tensors[f"exp_avg_sq.{name}"],
-                    }
+                p.copy_(kept.pop("field"))
             except (KeyError, RuntimeError):
                 raise UserError(f"the checkpoint of the {stage} stage belongs to another field") from None
+            if kept:
+                method.state[p] = kept
     run.rewind(stage, step)
     return step

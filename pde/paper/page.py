@@ -1,0 +1,198 @@
+"""The sections of equations on the page of the paper, from records alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from symflow.reproduction import NOT_RUN, Record, results, table
+
+from .operators import PAIRS
+
+Found = dict[str, Any]
+EQUATIONS = {"kdv": "KdV", "ks": "KS", "burgers": "Burgers", "nkdv": "nKdV", "ckdv": "cKdV"}
+OPERATORS = [f"{equation}-{count}" for equation in ("kdv", "ks", "nkdv", "ckdv") for count in (16, 64)]
+
+
+def page(records: Sequence[Record]) -> str:
+    """The sections, in the paper's order."""
+    return "\n".join([_equations(records), _slots(records), _nearly(records), _ablations(records), _operators(records)])
+
+
+INTRODUCTION = """\
+## Equations
+
+Slots of one network flow patches of the data and are scored by the residual of the moved points under local
+interpolation; nothing else of the equation is used (the paper's section 4 and figure 5). The three angles are those
+from the span of all four slots to that of the true generators that keep the period, under the uniform measure of the
+data; a generator counts as found within 0.05 rad. *Symmetries* are slots whose score on trajectories that they have not
+seen is at most 2 floors, *none* those of at least 3 floors. *Subspace* is the same score to first order in the flow
+length, solved over random features by linear algebra (`pde.scores.LocalForms`), without slots, flows or steps: its
+count, its angles, its seconds.
+
+`small` differs from the paper's settings in this: {small}.
+
+At both sizes generators are normalised and made orthogonal under a fixed sample of the data, flow lengths are drawn for
+every patch, and the threshold below which a residual counts as zero is a multiple of the data's own residual: the
+official code renormalises over the points of each call, draws one length a step, and takes 1e-4 for every equation.
+"""
+
+
+def _equations(records: Sequence[Record]) -> str:
+    header = (
+        "equation",
+        "size",
+        "seed",
+        "angles",
+        "symmetries",
+        "none",
+        "scores / floor",
+        "floor",
+        "s",
+        "subspace",
+        "its s",
+    )
+    rows = []
+    for name, title in EQUATIONS.items():
+        for size in ("small", "paper"):
+            found = [r for r in records if (r.group, r.name, r.size) == ("pde", name, size)]
+            rows += [_row(title, r) for r in found] or [[title, size, NOT_RUN, *[""] * 8]]
+    return "\n".join([INTRODUCTION.format(small=SMALL_DIFFERS), table(header, rows), PUBLISHED])
+
+
+SMALL_DIFFERS = """\
+64 trajectories instead of 1,024; a network of width 32 instead of 256; SOAP (Vyas et al., 2024) instead of Adam; 16
+patches of 6 x 12 points at one flow length instead of 4 of 64 x 64 at four; and a threshold that falls from 30 times
+the residual of data that are not moved to that residual itself, where the paper's 1e-4 is a fortieth of it on KdV.
+With the low threshold from the start slots are trapped: once two slots hold the two translations, a third one that
+falls into their plane stays there, for the logarithm's well is steeper than the orthonormality, and the boost is
+missed"""
+
+PUBLISHED = """\
+Published: the authors' KdV run has component norms 1, 1, 1 and 0.02 in the true span, its first two slots being a
+rotation of the two translations. The paper reports these generators for KdV, KS and Burgers, at less than ten hours of
+one RTX 2080 Ti for an equation. The official code took 50 to 90 s and 6.7 GB for a step of KdV on two cores. LieNLSD
+(ICML 2025), another method with other data, has a Grassmann distance of 0.0053 to the true generators of KdV.
+"""
+
+
+def _row(title: str, record: Record) -> list[str]:
+    found, slots, subspace = record.result, record.result["slots"], record.result["subspace"]
+    return [
+        title,
+        record.size,
+        str(record.seed),
+        _few(slots["angles"]),
+        str(found["symmetries"]),
+        str(found["none"]),
+        " ".join(f"{s / slots['floor']:.1f}" for s in slots["scores"]),
+        f"{slots['floor']:.3f}",
+        f"{record.seconds:.0f}",
+        f"{subspace['rank']}: {_few(subspace['angles'])}",
+        f"{subspace['processor_seconds']:.1f}",
+    ]
+
+
+def _few(values: Sequence[float]) -> str:
+    return " ".join(f"{v:.3f}" for v in values)
+
+
+def _slots(records: Sequence[Record]) -> str:
+    parts = [
+        "### Slot by slot\n",
+        "Inner products of each slot with each true generator, both of unit norm, as in the paper's figure 5, and the\n"
+        "norm of its component in their span; the first seed. True generators are not orthogonal to each other.\n",
+    ]
+    rows = []
+    for name, title in EQUATIONS.items():
+        found = results(records, "pde", name)
+        if not found:
+            rows.append([title, NOT_RUN, "", "", ""])
+            continue
+        slots = found[0]["slots"]
+        for k, (products, norm) in enumerate(zip(slots["products"], slots["norms"], strict=True)):
+            rows.append([title, str(k + 1), _few(products), f"{norm:.3f}", f"{slots['log_scores'][k]:.2f}"])
+    header = ("equation", "slot", "inner products", "norm in the true span", "exp(log score - its floor)")
+    return "\n".join([*parts, table(header, rows)])
+
+
+def _nearly(records: Sequence[Record]) -> str:
+    found = results(records, "pde", "ckdv")
+    parts = [
+        "### What cKdV nearly has\n",
+        "Fields that are no symmetries of cKdV: their score beside the floor, and the angles to the span of the slots\n"
+        "and to that of the true generators.\n",
+    ]
+    rows = [[NOT_RUN, "", "", "", ""]] if not found else []
+    for seed, result in enumerate(found):
+        for form, score, angle, true in zip(
+            result["nearly"],
+            result["nearly_scores"],
+            result["nearly_angles"],
+            result["nearly_angles_true"],
+            strict=True,
+        ):
+            name = " + ".join(f"{c} {key}" if c != "1" else key for key, c in form.items())
+            rows.append([name, str(seed), f"{score / result['slots']['floor']:.1f}", f"{angle:.3f}", f"{true:.3f}"])
+    header = ("field", "seed", "score / floor", "angle to the slots", "angle to the true span")
+    return "\n".join([*parts, table(header, rows)])
+
+
+def _ablations(records: Sequence[Record]) -> str:
+    parts = ["### Settings varied on KS\n"]
+    rows = []
+    for setting, published in (
+        ("sigma", "found with 0.1 to 0.4; late with 0.6; translations only with 0.8"),
+        ("tau", "1 to 32 all find three"),
+    ):
+        found = results(records, "pde", f"ks-{setting}")
+        if not found:
+            rows.append([setting, NOT_RUN, "", "", "", published])
+        for seed, result in enumerate(found):
+            for value, row in zip(result["values"], result["rows"], strict=True):
+                angles = row["slots"]["angles"]
+                rows.append([setting, f"{value:g}", str(seed), _few(angles), str(row["symmetries"]), published])
+    header = ("setting", "value", "seed", "angles", "symmetries", "the paper")
+    return "\n".join([*parts, table(header, rows)])
+
+
+OPERATORS_INTRODUCTION = """\
+## Operators
+
+Fourier neural operators trained on a few trajectories with copies moved along symmetries (the protocol is that of
+[operators.md](operators.md)): *exact* along the generators of the equation, *slots* along those slots that the route
+above finds in the very training trajectories, at most 2 floors. Changes are means over seeds of paired logarithms with
+their 95 % intervals. The angle is the largest from the slots to the exact generators, a right one where their numbers
+differ.
+"""
+
+
+def _operators(records: Sequence[Record]) -> str:
+    rows = []
+    for name in OPERATORS:
+        found = results(records, "operators", name)
+        if not found:
+            rows.append([name, NOT_RUN, *[""] * (len(PAIRS) + 2)])
+            continue
+        arms = {arm["name"]: arm for arm in found[0]["comparison"]["arms"]}
+        changes = [found[0]["changes"][f"{arm} against {other}"] for arm, other in PAIRS]
+        rows.append(
+            [
+                name,
+                f"{len(arms['none']['errors'])}",
+                f"{statistics.geometric_mean(arms['none']['errors']):.2e}",
+                *(f"{100 * m:+.0f} % ({100 * low:+.0f} to {100 * high:+.0f})" for m, low, high in changes),
+                f"{max(arms['slots']['angles']):.2f}",
+            ]
+        )
+    header = ("data", "seeds", "error without", *(f"{arm} against {other}" for arm, other in PAIRS), "angle")
+    return "\n".join([OPERATORS_INTRODUCTION, table(header, rows), RERUNS])
+
+
+RERUNS = """\
+Reruns of the paper's method by others (LieNLSD, arXiv 2510.01855; FNO, 10 trajectories, 3 seeds), NMSE without, with
+the exact symmetries, with the paper's method and with theirs: KdV 0.174, 0.147, 0.151, 0.142; heat 0.107, 0.0601,
+0.0733, 0.0599; potential Burgers 2.33e-4, 1.75e-4, 1.93e-4, 1.80e-4. For KdV and Burgers the methods differ by less
+than the spread of seeds.
+"""

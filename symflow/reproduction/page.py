@@ -1,0 +1,45 @@
+"""The page of all studies, ours beside the paper's, from the records alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from symflow import domains
+from symflow.runs import replacing
+
+from .study import read_records
+
+NOT_RUN = "not run"
+
+HEAD = """\
+# The paper, reproduced by its own route
+
+<!-- Made by `symflow reproduce page` from the records; what is changed here by hand is lost. -->
+
+Ko, Kim and Lee, *Learning Infinitesimal Generators of Continuous Symmetries from Data* (NeurIPS 2024, arXiv
+2410.21853), is what this package starts from. Its own algorithm is built here beside what replaced it: finite flows of
+slots, a validity score of moved data, stop-gradient orthonormality, Lipschitz and Sobolev losses. This page has its
+figures and tables as this implementation finds them. `symflow reproduce all` (or `make paper`) carries out every study
+at `small`, which two cores can; `--size paper` takes the paper's own settings. What was not carried out says
+*{not_run}*.
+"""
+
+
+def write_page(out: Path, page: Path) -> Path:
+    """Writes the page from the records in a directory; each domain that has studies gives its sections.
+
+    Raises:
+        UserError: a record cannot be read.
+    """
+    records = read_records(out)
+    sections = [domains.part(kind, "paper").page(records) for kind in domains.having("paper")]
+    with replacing(page) as temporary:
+        temporary.write_text("\n".join([HEAD.format(not_run=NOT_RUN), *sections]))
+    return page
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -1,0 +1,87 @@
+"""The studies of equations: interrupted and resumed, counted by the subspace, and, slowly, the boost of KS by slots."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symflow.pde import generate
+from symflow.pde.paper import STUDIES, slots
+from symflow.pde.paper.page import page
+from symflow.pde.paper.slots import Ablation, Scale, SlotsStudy, subspace, true_field
+from symflow.reproduction import Record
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty steps on two trajectories: enough for a checkpoint, not for a symmetry."""
+    recipe = replace(slots.SCALES["small"].recipe, width=8, steps=30, batch=2)
+    monkeypatch.setattr(slots, "SCALES", {"small": Scale(recipe, 2, 2)})
+
+
+def silent(done: float, note: str) -> None: ...
+
+
+def without_times(found: Any) -> Any:
+    """A result without what a clock measured."""
+    if isinstance(found, dict):
+        return {k: without_times(v) for k, v in found.items() if "seconds" not in k}
+    return [without_times(v) for v in found] if isinstance(found, list) else found
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("study", [SlotsStudy("ckdv", ({"dt": "1"},)), Ablation("ckdv", "sigma", (0.1, 0.2))])
+def test_an_interrupted_study_ends_as_one_that_was_not(study: Any, tmp_path: Path) -> None:
+    calls = 0
+    for name in ("interrupted", "whole"):
+        (tmp_path / name).mkdir()
+
+    def stop(done: float, note: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 29:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study("small", 1, tmp_path / "interrupted", stop)
+    resumed = study("small", 1, tmp_path / "interrupted", silent)
+    whole = study("small", 1, tmp_path / "whole", silent)
+    assert without_times(resumed) == without_times(whole)
+
+
+def test_the_subspace_of_the_local_score_is_the_algebra_of_ks() -> None:
+    data = generate("ks", 10, 3, tolerance=1e-9).coarsen(256)
+    held, train = data.split(4, 6)
+    found = subspace(train, held, true_field(train), 3)
+    assert found["rank"] == 3
+    assert max(found["angles"]) < 0.02
+    assert found["values"][3] > 10 * found["floor"]
+
+
+def test_every_study_is_named_on_the_page_and_what_was_not_run_says_so() -> None:
+    empty = page([])
+    assert empty.count("not run") == 2 * 5 + 5 + 1 + 2 + 8
+    table = {
+        "products": [[1.0, 0.5]],
+        "norms": [0.999],
+        "scores": [0.02],
+        "log_scores": [1.1],
+        "floor": 0.01,
+        "angles": [0.001, 0.002, 0.045],
+    }
+    about = {"symmetries": 1, "none": 0, "subspace": {"rank": 3, "angles": [0.0, 0.0, 0.01], "processor_seconds": 0.4}}
+    record = Record("pde", "ks", "small", 2, 180.4, "0", about | {"slots": table})
+    assert "| KS | small | 2 | 0.001 0.002 0.045 | 1 | 0 | 2.0 | 0.010 | 180 | 3: 0.000 0.000 0.010 | 0.4 |" in page(
+        [record]
+    )
+    assert set(STUDIES) == {"pde", "operators"}
+
+
+@pytest.mark.slow
+def test_slots_find_all_of_ks_by_the_local_score_alone(tmp_path: Path) -> None:
+    found = STUDIES["pde"]["ks"].run("small", 0, tmp_path, silent)
+    assert max(found["slots"]["angles"]) < 0.05
+    assert found["symmetries"] == 3

@@ -1,0 +1,1 @@
+"""A domain with two studies that draw numbers, slowly enough to be killed."""
