@@ -16,6 +16,7 @@ from ..validity import (
     LEAST,
     ClassOutputs,
     Judge,
+    Judged,
     Products,
     RidgeClassifier,
     at_least,
@@ -39,8 +40,9 @@ def judge(state: State, context: Context) -> State:
     few = f"{len(held)} images were held out, and at least {LEAST} are needed" if len(held) < LEAST else ""
     judges = few or _judges(state)
     if isinstance(judges, str):
-        said = untold(judges)
-        return replace(state, words=Words([(said, None)] * motions, [(said, None)] * len(matrices), said, None))
+        nothing = untold(judges)
+        untested: list[Judged] = [(nothing, None)] * (motions + len(matrices))
+        return replace(state, words=Words(untested[:motions], untested[motions:], nothing, None))
     named = SymbolicField(PLANE, [MOTIONS[name] for name in AFFINE_MOTIONS])(known(state.form).search.basis.points)
     fields = torch.cat([checked.fields, named], 1)
 

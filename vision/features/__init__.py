@@ -1,6 +1,7 @@
 """Networks and the features of theirs that generators are looked for with."""
 
 from .features import Features as Features
+from .features import Normalised as Normalised
 from .features import PatchFeatures as PatchFeatures
 from .features import Whitened as Whitened
 from .features import unit as unit

@@ -121,7 +121,8 @@ def _judged(figures: Sequence[HeldOut | None], below: Tensor, above: Tensor, see
 
 def _each(form: Tensor) -> Tensor:
     """The products of each field with itself, ``[..., J, J, K, K]`` to ``[..., K, J, J]``."""
-    return form.diagonal(dim1=-2, dim2=-1).movedim(-1, -3)
+    own: Tensor = form.diagonal(dim1=-2, dim2=-1).movedim(-1, -3)
+    return own
 
 
 def _ratio(forms: Forms) -> Tensor:
