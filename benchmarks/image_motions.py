@@ -22,9 +22,15 @@ from symflow.vision.discovery.networks import small_network
 from symflow.vision.discovery.result import AFFINE_MOTIONS
 from symflow.vision.features import ImageNetwork
 from symflow.vision.search import MOTIONS, PLANE, pixel_centres
-from symflow.vision.validity import ClassOutputs, Judge, Products, RidgeClassifier, by_agreement, joint_responses
-
-MOST = 8_000  # held-out images
+from symflow.vision.validity import (
+    ClassOutputs,
+    Judge,
+    Products,
+    RidgeClassifier,
+    by_agreement,
+    chosen,
+    joint_responses,
+)
 
 
 def judge_of(network: ImageNetwork, test: Images, statistics: Statistics, name: str) -> Judge:
@@ -38,17 +44,17 @@ def ridge_of(images: Images, test: Images, statistics: Statistics, seed: int) ->
 
 def judged(judges: tuple[Judge, Judge], test: Images, locality: float, seed: int) -> dict[str, Any]:
     """The words and figures of every motion."""
-    chosen = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))[:MOST]
+    held, images = chosen(test, seed)
     points = pixel_centres(*test.pixels.shape[2:]).flatten(0, 1)
     fields = SymbolicField(PLANE, [MOTIONS[name] for name in AFFINE_MOTIONS])(points)
-    responses = joint_responses(judges, test.pixels[chosen], fields, torch.zeros(0), seed)
+    responses = joint_responses(judges, held, fields, torch.zeros(0), seed)
     said = by_agreement(Products.of(responses, locality))
     motions = {
         name: {"word": word.word, "ratio": held and held.ratio, "agreement": held and held.agreement}
         for name, (word, held) in zip(AFFINE_MOTIONS, said, strict=True)
     }
     about = [{"name": j.name, "accuracy": j.accuracy} for j in judges]
-    return {"images": len(chosen), "locality": locality, "judges": about, "motions": motions}
+    return {"images": images, "locality": locality, "judges": about, "motions": motions}
 
 
 def cell(motion: dict[str, Any]) -> str:

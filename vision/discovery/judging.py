@@ -10,7 +10,6 @@ from symflow.discovery import Context, known
 from symflow.fields import SymbolicField
 
 from ..classifiers import classifiers
-from ..data import Images
 from ..search import MOTIONS, PLANE
 from ..validity import (
     LEAST,
@@ -22,13 +21,12 @@ from ..validity import (
     at_least,
     by_agreement,
     by_coherence,
+    chosen,
     joint_responses,
 )
 from .result import AFFINE_MOTIONS, Trial
 from .state import State, Words
 from .verdicts import BY_AGREEMENT, BY_COHERENCE, data_verdict, untold
-
-MOST = 8_000  # images
 
 
 def judge(state: State, context: Context) -> State:
@@ -36,8 +34,9 @@ def judge(state: State, context: Context) -> State:
     asked, checked = state.request, known(state.checked)
     matrices = torch.tensor([] if state.colours is None else [g.matrix for g in state.colours.generators])
     motions = asked.generators + len(AFFINE_MOTIONS)
-    held = _chosen(known(state.pictures).test, asked.seed)
-    few = f"{len(held)} images were held out, and at least {LEAST} are needed" if len(held) < LEAST else ""
+    test = known(state.pictures).test
+    held, images = chosen(test, asked.seed)
+    few = "" if images else f"{len(test)} images were held out, and at least {LEAST} are needed"
     judges = few or _judges(state)
     if isinstance(judges, str):
         nothing = untold(judges)
@@ -47,7 +46,7 @@ def judge(state: State, context: Context) -> State:
     fields = torch.cat([checked.fields, named], 1)
 
     def products(*judges: Judge) -> Products:
-        return Products.of(joint_responses(judges, held.pixels, fields, matrices, asked.seed), asked.locality)
+        return Products.of(joint_responses(judges, held, fields, matrices, asked.seed), asked.locality)
 
     found = slice(asked.generators)
     own = products(*judges)
@@ -61,14 +60,9 @@ def judge(state: State, context: Context) -> State:
         controls = [at_least(p.of_fields(found)) for p in blank]
         number = number if number > max(controls) else 0  # no more than there are without learning
     names = [" ".join(filter(None, (f"V{k + 1}", reading.motion))) for k, reading in enumerate(checked.readings)]
-    verdict = data_verdict([word for word, _ in said[found]], names, number, len(held), rule)
-    trial = Trial(len(held), [j.name for j in judges], [j.accuracy for j in judges], number, controls)
+    verdict = data_verdict([word for word, _ in said[found]], names, number, images, rule)
+    trial = Trial(images, [j.name for j in judges], [j.accuracy for j in judges], number, controls)
     return replace(state, words=Words(said[:motions], said[motions:], verdict, trial))
-
-
-def _chosen(test: Images, seed: int) -> Images:
-    random = torch.Generator().manual_seed(seed)
-    return test[torch.randperm(len(test), generator=random)[:MOST]]
 
 
 def _judges(state: State) -> list[Judge] | str:

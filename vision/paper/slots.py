@@ -34,7 +34,7 @@ from ..search import (
     smoothest,
 )
 from ..settings import DEGREE
-from ..validity import WEAK, ClassOutputs, Judge, Products, RidgeClassifier, by_agreement, joint_responses
+from ..validity import WEAK, ClassOutputs, Judge, Products, RidgeClassifier, by_agreement, chosen, joint_responses
 from .scales import SCALES, Trained, device, trained
 
 SLOTS = 10  # the paper's K
@@ -211,7 +211,7 @@ def _words(net: Trained, sets: Mapping[str, Tensor], names: list[str], images: i
         Judge("ridge", ClassOutputs(ridge), net.statistics),
     ]
     fields = torch.cat([sets[name] for name in names], 1)
-    held = net.test.pixels[:images]
+    held, _ = chosen(net.test[:images], seed)
     products = Products.of(joint_responses(judges, held, fields, torch.zeros(0), seed), LOCALITY)
     said = [word.word for word, _ in by_agreement(products)]
     net.model.to(device())

@@ -12,6 +12,7 @@ from .products import Estimate as Estimate
 from .products import Products as Products
 from .products import estimate as estimate
 from .responses import Judge as Judge
+from .responses import chosen as chosen
 from .responses import joint_responses as joint_responses
 from .rules import HeldOut as HeldOut
 from .rules import Judged as Judged

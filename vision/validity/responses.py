@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..data import Statistics, epoch_seed
+from ..data import Images, Statistics, epoch_seed
 from ..features import Features
 from ..search import gradients, pullbacks
+from .products import LEAST
 
 BATCH = 100  # images at a time
+RESPONSES = 8_000  # of a judge
+DIRECTIONS = 9  # of an image at most: as many as the outputs of ten classes have
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,20 @@ class Judge:
     function: Features
     statistics: Statistics
     accuracy: float | None = None
+
+
+def chosen(images: Images, seed: int) -> tuple[Tensor, int]:
+    """Pixels to judge by, ``[N, C, H, W]``, and how many images they are of.
+
+    Of few images each is there several times, for it can be seen along several random directions. Their number is a
+    multiple of `LEAST`, so that all copies of an image are in one block, and in one half, of `products.Products`.
+    """
+    random = torch.Generator().manual_seed(seed)
+    count = min(len(images), RESPONSES) // LEAST * LEAST
+    if count == 0:
+        return images.pixels[:0], 0
+    taken = images.pixels[torch.randperm(len(images), generator=random)[:count]]
+    return taken.repeat(min(max(RESPONSES // count, 1), DIRECTIONS), 1, 1, 1), count
 
 
 def joint_responses(

@@ -127,7 +127,8 @@ def _each(form: Tensor) -> Tensor:
 
 def _ratio(forms: Forms) -> Tensor:
     cost, local = (_each(form)[..., 0, -1] for form in forms)
-    return cost / local
+    ratio: Tensor = cost / local
+    return ratio
 
 
 def _null(products: Products) -> Tensor:
@@ -151,7 +152,8 @@ def _agreements(products: Products) -> Estimate:
 
 def _correlation(form: Tensor) -> Tensor:
     own = _each(form)
-    return own[..., 0, 1] / (own[..., 0, 0] * own[..., 1, 1]).sqrt()
+    correlation: Tensor = own[..., 0, 1] / (own[..., 0, 0] * own[..., 1, 1]).sqrt()
+    return correlation
 
 
 def _pair(estimate: Estimate, k: int) -> tuple[float, float]:

@@ -291,7 +291,7 @@ def test_the_second_network_may_be_given(network):
     expected = [accuracy(n, test, Statistics.of(train)) for n in (network, other)]
     result = discover_images(pictures(600), network=network, second=other, generators=2)
     assert result.trial.judges == ["SmallResNet", "SmallResNet"]
-    assert result.trial.images == 120
+    assert result.trial.images == 100
     assert result.trial.accuracies == expected
 
 

@@ -8,6 +8,8 @@ from symflow.vision.data.batches import Statistics
 from symflow.vision.data.images import Images
 from symflow.vision.features.features import PatchFeatures
 from symflow.vision.validity.judges import SHRINKAGE, ClassOutputs, RidgeClassifier
+from symflow.vision.validity.products import BLOCKS
+from symflow.vision.validity.responses import DIRECTIONS, RESPONSES, chosen
 
 
 def two_kinds(count: int) -> Images:
@@ -57,3 +59,25 @@ def test_it_tells_images_apart_that_it_has_not_seen():
     images = two_kinds(400)
     statistics = Statistics.of(images)
     assert RidgeClassifier.of(images[:200], statistics, 0).accuracy(images[200:], statistics) > 0.95
+
+
+def test_few_images_are_seen_along_several_directions_each_in_one_block():
+    images = two_kinds(250)
+    images = Images(images.pixels, torch.arange(250) % 2, images.classes, "numbered")
+    numbered = images.pixels.clone()
+    numbered[:, 0, 0, 0] = torch.arange(250)
+    held, count = chosen(Images(numbered, images.labels, images.classes, "numbered"), 0)
+    assert count == 200
+    assert len(held) == 200 * DIRECTIONS
+    numbers = held[:, 0, 0, 0]
+    places = torch.arange(len(held))
+    for image in numbers.unique():
+        for parts in (2, BLOCKS):  # halves, and blocks
+            assert len((places[numbers == image] % parts).unique()) == 1
+
+
+def test_of_many_images_each_is_seen_once():
+    many = Images(torch.zeros(9_000, 1, 2, 2, dtype=torch.uint8), torch.zeros(9_000, dtype=torch.long), ("a",), "many")
+    held, count = chosen(many, 0)
+    assert len(held) == count == RESPONSES
+    assert chosen(many[:99], 0)[1] == 0
