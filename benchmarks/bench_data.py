@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import child, megabytes, options, peak_megabytes, print_peak, print_table, write_results
+from _common import child, megabytes, options, peak_megabytes, print_peak, print_table, print_targets, write_results
 
 from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.trajectories import solvers
@@ -189,7 +189,17 @@ def main() -> None:
             for g in growth
         ],
     )
-    write_results("data", {"equations": equations, "exponax": peers, "growth": growth}, arguments.out)
+    print()
+    targets = print_targets(
+        [
+            (f"{p['equation']}: exponax's seconds of the processor to ours", p["found"]["cpu_seconds"] / p["ours"], 2.0)
+            for p in peers
+            if p["found"] is not None
+        ],
+        [(f"{e['equation']}: largest error at the last time", e["largest_error"], 1e-5) for e in equations],
+    )
+    content = {"equations": equations, "exponax": peers, "growth": growth, "targets": targets}
+    write_results("data", content, arguments.out)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python benchmarks/bench_paper_step.py [--quick] [--out FILE.json]
 
-KdV, batch 4, patch 64 x 64, 4 flow lengths, K = 4 slots, width 256 (`pde.scores.slots`). The number of Runge-Kutta
-steps depends on the flow length that a step draws, so both cases are timed: 4 steps in all (alpha below 0.6 sigma) and
-8. Each case runs in a process of its own, which reports its peak resident memory with and without the step. The split
-comes from one more, profiled step. The official code's figures are a fixed reference, measured on 2 CPU cores.
+KdV, batch 4, patch 64 x 64, 4 flow lengths with 2 Runge-Kutta steps between them, K = 4 slots, width 256
+(`pde.scores.slots`). It runs in a process of its own, which reports its peak resident memory with and without the
+step. The split comes from one more, profiled step. The official code's figures are a fixed reference, measured on 2 CPU
+cores.
 """
 
 from __future__ import annotations
@@ -17,32 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from _common import memory_of_process, options, print_table, write_results
-from torch import Tensor
 
 from symflow import Coordinates, NeuralField, pde
 from symflow.pde.scores.slots import Slots
 
 OFFICIAL: dict = {"seconds": [50.0, 90.0], "peak_gb": 6.7, "cores": 2}
-CASES = {"alpha = 0.3 sigma": (0.3, 0.6), "alpha = 0.8 sigma": (0.8, 0.4)}  # of sigma, and the share of draws it is for
 
 
-@dataclass(frozen=True)
-class AtLength(Slots):
-    """The step with a given flow length instead of a drawn one."""
-
-    fraction: float = 1.0
-
-    def draw(self, step: int, generators: int) -> tuple[Tensor, float, Tensor]:
-        patches, _, signs = super().draw(step, generators)
-        return patches, self.fraction * self.sigma, signs
-
-
-def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
+def measure(path: Path, repeats: int) -> dict[str, float]:
     """In the child: seconds per step, their split, and memory."""
     data = pde.load(path)
     coordinates = Coordinates(
@@ -51,7 +37,7 @@ def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
         offset=(0.0, float(data.t[0]), 0.0),
         scale=(data.length, float(data.t[-1] - data.t[0]), float(data.u.std()) / 0.29),
     )
-    objective = AtLength(data.equation, coordinates, data, fraction=fraction)
+    objective = Slots(data.equation, coordinates, data)
     field = NeuralField(coordinates, 4, width=256)
     _ = objective.residual, objective.sample, objective.lines  # constants of a run, not of a step
     before = memory_of_process("VmHWM")
@@ -82,44 +68,39 @@ def measure(path: Path, fraction: float, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     parser = options(__doc__, "one repetition instead of five")
-    parser.add_argument("--measure", nargs=3, metavar=("DATA", "FRACTION", "REPEATS"), help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=2, metavar=("DATA", "REPEATS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        path, fraction, repeats = arguments.measure
-        print(json.dumps(measure(Path(path), float(fraction), int(repeats))))
+        path, repeats = arguments.measure
+        print(json.dumps(measure(Path(path), int(repeats))))
         return
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kdv.h5"
         pde.save(pde.generate("kdv", 4, 0).coarsen(256), path)
-        rows = {}
-        for name, (fraction, _) in CASES.items():
-            command = [sys.executable, __file__, "--measure", str(path), str(fraction), "1" if arguments.quick else "5"]
-            child = subprocess.run(command, check=True, capture_output=True, text=True)
-            rows[name] = json.loads(child.stdout.splitlines()[-1])
+        command = [sys.executable, __file__, "--measure", str(path), "1" if arguments.quick else "5"]
+        child = subprocess.run(command, check=True, capture_output=True, text=True)
+    row = json.loads(child.stdout.splitlines()[-1])
 
-    mean = sum(share * rows[name]["seconds"] for name, (_, share) in CASES.items())
-    peak = max(row["peak_mib"] for row in rows.values())
     low, high = OFFICIAL["seconds"]
     official = OFFICIAL["peak_gb"] * 1e9 / 2**20
     print("One step of the paper's route on KdV: batch 4, patch 64, 4 lengths, K 4, width 256\n")
     header = ("", "seconds", "range", "CPU s", "flow", "score", "flow back", "other", "peak MiB")
-    table: list[tuple[str, ...]] = []
-    for name, r in rows.items():
-        shares = [f"{100 * r[k]:.0f} %" for k in ("flow_forward", "local_score", "flow_backward", "other")]
-        span = f"{r['fastest']:.1f} - {r['slowest']:.1f}"
-        cells = (f"{r['seconds']:.2f}", span, f"{r['processor_seconds']:.1f}", *shares, f"{r['peak_mib']:.0f}")
-        table.append((name, *cells))
-    table.append(("mean over draws", f"{mean:.2f}", *[""] * 7))
-    table.append(("official code, 2 cores", "", f"{low:.0f} - {high:.0f}", *[""] * 5, f"{official:.0f}"))
-    print_table(header, table)
-    print(f"\n{low / mean:.1f} to {high / mean:.1f} times as fast, {official / peak:.0f} times less memory;")
-    print(f"{min(r['before_mib'] for r in rows.values()):.0f} MiB of ours are torch, the data and the network.")
+    shares = [f"{100 * row[k]:.0f} %" for k in ("flow_forward", "local_score", "flow_backward", "other")]
+    span = f"{row['fastest']:.1f} - {row['slowest']:.1f}"
+    ours = (f"{row['seconds']:.2f}", span, f"{row['processor_seconds']:.1f}", *shares, f"{row['peak_mib']:.0f}")
+    print_table(
+        header,
+        [("ours", *ours), ("official code, 2 cores", "", f"{low:.0f} - {high:.0f}", *[""] * 5, f"{official:.0f}")],
+    )
+    print(f"\n{low / row['seconds']:.1f} to {high / row['seconds']:.1f} times as fast, ", end="")
+    print(f"{official / row['peak_mib']:.0f} times less memory;")
+    print(f"{row['before_mib']:.0f} MiB of ours are torch, the data and the network.")
     content = {
         "settings": {"equation": "kdv", "batch": 4, "patch": 64, "lengths": 4, "generators": 4, "width": 256},
-        "cases": rows,
-        "mean_seconds": mean,
-        "peak_mib": peak,
+        "step": row,
+        "mean_seconds": row["seconds"],
+        "peak_mib": row["peak_mib"],
         "official": OFFICIAL,
     }
     write_results("paper_step", content, arguments.out)

@@ -1,6 +1,6 @@
 """How seconds and memory grow with the size of each stage's work: fitted exponents, one figure.
 
-    python benchmarks/growth.py [--quick] [--out FILE.json] [--picture docs/growth.png]
+    python benchmarks/growth.py [--quick] [--only STAGE ...] [--out FILE.json] [--picture docs/growth.png]
 
 A stage is made larger in one respect at a time, the others fixed, until it takes `LONGEST` seconds or fills its share
 of the memory. Seconds are medians of three, in one process; the peak of memory is that of a process of its own beyond
@@ -10,6 +10,7 @@ fixed costs no longer count: 1 is linear.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import Call, child, median_seconds, options, peak_megabytes, print_peak, print_table, write_results
+from _common import (
+    RESULTS,
+    Call,
+    child,
+    median_seconds,
+    options,
+    peak_megabytes,
+    print_peak,
+    print_table,
+    write_results,
+)
 
 from symflow import Coordinates, NeuralField, flow, warp
 from symflow.pde import Trajectories, discover, generate
@@ -39,7 +50,7 @@ def flow_of(points: int = 4096, steps: int = 8, generators: int = 4, width: int 
 
 
 def warp_of(images: int = 64, side: int = 32) -> Call:
-    pixels, grids = torch.randn(images, 3, side, side), torch.rand(images, side, side, 2) * 2 - 1
+    pixels, grids = torch.randn(images, 3, side, side), torch.rand(images, 1, side, side, 2) * 2 - 1
     return lambda: warp(pixels, grids)
 
 
@@ -96,8 +107,8 @@ GROWTHS = (
     Growth("gate", "samples", gate_of, (4, 16, 64, 256, 1024)),
     Growth("gate", "rows", gate_of, (60, 120, 240, 480, 960)),
     Growth("certificates", "samples", certificates_of, (8, 32, 128, 512)),
-    Growth("equation", "order", equation_of, (1, 2, 3, 4, 5, 6, 7, 8)),
-    Growth("equation", "degree", equation_of, (2, 3, 4, 5, 6, 7, 8)),
+    Growth("equation", "order", equation_of, (2, 3, 4, 5)),
+    Growth("equation", "degree", equation_of, (2, 3, 4, 5, 6)),
     Growth("equation", "unknowns", equation_of, (1, 2)),
     Growth("network", "unknowns", network_of, (1, 2)),
 )
@@ -133,20 +144,36 @@ def measured(growth: Growth, sizes: Sequence[int]) -> dict[str, Any]:
 
 
 def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
-    """A panel for each growth, seconds above and megabytes in grey, with the fitted exponent."""
+    """A panel for each growth: seconds, and megabytes in grey, with their fitted exponents."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     columns = 4
     rows = math.ceil(len(results) / columns)
-    figure = Figure(figsize=(3.1 * columns, 2.5 * rows), dpi=110, layout="constrained")
-    for ax, r in zip(figure.subplots(rows, columns).flat, results, strict=False):
-        ax.loglog(r["sizes"], r["seconds"], "o-", color="#2166ac", ms=4)
-        ax.set_title(f"{r['stage']}: {r['exponent']:.1f}" if r["exponent"] is not None else r["stage"], fontsize=9)
-        ax.set_xlabel(r["what"], fontsize=8)
-        ax.set_ylabel("s", fontsize=8, rotation=0, labelpad=8)
-        ax.tick_params(labelsize=7)
-        ax.spines[["top", "right"]].set_visible(False)
-    for ax in figure.axes[len(results) :]:
+    figure = Figure(figsize=(3.1 * columns, 2.3 * rows), dpi=110, layout="constrained")
+    panels = list(figure.subplots(rows, columns).flat)
+    for panel, r in zip(panels, results, strict=False):
+        sizes = r["sizes"]
+        for ax, values, colour, unit, power in (
+            (panel, r["seconds"], "#2166ac", "s", r["exponent"]),
+            (panel.twinx(), [max(p, 0.1) for p in r["peak_mb"]], "#8c8c8c", "MB", r["memory_exponent"]),
+        ):
+            ax.loglog(sizes, values, "o-", color=colour, ms=3, lw=1.2)
+            ax.set_xlim(sizes[0] / 1.2, sizes[-1] * 1.2)
+            ax.set_ylim(min(values) / 1.3, max(values) * 1.3)
+            for axis, ticks, of in (
+                (ax.xaxis, [sizes[0], sizes[-1]], ""),
+                (ax.yaxis, [min(values), max(values)], unit),
+            ):
+                axis.set_minor_locator(NullLocator())
+                axis.set_ticks(ticks, [f"{v:,.0f} {of}" if v >= 100 or not of else f"{v:.2g} {of}" for v in ticks])
+            ax.tick_params(axis="y", labelsize=7, colors=colour)
+            ax.tick_params(axis="x", labelsize=7)
+            ax.spines[["top"]].set_visible(False)
+            height = 0.9 if unit == "s" else 0.78
+            ax.text(0.04, height, f"{unit}: size$^{{{power:.1f}}}$", color=colour, fontsize=8, transform=ax.transAxes)
+        panel.set_title(f"{r['stage']}: {r['what']}", fontsize=8.5)
+    for ax in panels[len(results) :]:
         ax.set_axis_off()
     figure.savefig(path, metadata={"Software": None})
 
@@ -154,8 +181,17 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     parser = options(__doc__, "three sizes of each")
     parser.add_argument("--picture", type=Path, help="where to draw the figure")
+    parser.add_argument("--only", nargs="+", metavar="STAGE", help="measure these again and keep the others")
     arguments = parser.parse_args()
-    results = [measured(g, g.sizes[:3] if arguments.quick else g.sizes) for g in GROWTHS]
+    path = arguments.out or RESULTS / "growth.json"
+    kept = json.loads(path.read_text())["growths"] if path.exists() and arguments.only else []
+    found = {(r["stage"], r["what"]): r for r in kept}
+    for growth in GROWTHS:
+        if not arguments.only or growth.stage in arguments.only:
+            sizes = growth.sizes[:3] if arguments.quick else growth.sizes
+            found[growth.stage, growth.what] = measured(growth, sizes)
+            write_results("growth", {"growths": list(found.values())}, path)  # what is measured is not lost
+    results = [found[g.stage, g.what] for g in GROWTHS if (g.stage, g.what) in found]
 
     def shown(value: float | None) -> str:
         return "" if value is None else f"{value:.2f}"
@@ -176,7 +212,6 @@ def main() -> None:
             for r in results
         ],
     )
-    write_results("growth", {"growths": results}, arguments.out)
     if arguments.picture is not None:
         draw(results, arguments.picture)
 

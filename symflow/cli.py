@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = f" {error.filename!r}" if error.filename else ""
         _complain(f"the system refused a file operation on{name}: {error.strerror or error}")
     except KeyboardInterrupt:
-        print("symflow: interrupted; `--resume` continues a run from its last checkpoint", file=sys.stderr)
+        print(
+            "symflow: interrupted; `--resume` continues a run, and `reproduce` its studies by itself", file=sys.stderr
+        )
         sys.exit(INTERRUPTED)
 
 

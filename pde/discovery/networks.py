@@ -58,7 +58,7 @@ def learned_slots(
     field = None
     if rank:
         chosen = order[:rank]
-        field = recipe.field(coordinates, rank, seed)
+        field = recipe.field(coordinates, rank, seed).double()
         field.load_state_dict(
             {name: p[chosen] if name.startswith(("head", "out")) else p for name, p in network.state_dict().items()}
         )

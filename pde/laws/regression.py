@@ -51,12 +51,13 @@ from symflow.runs import one_thread
 
 from ..equations import JetSpace
 from ..trajectories import Trajectories
-from ..weak import Rows, Widths, law, movable, moved, weak_ladder, weak_rows
+from ..weak import Rows, Widths, law, movable, moved, weak_ladder
 from .intervals import _covariance, jackknife, largest_t
 
 LADDER_X = (12, 18, 27, 40)  # half-widths in grid steps, each 1.5 times the last
 LADDER_T = (8, 12, 18, 27)
-SELECTION = 6  # trajectories on which the widths are chosen
+SELECTION = 6  # trajectories on which the widths are chosen, fewer where they are large:
+SELECTED_VALUES = 2**19  # so many values, of three at least
 PLANE = JetSpace(("t", "x"), ("u",))
 COLLINEAR = 1e-6  # square of the sine of the angle of a term to those before it
 
@@ -155,16 +156,16 @@ def effective_coefficients(
     if not terms:
         raise UserError("`terms` must hold at least one term, got none")
     widths = choose_widths(data, terms) if widths is None else widths
-    rows = weak_rows(data, terms, widths)
+    *narrower, rows = weak_ladder(data, terms, [*widths.narrower(), widths])
     columns = independent_columns(rows)
     if len(columns) < len(terms):
-        rows = rows.of(columns)
+        narrower, rows = [few.of(columns) for few in narrower], rows.of(columns)
     collinear = tuple(m for c, m in enumerate(terms) if c not in columns)
     kept = tuple(terms[c] for c in columns)
     theta, replicates = jackknife(rows)
     degrees = len(replicates) - 1
     covariance = _covariance(replicates)
-    doubt = torch.stack([theta - jackknife(weak_rows(data, kept, w))[0] for w in widths.narrower()])
+    doubt = torch.stack([theta - jackknife(few)[0] for few in narrower])
     quantile = largest_t(covariance, degrees, alpha) if simultaneous else largest_t(covariance[:1, :1], degrees, alpha)
     half = quantile * covariance.diagonal().sqrt() + doubt.abs().sum(0)
     r, d = rows.residual(theta)
@@ -213,7 +214,8 @@ def choose_widths(data: Trajectories, terms: Sequence[sympy.Expr]) -> Widths:
     that are combinations of others have none, whatever rounding makes of them; widths that tell more terms apart come
     first.
     """
-    few = data[:: max(1, len(data) // SELECTION)]
+    wanted = min(SELECTION, max(SELECTED_VALUES // data.u[0].numel(), 3))
+    few = data[:: max(1, len(data) // wanted)]
     ladder = list(dict.fromkeys(v for c in candidates(data) for v in (*c.narrower(), c)))
     fits: dict[Widths, tuple[list[int], Tensor, Tensor] | None] = {}
     try:

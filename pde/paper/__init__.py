@@ -21,13 +21,13 @@ OPERATORS: dict[str, dict[str, Any]] = {
 
 STUDIES = {
     "pde": {
-        "kdv": Study("KdV", 240.0, SlotsStudy("kdv")),
-        "ks": Study("Kuramoto-Sivashinsky", 240.0, SlotsStudy("ks")),
-        "burgers": Study("Burgers", 240.0, SlotsStudy("burgers")),
-        "nkdv": Study("nKdV, whose coefficients grow in time", 240.0, SlotsStudy("nkdv")),
-        "ckdv": Study("cylindrical KdV", 240.0, SlotsStudy("ckdv", NEARLY)),
-        "ks-sigma": Study("KS: the longest flow", 1_000.0, Ablation("ks", "sigma", (0.1, 0.2, 0.4, 0.6, 0.8))),
-        "ks-tau": Study("KS: the slope that costs nothing", 1_000.0, Ablation("ks", "tau", (1.0, 2.0, 8.0, 32.0))),
+        "kdv": Study("KdV", 100.0, SlotsStudy("kdv")),
+        "ks": Study("Kuramoto-Sivashinsky", 100.0, SlotsStudy("ks")),
+        "burgers": Study("Burgers", 100.0, SlotsStudy("burgers")),
+        "nkdv": Study("nKdV, whose coefficients grow in time", 100.0, SlotsStudy("nkdv")),
+        "ckdv": Study("cylindrical KdV", 100.0, SlotsStudy("ckdv", NEARLY)),
+        "ks-sigma": Study("KS: the longest flow", 400.0, Ablation("ks", "sigma", (0.1, 0.2, 0.4, 0.6, 0.8))),
+        "ks-tau": Study("KS: the slope that costs nothing", 400.0, Ablation("ks", "tau", (1.0, 2.0, 8.0, 32.0))),
     },
     "operators": {
         f"{equation}-{count}": Study(

@@ -41,7 +41,7 @@ class Scale:
     held: int
 
 
-SCALES: Mapping[Size, Scale] = {"small": Scale(SMALL, 64, 16), "paper": Scale(PAPER, 1024, 64)}
+SCALES: Mapping[Size, Scale] = {"small": Scale(SMALL, 48, 16), "paper": Scale(PAPER, 1024, 64)}
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def learned(
     recipe = SCALES[size].recipe
     coordinates = data_coordinates(train, train.length)
     objective = recipe.objective(train.equation, coordinates, train, seed, **settings)
-    field = recipe.field(coordinates, SLOTS, seed)
+    field = recipe.field(coordinates, SLOTS, seed).to("cuda" if torch.cuda.is_available() else "cpu")
     taken = 0
 
     def progress(step: int, record: dict[str, float]) -> None:
@@ -141,7 +141,7 @@ def learned(
     seconds = (time.process_time() - begun) / taken if taken else None
     run.save_field("field", field)
     about = {"equation": train.equation.text, "sigma": objective.sigma, "tau": objective.tau, "steps": objective.steps}
-    return field.double(), about | {"processor_seconds_of_a_step": seconds}
+    return field.cpu().double(), about | {"processor_seconds_of_a_step": seconds}
 
 
 def compared(field: NeuralField, truth: SymbolicField, held: Trajectories, seed: int) -> dict[str, Any]:

@@ -175,9 +175,9 @@ def _rows(
     found: list[list[list[Tensor]]] = [[] for _ in ladder]
     for s in range(len(samples)):
         sigma = _noise(samples, s, [along[width, 0] for along, width in zip(functions, ladder[-1], strict=True)])
-        sums = _Sums(samples, coarse, s, sigma, functions, signal)
+        sums = _Sums(samples, coarse, s, sigma, functions, signal, changes)
         for widths, rung in zip(ladder, found, strict=True):
-            kept = [sums.column(parts, widths)[: None if changes else 2] for parts in columns]
+            kept = [sums.column(parts, widths) for parts in columns]
             plain, noise, *change = (torch.stack(some, -1) for some in zip(*kept, strict=True))
             rung.append([plain, noise, sigma, *change])
     return [[torch.stack(some) for some in zip(*rung, strict=True)] for rung in found]
@@ -218,20 +218,21 @@ class _Sums:
         sigma: Tensor,
         functions: Functions,
         signal: float,
+        changes: bool,
     ) -> None:
         self.samples, self.coarse, self.functions = samples, coarse, functions
-        self.s, self.sigma, self.signal = s, sigma, signal
+        self.s, self.sigma, self.signal, self.changes = s, sigma, signal, changes
         self.stacked: dict[tuple[sympy.Expr, tuple[Rung, ...]], Tensor] = {}
         self.halved: dict[tuple[sympy.Expr, int, tuple[Rung, ...]], Tensor] = {}
 
     def column(self, parts: Parts, widths: HalfWidths) -> list[Tensor]:
-        """The rows of one column: plain, noise, and the change on each axis."""
+        """The rows of one column: plain, noise, and the change on each axis where changes are wanted."""
         total: list[Tensor] = []
         for k, whole in parts:
             number, f = whole.as_coeff_Mul()  # u^2/2 and -u^2 are one factor
             which = tuple(zip(widths, k, strict=True))
             rows = self.rows(f, which)
-            if any(sum(index) for _, index in self.samples.space.indices(f)):
+            if self.changes and any(sum(index) for _, index in self.samples.space.indices(f)):
                 # the derivatives in f are those of the half grid, too: its error is theirs and that of the sum
                 for i, half in enumerate(self.coarse):
                     if half is not None and self.functions[i][which[i]].coarse is not None:
@@ -241,18 +242,26 @@ class _Sums:
         return total
 
     def rows(self, f: sympy.Expr, which: tuple[Rung, ...]) -> list[Tensor]:
-        """Plain, noise and changes of a factor, from one sum with the matrices of plain and change stacked."""
+        """Plain, noise and changes of a factor, from one sum with the matrices of plain and change stacked.
+
+        Without changes the last axis, the longest sum, is asked for no more than the two that are wanted.
+        """
         chosen = [along[rung] for along, rung in zip(self.functions, which, strict=True)]
-        rows, d = self.sums(f, which), len(which)
+        d = len(which)
+        rows = self.sums(f, which if self.changes else which[:-1])
         halves = [(slice(c.count), slice(c.count, None)) for c in chosen]
 
         def part(places: Sequence[int]) -> Tensor:
-            return rows[tuple(half[p] for half, p in zip(halves, places, strict=True))]
+            if self.changes:
+                return rows[tuple(half[p] for half, p in zip(halves, places, strict=True))]
+            some = rows[tuple(half[p] for half, p in zip(halves[:-1], places[:-1], strict=True))]
+            return _along(d - 1, chosen[-1].change if places[-1] else chosen[-1].plain, some)
 
         noise = part([1] * d)
         for i, c in enumerate(chosen):
             noise = noise * c.loudness.reshape([-1 if i == j else 1 for j in range(d)])
-        return [part([0] * d), noise, *(part([int(i == j) for j in range(d)]) for i in range(d))]
+        changed = range(d) if self.changes else ()
+        return [part([0] * d), noise, *(part([int(i == j) for j in range(d)]) for i in changed)]
 
     def sums(self, f: sympy.Expr, which: tuple[Rung, ...]) -> Tensor:
         """Over the first axes, as many as are told."""

@@ -119,7 +119,8 @@ def _restore(field: NeuralField, method: torch.optim.Optimizer, stage: str, run:
     step: int = about.step
     with torch.no_grad():
         for name, p in field.named_parameters():
-            kept = {key.removesuffix(f".{name}"): value for key, value in tensors.items() if key.endswith(f".{name}")}
+            own = {key.removesuffix(f".{name}"): value for key, value in tensors.items() if key.endswith(f".{name}")}
+            kept = {key: value if key == "step" else value.to(p.device) for key, value in own.items()}
             try:
                 p.copy_(kept.pop("field"))
             except (KeyError, RuntimeError):

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from symflow import SymbolicField, pde
+from symflow import NeuralField, SymbolicField, pde, principal_angles
 from symflow.errors import UserError
 from symflow.pde.operators.arms import exact_field
 from symflow.pde.operators.comparison import compare_operators
+from symflow.pde.trajectories import data_coordinates
+from symflow.runs import save_field
 
 SMALL: dict[str, Any] = {
     "trajectories": 2,
@@ -49,6 +51,28 @@ def test_a_comparison_resumes_and_does_not_depend_on_processes(data: pde.Traject
     content = json.loads((tmp_path / "run" / "result.json").read_text())
     assert [arm["name"] for arm in content["arms"]] == list(arms)
     assert not list((tmp_path / "run").glob("*seed-*.safetensors"))
+
+
+def test_slots_are_learned_once_for_each_seed_and_moved_along(data: pde.Trajectories, tmp_path: Path) -> None:
+    """Slots that lie in the run already: three constant fields, of which one is no symmetry."""
+    run = tmp_path / "run"
+    compare_operators(data, run, arms=("none",), **SMALL)
+    slots = NeuralField(data_coordinates(data, data.length), 3, width=4, head_width=4).double()
+    with torch.no_grad():
+        slots.out_weight.zero_()
+        slots.out_bias.copy_(torch.eye(3))
+    for seed in range(SMALL["seeds"]):
+        save_field(run / f"slots-{seed}.safetensors", slots)
+    found = compare_operators(data, run, arms=("none", "slots"), resume=True, **SMALL)
+    parts = data.split(SMALL["test"], SMALL["validation"], *[SMALL["trajectories"]] * SMALL["seeds"])[2:]
+    angles = []
+    for part in parts:
+        truth = exact_field(part)
+        constant = SymbolicField(truth.coordinates, [{"dx": "1"}, {"dt": "1"}, {"du": "1"}])
+        points = truth.coordinates.to_normalised(part.jets(2_000, 0, seed=1).points)
+        angles.append(float(principal_angles(truth, constant, points)[-1]))
+    assert found.arms[1].angles == pytest.approx(angles)
+    assert len(found.arms[1].errors) == 2
 
 
 @pytest.mark.slow

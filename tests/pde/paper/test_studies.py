@@ -72,7 +72,13 @@ def test_every_study_is_named_on_the_page_and_what_was_not_run_says_so() -> None
         "floor": 0.01,
         "angles": [0.001, 0.002, 0.045],
     }
-    about = {"symmetries": 1, "none": 0, "subspace": {"rank": 3, "angles": [0.0, 0.0, 0.01], "processor_seconds": 0.4}}
+    about = {
+        "symmetries": 1,
+        "none": 0,
+        "steps": 1_000,
+        "processor_seconds_of_a_step": 0.18,
+        "subspace": {"rank": 3, "angles": [0.0, 0.0, 0.01], "processor_seconds": 0.4},
+    }
     record = Record("pde", "ks", "small", 2, 180.4, "0", about | {"slots": table})
     assert "| KS | small | 2 | 0.001 0.002 0.045 | 1 | 0 | 2.0 | 0.010 | 180 | 3: 0.000 0.000 0.010 | 0.4 |" in page(
         [record]
