@@ -3,6 +3,7 @@
 from .arms import learned_arms as learned_arms
 from .discovery import discover_images as discover_images
 from .evidence import collect as collect
+from .result import AFFINE_MOTIONS as AFFINE_MOTIONS
 from .result import AFFINE_RANK as AFFINE_RANK
 from .result import KIND as KIND
 from .result import ImageResult as ImageResult

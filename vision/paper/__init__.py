@@ -7,6 +7,6 @@ from .page import page as page
 from .slots import slot_study
 
 STUDIES = {
-    "images": {"slots": Study("slots on CIFAR-10 beside their controls", 900.0, slot_study)},
-    "augmentation": {"cifar10": Study("classifiers of CIFAR-10", 600.0, arm_study)},
+    "images": {"slots": Study("slots on CIFAR-10 beside their controls", 1_200.0, slot_study)},
+    "augmentation": {"cifar10": Study("classifiers of CIFAR-10", 900.0, arm_study)},
 }

@@ -26,8 +26,8 @@ fields under the weight omega; *largest angle* that from the first six to the af
 which flows of .1 to .4 both ways turn the features of held-out images, by the trained network for every row. *Words*
 are those of held-out images by the network and a ridge classifier of patches: m measured, r refuted, . cannot be told.
 
-`small`: the small network after 4 epochs, 300 steps of 8 images at ten times the paper's learning rate. `paper`:
-ResNet-18 after 20 epochs, 19,500 steps of 128 images.
+`small`: the small network after 9 epochs; slots of width 64 instead of 256, 300 steps of 8 images at ten times the
+paper's learning rate. `paper`: ResNet-18 after 20 epochs, 19,500 steps of 128 images.
 """
 
 AUGMENTATION = """\
@@ -71,7 +71,19 @@ def _images(records: Sequence[Record]) -> str:
                 ]
             )
     rows += [[size, NOT_RUN, *[""] * 5] for size in ("small", "paper") if not results(records, "images", "slots", size)]
-    return "\n".join([IMAGES, table(header, rows)])
+    return "\n".join([IMAGES, table(header, rows), _motions(found)])
+
+
+def _motions(found: Sequence[Record]) -> str:
+    """The affine motions as they are, on the same held-out images."""
+    rows = []
+    for record in found:
+        for name, said in record.result["motions"].items():
+            figures = ("", "")
+            if said["ratio"] is not None:
+                figures = tuple(f"{value:.2f} ± {error:.2f}" for value, error in (said["ratio"], said["agreement"]))
+            rows.append([f"{record.size}, {record.seed}", name, *figures, said["word"]])
+    return table(("size, seed", "affine motion", "lambda", "rho", ""), rows or [[NOT_RUN, "", "", "", ""]])
 
 
 _LETTERS = {"measured": "m", "refuted": "r", "cannot be told": "."}

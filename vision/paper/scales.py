@@ -29,7 +29,8 @@ class Scale:
         network: of `NETWORKS`, whose features score slots.
         epochs: of its training.
         batch: of its training.
-        steps, images, flow_steps, rate: of the learning of slots: images in a step, of RK4 along the longest flow.
+        width: of the network of the slots.
+        steps, images, flow_steps, rate: of its learning: images in a step, steps of RK4 along the longest flow.
         scored: held-out images on which slots are scored.
         judged: held-out images on which they get their words.
         fraction, arm_epochs, strengths, shifts: of the comparison of augmentations.
@@ -38,6 +39,7 @@ class Scale:
     network: Literal["small", "resnet18"]
     epochs: int
     batch: int
+    width: int
     steps: int
     images: int
     flow_steps: int
@@ -51,8 +53,10 @@ class Scale:
 
 
 SCALES: Mapping[Size, Scale] = {
-    "small": Scale("small", 4, 64, 300, 8, 4, 1e-3, 40, 4_000, 0.1, 10, (0.1, 0.2), (2.0, 4.0)),
-    "paper": Scale("resnet18", 20, 128, 19_500, 128, 20, 1e-4, 500, 8_000, 1.0, 50, (0.1, 0.2, 0.3), (2.0, 4.0, 6.0)),
+    "small": Scale("small", 9, 64, 64, 300, 8, 4, 1e-3, 40, 4_000, 0.1, 10, (0.1, 0.2), (2.0, 4.0)),
+    "paper": Scale(
+        "resnet18", 20, 128, 256, 19_500, 128, 20, 1e-4, 500, 8_000, 1.0, 50, (0.1, 0.2, 0.3), (2.0, 4.0, 6.0)
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,17 @@ import torch
 from torch import Tensor
 
 from symflow.algebra import subspace_angles
-from symflow.fields import NeuralField
+from symflow.fields import NeuralField, SymbolicField
 from symflow.learning import learn
 from symflow.reproduction import Size, Tell
 from symflow.runs import CONFIG, Run
 
-from ..discovery import AFFINE_RANK, Search, forms_of
+from ..discovery import AFFINE_MOTIONS, AFFINE_RANK, Search, forms_of
 from ..features import Features, Normalised, Whitened, omega, untrained
 from ..search import (
     AFFINE,
+    MOTIONS,
+    PLANE,
     Basis,
     FeatureAngle,
     Slots,
@@ -88,12 +90,13 @@ def slot_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any
     sets |= _forms(net, blank.features, pixels, measure, seed)
     tell(0.96, "scores and words")
     judged = [name for name in sets if "untrained" not in name and "no score" not in name]
-    words = _words(net, sets, judged, SCALES[size].judged, seed)
+    named = SymbolicField(PLANE, [MOTIONS[name] for name in AFFINE_MOTIONS])(points)
+    words, motions, second = _words(net, [sets[name] for name in judged], named, SCALES[size].judged, seed)
     features = Normalised(net.model.features)
     held = net.statistics.normalise(net.test.pixels[: SCALES[size].scored].to(device()))
     return {
         "network": {"name": type(net.model).__name__, "accuracy": net.accuracy},
-        "second": {"name": "ridge classifier of patches", "accuracy": words.pop("accuracy")},
+        "second": {"name": "ridge classifier of patches", "accuracy": second},
         "steps": SCALES[size].steps,
         "images": SCALES[size].images,
         "processor_seconds_of_a_step": {
@@ -102,9 +105,10 @@ def slot_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any
         },
         "sets": {
             name: _table(values, points, measure)
-            | {"scores": _scores(features, held, values), "words": words.get(name)}
+            | {"scores": _scores(features, held, values), "words": dict(zip(judged, words, strict=True)).get(name)}
             for name, values in sets.items()
         },
+        "motions": motions,
     }
 
 
@@ -145,7 +149,7 @@ def _slots(
         peak=scale.rate,
         seed=seed,
     )
-    field = slot_field(SLOTS, seed).to(device())
+    field = slot_field(SLOTS, seed, scale.width).to(device())
     taken = 0
 
     def progress(step: int, record: dict[str, float]) -> None:
@@ -203,20 +207,29 @@ def _scores(features: Features, images: Tensor, values: Tensor) -> list[float]:
     return scores
 
 
-def _words(net: Trained, sets: Mapping[str, Tensor], names: list[str], images: int, seed: int) -> dict[str, Any]:
-    """What held-out images say of each field, by the network and a ridge classifier (`vision.validity`)."""
+def _words(
+    net: Trained, sets: Sequence[Tensor], named: Tensor, images: int, seed: int
+) -> tuple[list[list[str]], dict[str, Any], float]:
+    """What held-out images say of each field, and of the affine motions, by the network and a ridge classifier.
+
+    Returns:
+        the words of each set, those of the motions with their figures, and the accuracy of the ridge classifier.
+    """
     ridge = RidgeClassifier.of(net.train, net.statistics, seed)
     judges = [
         Judge("network", ClassOutputs(net.model.cpu()), net.statistics),
         Judge("ridge", ClassOutputs(ridge), net.statistics),
     ]
-    fields = torch.cat([sets[name] for name in names], 1)
     held, _ = chosen(net.test[:images], seed)
-    products = Products.of(joint_responses(judges, held, fields, torch.zeros(0), seed), LOCALITY)
-    said = [word.word for word, _ in by_agreement(products)]
+    responses = joint_responses(judges, held, torch.cat([*sets, named], 1), torch.zeros(0), seed)
+    judged = by_agreement(Products.of(responses, LOCALITY))
     net.model.to(device())
-    found = {name: said[k * SLOTS : (k + 1) * SLOTS] for k, name in enumerate(names)}
-    return found | {"accuracy": ridge.accuracy(net.test, net.statistics)}
+    words = [[said.word for said, _ in judged[k : k + SLOTS]] for k in range(0, len(sets) * SLOTS, SLOTS)]
+    motions = {
+        name: {"word": said.word, "ratio": held and held.ratio, "agreement": held and held.agreement}
+        for name, (said, held) in zip(AFFINE_MOTIONS, judged[len(sets) * SLOTS :], strict=True)
+    }
+    return words, motions, ridge.accuracy(net.test, net.statistics)
 
 
 def _part(tell: Tell, begin: float, end: float, done: float, note: str) -> None:

@@ -23,9 +23,9 @@ from .plane import PLANE, pixel_centres
 from .scores import FeatureAngle, FeatureDerivative
 
 
-def slot_field(generators: int = 10, seed: int = 0) -> NeuralField:
+def slot_field(generators: int = 10, seed: int = 0, width: int = 256) -> NeuralField:
     """The paper's network on the pixel plane: two shared layers of 256, a layer of 32 per generator."""
-    return NeuralField(PLANE, generators, width=256, head_width=32, seed=seed)
+    return NeuralField(PLANE, generators, width=width, head_width=32, seed=seed)
 
 
 @dataclass(frozen=True)

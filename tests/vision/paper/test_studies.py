@@ -72,6 +72,7 @@ def test_slots_stand_beside_their_controls_and_go_on_after_a_kill(tiny, tmp_path
         assert max(found["affineness"]) <= 1
         assert [row[k] for k, row in enumerate(found["products"])] == pytest.approx([1.0] * 10, abs=1e-3)
         assert (found["words"] is None) == ("untrained" in name or "no score" in name)
+    assert list(whole["motions"])[-1] == "squeeze"
     assert min(whole["sets"]["smoothness only"]["affineness"][:6]) > 0.9
 
     def kill(done: float, note: str) -> None:
@@ -109,14 +110,18 @@ def test_images_that_are_nowhere_get_a_sentence(monkeypatch, tmp_path: Path):
 
 def test_the_page_shows_records_and_what_was_not_run():
     empty = paper.page([])
-    assert empty.count(NOT_RUN) == 4
+    assert empty.count(NOT_RUN) == 5
     found = {
         "affineness": [0.99] * 6 + [0.1] * 4,
         "scores": [0.2] * 10,
         "largest_angle": 12.3,
         "words": ["measured", "refuted", *["cannot be told"] * 8],
     }
-    result = {"network": {"name": "SmallResNet", "accuracy": 0.8}, "sets": {"slots, angle": found}}
+    motions = {
+        "rotation": {"word": "measured", "ratio": [0.4, 0.01], "agreement": [0.7, 0.02]},
+        "squeeze": {"word": "cannot be told", "ratio": None, "agreement": None},
+    }
+    result = {"network": {"name": "SmallResNet", "accuracy": 0.8}, "sets": {"slots, angle": found}, "motions": motions}
     accuracies = {"none": 0.6, "crop+flip": 0.65, "affine+flip": 0.64, "slots+flip": 0.66}
     compared = {
         "arms": {
@@ -132,6 +137,7 @@ def test_the_page_shows_records_and_what_was_not_run():
     assert page.count(NOT_RUN) == 2
     assert "| 0.99 0.99 0.99 0.99 0.99 0.99 | 0.10 0.10 0.10 0.10 | 12° |" in page
     assert "mr........" in page
+    assert "| small, 0 | rotation | 0.40 ± 0.01 | 0.70 ± 0.02 | measured |" in page
     assert "| small | 2 | slots+flip | 0.1 0.1 | 66.00 | +6.00 |" in page
 
 
