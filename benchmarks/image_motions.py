@@ -50,8 +50,9 @@ def judged(judges: tuple[Judge, Judge], test: Images, locality: float, seed: int
     responses = joint_responses(judges, held, fields, torch.zeros(0), seed)
     said = by_agreement(Products.of(responses, locality))
     motions = {
-        name: {"word": word.word, "ratio": held and held.ratio, "agreement": held and held.agreement}
-        for name, (word, held) in zip(AFFINE_MOTIONS, said, strict=True)
+        name: {"word": word.word}
+        | ({"ratio": found.ratio, "agreement": found.agreement} if found else dict.fromkeys(("ratio", "agreement")))
+        for name, (word, found) in zip(AFFINE_MOTIONS, said, strict=True)
     }
     about = [{"name": j.name, "accuracy": j.accuracy} for j in judges]
     return {"images": images, "locality": locality, "judges": about, "motions": motions}

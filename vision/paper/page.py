@@ -79,9 +79,8 @@ def _motions(found: Sequence[Record]) -> str:
     rows = []
     for record in found:
         for name, said in record.result["motions"].items():
-            figures = ("", "")
-            if said["ratio"] is not None:
-                figures = tuple(f"{value:.2f} ± {error:.2f}" for value, error in (said["ratio"], said["agreement"]))
+            pairs = [] if said["ratio"] is None else [said["ratio"], said["agreement"]]
+            figures = [f"{value:.2f} ± {error:.2f}" for value, error in pairs] or ["", ""]
             rows.append([f"{record.size}, {record.seed}", name, *figures, said["word"]])
     return table(("size, seed", "affine motion", "lambda", "rho", ""), rows or [[NOT_RUN, "", "", "", ""]])
 

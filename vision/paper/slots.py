@@ -224,10 +224,13 @@ def _words(
     responses = joint_responses(judges, held, torch.cat([*sets, named], 1), torch.zeros(0), seed)
     judged = by_agreement(Products.of(responses, LOCALITY))
     net.model.to(device())
-    words = [[said.word for said, _ in judged[k : k + SLOTS]] for k in range(0, len(sets) * SLOTS, SLOTS)]
+    words: list[list[str]] = [
+        [said.word for said, _ in judged[k : k + SLOTS]] for k in range(0, len(sets) * SLOTS, SLOTS)
+    ]
     motions = {
-        name: {"word": said.word, "ratio": held and held.ratio, "agreement": held and held.agreement}
-        for name, (said, held) in zip(AFFINE_MOTIONS, judged[len(sets) * SLOTS :], strict=True)
+        name: {"word": said.word}
+        | ({"ratio": found.ratio, "agreement": found.agreement} if found else dict.fromkeys(("ratio", "agreement")))
+        for name, (said, found) in zip(AFFINE_MOTIONS, judged[len(sets) * SLOTS :], strict=True)
     }
     return words, motions, ridge.accuracy(net.test, net.statistics)
 

@@ -139,7 +139,8 @@ def _shared(local: Tensor) -> Tensor:
     """lambda to first order in the sums of the images, ``[K, J, J]``: 1/M of the one judge, or between the two."""
     own, other = local.new_zeros(2, *local.shape[1:])
     own[0, -1], other[-1, 0] = 0.5, 0.5
-    return (own + other) / local[:, 0, -1, None, None]
+    shared: Tensor = (own + other) / local[:, 0, -1, None, None]
+    return shared
 
 
 def _agreements(products: Products) -> Estimate:
