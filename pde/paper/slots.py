@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,37 +65,35 @@ class SlotsStudy:
         found = compared(field, truth, held, seed)
         if self.nearly:
             found |= nearly(self.nearly, field, truth, held, seed)
-        return about | found | {"subspace": subspace(train, held, truth, seed)}
+        return about | found | {"subspace": subspace(train, truth, seed)}
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """Slots on the trajectories of one equation, for several values of one setting.
+    """Slots on the trajectories of one equation, learned in several ways.
 
     Attributes:
         equation: of the catalogue.
-        setting: of `Slots`: sigma or tau.
-        values: that it takes.
+        variants: by name, what differs from the recipe (`pde.scores.Recipe`).
     """
 
     equation: str
-    setting: str
-    values: tuple[float, ...]
+    variants: Mapping[str, Mapping[str, Any]]
 
     def __call__(self, size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any]:
-        """For each value, what `SlotsStudy` finds without the subspace, which has no such settings."""
+        """For each, what `SlotsStudy` finds without the subspace, which has no such settings."""
         tell(0.0, "data")
         held, train = trajectories(self.equation, size, seed, folder)
         truth = true_field(train)
         rows = []
-        for i, value in enumerate(self.values):
+        for i, (name, changes) in enumerate(self.variants.items()):
 
-            def told(done: float, note: str, i: int = i, value: float = value) -> None:
-                tell((i + done) / len(self.values), f"{self.setting} {value:g}, {note}")
+            def told(done: float, note: str, i: int = i, name: str = name) -> None:
+                tell((i + done) / len(self.variants), f"{name}, {note}")
 
-            field, about = learned(train, size, seed, folder / f"{value:g}", told, **{self.setting: value})
+            field, about = learned(train, size, seed, folder / name, told, **changes)
             rows.append(about | compared(field, truth, held, seed))
-        return {"setting": self.setting, "values": list(self.values), "rows": rows}
+        return {"variants": list(self.variants), "rows": rows}
 
 
 def trajectories(equation: str, size: Size, seed: int, folder: Path) -> tuple[Trajectories, Trajectories]:
@@ -120,12 +118,12 @@ def symbolic(data: Trajectories, forms: Sequence[dict[str, str]]) -> SymbolicFie
 
 
 def learned(
-    train: Trajectories, size: Size, seed: int, folder: Path, tell: Tell, **settings: float
+    train: Trajectories, size: Size, seed: int, folder: Path, tell: Tell, **changes: Any
 ) -> tuple[NeuralField, dict[str, Any]]:
     """The slots, and how they were learned; goes on from what is in the folder."""
-    recipe = SCALES[size].recipe
+    recipe = replace(SCALES[size].recipe, **changes)
     coordinates = data_coordinates(train, train.length)
-    objective = recipe.objective(train.equation, coordinates, train, seed, **settings)
+    objective = recipe.objective(train.equation, coordinates, train, seed)
     field = recipe.field(coordinates, SLOTS, seed).to("cuda" if torch.cuda.is_available() else "cpu")
     taken = 0
 
@@ -135,7 +133,8 @@ def learned(
         scores = " ".join(f"{record[f'score{k + 1}']:.1f}" for k in range(SLOTS))
         tell(step / objective.steps, f"scores {scores}")
 
-    run = Run(folder, {"command": "reproduce", **settings}, resume=(folder / CONFIG).exists())
+    config = {**vars(recipe), "optimizer": getattr(recipe.optimizer, "__name__", ""), "seed": seed}
+    run = Run(folder, config, resume=(folder / CONFIG).exists())
     begun = time.process_time()
     learn(field, objective, stage="slots", optimizer=recipe.optimizer, run=run, progress=progress)
     seconds = (time.process_time() - begun) / taken if taken else None
@@ -177,8 +176,12 @@ def nearly(
 
 
 @one_thread()
-def subspace(train: Trajectories, held: Trajectories, truth: SymbolicField, seed: int) -> dict[str, Any]:
-    """The same score to first order, solved instead of learned: the bottom of one singular value decomposition."""
+def subspace(train: Trajectories, truth: SymbolicField, seed: int) -> dict[str, Any]:
+    """The same score to first order, solved instead of learned: the bottom of one singular value decomposition.
+
+    Angles are those at the stencils that gave the values, not in the solve: random features say nothing beyond the box
+    of their points, and other trajectories leave it.
+    """
     begun = time.process_time()
     coordinates = truth.coordinates
     forms = LocalForms.of(train.equation, coordinates, train, STENCILS, seed)
@@ -193,6 +196,6 @@ def subspace(train: Trajectories, held: Trajectories, truth: SymbolicField, seed
         "values": solution.values[: 2 * SLOTS].tolist(),
         "floor": forms.floor,
         "rank": rank,
-        "angles": angles(field, truth, points_of(held, coordinates, seed)),
+        "angles": angles(field, truth, points[fresh]),
         "processor_seconds": seconds,
     }

@@ -7,6 +7,7 @@ from .jets import JetScore as JetScore
 from .jets import Score as Score
 from .jets import points_of as points_of
 from .jets import unit_weights as unit_weights
+from .local import THRESHOLD as THRESHOLD
 from .local import LocalScore as LocalScore
 from .local import cut as cut
 from .local import random_corners as random_corners

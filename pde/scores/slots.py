@@ -194,7 +194,7 @@ class Recipe:
     Attributes:
         width: units of the two shared layers.
         optimizer: the method.
-        steps, batch, patch, lengths, flow_steps, thresholds, weight, peak: of `Slots`.
+        steps, batch, patch, lengths, flow_steps, sigma, tau, thresholds, weight, peak: of `Slots`.
     """
 
     width: int
@@ -204,6 +204,8 @@ class Recipe:
     patch: tuple[int, int] = Slots.patch
     lengths: int = Slots.lengths
     flow_steps: int = Slots.flow_steps
+    sigma: float = Slots.sigma
+    tau: float = Slots.tau
     thresholds: tuple[float, float] = Slots.thresholds
     weight: float = Slots.weight
     peak: float = Slots.peak
@@ -212,23 +214,15 @@ class Recipe:
         """The network before it learns."""
         return NeuralField(coordinates, generators, width=self.width, seed=seed)
 
-    def objective(
-        self,
-        equation: Equation,
-        coordinates: Coordinates,
-        data: Trajectories,
-        seed: int,
-        sigma: float = Slots.sigma,
-        tau: float = Slots.tau,
-    ) -> Slots:
+    def objective(self, equation: Equation, coordinates: Coordinates, data: Trajectories, seed: int) -> Slots:
         """The training step; patches are cut down to what the data hold."""
         patch = min(self.patch[0], len(data.t)), min(self.patch[1], len(data.x))
         settings: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)[2:]} | {"patch": patch}
-        return Slots(equation, coordinates, data, sigma=sigma, tau=tau, seed=seed, **settings)
+        return Slots(equation, coordinates, data, seed=seed, **settings)
 
 
 PAPER = Recipe(256, torch.optim.Adam)
-"""The paper's settings: twenty hours of two cores."""
+"""The paper's settings: a day of two cores."""
 
 SMALL = Recipe(
     32,
@@ -242,4 +236,4 @@ SMALL = Recipe(
     weight=6.0,
     peak=1e-2,
 )
-"""What one core does in minutes."""
+"""What one core does in a minute or two."""

@@ -29,8 +29,8 @@ Tell = Callable[[float, str], None]
 Run = Callable[[Size, int, Path, Tell], dict[str, Any]]
 """``(size, seed, folder, tell) -> JSON values``.
 
-The same size and seed give the same values. Whatever is worth keeping is kept in the folder, so that a call after a
-kill goes on from there, with the same values at the end.
+The same size and seed give the same values, but for times. Whatever is worth keeping is kept in the folder, so that a
+call after a kill goes on from there, with the same values at the end.
 """
 
 
