@@ -11,7 +11,7 @@ of the third one's angles to the others does not change within their plane, and 
 threshold begins at 0.3, where slots choose different symmetries, and falls from there (graduated non-convexity: Blake
 and Zisserman, *Visual Reconstruction*, 1987). Where the well is deeper, two slots in one symmetry are even the least of
 the loss: 0.002 asks for a weight above 4. The paper has the weight 3, and its absolute threshold of 1e-4 is 0.0015 of
-the terms on KdV, 0.00008 on KS, 0.009 on Burgers.
+the terms on KdV, 0.00008 on KS, 0.009 on Burgers. The study ``ks-route`` takes these settings back one by one.
 """
 
 from __future__ import annotations
