@@ -26,8 +26,8 @@ class ClassOutputs:
     Attributes:
         logits: ``[B, C, H, W]`` to ``[B, classes]``.
 
-    >>> ClassOutputs(lambda images: torch.tensor([[5.0, 2.0, 2.0]]))(torch.zeros(1, 1, 1, 1)).tolist()
-    [[0.8164966106414795, -0.40824830532073975, -0.40824830532073975]]
+    >>> ClassOutputs(lambda images: torch.tensor([[5.0, 2.0, 2.0]]))(torch.zeros(1, 1, 1, 1))
+    tensor([[ 0.8165, -0.4082, -0.4082]])
     """
 
     logits: Features
