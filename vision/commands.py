@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from symflow.console import staged
+from symflow.console import CANNOT_TELL, REFUTED, staged
 
 from .settings import ClassifierTrainings, ImageDiscovery
 
@@ -18,19 +19,22 @@ def discover_images(
     images: Annotated[str, tyro.conf.Positional],
     out: Path,
     network: Path | None = None,
+    second: Path | None = None,
     settings: OmitArgPrefixes[ImageDiscovery] = ImageDiscovery(),
     resume: bool = False,
     force: bool = False,
 ) -> None:
     """Finds the generators of images: the motions of the pixel plane that change least what a network sees.
 
-    They come in an order; whether images moved along them stay valid cannot be told, for want of a rule and not because
-    of these images, so the exit code is 0.
+    Each is judged on images that took no part in the search. The exit code is 0 where some motion is measured to leave
+    what images show alone, 1 where all are refuted, and 3 where it cannot be told.
 
     Args:
         images: a folder: cifar-10-batches-py or -bin, MNIST idx files, or a folder of images for each class.
         out: the run directory to make.
         network: the file of a network whose features are used; by default a small one is trained.
+        second: the file of another network, trained apart, that judges motions with it; by default a classifier of
+            patches, made in seconds.
         settings: how generators are looked for.
         resume: continue an interrupted run.
         force: replace an earlier run in `out`.
@@ -40,11 +44,13 @@ def discover_images(
     from symflow.runs import RESULT, Run
     from symflow.vision.discovery import collect
 
-    about = {"data": images, "network": None if network is None else str(network)}
-    config = {"command": "discover-images", **about, **asdict(settings)}
+    files = {name: None if file is None else str(file) for name, file in (("network", network), ("second", second))}
+    config = {"command": "discover-images", "data": images, **files, **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"accuracy {figures['accuracy']:.3f}" if "accuracy" in figures else "") as progress:
-        result = vision.discover_images(images, settings=settings, network=network, run=run, progress=progress)
+        result = vision.discover_images(
+            images, settings=settings, network=network, second=second, run=run, progress=progress
+        )
         progress("report", 0.0, {})
         result.save(run.path / RESULT)
         run.save_tensors("evidence", collect(vision.load(images)[0], result), {})
@@ -52,6 +58,8 @@ def discover_images(
         progress("report", 1.0, {})
     print(result)
     print(f"report: {page}")
+    if result.verdict != "measured":
+        sys.exit(REFUTED if result.verdict == "refuted" else CANNOT_TELL)
 
 
 def train_classifier(
@@ -71,8 +79,9 @@ def train_classifier(
         out: the run directory to make; every finished training is kept there.
         settings: which classifiers are trained, on how many images.
         generators: the run of discover-images whose fields are the learned ones.
-        first: how many of them are used, cheapest first; by default those before the widest gap in lambda.
-        unproved: use them though it cannot be told whether images moved along them stay valid.
+        first: among how many of them the valid ones are used, cheapest first; by default those before the widest gap in
+            lambda.
+        unproved: use those of which it cannot be told whether images stay valid, too.
         resume: continue an interrupted run, with more seeds or arms if wanted.
         force: replace an earlier run in `out`.
     """

@@ -16,7 +16,7 @@ from symflow.formulas import notation
 from symflow.report import Page, Picture, open_run
 
 from . import figures
-from .discovery import AFFINE_RANK, ImageResult, load_image_result
+from .discovery import AFFINE_RANK, ImageResult, held_out_figures, load_image_result
 from .search import AFFINE, pixel_centres
 
 AFFINE_NAMES = ("1 ∂x", "1 ∂y", "x ∂x", "y ∂y", "y ∂x", "x ∂y")
@@ -49,7 +49,8 @@ class ImagePage(Page[ImageResult]):
             "six": AFFINE_RANK,
             "rows": [{"g": g, "formula": self.formula(k)} for k, g in enumerate(result.generators)],
             "spans": {"found": result.found, **result.controls},
-            "learned": sum(g.learned for g in result.generators),
+            "measured": sum(g.valid for g in result.generators),
+            "held_out": held_out_figures,
             "fields": self.fields(),
             "moved": self.moved(),
             "coloured": self.coloured(),

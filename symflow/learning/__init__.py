@@ -4,6 +4,7 @@ from .comparison import JobReport as JobReport
 from .comparison import Ledger as Ledger
 from .comparison import choose_strength as choose_strength
 from .comparison import mean_interval as mean_interval
+from .comparison import student_quantile as student_quantile
 from .loop import Objective as Objective
 from .loop import Optimizer as Optimizer
 from .loop import Record as Record

@@ -4,5 +4,6 @@ from symflow.learning import distributed as distributed
 
 from .classifiers import accuracy as accuracy
 from .classifiers import train as train
+from .comparison import NETWORKS as NETWORKS
 from .comparison import Comparison as Comparison
 from .comparison import compare as compare

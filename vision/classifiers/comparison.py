@@ -48,7 +48,7 @@ Augment = Callable[[float], nn.Module]
 class Arm:
     """What was measured with one augmentation.
 
-    ``accuracies`` are those on the test images, one per seed from 0; ``validation`` has, where a strength was chosen,
+    ``accuracies`` are those on the test images, one per seed; ``validation`` has, where a strength was chosen,
     pairs of a candidate and its mean accuracy on the validation parts.
     """
 
@@ -144,6 +144,7 @@ def compare(
     settings: ClassifierTrainings = ClassifierTrainings(),  # noqa: B008 - it is frozen
     *,
     augments: Mapping[str, Augment] = MappingProxyType({}),
+    first: int = 0,
     resume: bool = False,
     replace: bool = False,
     progress: JobReport | None = None,
@@ -165,6 +166,7 @@ def compare(
         images: a folder that `load` reads, or training and test images.
         out: a run directory; ``result.json`` in it is the comparison so far.
         settings: its fields are arguments of this function.
+        first: the first seed.
         augments: further arms by name, for example `learned_arms`: from a strength to what changes normalised images.
         resume: continue the run in ``out``.
         replace: remove an earlier run there first.
@@ -182,11 +184,13 @@ def compare(
         raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
     if not 0.0 < fraction <= 1.0:
         raise UserError(f"`fraction` must be above 0 and at most 1, got {fraction}")
+    check_integer("first", first, 0)
     _check_sizes(seeds=seeds, batch=batch, epochs=1 if epochs is None else epochs)
     training, test = images if isinstance(images, tuple) else load(images)
     epochs = round(10 / math.sqrt(fraction)) if epochs is None else epochs
-    parts = [split(training, fraction, seed)[0] if fraction < 1 else training for seed in range(seeds)]
-    comparison = Comparison(training.name, len(parts[0]), len(test), network, epochs, batch)
+    numbers = range(first, first + seeds)
+    parts = {seed: split(training, fraction, seed)[0] if fraction < 1 else training for seed in numbers}
+    comparison = Comparison(training.name, len(parts[first]), len(test), network, epochs, batch)
     config = {
         "command": "train-classifier",
         "images": digest(training.pixels, training.labels, test.pixels, test.labels),
@@ -194,18 +198,18 @@ def compare(
         "network": network,
         "epochs": epochs,
         "batch": batch,
-    }
+    } | ({"first": first} if first else {})
     with distributed() as device:
         ledger = Ledger(out, config, resume, replace)
         trainings = _Trainings(network, epochs, batch, augments, device, ledger, progress)
         measured: dict[str, Arm] = {}
-        folds = [split(part, _VALIDATION, seed) for seed, part in enumerate(parts)]
-        folds = folds[: math.ceil(_DECIDING / len(folds[0][0]))]
+        folds = [(seed, *split(part, _VALIDATION, seed)) for seed, part in parts.items()]
+        folds = folds[: math.ceil(_DECIDING / len(folds[0][1]))]
 
         def validated(arm: str, strength: float) -> float:
             return fmean(
                 trainings.accuracy(arm, strength, seed, learn, check, f"validation {seed}")
-                for seed, (check, learn) in enumerate(folds)
+                for seed, check, learn in folds
             )
 
         for arm, several in candidates.items():
@@ -213,7 +217,7 @@ def compare(
                 measured[arm] = Arm(arm, *choose_strength(partial(validated, arm), several))
             else:
                 measured[arm] = Arm(arm, next(iter(several), None))
-        for seed, part in enumerate(parts):
+        for seed, part in parts.items():
             for arm, so_far in measured.items():
                 score = trainings.accuracy(arm, so_far.strength, seed, part, test, f"seed {seed}")
                 measured[arm] = dataclasses.replace(so_far, accuracies=(*so_far.accuracies, score))

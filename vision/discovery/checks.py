@@ -14,6 +14,7 @@ from ..data import Statistics
 from ..features import Features
 from ..search import ColourBasis, FeatureAngle, angles, change, colour_generators, grid_field, out_of_step
 from .result import Colour, Colours
+from .verdicts import UNJUDGED, untold
 
 CHECKED = 100  # images moved by finite flows
 DRAWS = 4  # of patches out of step, in the control of a finite flow
@@ -109,7 +110,16 @@ def coloured(
     augment = ColourAugment(matrices, 1.0, mean, std)
     turned = _turned(features, images[:CHECKED], augment.move, torch.eye(count), CHANGES)
     generators = [
-        Colour(f"C{k + 1}", change(matrices[k], colours), matrices[k].tolist(), values[k], controls[k], turned[k])
+        Colour(
+            name=f"C{k + 1}",
+            change=change(matrices[k], colours),
+            matrix=matrices[k].tolist(),
+            value=values[k],
+            control=controls[k],
+            turned=turned[k],
+            data=untold(UNJUDGED),
+            held_out=None,
+        )
         for k in range(count)
     ]
     return Colours(generators, list(CHANGES), list(mean), list(std))

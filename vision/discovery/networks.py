@@ -14,12 +14,12 @@ from ..classifiers import classifiers
 from ..data import Images, Statistics, load, split
 from ..features import ImageNetwork, SmallResNet, load_network, save_network
 
-HELD_OUT = 0.1  # of images without a test part: only the accuracy of the network is measured on them
+HELD_OUT = 0.2  # of images without a test part: what no network and no search has seen
 NETWORK = "network"  # the file of a trained network, and the checkpoint it continues from
 
 
 def split_for_discovery(images: Images | str | os.PathLike[str]) -> tuple[Images, Images]:
-    """The images to learn from, and those on which nothing but the accuracy of the network is measured.
+    """The images to learn from, and those on which networks are tested and motions get their words.
 
     Raises:
         UserError: they cannot be read, or are too few.
@@ -52,26 +52,44 @@ def network_of(
     run: Run | None = None,
     tell: Tell = lambda done, figures: None,
 ) -> tuple[ImageNetwork, Statistics]:
-    """The network, in evaluation mode and with parameters that do not learn, and what its images are normalised by."""
+    """The network that is given, or one that is trained, as `given_network` returns it."""
+    if network is not None:
+        return given_network(network, train, "network")
+    file = None if run is None else run.path / f"{NETWORK}.safetensors"
+    if file is not None and file.exists():
+        return given_network(file, train, "network")
     statistics = Statistics.of(train)
-    if network is None:
-        file = None if run is None else run.path / f"{NETWORK}.safetensors"
-        if file is not None and file.exists():
-            return network_of(file, train, epochs, flip, seed)
-        model: ImageNetwork = small_network(train, seed)
-        classifiers.train(
-            model,
-            train,
-            epochs=epochs,
-            seed=seed,
-            flip=flip,
-            statistics=statistics,
-            checkpoint=None if run is None else run.path / f"{NETWORK}-checkpoint.safetensors",
-            progress=lambda epoch, record: tell(epoch / epochs, record),
-        )
-        if file is not None:
-            save_network(file, model, {"classes": list(train.classes), "statistics": asdict(statistics)})
-    elif isinstance(network, ImageNetwork):
+    model = small_network(train, seed)
+    classifiers.train(
+        model,
+        train,
+        epochs=epochs,
+        seed=seed,
+        flip=flip,
+        statistics=statistics,
+        checkpoint=None if run is None else run.path / f"{NETWORK}-checkpoint.safetensors",
+        progress=lambda epoch, record: tell(epoch / epochs, record),
+    )
+    if file is not None:
+        save_network(file, model, {"classes": list(train.classes), "statistics": asdict(statistics)})
+    return model.eval().requires_grad_(False), statistics
+
+
+def given_network(
+    network: ImageNetwork | str | os.PathLike[str], train: Images, argument: str
+) -> tuple[ImageNetwork, Statistics]:
+    """A network in evaluation mode and with parameters that do not learn, and what its images are normalised by.
+
+    Args:
+        network: itself, of which a copy is made, or its file, which may say how images are normalised.
+        train: the images it is for.
+        argument: what to call it in sentences.
+
+    Raises:
+        UserError: there is no such file, or the network is for other images.
+    """
+    statistics = Statistics.of(train)
+    if isinstance(network, ImageNetwork):
         model = copy.deepcopy(network)  # whose parameters will not learn, while the caller's may
     else:
         model, meta = load_network(network)
@@ -80,5 +98,5 @@ def network_of(
                 statistics = from_json(meta["statistics"], Statistics)
     channels = train.pixels.shape[1]
     if model.arguments["channels"] != channels or len(statistics.mean) != channels:
-        raise UserError(f"`network` must be for images of {channels} channels, got {model.arguments['channels']}")
+        raise UserError(f"`{argument}` must be for images of {channels} channels, got {model.arguments['channels']}")
     return model.eval().requires_grad_(False), statistics

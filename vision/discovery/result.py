@@ -11,19 +11,22 @@ import torch
 from torch import Tensor
 
 from symflow import discovery
-from symflow.discovery import OneSpaceResult, load_as
+from symflow.discovery import DataVerdict, OneSpaceResult, Statement, load_as
 from symflow.errors import UserError
 from symflow.fields import GridField
-from symflow.runs import ASIDE, load_tensors, save_tensors, to_json
+from symflow.runs import ASIDE, load_tensors, save_tensors
 
 from ..augmentation import ColourAugment, GeneratorAugment, balanced
 from ..search import CHANGES, MOTIONS, PLANE
+from ..validity import AffineClaim, HeldOut
 from . import schema2, words
-from .verdicts import NO_RULE, UNLESS, data_verdict
+from .verdicts import UNLESS
 
 KIND = "images"
 FIELDS = "fields.safetensors"  # beside result.json
 AFFINE_RANK = 6
+AFFINE_MOTIONS = ("translation x", "translation y", "rotation", "scale", "shear", "squeeze")
+"""A basis of the affine fields, of which each gets a word whether it was found or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +37,10 @@ class Generator(discovery.Generator):
 
     Attributes:
         closed_form: coefficients of d/dx and d/dy, affine in x and y with simple rational numbers, or ``None``.
-        valid: never, for want of a rule: how little a motion must change for an image to stay valid.
-        learned: whether ``(score/control)^2`` is below the lowest ratio of any field for the untrained network.
+        valid: whether it was measured on held-out images that what an image shows tolerates it (`vision.validity`).
+            How far it may be moved along is no part of that.
+        data: the word, and the figures behind it.
+        held_out: these figures; ``None`` where nothing was tested.
         score: RMS angle, radians, by which a finite flow of it turns the features of an image.
         control: the same with the patches of the motion out of step.
         motion: in words, for example "rotation"; ``None`` when it is near none that has a name.
@@ -49,7 +54,8 @@ class Generator(discovery.Generator):
 
     score: float = field()  # without a default: here they always exist
     control: float = field()
-    learned: bool
+    data: DataVerdict = field()
+    held_out: HeldOut | None
     motion: str | None
     angle: float | None
     value: float
@@ -60,11 +66,52 @@ class Generator(discovery.Generator):
     def __post_init__(self) -> None:
         if self.motion is not None and self.motion not in MOTIONS:
             raise ValueError(f"there is no motion {self.motion!r}")
+        if self.valid != (self.data.word == "measured"):
+            raise ValueError(f"`valid` is {self.valid} of a motion that is {self.data.word}")
 
     @property
     def moved(self) -> float:
         """The score, as tables and pages of images call it."""
         return self.score
+
+
+@dataclass(frozen=True)
+class AffineMotion:
+    """One of `AFFINE_MOTIONS` as it is, on held-out images.
+
+    Attributes:
+        name: of `AFFINE_MOTIONS`.
+        data: the word.
+        held_out: the figures behind it; ``None`` where nothing was tested.
+    """
+
+    name: str
+    data: DataVerdict
+    held_out: HeldOut | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """On what the words for motions and colours rest.
+
+    Attributes:
+        images: how many were held out from the networks and from the search.
+        judges: two classifiers that were trained apart; or, without labels, the features.
+        accuracies: of them on these images; ``None`` without labels.
+        at_least: how many independent motions there are at least; no gap tells how many there are, and the number
+            grows with the images.
+        untrained: the same number for untrained networks, without labels.
+    """
+
+    images: int
+    judges: list[str]
+    accuracies: list[float | None]
+    at_least: int
+    untrained: list[int]
+
+    def __post_init__(self) -> None:
+        if len(self.judges) not in (1, 2) or len(self.accuracies) != len(self.judges):
+            raise ValueError("there are not one or two judges, each with an accuracy or null")
 
 
 @dataclass(frozen=True)
@@ -127,6 +174,8 @@ class Colour:
         value: lambda, what it was sorted by: cost of the change over that of the same with its patches out of step.
         control: the same for the untrained network.
         turned: RMS angles, radians, by which features turn when it changes colours by the ``displacements``.
+        data: the word, as of a `Generator`.
+        held_out: the figures behind it.
     """
 
     name: str
@@ -135,6 +184,8 @@ class Colour:
     value: float
     control: float
     turned: list[float]
+    data: DataVerdict
+    held_out: HeldOut | None
 
     def __post_init__(self) -> None:
         if self.change is not None and self.change not in CHANGES:
@@ -143,9 +194,9 @@ class Colour:
             raise ValueError("a change of colour has no matrix of 3 x 4 numbers")
 
     @property
-    def learned(self) -> bool:
-        """Whether it costs less than for the untrained network."""
-        return self.value < self.control
+    def valid(self) -> bool:
+        """Whether it was measured on held-out images."""
+        return self.data.word == "measured"
 
 
 @dataclass(frozen=True)
@@ -169,11 +220,6 @@ class Colours:
             raise ValueError("images with colours have no mean and positive deviation of 3 channels")
         _check_turned(self.displacements, [g.turned for g in self.generators])
 
-    @property
-    def learned(self) -> list[Colour]:
-        """Those that the network learned to tolerate."""
-        return [g for g in self.generators if g.learned]
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ImageResult(OneSpaceResult):
@@ -185,16 +231,20 @@ class ImageResult(OneSpaceResult):
     Beside what every result has:
 
     Attributes:
-        rank: the first entry of the gap.
+        rank: how many independent motions there are at least (`Trial.at_least`).
         data: the name of the images.
         network: the name of the architecture whose features were used.
         accuracy: of that network on images that took no part in anything else, or ``None``.
         setting: how generators were looked for.
         generators: sorted by what they cost.
         found: the same as a span.
-        gap: after how many generators the relative gap in lambda is widest, and the quotient of the two values.
-        controls: spans by the name of what is missing: "mu = 0" (no smoothness), "random network", "random network,
-            mu = 0", "no score", "smoothness only".
+        trial: on what the words rest; ``None`` where nothing was tested.
+        motions: the affine ones, with their words.
+        affine: the claim that the generators are affine; ``None`` for fewer than six, and in older files.
+        gap: after how many generators the relative gap in lambda is widest, and the quotient of the two values. It
+            moves with mu and says nothing of how many there are.
+        controls: spans by the name of what is missing: "mu = 0" (no smoothness), "mu = 0.05" (little), "random
+            network", the same with these mu, "no score", "smoothness only".
         affineness_uniform: of the generators under the uniform measure on the pixels in place of omega, under which
             everything else here is measured.
         colours: changes of colour, of images with three channels.
@@ -211,6 +261,9 @@ class ImageResult(OneSpaceResult):
     setting: Setting
     generators: list[Generator]
     found: ComparedSpan
+    trial: Trial | None
+    motions: list[AffineMotion]
+    affine: AffineClaim | None
     gap: tuple[int, float]
     controls: dict[str, ComparedSpan]
     affineness_uniform: list[float]
@@ -227,8 +280,12 @@ class ImageResult(OneSpaceResult):
             raise ValueError("generators, lambda and affine-ness differ in number")
         if self.coordinates != PLANE:
             raise ValueError("the coordinates are not those of the pixel plane")
-        if self.rank != self.gap[0] or not 1 <= self.rank <= K:
-            raise ValueError(f"the widest gap of {K} generators is not after {self.rank}")
+        if not 1 <= self.gap[0] <= K:
+            raise ValueError(f"the widest gap of {K} generators is not after {self.gap[0]}")
+        if self.rank != (0 if self.trial is None else self.trial.at_least) or not 0 <= self.rank <= K:
+            raise ValueError(f"the number of motions is not {self.rank}")
+        if self.trial is not None and tuple(m.name for m in self.motions) != AFFINE_MOTIONS:
+            raise ValueError("the affine motions are not those with a name")
         c = self.structure_constants
         if len(c) != six or any(len(m) != six or any(len(r) != six for r in m) for m in c):
             raise ValueError("the structure constants are not those of the first six generators")
@@ -251,51 +308,47 @@ class ImageResult(OneSpaceResult):
         return GridField(PLANE, self.field.values.detach()[:count], self.field.lower, self.field.upper)
 
     def augment(self, strength: float, count: int | None = None, *, unproved: bool = False) -> GeneratorAugment:
-        """Augmentation of batches along the cheapest generators, each as far as it is as valid as the others.
+        """Augmentation of batches along the cheapest valid generators, each as far as turns features equally.
 
-        No motion of images is known to be valid, so this has to be asked for by ``unproved``. Used are then the learned
-        ones of those before the widest gap in lambda; the first ``count``, learned or not, where their number is given.
+        Those that are refuted are never used.
 
         Args:
             strength: root mean square displacement by all of them, as for `GeneratorAugment`.
-            count: of generators, as for `first`.
-            unproved: use those that are not known to be valid.
+            count: of generators among which are used those that are valid, as for `first`.
+            unproved: use those of which it cannot be told, too.
 
         Raises:
-            UserError: none is valid or, with ``unproved``, learned; there are not so many, the result was read without
-                its fields, or the angles by which features turn were not measured so far (`augmentation.balanced`).
+            UserError: none is valid; there are not so many, the result was read without its fields, or the angles by
+                which features turn were not measured so far (`augmentation.balanced`).
         """
         first = self.generators[: self._count(count)]
-        used = [k for k, g in enumerate(first) if g.valid or (unproved and (g.learned or count is not None))]
-        if not (unproved or used):
-            raise UserError(f"the result must hold a motion that is valid to move along, got none: {NO_RULE}; {UNLESS}")
+        used = [k for k, g in enumerate(first) if usable(g.data, unproved)]
         if not used:
-            raise UserError("the result must hold a motion before the widest gap that was learned, got none")
+            got = ", ".join(dict.fromkeys(g.data.word for g in first))
+            raise UserError(f"the first {len(first)} motions must hold a valid one to move along, got {got}; {UNLESS}")
         turned = [self.generators[k].turned for k in used]
         field = self.first(used[-1] + 1)
         chosen = GridField(PLANE, field.values[used], field.lower, field.upper)
         return GeneratorAugment(chosen, _balanced(self.setting.displacements, turned, strength))
 
     def augment_colours(self, strength: float, *, unproved: bool = False) -> ColourAugment:
-        """Augmentation of batches along the changes of colour that were learned, each as far as the others.
+        """Augmentation of batches along the changes of colour that are valid, each as far as the others.
 
-        None is known to be valid, so this has to be asked for by ``unproved``, as `augment`. For images that are
-        normalised as those of the discovery were, by `Colours.mean` and `Colours.std`.
+        For images that are normalised as those of the discovery were, by `Colours.mean` and `Colours.std`.
 
         Args:
             strength: root mean square change of a colour by all of them, in units in which colours go from 0 to 1.
-            unproved: use those that are not known to be valid.
+            unproved: use those of which it cannot be told, too.
 
         Raises:
-            UserError: none is valid or, with ``unproved``, learned; or the angles were not measured so far.
+            UserError: none is valid; or the angles were not measured so far.
         """
-        if not unproved:
-            raise UserError(f"the result must hold a change of colour that is valid, got none: {NO_RULE}; {UNLESS}")
         c = self.colours
-        if c is None or not c.learned:
-            raise UserError("the result must have learned changes of colour, of images with three channels, got none")
-        strengths = _balanced(c.displacements, [g.turned for g in c.learned], strength)
-        matrices = torch.tensor([g.matrix for g in c.learned], dtype=torch.float64)
+        used = [] if c is None else [g for g in c.generators if usable(g.data, unproved)]
+        if c is None or not used:
+            raise UserError(f"the result must hold a valid change of colour, got none; {UNLESS}")
+        strengths = _balanced(c.displacements, [g.turned for g in used], strength)
+        matrices = torch.tensor([g.matrix for g in used], dtype=torch.float64)
         return ColourAugment(matrices, strengths, c.mean, c.std)
 
     def _count(self, count: int | None) -> int:
@@ -318,17 +371,19 @@ class ImageResult(OneSpaceResult):
 
     @classmethod
     def completed(cls, content: dict[str, Any]) -> dict[str, Any]:
-        """What was called *valid* is called learned, and whether it is valid cannot be told."""
-        if any("learned" in g for g in content["generators"]):
-            return content
-        generators = [schema2.with_learned(g) for g in content["generators"]]
-        said = data_verdict(sum(g["learned"] is True for g in generators), len(generators))
-        return content | {"generators": generators, "verdicts": content["verdicts"] | {"data": to_json(said)}}
+        """Of motions in files from before they were judged on held-out images, it cannot be told."""
+        return content if "trial" in content else schema2.untested(content)
 
     def beside(self, folder: Path) -> ImageResult:
         """With the fields and omega of ``fields.safetensors``, where it is there."""
         tables = _load_tables(folder / FIELDS, len(self.generators))
         return self if tables is None else replace(self, field=tables[0], omega=tables[1])
+
+    @property
+    def statements(self) -> list[Statement]:
+        """What is said of the motions, and whether they are affine."""
+        affine = self.affine
+        return [*super().statements, *([] if affine is None else [Statement("affine", affine.word, affine.reason)])]
 
     @property
     def headline(self) -> str:
@@ -337,6 +392,11 @@ class ImageResult(OneSpaceResult):
 
     def __str__(self) -> str:
         return words.text(self)
+
+
+def usable(said: DataVerdict, unproved: bool) -> bool:
+    """Whether images may be moved along it: what is measured, or what cannot be told where that is asked for."""
+    return said.word == "measured" or (unproved and said.word != "refuted")
 
 
 def load_image_result(path: str | Path) -> ImageResult:

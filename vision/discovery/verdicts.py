@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 from symflow.discovery import DataVerdict
 
-NO_RULE = "no rule says yet how little a motion must change for an image to stay valid"
-UNLESS = "`unproved=True` (`--unproved`) allows it"
+UNTESTED = "the file is from before motions were judged on held-out images: discover again"
+UNJUDGED = "it was not judged on held-out images yet"
+UNLESS = "`unproved=True` (`--unproved`) allows those of which it cannot be told"
+
+BY_AGREEMENT = "what two classifiers agree on less than their patches out of step do"
+BY_COHERENCE = "the features less than their patches out of step do"
 
 
-def data_verdict(learned: int, count: int) -> DataVerdict:
-    """What images show: an order of motions, and which of them a network learned to tolerate; not which are valid."""
-    return DataVerdict(
-        "cannot be told",
-        f"{NO_RULE}; {learned} of {count} motions cost less than any does for a network that has learned nothing",
-    )
+def data_verdict(
+    said: Sequence[DataVerdict], names: Sequence[str], at_least: int, images: int, rule: str
+) -> DataVerdict:
+    """What images show of all motions together.
+
+    Args:
+        said: of every motion.
+        names: of them.
+        at_least: how many independent ones there are at least.
+        images: how many were held out.
+        rule: what was tested: `BY_AGREEMENT` or `BY_COHERENCE`.
+    """
+    words = [s.word for s in said]
+    word: Literal["measured", "refuted", "cannot be told"] = "cannot be told"
+    if "measured" in words:
+        word = "measured"
+    elif words and set(words) == {"refuted"}:
+        word = "refuted"
+    number = "no number of motions can be told that change"
+    if at_least:
+        number = f"at least {at_least} independent motion{'s change' if at_least > 1 else ' changes'}"
+    reason = f"{number} {rule}, on {images:,} held-out images"
+    refuted = [name for name, w in zip(names, words, strict=True) if w == "refuted"]
+    return DataVerdict(word, reason + (f"; refuted: {', '.join(refuted)}" if refuted else ""))
 
 
-def generator_verdict(score: float) -> DataVerdict:
-    """The same of one generator."""
-    return DataVerdict("cannot be told", NO_RULE, score)
+def untold(reason: str) -> DataVerdict:
+    """Nothing was tested."""
+    return DataVerdict("cannot be told", reason)

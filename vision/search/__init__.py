@@ -7,7 +7,11 @@ from .colours import colour_generators as colour_generators
 from .form import CheapestFields as CheapestFields
 from .form import Forms as Forms
 from .form import cheapest_fields as cheapest_fields
+from .form import correlation as correlation
+from .form import gradients as gradients
+from .form import orthonormaliser as orthonormaliser
 from .form import out_of_step as out_of_step
+from .form import pullbacks as pullbacks
 from .form import responses as responses
 from .form import sensitivities as sensitivities
 from .form import smoothest as smoothest
@@ -17,6 +21,7 @@ from .plane import AFFINE as AFFINE
 from .plane import AFFINE_FORMS as AFFINE_FORMS
 from .plane import PLANE as PLANE
 from .plane import Basis as Basis
+from .plane import affine_products as affine_products
 from .plane import affineness as affineness
 from .plane import grid_field as grid_field
 from .plane import pixel_centres as pixel_centres

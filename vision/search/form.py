@@ -96,7 +96,7 @@ class Forms:
         for q in responses:
             total = q.sum((2, 3)).double()
             cost = cost + total.T @ total
-            rows, columns = (_correlation(n, locality).to(q) for n in q.shape[2:])
+            rows, columns = (correlation(n, locality).to(q) for n in q.shape[2:])
             smooth = rows @ q @ columns
             local = local + torch.einsum("nap,nbp->ab", q.flatten(2), smooth.flatten(2)).double()
             count += len(q)
@@ -113,7 +113,7 @@ class Forms:
         return Forms(cost, local)
 
 
-def _correlation(n: int, locality: float) -> Tensor:
+def correlation(n: int, locality: float) -> Tensor:
     """``exp(-(z_i - z_j)^2 / 4 l^2)`` along an axis of n pixels, ``[n, n]``."""
     z = torch.linspace(-1.0, 1.0, n, dtype=torch.float64) if n > 1 else torch.zeros(1, dtype=torch.float64)
     return torch.exp(-((z[:, None] - z) ** 2) / (4 * locality**2))
@@ -226,7 +226,7 @@ def out_of_step(height: int, width: int, locality: float, draws: int, seed: int)
     """Random functions with mean 0, variance 1 and correlation ``K``, ``[draws, H, W]``: those that define M."""
     random = torch.Generator().manual_seed(seed)
     noise = torch.randn(draws, height, width, generator=random, dtype=torch.float64)
-    rows, columns = (_root(_correlation(n, locality)) for n in (height, width))
+    rows, columns = (_root(correlation(n, locality)) for n in (height, width))
     return rows @ noise @ columns
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,12 +20,12 @@ from symflow.learning import lipschitz, orthonormality
 
 from ..features import Features
 from .plane import PLANE, pixel_centres
-from .scores import FeatureAngle
+from .scores import FeatureAngle, FeatureDerivative
 
 
-def slot_field(generators: int = 10, seed: int = 0) -> NeuralField:
+def slot_field(generators: int = 10, seed: int = 0, width: int = 256) -> NeuralField:
     """The paper's network on the pixel plane: two shared layers of 256, a layer of 32 per generator."""
-    return NeuralField(PLANE, generators, width=256, head_width=32, seed=seed)
+    return NeuralField(PLANE, generators, width=width, head_width=32, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class Slots:
         measure: omega, ``[H W]``, with sum 1 (`weight.omega`).
         steps: of Adam; the paper: 50 epochs of 390.
         batch: images per step.
-        sigma: the longest flow.
+        variant: "angle", the score of the paper, or "derivative", that of its official code (`FeatureDerivative`).
+        sigma: the longest flow of the angle.
+        flow_steps: of RK4 along it; shorter flows take fewer.
         peak: the learning rate.
         seed: of all draws; those of a step depend on ``(seed, step)`` alone.
 
@@ -58,13 +61,15 @@ class Slots:
     measure: Tensor
     steps: int = 19_500
     batch: int = 128
+    variant: Literal["angle", "derivative"] = "angle"
     sigma: float = 0.4
+    flow_steps: int = 20
     tau: float = 0.5
     peak: float = 1e-4
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_positive(steps=self.steps, batch=self.batch)
+        check_positive(steps=self.steps, batch=self.batch, flow_steps=self.flow_steps)
 
     @cached_property
     def points(self) -> Tensor:
@@ -77,10 +82,32 @@ class Slots:
 
     def draw(self, step: int) -> tuple[Tensor, float]:
         """The images of a step and its flow length."""
+        images, random = self._drawn(step)
+        return images, self.sigma * (2 * float(torch.rand((), generator=random)) - 1)
+
+    def _drawn(self, step: int) -> tuple[Tensor, torch.Generator]:
+        """The images of a step, and the generator of what else it draws."""
         random = torch.Generator().manual_seed((self.seed + 1) * 1_000_003 + step)
         chosen = torch.randint(len(self.images), (self.batch,), generator=random)
-        length = self.sigma * (2 * float(torch.rand((), generator=random)) - 1)
-        return self.images[chosen.to(self.images.device)], length
+        return self.images[chosen.to(self.images.device)], random
+
+    def score(self, field: NeuralField, unit: Tensor, step: int) -> Tensor:
+        """The score of each slot at a step, ``[K]``.
+
+        Args:
+            field: of any size.
+            unit: what each slot is multiplied by to have unit norm, ``[K]``.
+            step: whose images and flow lengths are drawn.
+        """
+        if self.features is None:
+            raise ValueError("`features` must be given to score with, got none")
+        if self.variant == "derivative":
+            images, random = self._drawn(step)
+            lengths = torch.randn(field.generators, generator=random).to(unit)
+            return FeatureDerivative(self.features)(field, images, lengths * unit) + 2 * unit.log()
+        images, length = self.draw(step)
+        steps = max(1, math.ceil(abs(length) / self.sigma * self.flow_steps))
+        return FeatureAngle(self.features, length, steps)(field, images, unit)
 
     def backward(self, field: NeuralField, step: int) -> dict[str, float]:
         """Adds the gradient of the loss; returns it with the score of each slot and the other losses."""
@@ -96,9 +123,7 @@ class Slots:
         loss = 10 * losses["orthonormality"] + 10 * losses["lipschitz"]
         scores: list[float] = []
         if self.features is not None:
-            images, length = self.draw(step)
-            steps = max(1, math.ceil(abs(length) / (self.sigma / 20)))
-            score = FeatureAngle(self.features, length, steps)(field, images, unit)
+            score = self.score(field, unit, step)
             loss = loss + score.sum()
             scores = score.tolist()
         loss.backward()

@@ -12,6 +12,7 @@ import torch
 
 from symflow.errors import UserError
 from symflow.runs import Run
+from symflow.vision.classifiers.classifiers import accuracy
 from symflow.vision.data.batches import Statistics
 from symflow.vision.data.files import load
 from symflow.vision.data.images import Images
@@ -19,7 +20,7 @@ from symflow.vision.discovery.checks import DISPLACEMENTS, finite_check, turning
 from symflow.vision.discovery.discovery import discover_images
 from symflow.vision.discovery.evidence import collect
 from symflow.vision.discovery.networks import split_for_discovery
-from symflow.vision.discovery.result import load_image_result
+from symflow.vision.discovery.result import ImageResult, load_image_result
 from symflow.vision.features.features import Normalised
 from symflow.vision.features.networks import SmallResNet, save_network
 from symflow.vision.search.plane import Basis, grid_field
@@ -56,14 +57,16 @@ def test_a_run_from_images_to_file(tmp_path, network):
         seed=5,
         progress=lambda stage, done, _: seen.append((stage, done)),
     )
-    stages = ["data", "network", "form", "controls", "colours", "finite flow"]
+    stages = ["data", "network", "form", "controls", "colours", "finite flow", "held-out images"]
     assert [stage for stage, done in seen if done == 1.0] == stages
-    assert result.setting.images == 108
+    assert result.setting.images == 96
     assert len(result.generators) == 7
     assert result.found.values == sorted(result.found.values)
     assert set(result.controls) == {
         "mu = 0",
+        "mu = 0.05",
         "random network",
+        "random network, mu = 0.05",
         "random network, mu = 0",
         "no score",
         "smoothness only",
@@ -178,6 +181,10 @@ def test_features_turn_by_what_they_see_of_a_motion():
         ({"epochs": 0}, "`epochs` must be an integer"),
         ({"network": "nowhere.safetensors"}, "there is no file 'nowhere.safetensors'"),
         ({"labels": False, "network": SmallResNet(2, 1)}, "`network` must not be given when `labels` are not to be"),
+        ({"labels": False, "second": SmallResNet(2, 1)}, "`second` must not be given when `labels` are not to be"),
+        ({"second": "nowhere.safetensors"}, "there is no file 'nowhere.safetensors'"),
+        ({"second": SmallResNet(2, 3, width=2)}, "`second` must be for images of 1 channels, got 3"),
+        ({"second": SmallResNet(3, 1, width=2)}, "`second` must have the 2 classes of the network, got 3"),
         ({"network": SmallResNet(2, 3, width=2)}, "`network` must be for images of 1 channels, got 3"),
     ],
 )
@@ -218,7 +225,10 @@ def test_real_images_have_affine_generators_without_any_label():
     assert sum(a**2 for a in alone.affineness[:8]) > sum(a**2 for a in blank.affineness[:8]) + 1.5
     assert max(g.ratio for g in result.generators[:6]) < min(blank.values)
     assert all(g.moved < g.control for g in result.generators)
-    assert sum(g.learned for g in result.colours.generators) >= 6
+    assert result.trial.images == 400
+    assert result.rank == 0 or result.rank > max(result.trial.untrained)
+    assert "refuted" not in {g.data.word for g in result.generators[:2]}
+    assert result.affine.share > max(result.affine.untrained)
 
 
 @pytest.mark.slow
@@ -251,3 +261,83 @@ def test_images_that_do_not_vary_are_refused(varied):
     images = Images(grey.expand(60, 1, 12, 12).contiguous(), torch.arange(60) % 2, ("a", "b"), "flat")
     with pytest.raises(UserError, match="`images` must vary from image to image and from place to place"):
         discover_images(images, labels=False, generators=3)
+
+
+@pytest.fixture(scope="module")
+def told() -> ImageResult:
+    """Of bars that lie or stand, by a network and a ridge classifier."""
+    return discover_images(pictures(3_000), epochs=4, generators=6, locality=0.2)
+
+
+def test_bars_that_lie_or_stand_may_move_but_not_be_squeezed(told):
+    """A squeeze makes one of the other; shifts do not, nor do a turn or a stretch of both sides to first order."""
+    words = {m.name: m.data.word for m in told.motions}
+    assert words["squeeze"] == "refuted"
+    kept = [words[name] for name in ("translation x", "translation y", "rotation", "scale")]
+    assert "refuted" not in kept
+    assert kept.count("measured") >= 2
+    assert told.verdict == "measured"
+    assert told.rank >= 1
+    assert any(g.valid for g in told.generators)
+    assert told.trial.images == 600
+    assert min(told.trial.accuracies) > 0.95
+    for g in told.generators:
+        assert g.data.word != "measured" or g.held_out.ratio[0] < 1 > g.held_out.agreement[0]
+
+
+def test_the_second_network_may_be_given(network):
+    other = SmallResNet(2, 1, width=4, stages=1, seed=1).eval()
+    train, test = split_for_discovery(pictures(600))
+    expected = [accuracy(n, test, Statistics.of(train)) for n in (network, other)]
+    result = discover_images(pictures(600), network=network, second=other, generators=2)
+    assert result.trial.judges == ["SmallResNet", "SmallResNet"]
+    assert result.trial.images == 100
+    assert result.trial.accuracies == expected
+
+
+def test_without_labels_features_are_judged_beside_untrained_networks():
+    result = discover_images(pictures(600), labels=False, generators=6, locality=0.2)
+    assert result.trial.judges == ["PatchFeatures"]
+    assert result.trial.accuracies == [None]
+    assert len(result.trial.untrained) == 4
+    for g in result.generators:
+        assert g.held_out.agreement is None
+        assert len(g.held_out.untrained) == 4
+        if g.data.word == "measured":
+            assert g.held_out.ratio[0] < min(1.0, *g.held_out.untrained)
+
+
+def test_of_few_images_nothing_can_be_told(network):
+    result = discover_images(pictures(), network=network, generators=3)
+    assert result.verdict == "cannot be told"
+    assert result.verdicts.data.reason == "24 images were held out, and at least 100 are needed"
+    assert result.trial is None
+    assert result.rank == 0
+    assert result.affine is None
+
+
+def test_a_network_of_other_classes_needs_a_second_one():
+    network = SmallResNet(5, 1, width=4, stages=1, seed=0)
+    result = discover_images(pictures(600), network=network, generators=2)
+    assert result.verdict == "cannot be told"
+    assert "the network has 5 classes and the images 2" in result.verdicts.data.reason
+    again = discover_images(pictures(600), network=network, second=network, generators=2)
+    assert again.trial.judges == ["SmallResNet", "SmallResNet"]
+
+
+def test_the_command_exits_with_the_word(tmp_path, told, capsys, monkeypatch):
+    from symflow import vision
+    from symflow.cli import main
+
+    monkeypatch.setattr(vision, "load", lambda path: (pictures(20), pictures(20)), raising=False)
+    untold = discover_images(pictures(), network=SmallResNet(2, 1, width=2, stages=1), generators=2)
+    for result, code in ((told, 0), (untold, 3)):
+        monkeypatch.setattr(vision, "discover_images", lambda *_, r=result, **__: r, raising=False)
+        arguments = ["discover-images", "bars", "--out", str(tmp_path / str(code))]
+        if code:
+            with pytest.raises(SystemExit) as end:
+                main(arguments)
+            assert end.value.code == code
+        else:
+            main(arguments)
+        assert result.verdicts.data.reason.split(",")[0].split(" and ")[0] in " ".join(capsys.readouterr().out.split())

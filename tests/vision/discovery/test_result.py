@@ -6,11 +6,12 @@ import copy
 import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
-from symflow.discovery import Verdicts
+from symflow.discovery import DataVerdict, Verdicts
 from symflow.errors import UserError
 from symflow.pde import load_result
 from symflow.report import write_report
@@ -18,17 +19,31 @@ from symflow.runs import save_tensors
 from symflow.vision.augmentation.augmentation import balanced
 from symflow.vision.discovery import learned_arms
 from symflow.vision.discovery.result import (
+    AFFINE_MOTIONS,
     FIELDS,
+    AffineMotion,
     Colour,
     Colours,
     ComparedSpan,
     Generator,
     ImageResult,
     Setting,
+    Trial,
     load_image_result,
 )
-from symflow.vision.discovery.verdicts import data_verdict, generator_verdict
+from symflow.vision.discovery.verdicts import BY_AGREEMENT, UNTESTED, data_verdict, untold
 from symflow.vision.search.plane import PLANE, grid_field
+from symflow.vision.validity import AffineClaim, HeldOut
+
+SEEN = HeldOut((0.4, 0.01), (0.7, 0.02), [])
+MEASURED, REFUTED = DataVerdict("measured", str(SEEN), 0.4), DataVerdict("refuted", "lambda 1.02 ± 0.02", 1.02)
+UNTOLD = DataVerdict("cannot be told", "lambda 0.99 ± 0.02", 0.99)
+
+
+def with_words(result: ImageResult, *words: DataVerdict) -> ImageResult:
+    """The same with other words for its generators."""
+    generators = [replace(g, data=w, valid=w.word == "measured") for g, w in zip(result.generators, words, strict=True)]
+    return replace(result, generators=generators)
 
 
 def example() -> ImageResult:
@@ -37,10 +52,11 @@ def example() -> ImageResult:
     rotation = Generator(
         name="V1",
         closed_form={"dx": "-y+1/4", "dy": "x"},
-        learned=True,
+        valid=True,
         score=0.6,
         control=1.0,
-        data=generator_verdict(0.6),
+        data=MEASURED,
+        held_out=SEEN,
         motion="rotation",
         angle=0.1,
         value=0.4,
@@ -52,10 +68,10 @@ def example() -> ImageResult:
         rotation,
         name="V2",
         closed_form=None,
-        learned=False,
+        valid=False,
         score=0.7,
         control=0.75,
-        data=generator_verdict(0.7),
+        data=REFUTED,
         motion=None,
         angle=None,
         value=0.5,
@@ -64,7 +80,7 @@ def example() -> ImageResult:
         turned=[0.4, 0.6, 0.9],
     )
     return ImageResult(
-        verdicts=Verdicts(data=data_verdict(1, 2)),
+        verdicts=Verdicts(data=data_verdict([MEASURED, REFUTED], ["V1 rotation", "V2"], 1, 200, BY_AGREEMENT)),
         rank=1,
         generators=[rotation, other],
         coordinates=PLANE,
@@ -77,13 +93,25 @@ def example() -> ImageResult:
             images=100, shape=[3, 5, 6], locality=0.1, degree=5, mu=1.0, length=0.1, displacements=[0.1, 0.2, 0.4]
         ),
         found=span,
+        trial=Trial(200, ["SmallResNet", "ridge classifier of patches"], [0.84, 0.62], 1, []),
+        motions=[AffineMotion(name, MEASURED, SEEN) for name in AFFINE_MOTIONS],
+        affine=AffineClaim("measured", 0.05, 5.2, [1.0, 1.2, 1.4, 1.6], 1.3),
         gap=(1, 1.25),
         controls={"random network": ComparedSpan([0.9, 1.1], [0.2, 0.4], [0.7, 1.5], None), "no score": span},
         affineness_uniform=[0.98, 0.35],
         colours=Colours(
             [
-                Colour("C1", "brightness", [[0.0, 0.0, 0.0, 1.0]] * 3, 0.1, 0.5, [0.1, 0.2]),
-                Colour("C2", "contrast", [[*row, -0.5] for row in torch.eye(3).tolist()], 0.3, 1.9, [0.2, 0.4]),
+                Colour("C1", "brightness", [[0.0, 0.0, 0.0, 1.0]] * 3, 0.1, 0.5, [0.1, 0.2], MEASURED, SEEN),
+                Colour(
+                    "C2",
+                    "contrast",
+                    [[*row, -0.5] for row in torch.eye(3).tolist()],
+                    0.3,
+                    1.9,
+                    [0.2, 0.4],
+                    MEASURED,
+                    SEEN,
+                ),
             ],
             displacements=[0.1, 0.2],
             mean=[0.5] * 3,
@@ -104,7 +132,7 @@ def test_a_result_comes_back_with_its_fields(tmp_path):
     assert torch.equal(again.field.values, result.field.values)
     assert torch.equal(again.omega, result.omega)
     content = json.loads((tmp_path / "result.json").read_text())
-    assert (content["schema"], content["kind"], again.verdict) == (3, "images", "cannot be told")
+    assert (content["schema"], content["kind"], again.verdict) == (3, "images", "measured")
     assert content["found"]["affineness"] == [0.99, 0.3]
     assert content["found"]["values"] == [0.4, 0.5]
     assert content["controls"]["random network"]["affineness"] == [0.2, 0.4]
@@ -121,83 +149,109 @@ def test_the_cheapest_generators_are_those_before_the_gap():
 
 def test_strengths_beyond_what_was_measured_get_a_sentence():
     with pytest.raises(UserError, match=r"`strength` must be from 0 to 0\.407 for 2 generators, got 0\.45"):
-        example().augment(0.45, 2, unproved=True)
+        with_words(example(), MEASURED, MEASURED).augment(0.45, 2)
 
 
 def test_augmentation_is_balanced():
-    result = example()
-    augment = result.augment(0.1, 2, unproved=True)  # a number that is given counts those that were not learned, too
+    augment = with_words(example(), MEASURED, MEASURED).augment(0.1, 2)
     expected = balanced([0.1, 0.2, 0.4], [[0.1, 0.2, 0.3], [0.4, 0.6, 0.9]], 0.1)
     assert augment.deviations.tolist() == pytest.approx(expected)
-    assert result.augment(0.1, unproved=True).field.generators == 1
+    assert example().augment(0.1).field.generators == 1
 
 
-def test_no_motion_of_images_is_used_unless_told():
-    """There is no rule for what is valid in images: nothing is called so, and nothing is moved without being told."""
-    result = replace(example(), rank=2, gap=(2, 1.25))
-    assert not any(g.valid for g in result.generators)
-    sentence = "no rule says yet how little a motion must change for an image to stay valid; `unproved=True`"
-    for use in (
-        lambda: result.augment(0.1),
-        lambda: result.augment(0.1, 2),
-        lambda: result.augment_colours(0.1),
-        lambda: learned_arms(result),
-    ):
-        with pytest.raises(UserError, match=sentence):
-            use()
+def test_images_move_along_what_is_measured_and_never_along_what_is_refuted():
+    result = replace(example(), gap=(2, 1.25))
 
-    def along(augment, k: int) -> bool:
-        """Whether it moves along one generator, which it scales."""
-        directions = [values.flatten() for values in (augment.field.values, result.field.values[k])]
-        return bool(torch.isclose(torch.cosine_similarity(*directions, dim=0), torch.tensor(1.0)))
+    def used(words: tuple[DataVerdict, ...], **how) -> list[int]:
+        """The generators that it moves along, which it scales."""
+        values = with_words(result, *words).augment(0.1, **how).field.values.flatten(1)
+        own = result.field.values.flatten(1)
+        return [int(torch.cosine_similarity(v[None], own).argmax()) for v in values]
 
-    assert along(result.augment(0.1, unproved=True), 0)
-    arms = learned_arms(result, unproved=True)
-    assert arms["learned"](0.1).field.generators == 2  # a comparison shows what all are worth
-    swapped = [replace(g, learned=not g.learned) for g in result.generators]
-    assert along(replace(result, generators=swapped).augment(0.1, unproved=True), 1)
-    none = [replace(g, learned=False) for g in result.generators]
-    with pytest.raises(UserError, match="before the widest gap that was learned, got none"):
-        replace(result, generators=none).augment(0.1, unproved=True)
+    assert used((MEASURED, UNTOLD)) == [0]
+    assert used((MEASURED, UNTOLD), unproved=True) == [0, 1]
+    assert used((REFUTED, MEASURED), unproved=True) == [1]
+    assert used((REFUTED, MEASURED), count=2) == [1]
+    arms = learned_arms(with_words(result, UNTOLD, MEASURED))
+    assert arms["learned"](0.1).field.generators == 1
+    for words, how in (((UNTOLD, UNTOLD), {}), ((REFUTED, REFUTED), {"unproved": True}), ((REFUTED, UNTOLD), {})):
+        for use in (
+            partial(with_words(result, *words).augment, 0.1),
+            partial(learned_arms, with_words(result, *words)),
+        ):
+            with pytest.raises(UserError, match=r"must hold .*valid.* to move along, got .*`unproved=True`"):
+                use(**how)
 
 
 def test_what_is_said_of_images_is_the_same_everywhere(tmp_path):
     result = example()
-    sentence = "no rule says yet how little a motion must change for an image to stay valid; 1 of 2 motions cost less"
+    sentence = (
+        "at least 1 independent motion changes what two classifiers agree on less than their patches out of step do, "
+        "on 200 held-out images; refuted: V2"
+    )
+    affine = (
+        "5.2 of the first six fields at mu = 0.05 is affine; untrained networks 1.0 to 1.6, random fields at most 1.3"
+    )
     result.save(tmp_path / "result.json")
     page = write_report(tmp_path).read_text()
-    assert f"data cannot be told {sentence}" in " ".join(str(result).split())
-    assert f"<dt>data</dt><dd>cannot be told</dd><dd>{sentence}" in page
+    printed = " ".join(str(result).split())
+    assert f"data measured {sentence}" in printed
+    assert f"affine measured {affine}" in printed
+    assert f"<dt>data</dt><dd>measured</dd><dd>{sentence}" in page
+    assert f"<dt>affine</dt><dd>measured</dd><dd>{affine}" in page
     assert json.loads((tmp_path / "result.json").read_text())["verdicts"]["data"]["word"] == result.verdict
     assert repr(result) == f"<ImageResult: {result.headline}>"
+
+
+def test_the_word_for_all_is_that_of_the_best_or_of_all():
+    def word(*said: DataVerdict) -> str:
+        return data_verdict(said, [f"V{k}" for k in range(len(said))], 0, 200, BY_AGREEMENT).word
+
+    assert word(MEASURED, REFUTED, UNTOLD) == "measured"
+    assert word(REFUTED, REFUTED) == "refuted"
+    assert word(REFUTED, UNTOLD) == word(UNTOLD) == "cannot be told"
 
 
 def test_the_command_refuses_motions_of_images_unless_told(tmp_path, monkeypatch, capsys):
     from symflow.cli import main
 
-    example().save(tmp_path / "result.json")
+    with_words(example(), UNTOLD, UNTOLD).save(tmp_path / "result.json")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as refusal:
         main(["train-classifier", "nowhere", "--out", "run", "--generators", "."])
     assert refusal.value.code == 2
-    assert "no rule says yet how little a motion must change" in capsys.readouterr().err
+    assert "must hold motions that are valid to move along, got none" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
-def test_files_that_called_learned_motions_valid_are_read(tmp_path):
-    """Those of schema 3 before there was the word learned: nothing of them is valid any more."""
-    content = example().to_dict()
+@pytest.mark.parametrize("named", ["valid", "learned"])
+def test_files_from_before_motions_were_judged_are_read(tmp_path, named):
+    """Those of schema 3, which called valid, and later learned, what was below the lowest ratio of a control."""
+    result = example()
+    content = result.to_dict()
     for g in content["generators"]:
-        g["valid"] = g.pop("learned")
+        g["valid"], g[named] = False, True
+        g.pop("held_out")
         g["data"] = {"word": "measured", "reason": "", "figure": g["score"]}
-    content["verdicts"]["data"] = {"word": "measured", "reason": "1 of 2 generators cost less", "figure": None}
+    for g in content["colours"]["generators"]:
+        del g["data"], g["held_out"]
+    for name in ("trial", "motions", "affine"):
+        del content[name]
+    content["rank"] = 1
     (tmp_path / "result.json").write_text(json.dumps(content))
-    assert load_image_result(tmp_path) == example()
+    again = load_image_result(tmp_path)
+    assert again.verdict == "cannot be told"
+    assert again.rank == 0
+    untested = [*again.generators, *again.colours.generators]
+    assert {(g.data, g.held_out, g.valid) for g in untested} == {(untold(UNTESTED), None, False)}
+    assert again.found == result.found
+    assert UNTESTED in str(again)
+    assert write_report(tmp_path).read_text().count(UNTESTED) == 1
 
 
 def test_colours_are_balanced_and_normalised():
     """Brightness turns features half as much as contrast about 1/2; images have a mean of .5 and a deviation of .25."""
-    augment = example().augment_colours(0.05, unproved=True)
+    augment = example().augment_colours(0.05)
     torch.testing.assert_close(augment.deviations, 0.05 / math.sqrt(5) * torch.tensor([2.0, 1.0]))
     grey = torch.zeros(1, 3, 2, 2)
     weights = torch.tensor([[0.1, 0.0], [0.0, 0.1]])
@@ -205,19 +259,19 @@ def test_colours_are_balanced_and_normalised():
     torch.testing.assert_close(augment.move(grey + 1, weights)[0, :, 0, 0, 0], torch.tensor([1.4, math.exp(0.1)]))
 
 
-def test_only_learned_colours_are_used():
+def test_only_valid_colours_are_used():
     result = example()
     colours = result.colours
-    contrast = replace(colours.generators[1], control=0.2)
-    result = replace(result, colours=replace(colours, generators=[colours.generators[0], contrast]))
-    assert [g.learned for g in result.colours.generators] == [True, False]
-    assert result.augment_colours(0.05, unproved=True).deviations.tolist() == pytest.approx([0.05])
-    assert set(learned_arms(result, unproved=True)) == {"learned", "learned+colours"}
-    none = replace(colours, generators=[contrast])
-    for without in (None, none):
-        with pytest.raises(UserError, match="must have learned changes of colour"):
+    brightness, contrast = colours.generators
+    result = replace(result, colours=replace(colours, generators=[brightness, replace(contrast, data=UNTOLD)]))
+    assert [g.valid for g in result.colours.generators] == [True, False]
+    assert result.augment_colours(0.05).deviations.tolist() == pytest.approx([0.05])
+    assert len(result.augment_colours(0.05, unproved=True).deviations) == 2
+    assert set(learned_arms(result)) == {"learned", "learned+colours"}
+    for without in (None, replace(colours, generators=[replace(contrast, data=REFUTED)])):
+        with pytest.raises(UserError, match="must hold a valid change of colour, got none"):
             replace(result, colours=without).augment_colours(0.1, unproved=True)
-        assert set(learned_arms(replace(result, colours=without), unproved=True)) == {"learned"}
+        assert set(learned_arms(replace(result, colours=without))) == {"learned"}
 
 
 def test_without_the_file_of_fields_the_rest_is_read(tmp_path):
@@ -269,6 +323,13 @@ HOSTILE = {
     "a deviation of zero": lambda d: d["colours"].update(std=[0.0, 1.0, 1.0]),
     "no change of colour": lambda d: d["colours"].update(generators=[]),
     "a number that is none": lambda d: d["found"]["values"].__setitem__(0, float("nan")),
+    "a valid motion that is refuted": lambda d: d["generators"][1].update(valid=True),
+    "a word that is none": lambda d: d["generators"][0]["data"].update(word="proved"),
+    "a negative error": lambda d: d["generators"][0]["held_out"].update(ratio=[0.4, -0.1]),
+    "a number of motions beside that of the trial": lambda d: d.update(rank=2),
+    "more motions than generators": lambda d: (d.update(rank=3), d["trial"].update(at_least=3)),
+    "an affine motion too few": lambda d: d["motions"].pop(),
+    "judges without accuracies": lambda d: d["trial"]["accuracies"].pop(),
     "an infinite time": lambda d: d["seconds"].update(form=float("inf")),
 }
 

@@ -138,6 +138,34 @@ def test_slots_find_the_motion_that_features_do_not_see():
     assert values[..., 0].square().mean() > 20 * values[..., 1].square().mean()
 
 
+def test_the_derivative_variant_scores_slots_of_unit_norm():
+    """The speed of the features of a unit field, by differences of a finite flow."""
+    objective, field = slots(variant="derivative"), network()
+    points = pixel_centres(6, 8)
+    with torch.no_grad():
+        values = field(points.flatten(0, 1))
+        unit = torch.einsum("nkd,nkd,n->k", values, values, objective.measure).rsqrt()
+    found = objective.score(field, unit, 4)
+    torch.testing.assert_close(objective.score(field, unit, 4), found)
+    images, random = objective._drawn(4)
+    lengths = 0.01 * torch.randn(3, generator=random).double() * unit
+    with torch.no_grad():
+        for k in range(3):
+            ends = []
+            for step in (1e-5, -1e-5):
+                weights = torch.zeros(1, 3, dtype=torch.float64)
+                weights[0, k] = lengths[k] + step * unit[k]
+                moved = flow(field, points.view(1, -1, 2), weights, steps=40).view(1, 1, 6, 8, 2)
+                ends.append(Normalised(features)(warp_ref(images, moved, "zeros")[:, 0]))
+            speed = (ends[0] - ends[1]) / 2e-5
+            assert float(found[k]) == pytest.approx(float(speed.square().sum().log()), abs=1e-3)
+
+
+def test_slots_without_features_have_no_score():
+    with pytest.raises(ValueError, match="`features` must be given to score with"):
+        slots(features=None).score(network(), torch.ones(3), 0)
+
+
 @pytest.mark.parametrize("name", ["steps", "batch"])
 def test_sizes_below_one_are_refused(name):
     with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0"):
