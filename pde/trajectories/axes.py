@@ -14,6 +14,11 @@ from symflow.errors import UserError
 UNIFORM = 1e-6  # relative deviation of a spacing from the mean one
 
 
+def period_of(x: Tensor) -> float:
+    """Of uniform nodes over one period without its right end."""
+    return float(x[-1] - x[0]) * len(x) / (len(x) - 1)
+
+
 def quadrature_weights(nodes: Tensor, name: str = "t") -> Tensor:
     """Weights ``[n]`` of an integral over all nodes, exact for polynomials of degree 7 between neighbours.
 

@@ -17,7 +17,7 @@ from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets
-from .axes import UNIFORM, Axis
+from .axes import UNIFORM, Axis, period_of
 from .derivatives import filtered, interpolated
 from .sides import BothSides
 
@@ -375,11 +375,6 @@ class Trajectories:
             return math.inf, math.inf
         miss, size_t, size_x, doubt_t, doubt_x = sums.tolist()
         return math.sqrt(miss / (size_t + size_x)), math.sqrt(doubt_t / size_t + doubt_x / size_x)
-
-
-def period_of(x: Tensor) -> float:
-    """Of uniform nodes over one period without its right end."""
-    return float(x[-1] - x[0]) * len(x) / (len(x) - 1)
 
 
 def _float64(value: Any, name: str) -> Tensor:

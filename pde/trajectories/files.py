@@ -16,8 +16,8 @@ from symflow.runs import replacing
 
 from ..equations import CATALOGUE, Equation, entry, lookup
 from .arranging import BOUNDARIES, Arranged, arrange, coordinate
-from .axes import Axis
-from .data import Trajectories, period_of
+from .axes import Axis, period_of
+from .data import Trajectories
 from .layouts import FORMAT, SAMPLE, TIME, Contents, Field, Nodes, Wanted, read
 from .layouts.contents import said_of
 from .layouts.labelled import from_xarray, is_dataset
