@@ -53,7 +53,7 @@ def solve_for_principal(residuals: Sequence[sympy.Expr], space: JetSpace, text: 
             return _reduced_by_each_other(solved, space)
         first = pending.pop(0)
         F = reduced(first, solved, space)
-        if F != first and vanishes(F):  # it follows from the others
+        if first != F and vanishes(F):  # it follows from the others
             continue
         symbol, value = _solution(F, space, text)
         again = [s for s in solved if _differentiates(space, s, symbol)]

@@ -82,7 +82,7 @@ RULES: list[Rule] = [
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_all_that_are_counted_are_found_and_proved(rule: Rule, seed: int) -> None:
-    text, parameters = rule(Random(f"{rule.__name__} {seed}"))  # noqa: S311
+    text, parameters = rule(Random(f"{rule.__name__} {seed}"))
     equation = Equation(text, **parameters)
     found = symmetries(equation)
     assert all(found.verified), text
