@@ -29,7 +29,8 @@ from ..trajectories import Trajectories
 from .checks import lost
 from .result import Identified, Result
 from .sources import domain_of
-from .stages import LOCAL, STAGES, TRAINED, Request, State
+from .stages import LOCAL, STAGES, TRAINED
+from .state import Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, family_record, for_the_data, recorded, searched
 
 

@@ -1,15 +1,12 @@
-"""The stages of a discovery in data or an equation: the list, the state they hand on, and each of them."""
+"""The stages of a discovery in data or an equation: each of them, and the list."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from symflow.algebra import (
-    Description,
     describe,
     measured_structure_constants,
     sample_brackets,
@@ -22,16 +19,11 @@ from symflow.fields import NeuralField, SymbolicField, total_degree
 from symflow.learning import Objective, Optimizer, Record, Subspace, learn
 from symflow.runs import one_thread
 
-from ..approximation import Approximate, Search, approximate
+from ..approximation import approximate
 from ..counting import count_symmetries
-from ..equations import Equation, JetSample
-from ..families import Family, whole_algebra
+from ..families import whole_algebra
 from ..laws import (
-    Certificates,
-    Drift,
-    Gate,
     Interval,
-    OverConfidenceSet,
     certify,
     drifts,
     gate,
@@ -40,105 +32,20 @@ from ..laws import (
 )
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
-from ..settings import Domain, Network
-from ..symmetries import FirstOrder, Symmetries, first_order_symmetries, prolongation, restricted, symmetries
+from ..symmetries import Symmetries, first_order_symmetries, prolongation, restricted, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
 from .networks import Learn, learned_slots, learned_span
-from .result import Certified, Generator, NeuralSpan, Observed
+from .result import Certified
 from .solved import SAMPLE, solved_span, span_of_data
-from .sources import JETS, Source, lacking, source_of, space_axes, studied
+from .sources import JETS, lacking, source_of, space_axes, studied
+from .state import Algebra, Jets, State
 
 POOL = 20_000  # jets from which a network that is trained draws
 CHECKED, STEPS = 512, 8  # jets moved by the finite flow, and its steps
 MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
 FRESH = 3_000  # jets on which angles are measured
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked, every default filled in (`discover`)."""
-
-    data: Trajectories | Equation | str
-    domain: Domain
-    seed: int
-    network: Network
-    generators: int
-    steps: int
-    degree: int | None
-    tolerance: float | None
-    trust: bool
-    small: str | None
-
-
-@dataclass(frozen=True)
-class Algebra:
-    """What the equation has.
-
-    Attributes:
-        plane: its symmetries.
-        asked: those that the domain asks for: the same, or those with the period.
-        constants, description: what the brackets of these say.
-        families: symmetries that depend on arbitrary functions.
-        counted: the order up to which these and the generators are all, by a count (`Whole`).
-    """
-
-    plane: Symmetries
-    asked: Symmetries
-    constants: list[Any] | None
-    description: Description | None
-    families: tuple[Family, ...] = ()
-    counted: int | None = None
-
-    @property
-    def texts(self) -> list[dict[str, str]]:
-        """The closed forms that were asked for, as text."""
-        return [{key: str(f) for key, f in form.items()} for form in self.asked.forms]
-
-
-@dataclass(frozen=True)
-class Jets:
-    """Jets of the source, and what the null space on them shows.
-
-    Attributes:
-        sample: for the null space and the network.
-        fresh: other points, normalised, on which spans are compared.
-        truth: the known algebra, if any.
-        closed: values of the closed forms at the fresh points, if there are any.
-        spectrum, angles, observed: as of `Result`.
-    """
-
-    sample: JetSample
-    fresh: Tensor
-    truth: SymbolicField | None
-    closed: Tensor | None
-    spectrum: Spectrum
-    angles: list[float] | None
-    observed: Observed | None
-
-
-@dataclass(frozen=True)
-class State:
-    """What was asked, and what the stages so far have found."""
-
-    request: Request
-    source: Source | None = None
-    judged: Gate | None = None
-    algebra: Algebra | None = None
-    at_most: int | None = None
-    endless: bool = False
-    jets: Jets | None = None
-    moved: JetScore | None = None
-    generators: tuple[Generator, ...] = ()
-    certified: Certified | None = None
-    fitted: Certificates | None = None
-    sought: Search | None = None
-    approximate: tuple[Approximate, ...] = ()
-    neural: NeuralSpan | None = None
-    first_order: FirstOrder | None = None
-    drifting: tuple[Drift, ...] = ()
-    over: OverConfidenceSet | None = None
 
 
 @one_thread()
