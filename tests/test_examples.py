@@ -24,7 +24,11 @@ def test_own_equation(tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "own_equation.py")]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert answer.returncode == 0, answer.stderr
-    counts = [line.split(": ")[-1] for line in answer.stdout.splitlines() if " symmetries on the plane" in line]
+    counts = [
+        line.split(": ")[-1]
+        for line in answer.stdout.splitlines()
+        if " symmetries " in line and " on the plane" in line
+    ]
     assert [int(c.split()[0]) for c in counts] == [3, 3, 4, 5, 9]
     assert "f_t - 3*f_xx/10 - 3*f_yy/10 = 0" in answer.stdout
     assert "none" not in answer.stdout

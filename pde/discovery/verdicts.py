@@ -132,7 +132,7 @@ def family_record(family: Found) -> Family:
     return Family(
         {key: str(f) for key, f in family.form.items()},
         {name: [str(a) for a in functions.arguments] for name in functions.names},
-        [str(-c if c.could_extract_minus_sign() else c) for c in functions.conditions],
+        [str(c) for c in functions.conditions],
         family.verified,
     )
 

@@ -213,11 +213,13 @@ class Equation:
     def _complete(self, residuals: Sequence[sympy.Expr]) -> tuple[Solved, Solved]:
         """Principal derivatives by what they are equal to, and the same with their consequences."""
         known = list(residuals)
+        # their own: a parameter that is 0 may take the highest term away
+        order = max(sum(index) for F in residuals for _, index in self.space.indices(F))
         for _ in range(MOST_COMPLETIONS):
             solved = solve_for_principal(known, self.space, self.text)
-            rules, conditions = consequences(solved, self.space, self.order)
+            rules, conditions = consequences(solved, self.space, order)
             if not conditions and several_of_one(solved, self.space):  # what they agree on shows an order later
-                _, conditions = consequences(solved, self.space, self.order + 1)
+                _, conditions = consequences(solved, self.space, order + 1)
             if not conditions:
                 return solved, rules
             known += conditions

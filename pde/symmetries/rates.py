@@ -34,6 +34,7 @@ CLEAR = 1e-9  # of singular values: above the rounding unit's
 SINGULAR = 1e14
 ANY = complex(0.7390851, 0.5671432)  # a rate that no equation has
 MOST_TRIED = 400  # exact numbers near the eigenvalues of one coordinate
+SIMPLE_NUMERATOR = 1_000  # of a fraction whose root a rate may be
 POLYNOMIAL = 3  # the highest power that is left to polynomials
 _EXPONENTS = tuple(sympy.Rational(n, 2) for n in (2, -2, 1, -1))  # of the numbers of a formula
 MOST_RATES = 6  # of one coordinate: more belong to solutions that can be superposed
@@ -127,11 +128,11 @@ def _near_pairs(value: complex, units: Sequence[tuple[sympy.Expr, float]]) -> It
 
 
 def _radicals(value: complex) -> Iterator[Guess]:
-    """Third, fourth and sixth roots of simple fractions."""
+    """Third, fourth and sixth roots of simple fractions: a large number is near the power of any."""
     for n in (3, 4, 6):
         power = value**n
         fraction = readout.rational(power.real, 1e-3, 24)
-        if fraction and abs(power.imag) < 1e-3 * abs(power):
+        if fraction and abs(fraction.p) <= SIMPLE_NUMERATOR and abs(power.imag) < 1e-3 * abs(power):
             size = sympy.root(abs(fraction), n)
             k = round(cmath.phase(value) * n / math.pi)
             angle = sympy.pi * k / n

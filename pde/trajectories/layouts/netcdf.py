@@ -34,8 +34,9 @@ _MOST = 1 << 12  # dimensions, attributes or variables, and characters of a name
 
 
 def has_scales(file: h5py.File) -> bool:
-    """Whether a data set of the file names its dimensions by scales that lie in the file."""
-    return any("DIMENSION_LIST" in file[name].attrs for name in datasets(file))
+    """Whether a data set of the file names its dimensions by scales that lie in the file: copies may lose them."""
+    several = [file[name] for name in datasets(file)]
+    return any(_scale_of(file, d) for dataset in several if "DIMENSION_LIST" in dataset.attrs for d in dataset.dims)
 
 
 def from_netcdf4(file: h5py.File, wanted: Wanted, layout: str = "netCDF", about: Any = None) -> Contents:
@@ -56,12 +57,17 @@ def from_netcdf4(file: h5py.File, wanted: Wanted, layout: str = "netCDF", about:
 
 
 def _name_of(file: h5py.File, dimension: Any, i: int) -> str:
+    return _scale_of(file, dimension) or dimension.label or f"dimension {i}"
+
+
+def _scale_of(file: h5py.File, dimension: Any) -> str:
+    """The name of the scale of a dimension, empty without one."""
     try:
         scale = dimension[0].name if len(dimension) else ""
     except (RuntimeError, ValueError, KeyError):
         scale = ""
-    name = scale.rsplit("/", 1)[-1]
-    return name if name and inner(file, name, h5py.Dataset) else dimension.label or f"dimension {i}"
+    name: str = scale.rsplit("/", 1)[-1]
+    return name if name and inner(file, name, h5py.Dataset) else ""
 
 
 # ---------------------------------------------------------------- classic
