@@ -109,7 +109,8 @@ def look_for_families(state: State, context: Context) -> State:
     if source.data is None and asked is plane:
         asked = plane = restricted(plane, found.finite)
     described = algebra if asked is algebra.asked else _described(plane, asked)
-    return replace(state, algebra=replace(described, families=found.families, counted=found.counted))
+    counted = found.counted if all(algebra.plane.verified) else None  # what is not proved bounds nothing from below
+    return replace(state, algebra=replace(described, families=found.families, counted=counted))
 
 
 def count(state: State, context: Context) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import count, product
 
 import sympy
 import torch
@@ -103,14 +103,14 @@ class Functions:
     def renamed(self, names: Sequence[str]) -> Functions:
         """With other letters."""
         other = replace(self, names=tuple(names), equations=())
-        order = max((sum(k) for e in self.equations for k in self._used(e)), default=0)
+        order = max(map(self._order, self.equations), default=0)
         swapped = dict(zip(self.symbols(order), other.symbols(order), strict=True))
         return replace(other, equations=tuple(e.subs(swapped, simultaneous=True) for e in self.equations))
 
-    def _used(self, formula: sympy.Expr) -> list[Index]:
-        """The indices of the derivatives in a formula."""
-        longest = max((len(s.name) for s in formula.free_symbols), default=0)
-        return [k for s, (_, k) in self.located(longest).items() if formula.has(s)]
+    def _order(self, formula: sympy.Expr) -> int:
+        """Of the highest derivative in a formula."""
+        used = {s for s in formula.free_symbols if s.name.partition("_")[0] in self.names}
+        return next(n for n in count() if used <= set(self.symbols(n)))
 
     def jets(self, order: int, at: Mapping[sympy.Symbol, float]) -> Tensor:
         """All derivatives up to an order that the functions can have at a point: ``[parts, indices, free ones]``.
@@ -118,21 +118,21 @@ class Functions:
         Those that solve the equations and what follows from them by differentiation.
         """
         indices, parts = self.indices(order), len(self.names)
-        count = parts * len(indices)
+        size = parts * len(indices)
         if not self.equations:
-            return torch.eye(count, dtype=torch.float64).reshape(parts, len(indices), count)
+            return torch.eye(size, dtype=torch.float64).reshape(parts, len(indices), size)
         place = {s: p * len(indices) + n for n, k in enumerate(indices) for p, s in enumerate(self.symbols_of(k))}
         rows, level = [], list(self.equations)
         while level:
-            level = [e for e in level if max(map(sum, self._used(e)), default=order + 1) <= order]
+            level = [e for e in level if e != 0 and self._order(e) <= order]
             for e in level:
-                row = torch.zeros(count, dtype=torch.float64)
+                row = torch.zeros(size, dtype=torch.float64)
                 for s in e.free_symbols & set(place):
                     row[place[s]] = float(sympy.diff(e, s).subs(at))
                 rows.append(row / row.norm().clamp_min(1e-300))
             level = [self.along(e, z, order) for e in level for z in self.arguments]
         if not rows:
-            return torch.eye(count, dtype=torch.float64).reshape(parts, len(indices), count)
+            return torch.eye(size, dtype=torch.float64).reshape(parts, len(indices), size)
         _, values, right = torch.linalg.svd(torch.stack(rows))
         free: Tensor = right[int((values > FREE * values[0]).sum()) :].T.reshape(parts, len(indices), -1)
         return free

@@ -110,7 +110,6 @@ def families(
     [f, 0]
     """
     space = equation.space
-    space = equation.space
     found = list(known)
     spans = Spans(space.variables)
     for family in known:
