@@ -25,10 +25,17 @@ themselves declare it. Written by `make licences`; test and development packages
 """
 
 
-def needed(name: str) -> dict[str, Distribution]:
-    """A package and all that it requires here, extras left out, by name."""
+def declared() -> list[str]:
+    """The names in ``dependencies`` of pyproject.toml."""
+    text = (PAGE.parents[1] / "pyproject.toml").read_text()
+    (listed,) = re.findall(r"^dependencies = \[(.*?)^\]", text, re.DOTALL | re.MULTILINE)
+    return [re.split(r"[><=~! \[]", requirement)[0] for requirement in re.findall(r'"([^"]+)"', listed)]
+
+
+def needed(names: list[str]) -> dict[str, Distribution]:
+    """Packages and all that they require here, extras left out, by name."""
     found: dict[str, Distribution] = {}
-    waiting = [name]
+    waiting = list(names)
     while waiting:
         wanted = waiting.pop()
         key = re.sub(r"[-_.]+", "-", wanted).lower()
@@ -83,7 +90,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--sbom", type=Path)
     a = parser.parse_args()
-    packages = needed("symflow")
+    packages = needed(declared())
     if a.sbom is not None:
         a.sbom.write_text(json.dumps(bill(packages), indent=2) + "\n")
     elif a.check:

@@ -279,13 +279,13 @@ class Result(OneSpaceResult):
             For each generator whether ``pr V(F) = 0`` follows on solutions, and, where parameters have names, for every
             value of them; ``None`` where that was not decided in time.
         """
-        budget = Budget(seconds)
+        budget, keys = Budget(seconds), [f"d{name}" for name in self.coordinates.names]
         symbols = {v.name: v for v in self.equation.space.variables}
         parameters = {s.name: s for F in self.equation.general for s in F.free_symbols}
 
         def proven(g: Generator) -> bool:
-            form = {key: expressions.parse(f, symbols) for key, f in g.closed_form.items()}
-            named = {key: expressions.parse(f, parameters | symbols) for key, f in g.named.items()}
+            form = {key: expressions.parse(g.closed_form.get(key, "0"), symbols) for key in keys}
+            named = {key: expressions.parse(g.named.get(key, "0"), parameters | symbols) for key in keys}
             general = g.named == g.closed_form or prolongation.is_symmetry(self.equation, named, general=True)
             return general and prolongation.is_symmetry(self.equation, form)
 

@@ -91,7 +91,13 @@ def generate_system(
         raise UserError(f"a trajectory of {equation.text!r} is not finite before t = {settings.end:g}")
     nodes = [torch.arange(n, dtype=torch.float64) * (length / n) for length in lengths]
     fields = equation.space.dependent
-    about = {"length": settings.length, "end": settings.end, "steps": steps, "keep": keep, "resolution": n}
+    about: dict[str, Any] = {
+        "length": settings.length,
+        "end": settings.end,
+        "steps": steps,
+        "keep": keep,
+        "resolution": n,
+    }
     about |= {"tolerance": tolerance, "amplitude": settings.amplitude}
     if settings.shard is not None:
         about |= {SHARD: settings.shard, OF: samples}

@@ -57,11 +57,12 @@ def _to(value: Any, dtype: torch.dtype) -> Any:
         return Series(value.truncation, value.coefficients.to(dtype))
     if _tensor(value) is not None:
         return value.to(dtype)
-    known = {NeuralField: lambda f: f.network, GridField: lambda f: f.table}
     if isinstance(value, nn.Module) and {p.dtype for p in value.parameters()} - {dtype}:
-        for kind, function in known.items():
-            if isinstance(value, kind) and type(value).forward is kind.forward:  # a subclass may compute something else
-                return _to(function(value), dtype)
+        # a subclass may compute something else
+        if isinstance(value, NeuralField) and type(value).forward is NeuralField.forward:
+            return _to(value.network, dtype)
+        if isinstance(value, GridField) and type(value).forward is GridField.forward:
+            return _to(value.table, dtype)
         raise ValueError(f"`field` must have parameters of {dtype} to be followed in it; `.to({dtype})` makes them")
     if isinstance(value, Network):
         return Network(value.coordinates, tuple(layer.to(dtype) for layer in value.layers))

@@ -373,7 +373,7 @@ def _pixels(count: int, *shape: int) -> np.ndarray:
 def _cifar(folder: Path) -> None:
     for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
         content = {b"data": _pixels(2, 3072), b"labels": [1, 2], b"filenames": [b"a", b"b"]}
-        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+        (folder / name).write_bytes(pickle.dumps(content, protocol=4))
 
 
 def _binary(folder: Path) -> None:

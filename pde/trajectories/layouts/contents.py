@@ -61,6 +61,9 @@ class Contents:
         about: equation, parameters, name, seed, settings, version and format of files of our own.
         notes: what was assumed or left out, in words.
         guess: which equation the file may be of, in words; empty where nothing says it.
+
+    Raises:
+        UserError: a field or an axis holds no numbers.
     """
 
     layout: str
@@ -70,6 +73,11 @@ class Contents:
     about: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     guess: str = ""
+
+    def __post_init__(self) -> None:
+        for name, held in (*self.fields.items(), *self.axes.items()):
+            if not held.values.size:
+                raise UserError(f"`{name}` must hold numbers, got an array of shape {list(held.values.shape)}")
 
 
 @dataclass(frozen=True)

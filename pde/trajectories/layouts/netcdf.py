@@ -194,4 +194,5 @@ def _values(
         return np.zeros(shape, dtype.newbyteorder("="))
     inner = [dtype.itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape))]
     strides = [stride or each, *inner[1:]] if shape else []
-    return np.ndarray(shape, dtype, data, offset, strides).astype(dtype.newbyteorder("="))
+    values: NDArray[Any] = np.ndarray(shape, dtype, data, offset, strides)
+    return values.astype(dtype.newbyteorder("="))

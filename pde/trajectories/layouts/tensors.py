@@ -11,7 +11,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class _Archive:
         self.list = archive.getinfo(list_)
         order = self.root + "byteorder"
         named = archive.read(order).decode() if order in archive.namelist() else sys.byteorder
-        self.order = {"little": "<", "big": ">"}[named]
+        self.order: Literal["<", ">"] = "<" if named == "little" else ">"
         self.read: dict[str, NDArray[Any]] = {}  # storages, which several tensors may share
 
     def tensors(self) -> dict[str, NDArray[Any]]:
