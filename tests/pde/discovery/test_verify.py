@@ -32,6 +32,11 @@ def test_adversarial_forms_are_not_proven_within_the_budget(found, form):
     assert replace(found, generators=other).verify(seconds=5.0)[0] in (False, None)
 
 
+def test_components_that_a_form_leaves_out_are_zero(found):
+    shift = [replace(found.generators[0], closed_form={"dx": "1"}, named={"dx": "1"})]
+    assert replace(found, generators=shift).verify() == [True]
+
+
 def test_what_is_not_decided_is_said(found, tmp_path, monkeypatch):
     """A decision that takes for ever leaves the others what it took; here the first one that is asked."""
 
