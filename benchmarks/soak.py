@@ -53,11 +53,12 @@ def worker(name: str, seed: int, first: int, seconds: float) -> None:
 
     torch.set_num_threads(1)
     processes.memory = lambda: float(MEMORY)
-    target, number, end = find(name), first, time.monotonic() + seconds
+    target, number = find(name), first
     with tempfile.TemporaryDirectory() as folder:
         whole, scratch = Path(folder) / "whole", Path(folder) / "scratch"
         whole.mkdir()
         target.make(whole)
+        end = time.monotonic() + seconds
         held = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (held + ABOVE, held + ABOVE))
         while time.monotonic() < end:

@@ -141,7 +141,7 @@ def refusing(path: str | os.PathLike[str], expected: str) -> Iterator[None]:
     """Turns every error that bad content can cause into one sentence: the file must `expected`, got something else."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, UserError) as e:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, UserError) as e:
         reason = f"there is no {e}" if isinstance(e, KeyError) else " ".join(str(e).split())  # some have several lines
         raise UserError(f"{str(path)!r} must {expected}, got something else: {reason}") from None
 

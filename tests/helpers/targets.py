@@ -31,7 +31,7 @@ from symflow.runs.directory import CONFIG
 
 SCHEMA2 = Path(__file__).parents[1] / "discovery" / "data"
 HEAT = "u_t = nu*u_xx"
-KDV = {"samples": 3, "seed": 0, "steps": 30, "keep": 30, "end": 6.0, "resolution": 64}
+KDV = {"samples": 3, "seed": 0, "steps": 60, "keep": 60, "end": 12.0, "resolution": 64}
 OPERATOR: dict[str, Any] = {
     "trajectories": 1, "seeds": 1, "points": 32, "width": 4, "modes": 4, "layers": 1, "steps": 2, "batch": 2,
     "copies": 2, "strengths": (0.1,), "validation": 1, "test": 1, "unproved": True, "arms": ("none",),
