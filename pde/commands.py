@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
-import sys
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 
-from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, loading, staged
-from symflow.errors import UserError
+from symflow.console import (
+    CANNOT_TELL,
+    HOLDS,
+    MISTAKE,
+    REFUTED,
+    Answer,
+    Progress,
+    Told,
+    check_new,
+    loading,
+    noted,
+    staged,
+)
+from symflow.errors import UserError, nearest
 
 from . import arguments
 from .settings import Copies, Discovery, Generation, OperatorTrainings, Reading, Variables
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
-
     from symflow.pde import Equation, Result, Trajectories
     from symflow.runs import Run
 
@@ -30,8 +41,12 @@ def generate(
     out: Path,
     settings: OmitArgPrefixes[Generation] = Generation(),
     force: bool = False,
-) -> None:
+) -> Answer:
     """Makes trajectories of an equation from random waves, as an HDF5 file.
+
+    Examples:
+        symflow generate kdv --samples 64 --out kdv.h5
+        symflow generate "u_t + u*u_x = 0.1*u_xx" --samples 16 --length 2*pi --end 5 --out burgers.h5
 
     Args:
         name: kdv, ks, burgers, nkdv or ckdv, or a formula such as "u_t + u*u_x + u_xxx = 0".
@@ -44,30 +59,38 @@ def generate(
 
     check_new(out, force)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with bars() as shown:
-        task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
-        data = pde.generate(name, samples, settings=settings, progress=lambda done: shown.update(task, completed=done))
+    with noted() as told:
+        data = pde.generate(
+            name,
+            samples,
+            settings=settings,
+            progress=lambda done: told(f"{samples} trajectories of {name}", done, ""),
+        )
     pde.save(data, out, overwrite=force)
     shape = " x ".join(str(n) for n in data.u.shape)
-    print(f"{out}: {shape} values of u (trajectory, t, x), float64")
+    axes = ["trajectory", "t", "x"]
+    record = {"file": str(out), "equation": data.equation.text, "axes": axes, "shape": list(data.u.shape)}
+    return Answer(f"{out}: {shape} values of u ({', '.join(axes)}), float64", record)
 
 
 def describe(
     data: Annotated[Path, tyro.conf.Positional],
     reading: OmitArgPrefixes[Reading] = Reading(),
-    json: FlagCreatePairsOff[bool] = False,
-) -> None:
+) -> Answer:
     """Says what a file of data holds: fields, axes, whether ends meet, resolution, samples that look wrong.
+
+    Examples:
+        symflow describe mine.nc
+        symflow describe mine.h5 --fields u=Vx,v=Vy --json
 
     Args:
         data: a file, or a zarr store, of any layout.
         reading: how it is read.
-        json: print it as JSON.
     """
     from symflow import pde
 
     found = pde.describe(data, samples=reading.samples, group=reading.group, **reading.names)
-    print(_json(found.to_dict()) if json else found)
+    return Answer(str(found), found.to_dict())
 
 
 def discover(
@@ -83,12 +106,17 @@ def discover(
     report: FlagCreatePairsOff[bool] = False,
     resume: bool = False,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Finds the symmetries of data or of an equation: how many, which, how sure; with closed forms, proofs, a report.
+
+    Examples:
+        symflow discover --equation "u_t = u_xx + u_x**2"
+        symflow discover mine.h5 --equation "u_t + u*u_x + u_xxx = 0" --out runs/mine
 
     Args:
         data: a file of trajectories; without it, the equation alone is studied.
-        out: the run directory to make; with `equations` a file for the answers, a JSON object a line.
+        out: the run directory to make; without one the answer is printed and nothing is written. With `equations` a
+            file for the answers, a JSON object a line.
         equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of
             a system are separated by semicolons. With data, what they solve when the file does not say; fitted to them
             when this does not say it either.
@@ -107,10 +135,9 @@ def discover(
     if equations is not None:
         if data is not None or equation is not None or report or resume:
             raise UserError("`--equations` goes with no data, `--equation`, `--report` or `--resume`")
-        _answer_all(equations, out, arguments.numbers(parameters), variables, settings, force)
-        return
-    if out is None:
-        raise UserError("`--out` must name the run directory to make")
+        return _answer_all(equations, out, arguments.numbers(parameters), variables, settings, force)
+    if out is None and (report or resume or force):
+        raise UserError("`--report`, `--resume` and `--force` are about a run directory, which `--out` must name")
     with loading():
         from symflow import pde
         from symflow.pde.discovery import discover as found
@@ -121,19 +148,25 @@ def discover(
     alone = isinstance(source, pde.Equation)
     settings = replace(settings, domain=settings.domain or domain_of(source))
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
-    config = {"command": "discover", **about, **asdict(variables), **asdict(settings)}
-    run = Run(out, config, resume=resume, replace=force)
+    config = {"command": "discover", **about, **asdict(variables), **asdict(settings), **asdict(reading)}
+    run = None if out is None else Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
         result = found(source, settings=settings, run=run, progress=progress)
-        result.save(run.path / RESULT)
-        if result.neural is not None and result.neural.field is not None:
-            run.save_field("span", result.neural.field)
-        page = None if alone and not report else _page(run, source, result, progress)
-    print(result)
-    print(f"written: {run.path / RESULT}" if page is None else f"report: {page}")
+        text = str(result)
+        if run is not None:
+            result.save(run.path / RESULT)
+            if result.neural is not None and result.neural.field is not None:
+                run.save_field("span", result.neural.field)
+            page = None if alone and not report else _page(run, source, result, progress)
+            text += f"\nwritten: {run.path / RESULT}" if page is None else f"\nreport: {page}"
     said = result.verdicts.data
-    if said is not None and not settings.trust and said.word != "measured":
-        sys.exit(REFUTED if said.word == "refuted" else CANNOT_TELL)
+    holds = said is None or settings.trust or said.word == "measured"
+    return Answer(text, result.to_dict(), HOLDS if holds or said is None else _code(said.word))
+
+
+def _code(word: str) -> int:
+    """The exit code for what data say."""
+    return {"measured": HOLDS, "refuted": REFUTED}.get(word, CANNOT_TELL)
 
 
 def _answer_all(
@@ -143,8 +176,8 @@ def _answer_all(
     variables: Variables,
     settings: Discovery,
     force: bool,
-) -> None:
-    """Prints a table of the answers of a file, and writes them."""
+) -> Answer:
+    """A table of the answers of a file, which are written too."""
     with loading():
         from symflow.pde.discovery import discover_many, read_equations, table
         from symflow.runs import replacing
@@ -155,44 +188,48 @@ def _answer_all(
         if out.is_dir():
             raise UserError(f"`out` must be a file for the answers, got the directory {str(out)!r}")
         out.parent.mkdir(parents=True, exist_ok=True)
-    with bars() as shown:
-        task = shown.add_task(f"{len(asked)} equations", total=1.0, note="")
-        answers = discover_many(asked, settings, progress=lambda done: shown.update(task, completed=done))
+    with noted() as told:
+        answers = discover_many(asked, settings, progress=lambda done: told(f"{len(asked)} equations", done, ""))
     if out is not None:
         with replacing(out) as temporary:
             temporary.write_text("".join(json.dumps(a.to_dict(), allow_nan=False) + "\n" for a in answers))
-    print(table(answers))
     refused = sum(a.result is None for a in answers)
-    print(f"{len(answers) - refused} answered, {refused} refused" + (f"; written: {out}" if out is not None else ""))
-    if refused:
-        sys.exit(MISTAKE)
+    summary = f"{len(answers) - refused} answered, {refused} refused" + (f"; written: {out}" if out else "")
+    record = {"answers": [a.to_dict() for a in answers]}
+    return Answer(f"{table(answers)}\n{summary}", record, MISTAKE if refused else HOLDS)
 
 
-def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
+def verify(result: Annotated[Path, tyro.conf.Positional]) -> Answer:
     """Proves the generators of a result again, by exact computer algebra from the formulas in the file.
+
+    Examples:
+        symflow verify runs/mine
+        symflow verify result.json --json
 
     Args:
         result: ``result.json`` or a run directory.
     """
     from symflow.pde import load_result
-    from symflow.runs import RESULT
 
-    loaded = load_result(result / RESULT if result.is_dir() else result)
-    print(f"{loaded.equation.text}")
-    proven = loaded.verify()
-    for g, ok in zip(loaded.generators, proven, strict=True):
+    loaded = load_result(result)
+    proofs = []
+    for g, ok in zip(loaded.generators, loaded.verify(), strict=True):
         identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
-        print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
+        line = f"{g.name}  {g.formula}: {f'proven, {identity}' if ok else 'NOT proven'}"
+        proofs.append((line, {"name": g.name, "formula": g.formula, "proved": ok, "identity": identity}))
     first = loaded.first_order
     if first is not None:
-        again = first.verify(loaded.equation)
-        for s, ok in zip(first.stable, again, strict=True):
-            print(
-                f"{s.formula(first.parameter)}: {'proven' if ok else 'NOT proven'} to first order in {first.parameter}"
-            )
-        proven += again
-    if not all(proven):
-        sys.exit(REFUTED)
+        for s, ok in zip(first.stable, first.verify(loaded.equation), strict=True):
+            formula = s.formula(first.parameter)
+            line = f"{formula}: {'proven' if ok else 'NOT proven'} to first order in {first.parameter}"
+            proofs.append((line, {"name": None, "formula": formula, "proved": ok, "identity": None}))
+    lines, records = [line for line, _ in proofs], [record for _, record in proofs]
+    holds = all(record["proved"] for record in records)
+    return Answer(
+        "\n".join([loaded.equation.text, *lines]),
+        {"equation": loaded.equation.text, "proved": holds, "generators": records},
+        HOLDS if holds else REFUTED,
+    )
 
 
 def audit(
@@ -205,12 +242,16 @@ def audit(
     reading: OmitArgPrefixes[Reading] = Reading(),
     out: Path | None = None,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Asks whether data solve the equation they claim, or whether a transformation of yours is a symmetry of one.
 
     The transformation is a function in a Python file of yours, ``my_transform.py:function``. It is run as it is, with
     all it may do: audit only code that you would run yourself. The exit code is 0 where it holds, 1 where it
     is refuted, and 3 where it cannot be told.
+
+    Examples:
+        symflow audit mine.h5 --equation burgers --parameters nu=0.01
+        symflow audit my_transform.py:boost --equation kdv
 
     Args:
         target: a file of trajectories, or FILE.py:FUNCTION.
@@ -232,6 +273,7 @@ def audit(
         raise UserError(f"`alpha` must be a probability between 0 and 1, got {alpha}")
     numbers = arguments.numbers(parameters)
     found: pde.TransformAudit | pde.DataAudit
+    lines = []
     if ".py:" in target:
         if equation is None:
             raise UserError("`--equation` must say of which equation the transformation should be a symmetry")
@@ -242,13 +284,11 @@ def audit(
 
         loaded = arguments.load(Path(target), equation, numbers, variables, reading, check=False)
         if loaded.settings.get("identified"):
-            print(f"{loaded.equation.text}, {parts(loaded)}")
+            lines.append(f"{loaded.equation.text}, {parts(loaded)}")
         found = pde.audit_data(held_out(loaded), alpha)
-    print(found)
     if out is not None:
         write_json(out, found.to_dict())
-    if found.exit_code:
-        sys.exit(found.exit_code)
+    return Answer("\n".join([*lines, str(found)]), found.to_dict(), found.exit_code)
 
 
 def augment(
@@ -256,37 +296,57 @@ def augment(
     generators: str,
     out: Path,
     settings: OmitArgPrefixes[Copies] = Copies(),
+    equation: str | None = None,
+    parameters: tuple[str, ...] = (),
+    variables: OmitArgPrefixes[Variables] = Variables(),
+    reading: OmitArgPrefixes[Reading] = Reading(),
     resume: bool = False,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Moves trajectories along generators: a file with every trajectory and copies of it that solve the equation too.
 
+    Examples:
+        symflow augment mine.h5 --generators runs/mine --copies 8 --out more.h5
+        symflow augment theirs.nc --equation kdv --generators kdv --out more.h5
+
     Args:
-        data: a file of trajectories, as `symflow generate` writes them.
+        data: a file of trajectories of any layout that `symflow discover` reads.
         generators: a run of discover, or kdv, ks, burgers, nkdv or ckdv for what is known of them.
         out: the file to write.
         settings: which copies are made.
+        equation: what the trajectories solve, as for discover; by default what the file says.
+        parameters: numbers for the names in it.
+        variables: names that the formula does not show.
+        reading: how a file is read.
         resume: continue an interrupted run.
         force: replace an existing file.
     """
     from symflow.pde.augmentation import augment_file
 
-    with bars() as shown:
-        task = shown.add_task(f"{settings.copies} copies of each", total=1.0, note="")
+    numbers = arguments.numbers(parameters)
+    with noted() as told, arguments.laid_out(data, out, equation, numbers, variables, reading) as source:
         found = augment_file(
-            data,
+            source,
             generators,
             out,
             settings=settings,
             resume=resume,
             overwrite=force,
-            progress=lambda done: shown.update(task, completed=done),
+            progress=lambda done: told(f"{settings.copies} copies of each", done, ""),
         )
-    print(f"{out}: {found.trajectories} trajectories, {found.kept} of them moved, {found.rows:.1%} of their rows valid")
-    print(
+    text = (
+        f"{out}: {found.trajectories} trajectories, {found.kept} of them moved, {found.rows:.1%} of their rows valid\n"
         f"residual of the equation, medians: {found.moved:.1e} moved, {found.original:.1e} original; "
         f"moved over its own original {found.ratio:.2f}"
     )
+    return Answer(text, {"file": str(out), **_finite(asdict(found))})
+
+
+def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
+    """With nothing in the place of numbers that are none, which JSON cannot hold."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()
+    }
 
 
 def train_operator(
@@ -300,8 +360,12 @@ def train_operator(
     workers: int | None = None,
     resume: bool = False,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Compares augmentations by the neural operators that they train, fairly: paired seeds, one validated strength.
+
+    Examples:
+        symflow train-operator kdv --trajectories 16 --seeds 5 --out runs/operator
+        symflow train-operator mine.h5 --arms none learned --generators runs/mine --unproved --out runs/operator
 
     Args:
         data: a file of trajectories, or the name of an equation, whose trajectories are then generated.
@@ -320,22 +384,21 @@ def train_operator(
 
     needed = settings.seeds * settings.trajectories + settings.validation + settings.test
     field = None if generators is None else load_field(generators / "span.safetensors")
-    with bars() as shown:
+    with noted() as told:
         if Path(data).exists():
             loaded = arguments.load(
                 Path(data), equation, arguments.numbers(parameters), Variables(), reading, check=True
             )
-        elif data in pde.CATALOGUE:
-            loaded = _generated(data, needed, out, shown)
+        elif data.lower() in pde.CATALOGUE:
+            loaded = _generated(data.lower(), needed, out, told)
         else:
             raise UserError(
                 f"`data` must be a file of trajectories or one of {', '.join(pde.CATALOGUE)}, got {data!r}, and there "
-                "is no such file"
+                f"is no such file{nearest(data, pde.CATALOGUE)}"
             )
-        task = shown.add_task("trainings", total=1.0, note="")
 
         def progress(what: str, done: int, total: int) -> None:
-            shown.update(task, completed=done / total, note=f"{done} of {total}, last {what}")
+            told("trainings", done / total, f"{done} of {total}, last {what}")
 
         if settings.points is None:
             settings = replace(settings, points=min(128, len(loaded.x)))
@@ -349,18 +412,19 @@ def train_operator(
             replacing=force,
             progress=progress,
         )
-    print(found)
+    return Answer(str(found), found.to_dict())
 
 
-def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
+def _generated(name: str, samples: int, out: Path, told: Told) -> Trajectories:
     """Trajectories of an equation by name, on 256 points; kept beside a run, where another one finds them again."""
     from symflow import pde
 
     path = out.parent / f"{name}-{samples}.h5"
     if path.exists():
         return pde.load(path)
-    task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
-    data = pde.generate(name, samples, resolution=256, progress=lambda done: shown.update(task, completed=done))
+    data = pde.generate(
+        name, samples, resolution=256, progress=lambda done: told(f"{samples} trajectories of {name}", done, "")
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     pde.save(data, path)
     return data
@@ -379,10 +443,6 @@ def _page(run: Run, source: Trajectories | Equation, result: Result, progress: P
     page = write_report(run.path)
     progress("report", 1.0, {})
     return page
-
-
-def _json(record: object) -> str:
-    return json.dumps(record, indent=2, allow_nan=False)
 
 
 COMMANDS = (generate, describe, discover, verify, audit, augment, train_operator)

@@ -117,6 +117,7 @@ class Equation:
             text = written(text)
         if not isinstance(text, str):
             raise UserError(f"`text` must be an equation such as 'u_t + u*u_x + u_xxx = 0', got {type(text).__name__}")
+        text = expressions.typed(text)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "independent", declared("independent", independent))
         object.__setattr__(self, "unknowns", declared("unknowns", unknowns))

@@ -19,6 +19,7 @@ from symflow.runs import one_thread
 from ..equations import Equation, Jets
 from .axes import UNIFORM, Axis, period_of
 from .derivatives import filtered, interpolated
+from .shown import Shown
 from .sides import BothSides
 
 MISLABELLED = 0.1  # residual(): data of another equation are above, good data below or with u_t in doubt
@@ -35,8 +36,8 @@ def _version() -> str:
         return "unknown"
 
 
-@dataclass(frozen=True)
-class Trajectories:
+@dataclass(frozen=True, repr=False)
+class Trajectories(Shown):
     """Solutions of one equation or system on one grid: named fields over named axes.
 
     On a line ``u[s, i, j] = u_s(t[i], x[j])``; in general the values are ``u[sample, t, axes..., field]``, without the
