@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import sympy
-import torch
 from markupsafe import Markup
 from torch import Tensor
 
 from symflow.errors import UserError
 from symflow.formulas import expressions, notation
-from symflow.report import Card, Page, Picture, figures, motion, open_run
+from symflow.report import Card, Page, Picture, figures, open_run
 from symflow.runs import load_field, read_metrics
 
+from . import glance
 from .approximation import words as nearby
 from .discovery import Generator, Result, collect, load_result, words
 from .equations import complex_form
@@ -28,8 +28,6 @@ from .laws import Coefficient
 from .symmetries import determining_equations
 
 STAGE = "network"  # of the metrics that hold relative violations
-RIDGES = 9  # lines of a moving picture
-PLACES = 48  # points of a line
 LONGEST_TITLE = 40  # characters of a formula above a figure
 MOST_STEPS = 400  # points of a learning curve
 
@@ -118,15 +116,7 @@ class EquationPage(Page[Result]):
     @property
     def question(self) -> Markup:
         """Which symmetries what has."""
-        result = self.result
-        what = Markup("the equation ") + self.equation()
-        if result.samples:
-            count = "this trajectory" if result.samples == 1 else f"these {result.samples} trajectories"
-            claim = " of " if result.of_data else ", said to solve "
-            what = Markup("{}{}{}").format(count, claim, self.equation())
-        does = "do" if result.samples > 1 else "does"
-        name = Markup(" (<b>{}</b>)").format(result.name) if result.name else ""
-        return Markup("Which continuous symmetries {} {}{} have?").format(does, what, name)
+        return glance.question(self.result, self.equation())
 
     @property
     def headline(self) -> str:
@@ -145,49 +135,18 @@ class EquationPage(Page[Result]):
 
     def motion(self, k: int, g: Generator) -> Markup | None:
         """A surface u(x, t) that is moved, where there is one of that kind."""
-        c, surface = self.result.coordinates, self.surface
-        if surface is None:
+        if self.surface is None:
             return super().motion(k, g)
-        points, shape = surface
-        frames = motion.carried(self.result.symbolic_field.slot(k), c.to_normalised(points))
-        if frames is None:
-            return None
-        frames = frames.reshape(-1, *shape, 3)
-        period = c.periods[0] if self.result.domain == "periodic" and self.result.samples else None
-        if period:  # what leaves on one side comes back on the other
-            half, shift = shape[1] // 2, np.array([period, 0.0, 0.0])
-            frames = np.concatenate([frames[:, :, half:] - shift, frames, frames[:, :, : half + 1] + shift], 2)
-        first = float(points[0, 0])
-        window = (first, first + period) if period else (c.offset[0], c.offset[0] + c.scale[0])
-        alt = f"{'A trajectory' if self.arrays and self.result.samples else 'A surface'} moved along {g.formula}."
-        return motion.ridges(f"{self.place}{k + 1}", frames, window, ("x", "t"), alt)
+        return glance.moved(f"{self.place}{k + 1}", self.result, k, self.surface)
 
     @property
     def moving(self) -> str:
-        if self.surface is None:
-            return super().moving
-        what = "the first trajectory" if "u" in self.arrays and self.result.samples else "a hump, which solves nothing"
-        lines = f"Each line is {what}, u over x at one time, later ones higher"
-        return f"{lines}: grey as it is, blue as the generator moves it."
+        return super().moving if self.surface is None else self.surface.caption
 
     @cached_property
-    def surface(self) -> tuple[Tensor, tuple[int, int]] | None:
-        """Points ``(x, t, u)`` and how many times and places: of the first trajectory, or a hump that travels."""
-        c, e = self.result.coordinates, self.arrays
-        if c.names != ("x", "t", "u"):
-            return None
-        if self.result.samples and "u" in e:
-            rows = np.linspace(0, len(e["t"]) - 1, min(RIDGES, len(e["t"]))).round().astype(int)
-            columns = np.linspace(0, len(e["x"]) - 1, min(PLACES, len(e["x"]))).round().astype(int)
-            x, t, u = e["x"][columns], e["t"][rows], e["u"][np.ix_(rows, columns)]
-        else:
-            across, along = np.linspace(0, 1, PLACES), np.linspace(0, 1, RIDGES)
-            x, t = c.offset[0] + c.scale[0] * across, c.offset[1] + c.scale[1] * along
-            hump = np.exp(-(((across - 0.35 - 0.3 * along[:, None]) / 0.09) ** 2))
-            u = c.offset[2] + c.scale[2] * (0.2 + hump)
-        X, T = np.meshgrid(x, t)
-        points = np.stack([X, T, u], -1).reshape(-1, 3).astype(float)
-        return torch.from_numpy(points), (len(t), len(x))
+    def surface(self) -> glance.Surface | None:
+        """What the pictures of the first screen move."""
+        return glance.surface(self.result, self.arrays)
 
     # ------------------------------------------------------------------ formulas
 

@@ -208,7 +208,7 @@ def _network(dtype: torch.dtype) -> NeuralField:
 
 
 def _table(dtype: torch.dtype) -> GridField:
-    return GridField(PLANE, 0.3 * _drawn(2, 16, 16, 2, dtype=dtype))
+    return GridField(PLANE, 0.3 * _drawn(2, 16, 16, 2, dtype=dtype), (-2.0, -2.0), (2.0, 2.0))
 
 
 def _flow(dtype: torch.dtype, count: int) -> tuple[Call, Call]:

@@ -278,3 +278,25 @@ def test_a_sentence_that_names_an_option_names_one_that_exists() -> None:
             assert option.removeprefix("no-") in known, f"{file}: {text}"
         for command in re.findall(r"`symflow ([a-z-]+)", text):
             assert command in COMMANDS or command.startswith("--"), f"{file}: {text}"
+
+
+def test_doctor_tries_every_kernel(tmp_path: Path) -> None:
+    answer = symflow("doctor", "--json", cwd=tmp_path)
+    found = json.loads(answer.stdout)
+    assert answer.returncode == 0, found
+    assert set(found) == documented("doctor")
+    assert len(found["kernels"]) == 7
+    for kernel in found["kernels"]:
+        assert kernel["right"]
+        assert 0 < kernel["share"] < 5
+        assert max(v for v in (kernel["single"], kernel["double"]) if v is not None) < 1e-5
+
+
+def test_doctor_finds_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from symflow import checkup
+
+    right = checkup.warp
+    monkeypatch.setattr(checkup, "warp", lambda images, grid: right(images, grid) * (1 + 1e-4))
+    answer = symflow("doctor", cwd=tmp_path)
+    assert answer.returncode == 1
+    assert answer.stdout.count("WRONG") == 2

@@ -44,8 +44,8 @@ def mistakes() -> dict[str, tuple[Callable[[Path], Any], str]]:
         ),
         "a degree beyond reach": (lambda p: pde.discover("kdv", degree=40), "`degree` must be an integer from 0 to 6"),
         "a seed that is no integer": (lambda p: pde.discover("kdv", seed=0.5), "`seed` must be an integer"),
-        "an array in place of trajectories": (lambda p: pde.discover(U.numpy()), "`source` must be"),
-        "nothing in place of trajectories": (lambda p: pde.discover(None), "`source` must be"),
+        "an array in place of trajectories": (lambda p: pde.discover(U.numpy()), "`pde.Trajectories` holds arrays"),
+        "nothing in place of trajectories": (lambda p: pde.discover(None), "`data` must be trajectories"),
         "a path in place of its data": (lambda p: pde.discover(p / "mine.h5"), "pde.load"),
         "one trajectory without its axis": (lambda p: pde.Trajectories(HEAT, X, T, U[0]), "`u` must have shape"),
         "t and x swapped": (lambda p: pde.Trajectories(HEAT, T, X, U), "swapped"),
@@ -58,7 +58,7 @@ def mistakes() -> dict[str, tuple[Callable[[Path], Any], str]]:
         ),
         "numbers that are none": (lambda p: pde.Trajectories(HEAT, X, T, U * torch.nan), "must be finite"),
         "words in place of numbers": (lambda p: pde.Trajectories(HEAT, X, T, "u.npy"), "`u` must be an array"),
-        "a folder in place of a file": (lambda p: pde.load(p), "mine"),
+        "a folder in place of a file": (lambda p: pde.load(p), "got a folder"),
         "a file that is not there": (lambda p: pde.load(p / "mine.h5"), "no file"),
         "a folder without a run": (lambda p: symflow.load_result(p), "result.json"),
         "a file in place of a folder of images": (lambda p: vision.load(__file__), "must be a folder of images"),
@@ -90,7 +90,7 @@ def mistakes() -> dict[str, tuple[Callable[[Path], Any], str]]:
         "data without a function": (lambda p: symflow.invariance(POINTS, POINTS), "function"),
         "one number for each datum forgotten": (
             lambda p: symflow.discover(symflow.invariance(lambda z: z.square().sum(), POINTS)),
-            "datum",
+            "`residual` must return [B, ...]",
         ),
     }
 

@@ -87,6 +87,8 @@ class Trajectories(Shown):
     missing: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.equation, Equation):
+            raise UserError(f"`equation` must be a pde.Equation, got {type(self.equation).__name__}")
         line = self.axes is LINE and self.fields == ("u",)
         object.__setattr__(self, "fields", tuple(self.fields))
         for name in ("t", "u"):
@@ -141,11 +143,9 @@ class Trajectories(Shown):
             raise UserError(f"`u` must have shape [samples, T, X], got {list(self.u.shape)}")
         names = ["T", *(axis.name.upper() for axis in self.axes), *(["fields"] if len(self.fields) > 1 else [])]
         sizes = [f"{n} = {w} {'times' if n == 'T' else ''}".strip() for n, w in zip(names, wanted, strict=True)]
-        if line:
-            sizes = [f"T = {len(self.t)} times and X = {len(self.x)} points"]
-        raise UserError(
-            f"`u` must have shape [samples, {', '.join(names)}] with {', '.join(sizes)}, got {list(self.u.shape)}"
-        )
+        sizes = [f"T = {len(self.t)} times and X = {len(self.x)} points"] if line else sizes
+        got = f"{list(self.u.shape)}{'; are t and x swapped?' if list(self.u.shape[1:]) == wanted[1::-1] else ''}"
+        raise UserError(f"`u` must have shape [samples, {', '.join(names)}] with {', '.join(sizes)}, got {got}")
 
     def _at_nodes(self, values: Tensor) -> Tensor:
         """``[sample, t, axes...]``: the first of the fields."""

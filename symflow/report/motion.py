@@ -49,7 +49,7 @@ def ridges(name: str, frames: np.ndarray, window: tuple[float, float], axes: tup
     time, height = spanning(first[..., 1]), spanning(first[..., 2])
     across = Scale(*window)
     x = across(frames[..., 0]) * WIDE
-    y = TALL * (0.92 - 0.62 * time(frames[..., 1]) - 0.22 * height(frames[..., 2]))
+    y = TALL * (0.93 - 0.6 * time(frames[..., 1]) - 0.26 * height(frames[..., 2]))
     return _lines(name, np.stack([x, y], -1), axes, alt)
 
 
@@ -89,7 +89,7 @@ def _lines(name: str, frames: np.ndarray, axes: tuple[str, str], alt: str) -> Ma
     paths = ["".join(_path(row) for row in frame) for frame in frames]
     style = 'fill="none" stroke="currentColor" stroke-linejoin="round" stroke-width'
     body = (
-        f'<path class="line" {style}="1.6" d="{paths[0]}"/>'
+        f'<path class="second" opacity=".55" {style}="1.8" d="{paths[0]}"/>'
         f'<path class="first still" {style}="2.6" d="{paths[-1]}"/>'
         f'<path class="first moving" {style}="2.6" d="{paths[-1]}">{_animate(name, "d", paths)}</path>'
         + text(WIDE - 8, TALL - 8, axes[0], "quiet", "end", 22)

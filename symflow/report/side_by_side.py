@@ -57,10 +57,8 @@ class SideBySide:
         common = shared_dimension(names[0], forms[0], forms[1])
         if common == len(forms[0]) == len(forms[1]):
             return f"They span the same: all {common} directions are shared."
-        return (
-            f"Their spans share {common} of {len(forms[0])} and {len(forms[1])} directions, "
-            "each closed form taken for itself and whole spans compared."
-        )
+        shared = f"{common or 'no'} direction{'' if common == 1 else 's'}"
+        return f"Their spans share {shared}, of {len(forms[0])} and {len(forms[1])}."
 
     @property
     def pages(self) -> tuple[Page[Any], Page[Any]]:

@@ -114,7 +114,7 @@ def test_plots_are_axes_that_one_can_go_on_with(result):
     [
         SymbolicField(Coordinates(("x", "y")), [{"dx": "-y", "dy": "x"}, {"dx": "1"}]),
         NeuralField(Coordinates(("x", "t", "u"), periods=(1.0, None, None)), 2, width=8, head_width=4),
-        GridField(Coordinates(("x", "y")), torch.ones(2, 4, 4, 2)),
+        GridField(Coordinates(("x", "y")), torch.ones(2, 4, 4, 2), (-1.0, -1.0), (1.0, 1.0)),
     ],
     ids=lambda field: type(field).__name__,
 )
