@@ -11,13 +11,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from symflow import domains, options
+from symflow._version import __version__
 from symflow.console import HOLDS, INTERRUPTED, MEANINGS, MISTAKE, REFUTED, Answer, loading, loudness, noted
 from symflow.errors import UserError, nearest
 
@@ -93,7 +93,7 @@ def _named(given: Sequence[str]) -> options.Command:
     if name in known:
         return known[name]
     if name == "--version":
-        print(f"symflow {version('symflow')}")
+        print(f"symflow {__version__}")
         sys.exit(HOLDS)
     if name not in ("--help", "-h"):
         raise UserError(

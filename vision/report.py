@@ -85,7 +85,7 @@ class ImagePage(Page[ImageResult]):
     @property
     def moving(self) -> str:
         kept = self.kept("moved", "lengths", len(self.result.generators)) is not None
-        return "One image, moved along each, there and back." if kept else super().moving
+        return "One image, moved along each generator, from one side to the other." if kept else super().moving
 
     def formula(self, k: int) -> Markup:
         """The closed form of a generator as MathML; empty without one."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from symflow._version import __version__
 from symflow.algebra import principal_angles
 from symflow.fields import Coordinates, SymbolicField
 from symflow.runs import command, replacing
@@ -40,7 +40,7 @@ class SideBySide:
         html = (
             environment("symflow.report")
             .get_template("comparison.html")
-            .render(sides=sides, shared=self.shared(), version=version("symflow"))
+            .render(sides=sides, shared=self.shared(), version=__version__)
         )
         with replacing(out) as temporary:
             temporary.write_text(html, encoding="utf-8")
