@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symflow import plotting
 from symflow.fields.coordinates import Coordinates
@@ -14,25 +14,30 @@ from symflow.fields.field import Field
 SIDE = 11  # arrows along an axis
 
 
-def plane(field: Field) -> tuple[int, int]:
-    """The two axes that a field of one generator fills most, by what moves and then by what that depends on.
+def plane(field: Field, k: int = 0) -> tuple[int, int]:
+    """The two axes that generator k of a field fills most, by what moves and then by what that depends on.
 
     A shear of one axis is so seen beside the other.
     """
     d = field.coordinates.dimension
-    cube = torch.rand(256, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 0.5
-    dtype = next(iter(getattr(field, "parameters", lambda: iter(()))()), cube).dtype
-    cube = cube.to(dtype)
+    cube = _like(field, torch.rand(256, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 0.5)
     with torch.no_grad():
-        size = field(cube)[:, 0].square().mean(0)
+        whole = field(cube)[:, k]
+        size = whole.square().mean(0)
         depends = torch.stack(
-            [(field(cube * (torch.arange(d) != i))[:, 0] - field(cube)[:, 0]).square().sum(-1).mean() for i in range(d)]
+            [(field(cube * (torch.arange(d) != i))[:, k] - whole).square().sum(-1).mean() for i in range(d)]
         )
     first = int(size.argmax())
     weight = size + depends
     weight[first] = -1.0
     second = int(weight.argmax()) if d > 1 else first
     return min(first, second), max(first, second)
+
+
+def _like(field: Field, points: Tensor) -> Tensor:
+    """Points in the precision of a field that has one."""
+    parameters = field.parameters() if isinstance(field, nn.Module) else iter(())
+    return points.to(next(parameters, points).dtype)
 
 
 def sheet(coordinates: Coordinates, i: int, j: int, side: int) -> Tensor:
@@ -60,12 +65,10 @@ def plot(field: Field, axes: Any = None, titles: list[str] | None = None) -> lis
     """
     panels = plotting.subplots(field.generators, axes)
     for k, panel in enumerate(panels):
-        one = field.slot(k)
-        i, j = plane(one)
-        points = sheet(field.coordinates, i, j, SIDE)
-        points = points.to(next(iter(getattr(one, "parameters", lambda: iter(()))()), points).dtype)
+        i, j = plane(field, k)
+        points = _like(field, sheet(field.coordinates, i, j, SIDE))
         with torch.no_grad():
-            vectors = field.coordinates.vectors_to_physical(one(points))[:, 0]
+            vectors = field.coordinates.vectors_to_physical(field(points))[:, k]
         physical = field.coordinates.to_physical(points)
         names = [field.coordinates.names[n] for n in (i, j)]
         title = f"V{k + 1}" if titles is None else titles[k]

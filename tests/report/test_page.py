@@ -190,7 +190,7 @@ def test_frames_have_one_structure(pages):
 def test_two_runs_are_shown_side_by_side(pages):
     html = pages["both"]
     assert html.count('class="levels"') == 2
-    assert "Their spans share 4 directions, of 5 and 4." in html
+    assert "Their spans share 3 directions, of 5 and 4." in html
     assert "<h1>burgers beside kdv</h1>" in html
 
 
