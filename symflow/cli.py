@@ -194,8 +194,9 @@ def reproduce(
 def doctor(full: tyro.conf.FlagCreatePairsOff[bool] = False) -> Answer:
     """Says how the package was built, and tries every kernel: is it right, and how much of this machine does it use.
 
-    Each kernel is compared with its reference in plain torch in float64; the exit code is 1 where one is wrong. Its
-    rate is a share of what the machine does in a product of matrices (sgemm) or a copy of memory, whichever bounds it.
+    Each kernel is compared with its reference in plain torch in float64; the exit code is 1 where one is wrong. The
+    work that it cannot do without stands beside what the machine does in a product of matrices (sgemm), or, where that
+    work is memory, in a copy.
 
     Examples:
         symflow doctor

@@ -56,7 +56,7 @@ class SymbolicField(Plotted):
         """Each generator in LaTeX, physical.
 
         >>> SymbolicField(Coordinates(("x", "y")), [{"dx": "-y", "dy": "x"}]).latex()
-        ['- y\\,\\partial_x + x\\,\\partial_y']
+        ['- y\\\\,\\\\partial_x + x\\\\,\\\\partial_y']
         """
         return [notation.latex(c, self.coordinates.names) for c in self.components]
 
