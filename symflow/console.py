@@ -114,7 +114,9 @@ def _bars() -> Iterator[Told]:
         def told(job: str, done: float, note: str) -> None:
             if job not in tasks:
                 tasks[job] = shown.add_task(job, total=1.0, note="")
-            shown.update(tasks[job], completed=done, **({"note": note} if note else {}))
+            shown.update(tasks[job], completed=done)
+            if note:
+                shown.update(tasks[job], note=note)
 
         yield told
 
