@@ -122,21 +122,21 @@ class EquationPage(Page[Result]):
     def headline(self) -> str:
         return words.title(self.result)
 
-    def card(self, k: int, g: Generator) -> Card:
+    def card(self, k: int) -> Card:
         """With complex unknowns as they are written, and what the transformation is called."""
         components = self.result.symbolic_field.components[k]
         meaning = notation.meaning(components, self.result.coordinates.names)
         return replace(
-            super().card(k, g),
-            formula=self.formula(g, components),
+            super().card(k),
+            formula=self.formula(self.result.generators[k], components),
             meaning="" if meaning is None else meaning.name,
             link=f"#V{k + 1}",
         )
 
-    def motion(self, k: int, g: Generator) -> Markup | None:
+    def motion(self, k: int) -> Markup | None:
         """A surface u(x, t) that is moved, where there is one of that kind."""
         if self.surface is None:
-            return super().motion(k, g)
+            return super().motion(k)
         return glance.moved(f"{self.place}{k + 1}", self.result, k, self.surface)
 
     @property
@@ -329,7 +329,7 @@ class EquationPage(Page[Result]):
         return Section(
             name=name,
             generator=g,
-            formula=self.formula(g, components),
+            formula=self.formula(self.result.generators[k], components),
             meaning=meaning,
             flow=flow,
             length=float(e["length"][k]) if "length" in e else None,

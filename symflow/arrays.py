@@ -28,7 +28,7 @@ def takes_arrays(function: Callable[P, R]) -> Callable[P, R]:
     def call(*arguments: P.args, **named: P.kwargs) -> R:
         for value in (*arguments, *named.values()):
             if isinstance(value, np.ndarray):
-                found = function(*map(as_tensor, arguments), **{k: as_tensor(v) for k, v in named.items()})  # type: ignore[arg-type]
+                found = function(*map(as_tensor, arguments), **{k: as_tensor(v) for k, v in named.items()})
                 return _as_arrays(found)  # type: ignore[no-any-return]
         return function(*arguments, **named)
 

@@ -16,7 +16,7 @@ from symflow.formulas import notation
 from symflow.report import Card, Page, Picture, motion, open_run
 
 from . import figures
-from .discovery import AFFINE_RANK, Generator, ImageResult, held_out_figures, load_image_result
+from .discovery import AFFINE_RANK, ImageResult, held_out_figures, load_image_result
 from .search import AFFINE, pixel_centres
 
 AFFINE_NAMES = ("1 ∂x", "1 ∂y", "x ∂x", "y ∂y", "y ∂x", "x ∂y")
@@ -71,16 +71,21 @@ class ImagePage(Page[ImageResult]):
     def headline(self) -> str:
         return self.result.headline
 
-    def card(self, k: int, g: Generator) -> Card:
+    def card(self, k: int) -> Card:
         """With the name of the motion; the closed form is the nearest one, not the field itself."""
-        return replace(super().card(k, g), formula=Markup(""), meaning=g.motion or "no common name")
+        meaning = self.result.generators[k].motion or "no common name"
+        return replace(super().card(k), formula=Markup(""), meaning=meaning)
 
-    def motion(self, k: int, g: Generator) -> Markup | None:
+    def motion(self, k: int) -> Markup | None:
         """The image as it moves, where the run has kept it; else the field's closed form on a net."""
         images = self.kept("moved", "lengths", len(self.result.generators))
         if images is None:
-            return super().motion(k, g)
-        return motion.film(f"{self.place}{k + 1}", images[0][k], f"An image moved along the {g.motion or 'motion'}.")
+            return super().motion(k)
+        return motion.film(
+            f"{self.place}{k + 1}",
+            images[0][k],
+            f"An image moved along the {self.result.generators[k].motion or 'motion'}.",
+        )
 
     @property
     def moving(self) -> str:

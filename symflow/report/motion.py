@@ -15,7 +15,7 @@ from torch import Tensor
 
 from symflow.fields import Coordinates, Field, SymbolicField
 from symflow.fields.planes import plane, sheet
-from symflow.ops import flow
+from symflow.ops.flow import flow
 from symflow.runs import one_thread
 
 from .maps import photograph

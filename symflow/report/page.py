@@ -106,13 +106,14 @@ class Page(Generic[R]):
 
     def cards(self) -> list[Card]:
         """The generators at a glance, the first few with a picture of what they do."""
-        return [self.card(k, g) for k, g in enumerate(self.result.generators)]
+        return [self.card(k) for k in range(len(self.result.generators))]
 
-    def card(self, k: int, g: Generator) -> Card:
+    def card(self, k: int) -> Card:
         """One of them."""
+        g = self.result.generators[k]
         name = f"V{k + 1}"
         formula = Markup("") if g.closed_form is None else notation.generator(list(g.sympy().values()), self.names(g))
-        picture = self.motion(k, g) if k < MOST_CARDS else None
+        picture = self.motion(k) if k < MOST_CARDS else None
         return Card(name, formula, "", self.result.words(g), picture)
 
     @staticmethod
@@ -120,9 +121,9 @@ class Page(Generic[R]):
         """The coordinates that a closed form names."""
         return [key[1:] for key in g.closed_form or {}]
 
-    def motion(self, k: int, g: Generator) -> Markup | None:
+    def motion(self, k: int) -> Markup | None:
         """A picture of what a generator does: a net in the plane that it fills most."""
-        coordinates = self.coordinates
+        g, coordinates = self.result.generators[k], self.coordinates
         if g.closed_form is None or coordinates is None:
             return None
         return in_plane(f"{self.place}{k + 1}", g.closed_form, coordinates, f"A net of points moved along {g.formula}.")

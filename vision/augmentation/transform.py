@@ -92,7 +92,8 @@ class Transform(nn.Module):
         labels = plain.unique()
         parts = torch.stack([(plain == label).float() for label in labels], -3)  # [..., labels, H, W]
         strongest = self._tensor(parts, weights).argmax(-3)
-        return labels[strongest].to(plain.dtype).as_subclass(type(mask))
+        moved: Tensor = labels[strongest].to(plain.dtype).as_subclass(type(mask))
+        return moved
 
 
 def _kind(leaf: Any) -> str:

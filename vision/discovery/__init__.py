@@ -6,7 +6,6 @@ from .evidence import collect as collect
 from .result import AFFINE_MOTIONS as AFFINE_MOTIONS
 from .result import AFFINE_RANK as AFFINE_RANK
 from .result import KIND as KIND
-from .result import Generator as Generator
 from .result import ImageResult as ImageResult
 from .result import load_image_result as load_image_result
 from .result import load_image_result as load_result  # noqa: F401  (what `symflow.load_result` looks for)
