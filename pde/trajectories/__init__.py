@@ -18,6 +18,7 @@ from .files import is_own as is_own
 from .files import lay_out as lay_out
 from .files import load as load
 from .files import save as save
+from .files import within as within
 from .generation import generate as generate
 from .generation import random_waves as random_waves
 from .inventory import Inventory as Inventory
