@@ -34,8 +34,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     shutil.copytree(ROOT / "symflow", INSTALLED / "symflow", ignore=ignored)
     for domain in ("pde", "vision"):
         shutil.copytree(ROOT / domain, INSTALLED / "symflow" / domain, ignore=ignored)
+    named = {page for section in config.nav or [] for pages in section.values() for page in _addresses(pages)}
     for section in config.nav or []:
         for title, pages in section.items():
+            if title == "Measured":  # a page that is new is found before it has a place
+                pages += sorted(p.name for p in (ROOT / "docs").glob("*.md") if p.name not in named)
             if title == "API":
                 pages += [{name: f"api/{name}.md"} for name in reference.pages(INSTALLED)]
     return config
@@ -68,6 +71,10 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         return markdown
     markdown = re.sub(r"<!-- record: (\S+) -->", lambda m: records.table(INSTALLED, m[1]), markdown)
     return _lists(markdown)
+
+
+def _addresses(pages: list[str | dict[str, str]]) -> list[str]:
+    return [address for page in pages for address in ([page] if isinstance(page, str) else page.values())]
 
 
 def _index(packages: list[reference.Package]) -> str:
