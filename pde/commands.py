@@ -43,13 +43,31 @@ def generate(
     from symflow import pde
 
     check_new(out, force)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with bars() as shown:
         task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
         data = pde.generate(name, samples, settings=settings, progress=lambda done: shown.update(task, completed=done))
     pde.save(data, out, overwrite=force)
     shape = " x ".join(str(n) for n in data.u.shape)
     print(f"{out}: {shape} values of u (trajectory, t, x), float64")
+
+
+def merge(
+    parts: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path,
+    force: bool = False,
+) -> None:
+    """Puts together the parts of a data set that `symflow generate --shard i/n` made.
+
+    Args:
+        parts: their files, all of them, in any order.
+        out: the file to write: what one call without `--shard` makes.
+        force: replace an existing file.
+    """
+    from symflow import pde
+
+    check_new(out, force)
+    pde.merge(parts, out, overwrite=force)
+    print(f"{out}: {len(parts)} parts")
 
 
 def describe(
@@ -152,9 +170,6 @@ def _answer_all(
     asked = read_equations(equations, parameters, variables)
     if out is not None:
         check_new(out, force)
-        if out.is_dir():
-            raise UserError(f"`out` must be a file for the answers, got the directory {str(out)!r}")
-        out.parent.mkdir(parents=True, exist_ok=True)
     with bars() as shown:
         task = shown.add_task(f"{len(asked)} equations", total=1.0, note="")
         answers = discover_many(asked, settings, progress=lambda done: shown.update(task, completed=done))
@@ -171,28 +186,32 @@ def _answer_all(
 def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
     """Proves the generators of a result again, by exact computer algebra from the formulas in the file.
 
+    The exit code is 0 where all are proven, 1 where one is not, and 3 where one was not decided in a minute of
+    processor time, as of formulas that nobody would find.
+
     Args:
         result: ``result.json`` or a run directory.
     """
     from symflow.pde import load_result
-    from symflow.runs import RESULT
+    from symflow.pde.discovery.result import PROOF_SECONDS
+    from symflow.runs import RESULT, Budget
 
     loaded = load_result(result / RESULT if result.is_dir() else result)
     print(f"{loaded.equation.text}")
+    said = {True: "proven", False: "NOT proven", None: "not decided"}
     proven = loaded.verify()
     for g, ok in zip(loaded.generators, proven, strict=True):
         identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
-        print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
+        print(f"{g.name}  {g.formula}: {said[ok]}{', ' + identity if ok else ''}")
     first = loaded.first_order
     if first is not None:
-        again = first.verify(loaded.equation)
+        again: list[bool | None] = [*(Budget(PROOF_SECONDS).spend(lambda: first.verify(loaded.equation)) or [])]
+        again = again or [None] * len(first.stable)
         for s, ok in zip(first.stable, again, strict=True):
-            print(
-                f"{s.formula(first.parameter)}: {'proven' if ok else 'NOT proven'} to first order in {first.parameter}"
-            )
+            print(f"{s.formula(first.parameter)}: {said[ok]} to first order in {first.parameter}")
         proven += again
     if not all(proven):
-        sys.exit(REFUTED)
+        sys.exit(REFUTED if False in proven else CANNOT_TELL)
 
 
 def audit(
@@ -360,9 +379,9 @@ def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
     if path.exists():
         return pde.load(path)
     task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
+    check_new(path, force=False)
     data = pde.generate(name, samples, resolution=256, progress=lambda done: shown.update(task, completed=done))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pde.save(data, path)
+    pde.save(data, path, overwrite=True)  # another worker may have made the same
     return data
 
 
@@ -385,4 +404,4 @@ def _json(record: object) -> str:
     return json.dumps(record, indent=2, allow_nan=False)
 
 
-COMMANDS = (generate, describe, discover, verify, audit, augment, train_operator)
+COMMANDS = (generate, merge, describe, discover, verify, audit, augment, train_operator)

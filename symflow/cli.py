@@ -15,7 +15,7 @@ import tyro
 
 from symflow import domains
 from symflow.console import INTERRUPTED, MISTAKE, loading, noted
-from symflow.errors import UserError
+from symflow.errors import UserError, is_singular
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         name = f" {error.filename!r}" if error.filename else ""
         _complain(f"the system refused a file operation on{name}: {error.strerror or error}")
+    except (ValueError, RuntimeError) as error:
+        if not is_singular(error):
+            raise
+        _complain(f"the data make a linear system without a solution, as constant or too few ones do ({_first(error)})")
     except KeyboardInterrupt:
         print(
             "symflow: interrupted; `--resume` continues a run, and `reproduce` its studies by itself", file=sys.stderr
@@ -58,6 +62,10 @@ def _titled(command: Callable[..., None]) -> Callable[[], None]:
 
     title.__doc__ = (command.__doc__ or "").partition("\n")[0]
     return title
+
+
+def _first(error: Exception) -> str:
+    return (str(error).splitlines() or ["singular"])[0]
 
 
 def _complain(sentence: str) -> None:

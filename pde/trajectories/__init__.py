@@ -26,4 +26,5 @@ from .layouts.reading import reason as reason
 from .seams import joined as joined
 from .seams import meets as meets
 from .seams import tears as tears
+from .shards import merge as merge
 from .sides import BothSides as BothSides

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from symflow import domains
-from symflow.runs import replacing
+from symflow.runs import refusing, replacing
 
-from .study import read_records
+from .study import Record, path_of, read_records
 
 NOT_RUN = "not run"
 
@@ -33,10 +33,18 @@ def write_page(out: Path, page: Path) -> Path:
         UserError: a record cannot be read.
     """
     records = read_records(out)
-    sections = [domains.part(kind, "paper").page(records) for kind in domains.having("paper")]
+    for r in records:  # what a study found is its own, and only the page knows what is in it
+        with refusing(path_of(out, r.group, r.name, r.size, r.seed), "hold what its study found"):
+            _sections([r])
+    with refusing(out, "hold records that belong together"):
+        sections = _sections(records)
     with replacing(page) as temporary:
         temporary.write_text("\n".join([HEAD.format(not_run=NOT_RUN), *sections]))
     return page
+
+
+def _sections(records: Sequence[Record]) -> list[str]:
+    return [domains.part(kind, "paper").page(records) for kind in domains.having("paper")]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
