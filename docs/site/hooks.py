@@ -23,7 +23,7 @@ import reference  # noqa: E402
 
 INSTALLED = ROOT / "build" / "api"  # the sources as they are installed, for mkdocstrings
 NOTEBOOKS = ("own_equation", "own_data", "images", "own_function", "audit_transform", "augment_data", "kernels")
-ELSEWHERE = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+ELSEWHERE = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md"}
 log = logging.getLogger("mkdocs.hooks.symflow")
 
 
@@ -70,6 +70,8 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     if page.file.src_uri.startswith("api/"):
         return markdown
     markdown = re.sub(r"<!-- record: (\S+) -->", lambda m: records.table(INSTALLED, m[1]), markdown)
+    for address, file in ELSEWHERE.items():
+        markdown = markdown.replace(f"](../{file}", f"]({address}")
     return _lists(markdown)
 
 
