@@ -179,7 +179,9 @@ def file_of(arguments: argparse.Namespace) -> Path:
 
 def main() -> None:
     parser = options(__doc__, "every tenth equation, three whole commands, one round")
-    parser.add_argument("--file", type=Path, help="the catalogue; by default what SYMFLOW_TRUTH names, or catalogue.json")
+    parser.add_argument(
+        "--file", type=Path, help="the catalogue; by default what SYMFLOW_TRUTH names, or catalogue.json"
+    )
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for one equation")
     arguments = parser.parse_args()
     path = file_of(arguments)
