@@ -369,12 +369,12 @@ def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
 def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
     """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
     from symflow import pde
-    from symflow.pde.discovery import collect, studied
+    from symflow.pde.discovery import collect
     from symflow.report import write_report
 
     progress("report", 0.0, {})
     if isinstance(source, pde.Trajectories):
-        shown = source if result.of_data and studied(source) else None
+        shown = source if result.of_data else None
         run.save_tensors("evidence", collect(shown, result), {"rank": result.rank})
     page = write_report(run.path)
     progress("report", 1.0, {})

@@ -79,7 +79,7 @@ class EquationPage(Page[Result]):
         result = self.result
         components = result.symbolic_field.components if result.generators else []
         neural = result.neural
-        gate = result.gate
+        gate, axes = result.gate, result.coordinates
         return super().content() | {
             "title": words.title(result),
             "words": result.words,
@@ -101,6 +101,10 @@ class EquationPage(Page[Result]):
             "learning": self.learning(),
             "brackets": self.brackets(),
             "names": self.result.coordinates.names,
+            "periodic": [n for n, p in zip(axes.names, axes.periods, strict=True) if p is not None],
+            "extents": list(zip(axes.names, axes.offset, axes.scale, strict=True))[
+                : len(result.equation.space.independent)
+            ],
             "families": self.families(),
             "nearly": self.nearly(),
             "levels": result.verdicts,

@@ -49,7 +49,7 @@ def with_period(forms: Sequence[Mapping[str, str]], data: Trajectories, whose: s
     Raises:
         UserError: none has.
     """
-    axes = data_coordinates(data, data.length)
+    axes = data_coordinates(data, periodic=True)
     field = SymbolicField(axes, forms)
     x = field.symbols[0]
     periodic = [f for f, row in zip(forms, field.components, strict=True) if not any(c.has(x) for c in row)]

@@ -10,4 +10,3 @@ from .result import Generator as Generator
 from .result import Result as Result
 from .result import load_result as load_result
 from .sources import domain_of as domain_of
-from .sources import studied as studied

@@ -28,7 +28,7 @@ from ..settings import Discovery, Score
 from ..trajectories import Trajectories
 from .checks import lost
 from .result import Identified, Result
-from .sources import domain_of
+from .sources import domain_of, on_line
 from .stages import LOCAL, STAGES, TRAINED
 from .state import Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, family_record, for_the_data, recorded, searched
@@ -99,8 +99,8 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
     samples = len(request.data) if isinstance(request.data, Trajectories) else 0
     said = data_verdict(samples, state.judged, state.drifting)
     identified = isinstance(request.data, Trajectories) and bool(request.data.settings.get("identified"))
-    residual = data.residual() if data is not None and len(data.t) > 8 else None
-    gone = [format_generator({k: str(f) for k, f in form.items()}) for form in lost(algebra.plane)]
+    residual = data.residual() if data is not None and on_line(data) and len(data.t) > 8 else None
+    gone = [format_generator({k: str(f) for k, f in form.items()}) for form in lost(algebra.plane, source.periodic)]
     return Result(
         verdicts=Verdicts(
             equation_verdict(

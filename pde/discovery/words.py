@@ -18,6 +18,8 @@ NOT_SOLVED = {
     "cannot be told": "whether these data solve it cannot be told",
 }
 
+LEFT_OUT = "certificates and approximate symmetries were left out: they are known for one unknown u on a periodic line"
+
 
 def text(result: Result) -> str:
     """All of it, as ``print`` shows it."""
@@ -140,6 +142,8 @@ def remarks(result: Result) -> list[str]:
         lines += _identified(result)
     if result.certificates is not None:
         lines += _certified(result.certificates)
+    elif result.of_data and result.generators:
+        lines.append(LEFT_OUT)
     if result.approximation is not None:
         lines += nearby.sentences(result.approximation, result.approximate, result.coordinates)
     if result.seconds:

@@ -25,3 +25,4 @@ from .jets import raised as raised
 from .jets import variable as variable
 from .manifold import BOXES as BOXES
 from .manifold import Manifold as Manifold
+from .manifold import completed as completed
