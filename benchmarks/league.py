@@ -34,7 +34,7 @@ from symflow.algebra import subspace_angles
 from symflow.pde import Equation, Trajectories
 from symflow.pde.equations import Manifold
 from symflow.pde.laws.gate import gate
-from symflow.pde.scores import observed
+from symflow.pde.scores import observed, observed_jets
 from symflow.pde.symmetries import condition, gap_rank, polynomial_library
 from symflow.pde.trajectories import Axis, data_coordinates
 
@@ -176,9 +176,9 @@ def null_space(data: Trajectories, degree: int, truth: bool, seed: int = 0) -> t
         found = condition(equation, manifold.sample(JETS, seed), library, manifold.coordinates).null_space()
         ceiling = 1e-8
     else:
-        shown = observed(data, library, coordinates, JETS, seed)
-        assert shown is not None
-        found, ceiling = shown, CEILING
+        jets = observed_jets(data, JETS, seed)
+        assert jets is not None
+        found, ceiling = observed(jets, equation, library, coordinates), CEILING
     rank = gap_rank(found.values, EXACT, ceiling)
     return rank, found.vectors[..., :rank].flatten(0, 1), found.values[: rank + 1].tolist()
 

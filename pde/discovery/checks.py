@@ -14,7 +14,7 @@ from symflow.discovery import Spectrum
 from symflow.fields import Coordinates, Field, SymbolicField
 
 from ..equations import Equation, JetSample, variable
-from ..scores import InfinitesimalScore, JetScore, observed, points_of, unit_weights
+from ..scores import InfinitesimalScore, JetScore, ObservedJets, observed, points_of, unit_weights
 from ..symmetries import Library, NullSpace, Symmetries, condition, gap_rank, polynomial_library, prolongation
 from .result import Generator, Observed
 from .sources import Source
@@ -53,20 +53,13 @@ def _data_library(algebra: Symmetries, points: Tensor, periodic: Sequence[str]) 
 
 
 def observed_null_space(
-    source: Source,
-    algebra: Symmetries,
-    points: Tensor,
-    fresh: Tensor,
-    closed: Tensor | None,
-    seed: int,
+    source: Source, algebra: Symmetries, jets: ObservedJets | None, fresh: Tensor, closed: Tensor | None
 ) -> Observed | None:
-    """What jets with u_t from the data show."""
-    if source.data is None:
+    """What jets with derivatives from the data show, if there are any."""
+    if jets is None:
         return None
-    library = _data_library(algebra, points, source.periodic)
-    null = observed(source.data, library, source.coordinates, POINTS, seed)
-    if null is None:
-        return None
+    library = _data_library(algebra, jets.observed.points, source.periodic)
+    null = observed(jets[:POINTS], source.equation, library, source.coordinates)
     count = gap_rank(null.values, NULL_RESOLUTION, OBSERVED_CEILING)
     angles: list[float] = []
     if count and closed is not None:

@@ -9,7 +9,7 @@ from symflow.errors import UserError
 from symflow.fields import Coordinates
 
 from ..equations import Equation, Index, JetSample, Manifold, entry, lookup
-from ..scores import jets_of
+from ..scores import ObservedJets, both_jets, jets_of
 from ..settings import Domain
 from ..symmetries import derivatives_in
 from ..trajectories import Trajectories, data_coordinates, without_jets
@@ -27,6 +27,7 @@ class Source:
         periodic: the axes of space whose period fields must have.
         coordinates: units of the points.
         sample: jets, by count, seed and derivatives.
+        both: jets that the determining condition needs, and of data the same with their own derivatives.
         data: if there are any.
     """
 
@@ -36,6 +37,7 @@ class Source:
     periodic: tuple[str, ...]
     coordinates: Coordinates
     sample: Callable[[int, int, Sequence[Index]], JetSample]
+    both: Callable[[int, int], tuple[JetSample, ObservedJets | None]]
     data: Trajectories | None
 
     @property
@@ -71,6 +73,7 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
         periodic=tuple(axes) if domain == "periodic" else (),
         coordinates=data_coordinates(data, periodic=domain == "periodic"),
         sample=lambda count, seed, indices: jets_of(data, count, seed, indices),
+        both=lambda count, seed: both_jets(data, count, seed),
         data=data,
     )
 
@@ -105,5 +108,6 @@ def _of_equation(equation: Equation, periodic: tuple[str, ...]) -> Source:
         periodic=periodic,
         coordinates=Coordinates(plane.names, periods, plane.offset, plane.scale),
         sample=lambda count, seed, indices: manifold.sample(count, seed),
+        both=lambda count, seed: (manifold.sample(count, seed), None),
         data=None,
     )

@@ -32,7 +32,7 @@ from ..laws import (
 )
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
-from ..symmetries import Symmetries, first_order_symmetries, prolongation, restricted, symmetries
+from ..symmetries import Symmetries, first_order_symmetries, restricted, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
@@ -145,7 +145,7 @@ def look_at_jets(state: State, context: Context) -> State:
     source, algebra, request = known(state.source), known(state.algebra), state.request
     coordinates, asked = source.coordinates, algebra.asked
     count = {"none": POINTS, "solved": POINTS if source.data else SAMPLE, "trained": POOL}[request.network]
-    sample = source.sample(count, request.seed, prolongation.needed(source.equation))
+    sample, seen = source.both(count, request.seed)
     fresh = points_of(source.sample(FRESH, request.seed + 1, ()), coordinates)
     truth = checks.known_algebra(source)
     closed = SymbolicField(coordinates, algebra.texts)(fresh) if asked.forms else None
@@ -154,7 +154,7 @@ def look_at_jets(state: State, context: Context) -> State:
     if closed is not None and asked.superposition is not None:
         found = closed
     angles = None if truth is None else checks.angles_to(found, truth, fresh)
-    shown = checks.observed_null_space(source, asked, sample.points, fresh, closed, request.seed)
+    shown = checks.observed_null_space(source, asked, seen, fresh, closed)
     spectrum = Spectrum(null.values.tolist(), rank, NULL_RESOLUTION)
     return replace(state, jets=Jets(sample, fresh, truth, closed, spectrum, angles, shown))
 

@@ -12,6 +12,7 @@ from .local import LocalScore as LocalScore
 from .local import cut as cut
 from .local import random_corners as random_corners
 from .observed import ObservedJets as ObservedJets
+from .observed import both_jets as both_jets
 from .observed import jets_of as jets_of
 from .observed import observed as observed
 from .observed import observed_jets as observed_jets

@@ -52,6 +52,10 @@ class ObservedJets:
     observed: JetSample
     error: Mapping[sympy.Symbol, Tensor]
 
+    def __getitem__(self, which: slice) -> ObservedJets:
+        """Some of them."""
+        return ObservedJets(self.solution[which], self.observed[which], {s: e[which] for s, e in self.error.items()})
+
     def misfit(self, equation: Equation, coordinates: Coordinates) -> Tensor:
         """What the jets leave of the equation, relative to its terms: ``F/w``, ``[N]``; of several, RMS."""
         left = torch.stack([F for F, _ in equation.terms(self.observed.values)])
@@ -90,6 +94,14 @@ def jets_of(data: Trajectories, count: int, seed: int, indices: Sequence[Index])
         return complete_jets(equation, data.jets(count, order, seed), indices)
     found = node_jets(data, [*indices, *derivatives_in(equation)] if indices else indices, count, seed)
     return _solved(data, found.sample)[0] if indices else found.sample
+
+
+def both_jets(data: Trajectories, count: int, seed: int) -> tuple[JetSample, ObservedJets | None]:
+    """Jets of data as their equation completes them, and as they are (`observed_jets`)."""
+    seen = observed_jets(data, count, seed)
+    if seen is None or _between_nodes(data):
+        return jets_of(data, count, seed, needed(data.equation)), seen
+    return seen.solution, seen
 
 
 def slice_of(data: Trajectories, rows: Tensor, columns: Tensor, indices: Sequence[Index]) -> JetSample:
@@ -180,19 +192,15 @@ def _on_a_line(data: Trajectories, count: int, seed: int) -> ObservedJets | None
     return ObservedJets(solution, observed, error)
 
 
-def observed(data: Trajectories, library: Library, coordinates: Coordinates, count: int, seed: int) -> NullSpace | None:
-    """The null space of ``pr V(F_i) - sum_j lambda_ij F_j`` on jets of data; ``None`` where they cannot be taken.
+def observed(jets: ObservedJets, equation: Equation, library: Library, coordinates: Coordinates) -> NullSpace:
+    """The null space of ``pr V(F_i) - sum_j lambda_ij F_j`` on jets of data.
 
     Args:
-        data: of any shape.
+        jets: of the data.
+        equation: that they are of.
         library: of the components of V and of lambda.
         coordinates: of the fields.
-        count: of points.
-        seed: of their draw.
     """
-    jets = observed_jets(data, count, seed)
-    if jets is None:
-        return None
     return condition(
-        data.equation, jets.observed, library, coordinates, weights=jets.solution, multiplier=library
+        equation, jets.observed, library, coordinates, weights=jets.solution, multiplier=library
     ).null_space()

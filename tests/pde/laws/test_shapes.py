@@ -44,7 +44,10 @@ def test_which_equation_of_a_system_fails(spirals):
 
 @pytest.mark.parametrize(
     ("with_it", "without", "name"),
-    [("+ u - u*", "- u*", "u in the equation of u_t"), ("+ v*(u**2 + v**2)", "+ v**3", "u**2*v in the equation of u_t")],
+    [
+        ("+ u - u*", "- u*", "u in the equation of u_t"),
+        ("+ v*(u**2 + v**2)", "+ v**3", "u**2*v in the equation of u_t"),
+    ],
 )
 def test_a_missing_term_is_named(spirals, with_it, without, name):
     audit = audit_data(replace(spirals, equation=Equation(LAMBDA_OMEGA.replace(with_it, without, 1))))
