@@ -1,4 +1,4 @@
-"""The commands of equations: ``generate | describe | discover | verify | audit | augment | train-operator``."""
+"""The commands of equations: generate, describe, discover, verify, classify, audit, augment, train-operator."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check
 from symflow.errors import UserError
 
 from . import arguments
+from .classify_command import classify
 from .settings import Copies, Discovery, Generation, OperatorTrainings, Reading, Variables
 
 if TYPE_CHECKING:
@@ -113,18 +114,20 @@ def discover(
         raise UserError("`--out` must name the run directory to make")
     with loading():
         from symflow import pde
+        from symflow.pde.discovery import asked_of
         from symflow.pde.discovery import discover as found
-        from symflow.pde.discovery import domain_of
         from symflow.runs import RESULT, Run
 
     source, identity = arguments.read(data, equation, arguments.numbers(parameters), variables, reading)
     alone = isinstance(source, pde.Equation)
-    settings = replace(settings, domain=settings.domain or domain_of(source))
+    domain, boundary = asked_of(source, settings.domain, reading.conditions)
+    settings = replace(settings, domain=domain)
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
+    about |= {"boundary": boundary} if boundary else {}
     config = {"command": "discover", **about, **asdict(variables), **asdict(settings)}
     run = Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
-        result = found(source, settings=settings, run=run, progress=progress)
+        result = found(source, settings=settings, boundary=boundary, run=run, progress=progress)
         result.save(run.path / RESULT)
         if result.neural is not None and result.neural.field is not None:
             run.save_field("span", result.neural.field)
@@ -183,6 +186,10 @@ def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
     for g, ok in zip(loaded.generators, proven, strict=True):
         identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
         print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
+    families = loaded.verify_families()
+    for family, ok in zip(loaded.families, families, strict=True):
+        print(f"{family.sentence}: {'proven' if ok else 'NOT proven'}")
+    proven += families
     first = loaded.first_order
     if first is not None:
         again = first.verify(loaded.equation)
@@ -385,4 +392,4 @@ def _json(record: object) -> str:
     return json.dumps(record, indent=2, allow_nan=False)
 
 
-COMMANDS = (generate, describe, discover, verify, audit, augment, train_operator)
+COMMANDS = (generate, describe, discover, verify, classify, audit, augment, train_operator)

@@ -94,6 +94,7 @@ class EquationPage(Page[Result]):
             "failed": "; ".join(words.checks(result)),
             "equation": self.equation(),
             "count": result.rank,
+            "looked_for": words.looked_for(result),
             "proven": sum(g.verified for g in result.generators),
             "sections": [self.section(k, c) for k, c in enumerate(components)],
             "spectra": self.spectra(),

@@ -26,8 +26,10 @@ NULL_RESOLUTION = 1e-12
 DATA_DEGREE = 2  # of the library on data, and more where the generators have more
 
 
-def lost(plane: Symmetries, periodic: Sequence[str]) -> list[ClosedForm]:
-    """The generators that change the period of these axes."""
+def lost(plane: Symmetries, asked: Symmetries, periodic: Sequence[str], bounded: bool) -> list[ClosedForm]:
+    """The generators that change the period of some axes, or that do not keep the boundary by themselves."""
+    if bounded:
+        return [form for form in plane.forms if form not in asked.forms]
     axes = {variable(name) for name in periodic}
     return [form for form in plane.forms if any(f.free_symbols & axes for f in form.values())]
 

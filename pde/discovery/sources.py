@@ -12,7 +12,7 @@ from ..equations import Equation, Index, JetSample, Manifold, entry, lookup
 from ..scores import ObservedJets, both_jets, jets_of
 from ..settings import Domain
 from ..symmetries import derivatives_in
-from ..trajectories import Trajectories, data_coordinates, without_jets
+from ..trajectories import Trajectories, boundary_of, data_coordinates, without_jets
 
 FEWEST_ROWS = 16
 JETS = "what is seen in their jets (moved scores, certificates, approximate symmetries, learned fields)"
@@ -46,10 +46,15 @@ class Source:
         return _of_equation(self.equation, self.periodic)
 
 
-def domain_of(data: Trajectories | Equation | str) -> Domain:
-    """What is asked by default: of data the fields with the periods that they have, of all others any."""
+def asked_of(
+    data: Trajectories | Equation | str, domain: Domain | None, boundary: str | None
+) -> tuple[Domain, str | None]:
+    """What is asked of fields by default: to keep the walls of data, or the periods that they have; else nothing."""
     axes = data.axes if isinstance(data, Trajectories) else ()
-    return "periodic" if any(a.period is not None for a in axes) else "plane"
+    if domain is None and boundary is None and isinstance(data, Trajectories):
+        boundary = boundary_of(data)
+    periodic = boundary is None and any(a.period is not None for a in axes)
+    return domain or ("periodic" if periodic else "plane"), boundary
 
 
 def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:

@@ -20,8 +20,9 @@ from symflow.learning import Objective, Optimizer, Record, Subspace, learn
 from symflow.runs import one_thread
 
 from ..approximation import approximate
+from ..boundaries import Boundary, kept
 from ..counting import count_symmetries
-from ..families import whole_algebra
+from ..families import accounted, beside, whole_algebra
 from ..laws import (
     Interval,
     certify,
@@ -32,7 +33,7 @@ from ..laws import (
 )
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
-from ..symmetries import Symmetries, first_order_symmetries, restricted, symmetries
+from ..symmetries import Symmetries, first_order_symmetries, restricted, spanned, symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .checks import NULL_RESOLUTION, POINTS
@@ -40,7 +41,7 @@ from .networks import Learn, learned_slots, learned_span
 from .result import Certified
 from .solved import SAMPLE, solved_span, span_of_data
 from .sources import JETS, lacking, on_line, source_of
-from .state import Algebra, Jets, State
+from .state import Algebra, Jets, State, as_text
 
 POOL = 20_000  # jets from which a network that is trained draws
 CHECKED, STEPS = 512, 8  # jets moved by the finite flow, and its steps
@@ -55,6 +56,8 @@ def read(state: State, context: Context) -> State:
     source = source_of(held_out(data) if isinstance(data, Trajectories) else data, state.request.domain)
     if source.data is not None and state.request.trust and (sentence := lacking(source.data)):
         raise UserError(f"`data` {sentence}")
+    if state.request.boundary is not None:
+        Boundary.read(source.equation, state.request.boundary)  # raises before anything is done
     return replace(state, source=source)
 
 
@@ -99,18 +102,35 @@ def solve_equation(state: State, context: Context) -> State:
 def look_for_families(state: State, context: Context) -> State:
     """Symmetries that depend on arbitrary functions; their members are no longer listed one by one.
 
-    Where there are data, or a period, all generators of the library stay listed: they are what moves data.
+    Where there are data all generators of the library stay listed: they are what moves data.
     """
     source, algebra = known(state.source), known(state.algebra)
     plane, asked = algebra.plane, algebra.asked
     found = whole_algebra(source.equation, plane.forms, plane.superposition)
     if not found.families:
         return state
-    if source.data is None and asked is plane:
-        asked = plane = restricted(plane, found.finite)
+    if found.room and plane.superposition is not None and all(plane.verified):
+        more = symmetries(source.equation, at_least=len(plane.forms) + found.room)
+        if len(more.forms) > len(plane.forms) and all(more.verified):
+            found = accounted(source.equation, found.families, more.forms)
+            plane, asked = more, more if asked is plane else asked
+    proved = all(plane.verified)  # what is not proved bounds nothing from below
+    if source.data is None:
+        alone = asked is plane
+        plane = restricted(plane, found.finite)
+        asked = plane if alone else restricted(asked, beside(found.families, asked.forms, source.equation)[0])
     described = algebra if asked is algebra.asked else _described(plane, asked)
-    counted = found.counted if all(algebra.plane.verified) else None  # what is not proved bounds nothing from below
+    counted = found.counted if proved else None
     return replace(state, algebra=replace(described, families=found.families, counted=counted))
+
+
+def keep_boundary(state: State, context: Context) -> State:
+    """The combinations of what is proved that keep the boundary; members of families are not asked."""
+    algebra = known(state.algebra)
+    boundary = Boundary.read(known(state.source).equation, known(state.request.boundary))
+    asked = spanned(algebra.plane, kept(boundary, algebra.plane.proved.forms))
+    described = _described(algebra.plane, asked)
+    return replace(state, algebra=replace(described, families=algebra.families, counted=algebra.counted))
 
 
 def count(state: State, context: Context) -> State:
@@ -126,6 +146,19 @@ def count(state: State, context: Context) -> State:
     return replace(state, at_most=found.at_most, endless=found.endless, algebra=algebra)
 
 
+@one_thread()
+def widen(state: State, context: Context) -> State:
+    """Where the count leaves room, the library grows beyond the degrees at which the dimension stood still."""
+    algebra, equation = known(state.algebra), known(state.source).equation
+    more = symmetries(equation, at_least=known(state.at_most))
+    if sum(more.verified) <= sum(algebra.plane.verified):
+        return state
+    plane = asked = more.proved
+    if algebra.asked is not algebra.plane:
+        asked = symmetries(equation, without=known(state.source).periodic, degree=max(more.counts)).proved
+    return replace(state, algebra=_described(plane, asked))
+
+
 def _described(plane: Symmetries, asked: Symmetries) -> Algebra:
     """With what the brackets say."""
     many = len(asked.forms) > MOST_BRACKETED
@@ -139,16 +172,22 @@ def perturb(state: State, context: Context) -> State:
     return replace(state, first_order=found)
 
 
+def _looked_for(state: State) -> Symmetries:
+    """What null spaces and networks find, which know of periods and of no walls."""
+    algebra = known(state.algebra)
+    return algebra.plane if state.request.boundary is not None else algebra.asked
+
+
 @one_thread()
 def look_at_jets(state: State, context: Context) -> State:
     """The null space on the jets of the source, with u_t from the equation and from the data."""
-    source, algebra, request = known(state.source), known(state.algebra), state.request
-    coordinates, asked = source.coordinates, algebra.asked
+    source, asked, request = known(state.source), _looked_for(state), state.request
+    coordinates = source.coordinates
     count = {"none": POINTS, "solved": POINTS if source.data else SAMPLE, "trained": POOL}[request.network]
     sample, seen = source.both(count, request.seed)
     fresh = points_of(source.sample(FRESH, request.seed + 1, ()), coordinates)
-    truth = checks.known_algebra(source)
-    closed = SymbolicField(coordinates, algebra.texts)(fresh) if asked.forms else None
+    truth = None if request.boundary else checks.known_algebra(source)
+    closed = SymbolicField(coordinates, as_text(asked.forms))(fresh) if asked.forms else None
     null, rank = checks.null_space(source, asked, sample)
     found = null.fields(fresh, rank, coordinates)
     if closed is not None and asked.superposition is not None:
@@ -211,7 +250,7 @@ def look_over_the_confidence_set(state: State, context: Context) -> State:
 @one_thread()
 def solve_span(state: State, context: Context) -> State:
     """A span over random features, without a library: from data with their own u_t, else from jets of the equation."""
-    source, asked, jets, request = known(state.source), known(state.algebra).asked, known(state.jets), state.request
+    source, asked, jets, request = known(state.source), _looked_for(state), known(state.jets), state.request
     expected, proved = len(asked.forms), sum(asked.verified)
     if source.data is not None:
         found = span_of_data(_alike(state), source.coordinates, request.seed, asked.superposition, expected)
@@ -308,10 +347,20 @@ def _is_finite(state: State) -> bool:
     return plane.superposition is None and (plane.stable or not all(plane.verified))
 
 
+def _lacks(state: State) -> bool:
+    """Whether a finite bound is not met, and nobody asked for one degree."""
+    found = sum(known(state.algebra).plane.verified)
+    return state.request.degree is None and state.at_most is not None and state.at_most > found
+
+
 def _may_be_infinite(state: State) -> bool:
     """Unless a count has shown that it is not."""
     algebra = known(state.algebra)
     return state.at_most is None or state.at_most > len(algebra.plane.forms)
+
+
+def _is_bounded(state: State) -> bool:
+    return state.request.boundary is not None
 
 
 def _has_small(state: State) -> bool:
@@ -334,7 +383,9 @@ STAGES: Steps[State] = (
                 Stage("first order", perturb, when=_has_small),
                 Stage("equation", solve_equation),
                 Stage("count", count, when=_is_finite),
+                Stage("wider", widen, when=_lacks),
                 Stage("families", look_for_families, when=_may_be_infinite),
+                Stage("boundary", keep_boundary, when=_is_bounded),
             ),
             (Stage("gate", ask, when=_asks), Stage("windows", look_through_windows, when=_is_fitted)),
         )

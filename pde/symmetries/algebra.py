@@ -30,6 +30,7 @@ LEAST_DEGREE = 3  # up to which the library always grows
 MOST_DEGREE = 6
 MOST_DEGREE_OF_TWO = 9  # in two coordinates: one equation of one unknown in one variable
 MOST_UNKNOWNS = 1_600  # to which the library grows by itself
+WIDEST_DEGREE, WIDEST_UNKNOWNS = 10, 1_800  # where symmetries are known to be missing
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class Symmetries:
         """Whether the dimension stopped growing with the library: if not, the algebra may be infinite."""
         last = list(self.counts.values())[-2:]
         return len(last) == 2 and last[0] == last[1]
+
+
+def spanned(found: Symmetries, forms: Sequence[ClosedForm]) -> Symmetries:
+    """With combinations of the generators that are proved, in their place."""
+    return replace(found, forms=tuple(forms), verified=(True,) * len(forms), named=tuple(forms))
 
 
 def restricted(found: Symmetries, which: Sequence[int]) -> Symmetries:
@@ -148,7 +154,12 @@ def without_solutions(forms: Sequence[ClosedForm], equation: Equation) -> list[C
 
 @one_thread()
 def symmetries(
-    equation: Equation, *, without: Sequence[str] = (), degree: int | None = None, seed: int = 0
+    equation: Equation,
+    *,
+    without: Sequence[str] = (),
+    degree: int | None = None,
+    at_least: int = 0,
+    seed: int = 0,
 ) -> Symmetries:
     """The point symmetries of an equation, from random jets on its manifold.
 
@@ -156,6 +167,7 @@ def symmetries(
         equation: any.
         without: coordinates that generators must not depend on: those of periodic axes.
         degree: of the library's polynomials; by default as high as needed until the dimension is stable.
+        at_least: how many there are known to be; for them the search goes to higher degrees, and to other functions.
         seed: of the jets.
 
     Raises:
@@ -170,14 +182,23 @@ def symmetries(
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
     special = search.special(found, late)
+    libraries = [special, search.few(found, late)] if at_least else [special]
 
     @cache
     def at(degree: int) -> Step:
-        return search.step(special, degree, late)
+        steps = (search.step(functions, degree, late) for functions in libraries)
+        return max(steps, key=lambda step: step.finite)
 
     counts: dict[int, int] = {}
     stable = False
-    if degree is None:
+    if degree is None and at_least:
+        for n in range(WIDEST_DEGREE + 1):
+            if max(search.unknowns(functions, n) for functions in libraries) <= WIDEST_UNKNOWNS:
+                counts[n] = at(n).finite
+            if counts and counts[max(counts)] >= at_least:
+                break
+        degree = max(counts, key=lambda n: (counts[n], -n))
+    elif degree is None:
         degree = LEAST_DEGREE
         counts[degree] = at(degree).finite
         most = MOST_DEGREE if len(equation.space.names) > 2 else MOST_DEGREE_OF_TWO
@@ -192,7 +213,8 @@ def symmetries(
     counts.setdefault(degree, step.finite)
     reading = _most_proved(step, search, own_units(equation, found))
     counts = {n: count - (step.rank - reading.rank) for n, count in counts.items()}
-    by_name = named_forms(equation, reading.rows, tuple(without), degree, late, seed) if equation.parameters else None
+    usual = bool(equation.parameters) and step.library.special[1:] == tuple(s for s in special if s != 1)
+    by_name = named_forms(equation, reading.rows, tuple(without), degree, late, seed) if usual else None
     found_ = sorted(
         zip(reading.forms, by_name or reading.forms, reading.proved, strict=True), key=lambda f: complexity(f[0])
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import sympy
 import torch
@@ -17,12 +18,13 @@ from ..equations import Equation, Manifold
 from . import prolongation
 from .library import Library, bases, integral, own_functions, polynomial_library, simple_functions, with_products
 from .nullspace import Condition, condition, echelon, gap_rank
-from .rates import Rate, rates
+from .rates import RATE_DEGREE, Rate, rates
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
 JUMP, MOST_RANKS = 10.0, 2  # of values that may be no zeros, and how often fewer of them are tried
 LARGEST = 4_000  # unknowns: a gigabyte or two
 RATE_POINTS = 1_000
+RATE_DEGREES = (RATE_DEGREE, 1)  # a low degree beside functions that polynomials of a high one nearly are
 SPARE = 1.5  # equations per unknown
 
 
@@ -115,6 +117,11 @@ class Search:
         special = with_products(self.own(), functions, self.simple() if found else [], self.equation.space)
         return [*special, *self.of_solutions(factor)]
 
+    def few(self, found: Sequence[Rate], factor: sympy.Expr | None = None) -> list[sympy.Expr]:
+        """`special` without the powers and logarithms that the formula only suggests: they may hide those of rates."""
+        functions = [f for rate in found for f in rate.functions]
+        return [*with_products([], functions, self.simple(), self.equation.space), *self.of_solutions(factor)]
+
     def of_solutions(self, factor: sympy.Expr | None) -> list[sympy.Expr]:
         """h and ``w h``, but for polynomials and where they do not exist."""
         if factor is None or factor == 1 or len(self.equation.space.dependent) > 1:
@@ -138,8 +145,9 @@ class Search:
             if z.name in self.without:
                 continue
             solutions = linear and z.name in equation.space.independent
-            for base in self._bases(z):
-                some, whole = rates(equation, sample, z, scale, base, solutions, special)
+            degrees = RATE_DEGREES if len(special) > 1 else RATE_DEGREES[:1]
+            for base, degree in product(self._bases(z), degrees):
+                some, whole = rates(equation, sample, z, scale, base, solutions, special, degree)
                 found += some
                 cut += [] if whole else [z.name]
         return list(dict.fromkeys(found)), tuple(dict.fromkeys(cut))

@@ -52,6 +52,20 @@ def spring() -> Trajectories:
 
 
 @lru_cache
+def between_walls(kind: str) -> Trajectories:
+    """Heat between walls that let none through, and Burgers' equation by Hopf and Cole's map of the same: 0 there."""
+    random = torch.Generator().manual_seed(2)
+    x, t = times(1.0, 65), times(1.0, 81)
+    k = math.pi * torch.arange(1, 5, dtype=torch.float64)[:, None, None]
+    size = (
+        0.2 * (2 * torch.rand(8, 4, 1, 1, generator=random, dtype=torch.float64) - 1) * (-0.1 * k**2 * t[:, None]).exp()
+    )
+    theta, slope = (size * (k * x).cos()).sum(1), (-k * size * (k * x).sin()).sum(1)
+    text, u = ("u_t = 0.1*u_xx", theta) if kind == "heat" else ("u_t + u*u_x = 0.1*u_xx", -0.2 * slope / (1 + theta))
+    return Trajectories(Equation(text), x, t, u, axes=(Axis("x", x),))
+
+
+@lru_cache
 def found(name: str) -> pde.Result:
     return pde.discover({"waves": waves, "spring": spring}[name](), network="none")
 
@@ -91,6 +105,28 @@ def test_orbits() -> None:
     assert result.rank == 15
     assert all(g.verified and g.valid for g in result.generators)
     assert result.domain == "plane"
+
+
+@pytest.mark.parametrize(
+    ("kind", "boundary", "formulas"),
+    [
+        ("heat", "u_x(0, t) = 0; u_x(1, t) = 0", ["dt", "u du"]),
+        ("Burgers", "u(0, t) = 0; u(1, t) = 0", ["dt"]),
+    ],
+)
+def test_walls_of_the_data_are_kept(kind, boundary, formulas) -> None:
+    result = pde.discover(between_walls(kind), network="none")
+    assert result.boundary == boundary
+    assert [g.formula for g in result.generators if g.formula != "du"] == formulas
+    assert all(g.verified and g.valid for g in result.generators)
+    assert result.verdicts.domain is not None
+    assert result.verdicts.domain.word == "proved"
+    assert result.verdicts.data is not None
+    assert result.verdicts.data.word == "measured"
+    assert "fill too little of jet space" not in str(result)
+    plane = pde.discover(between_walls(kind), network="none", domain="plane")
+    assert (plane.boundary, plane.verdicts.domain) == (None, None)
+    assert plane.rank > result.rank
 
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:

@@ -102,3 +102,18 @@ def test_a_system_in_a_box_from_data(spirals):
     assert result.observed.spectrum.rank == 4
     assert max(result.observed.angles) < 1e-6
     assert "certificates and approximate symmetries were left out" in str(result)
+
+
+def test_terms_that_nearly_coincide_accuse_nobody():
+    """Of one trajectory u_xx and u_xxxx are the same up to 1e-6, and a smooth error of 1e-8 moves them by a percent."""
+    x, t = torch.arange(64, dtype=torch.float64) * (2 * math.pi / 64), torch.linspace(0, 2, 81, dtype=torch.float64)
+    phases = 6 * torch.rand(8, 3, 1, 1, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    second = torch.full((8, 1, 1), 0.5, dtype=torch.float64)
+    second[3] = 1e-6
+    T = t[:, None]
+    u = (T / 4).exp() * torch.cos(x + phases[:, 0]) + second * (-2 * T).exp() * torch.cos(2 * x + phases[:, 1])
+    u = u + 1e-8 * torch.cos(2 * x + T + phases[:, 2])
+    data = Trajectories(Equation("u_t + u_xx/2 + u_xxxx/4 = 0"), x, t, u)
+    assert audit_data(data).verdict == "solves"
+    off = audit_data(replace(data, equation=Equation("u_t + 0.51*u_xx + u_xxxx/4 = 0")))
+    assert off.verdict == "refuted"
