@@ -7,7 +7,7 @@ At an end of an axis of space that is not periodic, an unknown u keeps
 
 An end where every unknown keeps something is a wall; where one keeps nothing, the axis is a window of something larger,
 and nothing is said of it. What noise hides is not found: a condition is claimed where it is exact up to rounding, or up
-to the error of a derivative that is known to a hundredth of a percent.
+to the error of a derivative that is known to a hundredth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .data import Trajectories
 from .differentiation import STENCIL, differentiate
 
 EVEN = 1e-9  # of the deviation of an unknown: values that differ by less are one number
-KNOWN = 1e-4  # of the slope inside: a slope at an end whose error is larger is not known
+KNOWN = 1e-2  # of the slope inside: a slope at an end whose error is larger is not known
 SURE = 3.0  # times the error
 
 
