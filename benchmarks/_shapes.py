@@ -106,8 +106,10 @@ LAMBDA_OMEGA = (
 GRAY_SCOTT = "u_t = 0.02*(u_xx + u_yy) - u*v**2 + 0.04*(1 - u); v_t = 0.01*(v_xx + v_yy) + u*v**2 - 0.1*v"
 VORTICITY = "w_t + q_y*w_x - q_x*w_y = 0.05*(w_xx + w_yy); q_xx + q_yy + w = 0"
 KURAMOTO = "u_t + u_x**2/2 + u_y**2/2 + u_xx + u_yy + u_xxxx + 2*u_xxyy + u_yyyy = 0"
-SHALLOW = "h_t + (h*v)_x = 0; v_t + v*v_x + h_x = 0"
-SHALLOW_2D = "h_t + (h*u)_x + (h*v)_y = 0; u_t + u*u_x + v*u_y + h_x = 0; v_t + u*v_x + v*v_y + h_y = 0"
+SHALLOW = "h_t + Derivative(h*v, x) = 0; v_t + v*v_x + h_x = 0"
+SHALLOW_2D = (
+    "h_t + Derivative(h*u, x) + Derivative(h*v, y) = 0; u_t + u*u_x + v*u_y + h_x = 0; v_t + u*v_x + v*v_y + h_y = 0"
+)
 BOX = {"length": TURN, "resolution": 32, "steps": 61}
 
 
