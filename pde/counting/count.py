@@ -83,6 +83,8 @@ def count_symmetries(
             best = found
         if found.at_most is not None and found.at_most <= at_least:
             return found
+        if found.endless:
+            return best
         order += 1
         if taylor_coefficients(equation, order) > most_columns or order - equation.order > MOST_BEYOND:
             return best

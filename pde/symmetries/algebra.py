@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 
 import sympy
 from torch import Tensor
@@ -30,7 +31,7 @@ LEAST_DEGREE = 3  # up to which the library always grows
 MOST_DEGREE = 6
 MOST_DEGREE_OF_TWO = 9  # in two coordinates: one equation of one unknown in one variable
 MOST_UNKNOWNS = 1_600  # to which the library grows by itself
-WIDEST_DEGREE, WIDEST_UNKNOWNS = 10, 1_800  # where symmetries are known to be missing
+WIDEST_DEGREE, WIDEST_UNKNOWNS = 8, 1_800  # where symmetries are known to be missing
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,37 @@ def _most_proved(step: Step, search: Search, units: Sequence[sympy.Expr]) -> _Re
     return best
 
 
+@dataclass(frozen=True)
+class _Widest:
+    """The step of a degree and a library at which most was proved."""
+
+    degree: int
+    step: Step
+    reading: _Reading
+
+
+def _widest(
+    search: Search,
+    libraries: Sequence[Sequence[sympy.Expr]],
+    factor: sympy.Expr | None,
+    at_least: int,
+    units: Sequence[sympy.Expr],
+) -> _Widest:
+    """The first step with so many proved generators, else that with most, over all degrees and some libraries."""
+    best = _Widest(0, search.step(libraries[0], 0, factor), _Reading(0, [], [], []))
+    for degree, functions in product(range(WIDEST_DEGREE + 1), libraries):
+        if search.unknowns(functions, degree) > WIDEST_UNKNOWNS:
+            continue
+        step = search.step(functions, degree, factor)
+        if sum(best.reading.proved) < step.finite <= at_least:  # more would hold fields that only nearly are symmetries
+            reading = _most_proved(step, search, units)
+            if sum(reading.proved) > sum(best.reading.proved):
+                best = _Widest(degree, step, reading)
+        if sum(best.reading.proved) >= at_least:
+            break
+    return best
+
+
 def without_solutions(forms: Sequence[ClosedForm], equation: Equation) -> list[ClosedForm]:
     """The finite part of an inhomogeneous linear equation, without the solutions that are mixed into it.
 
@@ -182,22 +214,18 @@ def symmetries(
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
     special = search.special(found, late)
-    libraries = [special, search.few(found, late)] if at_least else [special]
+    units = own_units(equation, found)
 
     @cache
     def at(degree: int) -> Step:
-        steps = (search.step(functions, degree, late) for functions in libraries)
-        return max(steps, key=lambda step: step.finite)
+        return search.step(special, degree, late)
 
     counts: dict[int, int] = {}
-    stable = False
+    stable, widest = False, None
     if degree is None and at_least:
-        for n in range(WIDEST_DEGREE + 1):
-            if max(search.unknowns(functions, n) for functions in libraries) <= WIDEST_UNKNOWNS:
-                counts[n] = at(n).finite
-            if counts and counts[max(counts)] >= at_least:
-                break
-        degree = max(counts, key=lambda n: (counts[n], -n))
+        several = (special, search.few(found, late), search.wide(found, late))
+        widest = _widest(search, several, late, at_least, units)
+        degree = widest.degree
     elif degree is None:
         degree = LEAST_DEGREE
         counts[degree] = at(degree).finite
@@ -209,9 +237,9 @@ def symmetries(
         target = counts[degree] if stable else counts[LEAST_DEGREE]
         # read from the smallest library that holds them all
         degree = next(n for n in range(degree + 1) if at(n).finite >= target)
-    step = at(degree)
+    step = at(degree) if widest is None else widest.step
     counts.setdefault(degree, step.finite)
-    reading = _most_proved(step, search, own_units(equation, found))
+    reading = _most_proved(step, search, units) if widest is None else widest.reading
     counts = {n: count - (step.rank - reading.rank) for n, count in counts.items()}
     usual = bool(equation.parameters) and step.library.special[1:] == tuple(s for s in special if s != 1)
     by_name = named_forms(equation, reading.rows, tuple(without), degree, late, seed) if usual else None

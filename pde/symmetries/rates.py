@@ -90,8 +90,10 @@ def rates(
         The rates, and whether all numbers near the eigenvalues were tried: `MOST_TRIED` of them are.
     """
     matrices, free = _polynomial_in_rate(equation, sample, z, scale, base, special, degree)  # [m + 1, rows, n]
-    R = _deflated(matrices)
-    solutions = _deflated(matrices[:, :, free]) if linear else R[..., :0]
+    solutions = matrices[:, :, free if linear else torch.zeros_like(free)]
+    R = matrices
+    if degree == RATE_DEGREE or _nullity(R, ANY):  # of few functions that stand apart nothing needs to be taken away
+        R, solutions = _deflated(R), _deflated(solutions)
     unit = 1.0 if base is not None else scale[equation.space.variables.index(z)]
     units = [(sympy.Integer(1), 1.0), *((u, float(u)) for u in own_units(equation))]
     if _nullity(R, ANY) > _nullity(solutions, ANY):

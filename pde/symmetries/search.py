@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
+from itertools import chain, combinations_with_replacement, islice, product
 
 import sympy
 import torch
@@ -16,7 +16,17 @@ from symflow.errors import UserError
 
 from ..equations import Equation, Manifold
 from . import prolongation
-from .library import Library, bases, integral, own_functions, polynomial_library, simple_functions, with_products
+from .library import (
+    MOST_PRODUCTS,
+    Library,
+    bases,
+    integral,
+    own_functions,
+    polynomial_library,
+    reciprocals,
+    simple_functions,
+    with_products,
+)
 from .nullspace import Condition, condition, echelon, gap_rank
 from .rates import RATE_DEGREE, Rate, rates
 
@@ -120,7 +130,17 @@ class Search:
     def few(self, found: Sequence[Rate], factor: sympy.Expr | None = None) -> list[sympy.Expr]:
         """`special` without the powers and logarithms that the formula only suggests: they may hide those of rates."""
         functions = [f for rate in found for f in rate.functions]
-        return [*with_products([], functions, self.simple(), self.equation.space), *self.of_solutions(factor)]
+        simple = self.simple()
+        return [*with_products(simple, functions, simple, self.equation.space), *self.of_solutions(factor)]
+
+    def wide(self, found: Sequence[Rate], factor: sympy.Expr | None = None) -> list[sympy.Expr]:
+        """`few`, powers of what stands in denominators, unknowns included, and the products of two of them."""
+        few = [f for f in self.few(found, factor) if f != 1]
+        alone = [*few, *(f for f in reciprocals(self.equation) if f not in few and self.exists(f))]
+        powers = (f**n for f in alone if f not in few for n in (2, 3, 4))
+        pairs = (sympy.expand(f * g) for f, g in combinations_with_replacement(alone, 2))
+        more = dict.fromkeys(f for f in chain(powers, pairs) if f not in {*alone, sympy.Integer(1)})
+        return [*alone, *islice(more, MOST_PRODUCTS)]
 
     def of_solutions(self, factor: sympy.Expr | None) -> list[sympy.Expr]:
         """h and ``w h``, but for polynomials and where they do not exist."""

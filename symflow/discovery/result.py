@@ -10,13 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from sympy import Expr
 from torch import Tensor
 
+from symflow._version import __version__
 from symflow.errors import UserError
 from symflow.fields import Coordinates, SymbolicField
 from symflow.formulas import format_generator, notation, text_table
@@ -226,7 +226,7 @@ class Result:
     approximate: Sequence[Approximate] = field(default_factory=list)
     seed: int
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
-    symflow: str = field(default_factory=lambda: version("symflow"), compare=False)
+    symflow: str = field(default_factory=lambda: __version__, compare=False)
     created: str = field(default_factory=lambda: date.today().isoformat(), compare=False)
     command: str | None = field(default=None, compare=False)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -13,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 from torch import Tensor
 
+from symflow._version import __version__
 from symflow.discovery import Result
 from symflow.formulas import notation
 from symflow.runs import REPORT, command, load_tensors, read_config, replacing
@@ -59,7 +59,7 @@ class Page(Generic[R]):
         """What the template shows, by name; a domain adds to it."""
         return {
             "result": self.result,
-            "version": version("symflow"),
+            "version": __version__,
             "command": command(self.config, self.run.name),
             "identity": self.config.get("identity"),
         }
