@@ -47,8 +47,9 @@ def with_period(forms: Sequence[Mapping[str, str]], data: Trajectories, whose: s
         whose: the generators, for the sentence.
 
     Raises:
-        UserError: none has.
+        UserError: none has, or the data are no u on a periodic line.
     """
+    data.require_line("what moves trajectories")
     axes = data_coordinates(data, periodic=True)
     field = SymbolicField(axes, forms)
     x = field.symbols[0]

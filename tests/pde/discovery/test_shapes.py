@@ -167,3 +167,8 @@ def test_too_few_nodes_for_derivatives_are_said() -> None:
 def test_a_period_that_is_not_there_cannot_be_asked_for() -> None:
     with pytest.raises(UserError, match="`domain` must be plane for data without a periodic axis"):
         pde.discover(spring(), network="none", domain="periodic")
+
+
+def test_boxes_are_not_moved_yet() -> None:
+    with pytest.raises(UserError, match="what moves trajectories needs one unknown u on a periodic line"):
+        found("waves").augment(waves())
