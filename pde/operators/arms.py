@@ -168,7 +168,7 @@ def exact_field(data: Trajectories) -> SymbolicField:
     if not forms:
         raise UserError(f"{data.equation.text!r} has no symmetry that keeps the period, so there is none to move along")
     return SymbolicField(
-        data_coordinates(data, data.length), [{key: str(f) for key, f in form.items()} for form in forms]
+        data_coordinates(data, periodic=True), [{key: str(f) for key, f in form.items()} for form in forms]
     )
 
 

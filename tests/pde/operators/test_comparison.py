@@ -57,7 +57,7 @@ def test_slots_are_learned_once_for_each_seed_and_moved_along(data: pde.Trajecto
     """Slots that lie in the run already: three constant fields, of which one is no symmetry."""
     run = tmp_path / "run"
     compare_operators(data, run, arms=("none",), **SMALL)
-    slots = NeuralField(data_coordinates(data, data.length), 3, width=4, head_width=4).double()
+    slots = NeuralField(data_coordinates(data, periodic=True), 3, width=4, head_width=4).double()
     with torch.no_grad():
         slots.out_weight.zero_()
         slots.out_bias.copy_(torch.eye(3))
