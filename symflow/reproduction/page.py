@@ -11,6 +11,7 @@ from symflow.runs import replacing
 from .study import read_records
 
 NOT_RUN = "not run"
+FIGURES = "paper"  # beside the page
 
 HEAD = """\
 # The paper, reproduced by its own route
@@ -29,11 +30,19 @@ at `small`, which two cores can; `--size paper` takes the paper's own settings. 
 def write_page(out: Path, page: Path) -> Path:
     """Writes the page from the records in a directory; each domain that has studies gives its sections.
 
+    Figures are written to the directory ``paper`` beside the page.
+
     Raises:
         UserError: a record cannot be read.
     """
     records = read_records(out)
-    sections = [domains.part(kind, "paper").page(records) for kind in domains.having("paper")]
+    rooms = [domains.part(kind, "paper") for kind in domains.having("paper")]
+    sections = [room.page(records) for room in rooms]
+    figures = [drawing for room in rooms if hasattr(room, "figures") for drawing in room.figures(records).items()]
+    for name, figure in figures:
+        (page.parent / FIGURES).mkdir(exist_ok=True)
+        with replacing(page.parent / FIGURES / f"{name}.svg") as temporary:
+            temporary.write_text(figure, encoding="utf-8")
     with replacing(page) as temporary:
         temporary.write_text("\n".join([HEAD.format(not_run=NOT_RUN), *sections]))
     return page

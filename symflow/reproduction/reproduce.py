@@ -78,9 +78,14 @@ def reproduce(jobs: Sequence[Job], out: Path, runs: Path, report: Report = _sile
 
     Returns:
         the paths of all records, in the order of the jobs.
+
+    Raises:
+        UserError: a study lacks what it cannot make; none is begun then.
     """
     paths = [path_of(out, job.group, job.name, job.size, job.seed) for job in jobs]
     waiting = [(job, path) for job, path in zip(jobs, paths, strict=True) if not path.exists()]
+    for job, _ in waiting:
+        job.study.check()
     clock = _Clock([job for job, _ in waiting])
     for job, path in waiting:
         folder = path_of(runs, job.group, job.name, job.size, job.seed).with_suffix("")

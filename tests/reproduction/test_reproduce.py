@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,20 @@ def test_a_killed_study_goes_on_and_ends_as_one_that_was_not(tmp_path: Path) -> 
     assert read_json(tmp_path / "out/pde/walk-small-0.json")["result"] == read_json(whole[0])["result"]
 
 
+def test_what_is_missing_is_said_before_anything_is_begun(tmp_path: Path) -> None:
+    def lacking() -> None:
+        raise UserError("there are no images")
+
+    first, second = jobs()
+    late = replace(second, study=replace(second.study, check=lacking))
+    with pytest.raises(UserError, match="there are no images"):
+        reproduce([first, late], tmp_path / "out", tmp_path / "runs")
+    assert not list(tmp_path.iterdir())
+    for job in (first, second):
+        reproduce([job], tmp_path / "out", tmp_path / "runs")
+    assert len(reproduce([first, late], tmp_path / "out", tmp_path / "runs")) == 2  # what has a record needs nothing
+
+
 def test_progress_says_what_is_left(tmp_path: Path) -> None:
     notes: list[str] = []
     reproduce(jobs(), tmp_path / "out", tmp_path / "runs", lambda title, done, note: notes.append(note))
@@ -94,6 +109,7 @@ def test_the_command_carries_out_and_writes_the_page(tmp_path: Path) -> None:
     empty = symflow("reproduce", "page", "--out", "out", "--page", "page.md", cwd=tmp_path)
     assert empty.returncode == 0, empty.stderr
     assert "## Walks\nnot run\n" in (tmp_path / "page.md").read_text()
+    assert (tmp_path / "paper/walks.svg").read_text() == "<svg>0</svg>"
     answer = symflow("reproduce", "pde", "walk", "--out", "out", "--runs", "runs", cwd=tmp_path)
     assert (answer.returncode, answer.stdout) == (0, "out/pde/walk-small-0.json\n")
     symflow("reproduce", "page", "--out", "out", "--page", "page.md", cwd=tmp_path)
