@@ -106,7 +106,7 @@ def reproduce(
     jobs = reproduction.find(reproduction.GROUPS if what == "all" else (what,), name, size, seeds)
     with noted() as report:
         for path in reproduction.reproduce(jobs, out, runs, report):
-            print(path)
+            print(path, flush=True)
 
 
 def doctor() -> None:

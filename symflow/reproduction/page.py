@@ -8,6 +8,7 @@ from pathlib import Path
 from symflow import domains
 from symflow.runs import replacing
 
+from .reproduce import spoken
 from .study import read_records
 
 NOT_RUN = "not run"
@@ -22,8 +23,8 @@ Ko, Kim and Lee, *Learning Infinitesimal Generators of Continuous Symmetries fro
 2410.21853), is what this package starts from. Its own algorithm is built here beside what replaced it: finite flows of
 slots, a validity score of moved data, stop-gradient orthonormality, Lipschitz and Sobolev losses. This page has its
 figures and tables as this implementation finds them. `symflow reproduce all` (or `make paper`) carries out every study
-at `small`, which two cores can; `--size paper` takes the paper's own settings. What was not carried out says
-*{not_run}*.
+at `small`, which two cores can; `--size paper` takes the paper's own settings. The studies of the first seed at `small`
+took {time} in all, as their records say. What was not carried out says *{not_run}*.
 """
 
 
@@ -36,6 +37,7 @@ def write_page(out: Path, page: Path) -> Path:
         UserError: a record cannot be read.
     """
     records = read_records(out)
+    first = sum(record.seconds for record in records if (record.size, record.seed) == ("small", 0))
     rooms = [domains.part(kind, "paper") for kind in domains.having("paper")]
     sections = [room.page(records) for room in rooms]
     figures = [drawing for room in rooms if hasattr(room, "figures") for drawing in room.figures(records).items()]
@@ -44,7 +46,7 @@ def write_page(out: Path, page: Path) -> Path:
         with replacing(page.parent / FIGURES / f"{name}.svg") as temporary:
             temporary.write_text(figure, encoding="utf-8")
     with replacing(page) as temporary:
-        temporary.write_text("\n".join([HEAD.format(not_run=NOT_RUN), *sections]))
+        temporary.write_text("\n".join([HEAD.format(not_run=NOT_RUN, time=spoken(first)), *sections]))
     return page
 
 

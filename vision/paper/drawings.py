@@ -73,4 +73,5 @@ def _moved(field: GridField, noted: Mapping[str, Any]) -> Tensor:
     weights = torch.einsum("s,kl->ksl", torch.tensor(LENGTHS), torch.eye(K)).flatten(0, 1)
     with torch.no_grad():
         moved = flow_warp(field, torch.from_numpy(pixels).float() / 255, weights, steps=STEPS, padding="reflection")
-    return moved[0].unflatten(0, (K, S))
+    found: Tensor = moved[0].unflatten(0, (K, S))
+    return found

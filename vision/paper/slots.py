@@ -172,7 +172,8 @@ def _slots(
 
 def _forms(found: Found, blank: Features, seed: int) -> dict[str, Tensor]:
     """The fields of the quadratic form for the same features, those of an untrained network, and the smoothest."""
-    basis = Basis.polynomials(*found.pixels.shape[2:], DEGREE)
+    height, width = found.pixels.shape[2:]
+    basis = Basis.polynomials(height, width, DEGREE)
     search = Search(basis, found.measure, SLOTS)
     smooth = smoothest(basis.energy, search.gram, SLOTS)
     sets = {"smoothness only": basis.fields(smooth.coefficients)}
