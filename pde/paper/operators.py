@@ -37,7 +37,7 @@ class Trainings:
 
 
 TRAININGS: Mapping[Size, Trainings] = {
-    "small": Trainings(False, 1, 64, 600, 32, 24, 4, 3e-3, 16),
+    "small": Trainings(False, 1, 64, 500, 32, 24, 4, 3e-3, 16),
     "paper": Trainings(True, 64, 1_024, 11_200, 256, 32, 5, 1e-4, 16),
 }
 

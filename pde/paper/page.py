@@ -196,7 +196,7 @@ largest from the slots to the exact generators, a right one where their numbers 
 """
 
 OPERATORS_SMALL = """\
-width 32, 24 modes, 4 layers, 600 steps of 16 windows; 64 points for KS, 128 for the others; strengths as
+width 32, 24 modes, 4 layers, 500 steps of 16 windows; 64 points for KS, 128 for the others; strengths as
 they were best in [operators.md](operators.md)"""
 
 

@@ -29,8 +29,9 @@ which flows of .1 to .4 both ways turn the features of held-out images, by the t
 are those of held-out images by the network and a ridge classifier of patches: m measured, r refuted, . cannot be told.
 
 All seeds have one network, as in the paper, and their own images, starts and draws. `small`: the small network after 9
-epochs; slots of width 64 instead of 256, 200 steps of 4 images at ten times the paper's learning rate, 4 steps of the
-longest flow instead of 20; omega and the form of 2,000 images. `paper`: ResNet-18 after 20 epochs, 19,500 steps of 128
+epochs; slots of width 64 instead of 256, 400 steps of 2 images at a hundred times the paper's learning rate (at ten
+times the slots are not yet orthogonal then), 4 steps of the longest flow instead of 20; omega and the form of 2,000
+images; a ridge classifier of 8,000. `paper`: ResNet-18 after 20 epochs, 19,500 steps of 128
 images; omega and the form of 8,000.
 """
 

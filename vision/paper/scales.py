@@ -34,6 +34,7 @@ class Scale:
         steps, images, flow_steps, rate: of its learning: images in a step, steps of RK4 along the longest flow.
         scored: held-out images on which slots are scored.
         judged: held-out images on which they get their words.
+        taught: training images of the ridge classifier, at most.
         fraction, arm_epochs, strengths, shifts: of the comparison of augmentations; where there is one strength it is
             given, the one that was best on validation images in docs/vision.md.
     """
@@ -49,6 +50,7 @@ class Scale:
     rate: float
     scored: int
     judged: int
+    taught: int
     fraction: float
     arm_epochs: int
     strengths: tuple[float, ...]
@@ -62,12 +64,13 @@ SCALES: Mapping[Size, Scale] = {
         batch=64,
         moved=2_000,
         width=64,
-        steps=200,
-        images=4,
+        steps=400,
+        images=2,
         flow_steps=4,
-        rate=1e-3,
+        rate=1e-2,
         scored=20,
         judged=2_000,
+        taught=8_000,
         fraction=0.1,
         arm_epochs=6,
         strengths=(0.2,),
@@ -85,6 +88,7 @@ SCALES: Mapping[Size, Scale] = {
         rate=1e-4,
         scored=500,
         judged=8_000,
+        taught=50_000,
         fraction=1.0,
         arm_epochs=50,
         strengths=(0.1, 0.2, 0.3),

@@ -38,7 +38,7 @@ from ..search import (
 from ..settings import DEGREE
 from ..validity import WEAK, ClassOutputs, Judge, Products, RidgeClassifier, by_agreement, chosen, joint_responses
 from .drawings import noted
-from .scales import SCALES, Trained, device, trained
+from .scales import SCALES, Scale, Trained, device, trained
 
 SLOTS = 10  # the paper's K
 LOCALITY = 0.1
@@ -93,7 +93,7 @@ def slot_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any
     tell(0.96, "scores and words")
     judged = [name for name in sets if "untrained" not in name and "no score" not in name]
     named = SymbolicField(PLANE, [MOTIONS[name] for name in AFFINE_MOTIONS])(points)
-    words, motions, second = _words(net, [sets[name] for name in judged], named, SCALES[size].judged, seed)
+    words, motions, second = _words(net, [sets[name] for name in judged], named, SCALES[size], seed)
     features = Normalised(net.model.features)
     held = net.statistics.normalise(net.test.pixels[: SCALES[size].scored].to(device()))
     return {
@@ -212,19 +212,19 @@ def _scores(features: Features, images: Tensor, values: Tensor) -> list[float]:
 
 
 def _words(
-    net: Trained, sets: Sequence[Tensor], named: Tensor, images: int, seed: int
+    net: Trained, sets: Sequence[Tensor], named: Tensor, scale: Scale, seed: int
 ) -> tuple[list[list[str]], dict[str, Any], float]:
     """What held-out images say of each field, and of the affine motions, by the network and a ridge classifier.
 
     Returns:
         the words of each set, those of the motions with their figures, and the accuracy of the ridge classifier.
     """
-    ridge = RidgeClassifier.of(net.train, net.statistics, seed)
+    ridge = RidgeClassifier.of(net.train[: scale.taught], net.statistics, seed)
     judges = [
         Judge("network", ClassOutputs(net.model.cpu()), net.statistics),
         Judge("ridge", ClassOutputs(ridge), net.statistics),
     ]
-    held, _ = chosen(net.test[:images], seed)
+    held, _ = chosen(net.test[: scale.judged], seed)
     responses = joint_responses(judges, held, torch.cat([*sets, named], 1), torch.zeros(0), seed)
     judged = by_agreement(Products.of(responses, LOCALITY))
     net.model.to(device())
