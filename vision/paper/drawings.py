@@ -22,20 +22,18 @@ LENGTHS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # of flows, of fields of unit norm
 STEPS = 16
 
 
-def noted(sets: Mapping[str, Tensor], measure: Tensor, image: Tensor) -> dict[str, Any]:
+def noted(sets: Mapping[str, Tensor], image: Tensor) -> dict[str, Any]:
     """The fields that are shown, as text, and the image that they move.
 
     Args:
-        sets: of fields, values at the pixel centres ``[H W, K, 2]``.
-        measure: under which fields get unit norm, ``[H W]``.
+        sets: of fields of unit norm, values at the pixel centres ``[H W, K, 2]``.
         image: ``[C, H, W]``, uint8.
     """
     height, width = image.shape[1:]
     places = pixel_centres(PLACES, PLACES).flatten(0, 1)
     fields = {}
     for name in SHOWN:
-        values = sets[name] / torch.einsum("nkd,nkd,n->k", sets[name], sets[name], measure).sqrt()[:, None]
-        at_places = grid_field(values, height, width)(places.float())  # [PLACES^2, K, 2]
+        at_places = grid_field(sets[name], height, width)(places.float())  # [PLACES^2, K, 2]
         fields[name] = [" ".join(f"{v:.3f}" for v in field.flatten().tolist()) for field in at_places.unbind(1)]
     picture = base64.b64encode(image.contiguous().numpy().tobytes()).decode()
     return {"shape": list(image.shape), "image": picture, "fields": fields}

@@ -90,6 +90,7 @@ def slot_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any
         for name, field in learned_fields.items():
             sets[name] = field.cpu().double()(points)
     sets |= _forms(angle, blank.features, seed)
+    sets = {name: unit_fields(values, measure) for name, values in sets.items()}
     tell(0.96, "scores and words")
     judged = [name for name in sets if "untrained" not in name and "no score" not in name]
     named = SymbolicField(PLANE, [MOTIONS[name] for name in AFFINE_MOTIONS])(points)
@@ -111,7 +112,7 @@ def slot_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any
             for name, values in sets.items()
         },
         "motions": motions,
-        "drawn": noted(sets, measure, net.test.pixels[seed]),
+        "drawn": noted(sets, net.test.pixels[seed]),
     }
 
 
@@ -187,10 +188,10 @@ def _forms(found: Found, blank: Features, seed: int) -> dict[str, Tensor]:
 
 def _table(values: Tensor, points: Tensor, measure: Tensor) -> dict[str, Any]:
     """Affine-ness, the largest angle, and inner products of unit fields with each other and with the affine ones."""
-    unit, affine = (v / torch.einsum("nkd,nkd,n->k", v, v, measure).sqrt()[:, None] for v in (values, AFFINE(points)))
+    affine = unit_fields(AFFINE(points), measure)
     root = measure.sqrt()[:, None, None]
     angle = subspace_angles(values[:, :AFFINE_RANK] * root, AFFINE(points) * root).max()
-    own, beside = (torch.einsum("nad,nbd,n->ab", unit, v, measure) for v in (unit, affine))
+    own, beside = (torch.einsum("nad,nbd,n->ab", values, v, measure) for v in (values, affine))
     return {
         "affineness": _rounded(affineness(values, points, measure)),
         "largest_angle": round(math.degrees(float(angle)), 2),
@@ -199,9 +200,14 @@ def _table(values: Tensor, points: Tensor, measure: Tensor) -> dict[str, Any]:
     }
 
 
+def unit_fields(values: Tensor, measure: Tensor) -> Tensor:
+    """Fields ``[N, K, 2]`` of unit norm under a measure ``[N]``."""
+    return values / torch.einsum("nkd,nkd,n->k", values, values, measure).sqrt()[:, None]
+
+
 @torch.no_grad()
 def _scores(features: Features, images: Tensor, values: Tensor) -> list[float]:
-    """The angles by which flows of unit size turn features, mean over images, lengths and both directions."""
+    """The angles by which flows of unit fields turn features, mean over images, lengths and both directions."""
     field = grid_field(values, *images.shape[2:]).to(images.device)
     found = []
     for length in (s * sign for s in LENGTHS for sign in (1, -1)):

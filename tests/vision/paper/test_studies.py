@@ -106,22 +106,20 @@ def test_augmentation_takes_the_slots_of_the_same_seed(tiny, tmp_path: Path):
 
 
 def test_figures_show_the_fields_and_the_image_of_a_record():
-    """Shifts of any size, which are noted at size 1: their longest flow of .4 is two pixels of eleven."""
+    """Shifts: the longest flow of .4 is two pixels of eleven."""
     height = width = 11
     points = pixel_centres(height, width).flatten(0, 1)
-    measure = torch.full((height * width,), 1 / (height * width), dtype=torch.float64)
     constant = torch.zeros(height * width, 2, 2, dtype=torch.float64)
-    constant[:, 0, 0], constant[:, 1, 1] = 3.0, 0.5
+    constant[:, 0, 0], constant[:, 1, 1] = 1.0, 1.0
     turned = torch.stack([torch.stack([-points[:, 1], points[:, 0]], -1)] * 2, 1)
     sets = {"slots, angle": constant, "slots, no score": turned, "quadratic form, mu = 0.05": turned}
     image = torch.randint(256, (3, height, width), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    record = json.loads(json.dumps(drawings.noted(sets, measure, image)))
+    record = json.loads(json.dumps(drawings.noted(sets, image)))
     shifts = drawings._read(record, "slots, angle")
-    assert torch.equal(shifts[:, 0], torch.tensor([1.0, 0.0]).expand(81, 2))  # of unit norm
+    assert torch.equal(shifts[:, 0], torch.tensor([1.0, 0.0]).expand(81, 2))
     assert torch.equal(shifts[:, 1], torch.tensor([0.0, 1.0]).expand(81, 2))
     corners = drawings._read(record, "slots, no score")[[0, 8, 72, 80], 0]
-    size = float((points.square().sum(1) * measure).sum().sqrt())
-    expected = torch.tensor([[1.0, -1.0], [1.0, 1.0], [-1.0, -1.0], [-1.0, 1.0]]) / size
+    expected = torch.tensor([[1.0, -1.0], [1.0, 1.0], [-1.0, -1.0], [-1.0, 1.0]])
     torch.testing.assert_close(corners, expected, rtol=0, atol=6e-4)
 
     moved = drawings._moved(grid_field(shifts, 9, 9), record)
