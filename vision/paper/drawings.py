@@ -53,7 +53,7 @@ def drawn(result: Mapping[str, Any], first: int) -> dict[str, str]:
         values = _read(noted, name)
         every.append(values.unflatten(0, (PLACES, PLACES)).permute(2, 0, 1, 3).numpy())
         affine = result["sets"][name]["affineness"]
-        titles += [(f"{name}" if k == 0 else "", f"{k + 1}: affine {a:.2f}") for k, a in enumerate(affine)]
+        titles += [(name.split(", mu")[0] if k == 0 else "", f"{k + 1}: affine {a:.2f}") for k, a in enumerate(affine)]
     fields = figures.vector_fields(np.concatenate(every), titles)
     slots = _read(noted, SHOWN[0])[:, :first]
     moved = _moved(grid_field(slots, PLACES, PLACES), noted)

@@ -38,7 +38,8 @@ images; omega and the form of 8,000.
 DRAWINGS = """\
 ![Vector fields as arrows](paper/fields.svg)
 
-The fields of the first seed: slots by angle, slots without a score, and the quadratic form.
+The fields of the first seed: slots by angle, slots without a score, and the quadratic form at mu = 0.05. The longest
+arrows of all panels have one length.
 
 ![An image moved along slots](paper/moved.svg)
 
