@@ -15,6 +15,7 @@ from symflow.reproduction import NOT_RUN, Record
 from symflow.vision import paper
 from symflow.vision.data.images import Images
 from symflow.vision.paper import arms, drawings, scales, slots
+from symflow.vision.paper.page import CONTROLS, SLOTS
 from symflow.vision.search import grid_field, pixel_centres
 
 TINY = replace(
@@ -155,11 +156,13 @@ def test_the_page_shows_records_and_what_was_not_run():
         "largest_angle": 12.3,
         "words": ["measured", "refuted", *["cannot be told"] * 8],
     }
+    sets = dict.fromkeys((*SLOTS, *CONTROLS), found)
+    sets["slots, no score"] = found | {"affineness": [0.5] * 10}
     motions = {
         "rotation": {"word": "measured", "ratio": [0.4, 0.01], "agreement": [0.7, 0.02]},
         "squeeze": {"word": "cannot be told", "ratio": None, "agreement": None},
     }
-    result = {"network": {"name": "SmallResNet", "accuracy": 0.8}, "sets": {"slots, angle": found}, "motions": motions}
+    result = {"network": {"name": "SmallResNet", "accuracy": 0.8}, "sets": sets, "motions": motions}
     accuracies = {"none": 0.6, "crop+flip": 0.65, "affine+flip": 0.64, "slots+flip": 0.66}
     compared = {
         "arms": {
@@ -171,12 +174,16 @@ def test_the_page_shows_records_and_what_was_not_run():
         Record("images", "slots", "small", 0, 60.0, "0", result),
         *(Record("augmentation", "cifar10", "small", seed, 60.0, "0", compared) for seed in (0, 1)),
     ]
-    page = paper.page(records)
-    assert page.count(NOT_RUN) == 2
-    assert "| 0.99 0.99 0.99 0.99 0.99 0.99 | 0.10 0.10 0.10 0.10 | 12° |" in page
-    assert "mr........" in page
-    assert "| small, 0 | rotation | 0.40 ± 0.01 | 0.70 ± 0.02 | measured |" in page
-    assert "| small | 2 | slots+flip | 0.1 0.1 | 66.00 | +6.00 |" in page
+    text = paper.page(records)
+    assert text.count(NOT_RUN) == 2
+    assert "| 0.99 0.99 0.99 0.99 0.99 0.99 | 0.10 0.10 0.10 0.10 | 12° |" in text
+    assert "mr........" in text
+    assert "| small, 0 | rotation | 0.40 ± 0.01 | 0.70 ± 0.02 | measured |" in text
+    assert "| small | 2 | slots+flip | 0.1 0.1 | 66.00 | +6.00 |" in text
+    assert "slots, no score 1.50, smoothness only 5.88" in text
+    assert "they do in 0 of 1 seeds" in text  # all alike but one
+    sets |= {name: found | {"affineness": [0.9] * 10} for name in CONTROLS}
+    assert "they do in 1 of 1 seeds" in paper.page(records)
 
 
 def test_the_command_finds_the_studies():
