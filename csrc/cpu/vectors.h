@@ -1,4 +1,4 @@
-// Short vectors of any power-of-two length, and the transpose of a square of numbers, for one instruction set (see
+// Short vectors of any power-of-two length, and rows of numbers that become columns, for one instruction set (see
 // simd.h for how it is included; the standard headers it needs come before the switch).
 //
 // Arithmetic on them is the plain one, product by product and sum by sum: a number has the same bits whatever the
@@ -66,17 +66,19 @@ SYMFLOW_HD void interleave(const VectorOf<T, n>& a, const VectorOf<T, n>& b, Vec
 #endif
 }
 
-// rows[r][c] and rows[c][r] change places. Interleaving row r with row r + n/2 moves the highest bit of the row's
-// number to the lowest bit of the column's; after as many rounds as there are bits the two numbers have changed places.
-template <class T, int n>
-SYMFLOW_HD void transpose(VectorOf<T, n> (&rows)[n]) {
-  if constexpr (n > 1) {
-    for (int round = n; round > 1; round /= 2) {
-      VectorOf<T, n> next[n];
-      for (int r = 0; r < n / 2; ++r) {
-        interleave<T, n>(rows[r], rows[r + n / 2], next[2 * r], next[2 * r + 1], std::make_integer_sequence<int, n>());
+// Rows of `n` numbers, one after the other, become columns: number r + rows c is what number c of row r was.
+// Interleaving row r with row r + rows/2 moves the highest bit of the row's number behind the lowest bit of the
+// column's; after as many rounds as there are bits it is all of the row's number that stands there. A square is
+// transposed.
+template <class T, int n, int rows>
+SYMFLOW_HD void to_columns(VectorOf<T, n> (&all)[rows]) {
+  if constexpr (rows > 1) {
+    for (int round = rows; round > 1; round /= 2) {
+      VectorOf<T, n> next[rows];
+      for (int r = 0; r < rows / 2; ++r) {
+        interleave<T, n>(all[r], all[r + rows / 2], next[2 * r], next[2 * r + 1], std::make_integer_sequence<int, n>());
       }
-      for (int r = 0; r < n; ++r) rows[r] = next[r];
+      for (int r = 0; r < rows; ++r) all[r] = next[r];
     }
   }
 }

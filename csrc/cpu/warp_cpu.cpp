@@ -45,40 +45,56 @@ template <class Work>
 void for_each(Index tasks, const Parallel& parallel, const Work& work) {
   constexpr Index shares = 8;  // of each worker
   const Index count = std::min(tasks, shares * parallel.workers);
-  for_each_tile(count, int(std::min<Index>(count, parallel.workers)), parallel, [&](Index share, int) {
-    for (Index task = tasks * share / count; task < tasks * (share + 1) / count; ++task) work(task);
+  for_each_tile(count, int(std::min<Index>(count, parallel.workers)), parallel, [&](Index share, int worker) {
+    for (Index task = tasks * share / count; task < tasks * (share + 1) / count; ++task) work(task, worker);
   });
 }
 
-// Packs p and q wave by wave and calls task(index) for every task of each wave.
+// Packs p and q wave by wave and calls task(problem, index) for every task of each wave. Where there are plenty of
+// units each worker has waves of its own, of one unit, and waits for nobody; else the workers share waves of many
+// units.
 template <class T, class Task>
 void in_waves(WarpProblem<T>& f, const WarpKernels<T>& kernel, const Parallel& parallel, const T* p, const T* q,
               const Task& task) {
-  const Index block_size = f.frame.cells * f.lanes, units = f.sets * f.units;
-  const Index wave =
-      std::clamp(parallel.workers * wave_bytes / (f.unit_blocks * block_size * Index(sizeof(T))), Index(1), units);
+  constexpr Index plenty = 8;  // for each worker
+  const Index block_size = f.frame.cells * f.lanes, units = f.sets * f.units, tasks = f.grids * f.chunks;
+  const bool apart = units >= plenty * parallel.workers;
+  const Index fitting = parallel.workers * wave_bytes / (f.unit_blocks * block_size * Index(sizeof(T)));
+  const Index wave = apart ? 1 : std::clamp(fitting, Index(1), units), waves = apart ? parallel.workers : 1;
+  const Index wave_size = std::min(wave * f.unit_blocks, f.sets * f.blocks) * block_size;
   // Units have fewer blocks at the end of a set.
   const auto block_of = [&](Index unit) {
     return unit / f.units * f.blocks + std::min(unit % f.units * f.unit_blocks, f.blocks);
   };
-  const auto buffer = [&](const T* images) {
-    return images == nullptr ? nullptr : allocate<T>(std::min(wave * f.unit_blocks, f.sets * f.blocks) * block_size);
-  };
+  const auto buffer = [&](const T* images) { return images == nullptr ? nullptr : allocate<T>(waves * wave_size); };
   const Buffer<T> packed_p = buffer(p), packed_q = buffer(q);
+  const auto pack = [&](const WarpProblem<T>& g, Index block, Index first, Index last) {
+    // The buffers are ours; the problem has them as what is read.
+    if (p != nullptr) kernel.pack(g, block, first, last, p, const_cast<T*>(g.p));
+    if (q != nullptr) kernel.pack(g, block, first, last, q, const_cast<T*>(g.q));
+  };
+  if (apart) {
+    for_each(units, parallel, [&](Index unit, int worker) {
+      WarpProblem<T> g = f;
+      g.p = p == nullptr ? nullptr : packed_p.get() + worker * wave_size;
+      g.q = q == nullptr ? nullptr : packed_q.get() + worker * wave_size;
+      g.first_block = block_of(unit);
+      for (Index block = g.first_block; block < block_of(unit + 1); ++block) pack(g, block, 0, g.height);
+      for (Index index = 0; index < tasks; ++index) task(g, unit * tasks + index);
+    });
+    return;
+  }
   f.p = packed_p.get();
   f.q = packed_q.get();
   const Index rows = std::max(packed_at_once / f.width, Index(1)), slabs = parts(f.height, rows);
   for (Index unit = 0; unit < units; unit += wave) {
     const Index end = std::min(unit + wave, units);
     f.first_block = block_of(unit);
-    for_each((block_of(end) - f.first_block) * slabs, parallel, [&](Index slab) {
-      const Index block = f.first_block + slab / slabs, first = slab % slabs * rows;
-      const Index last = std::min(first + rows, Index(f.height));
-      if (p != nullptr) kernel.pack(f, block, first, last, p, packed_p.get());
-      if (q != nullptr) kernel.pack(f, block, first, last, q, packed_q.get());
+    for_each((block_of(end) - f.first_block) * slabs, parallel, [&](Index slab, int) {
+      const Index first = slab % slabs * rows;
+      pack(f, f.first_block + slab / slabs, first, std::min(first + rows, Index(f.height)));
     });
-    const Index tasks = f.grids * f.chunks;
-    for_each((end - unit) * tasks, parallel, [&](Index index) { task(unit * tasks + index); });
+    for_each((end - unit) * tasks, parallel, [&](Index index, int) { task(f, unit * tasks + index); });
   }
 }
 
@@ -91,7 +107,7 @@ void warp_sample(const WarpArguments<T>& arguments, const Parallel& parallel, co
   const WarpKernels<T>& kernel = kernels<T>();
   WarpProblem<T> f = problem_of(arguments, kernel, kernel.narrow_lanes, whole);
   f.out = out;
-  in_waves(f, kernel, parallel, p, q, [&](Index task) { kernel.sample(f, task); });
+  in_waves(f, kernel, parallel, p, q, kernel.sample);
 }
 template void warp_sample(const WarpArguments<float>&, const Parallel&, const float*, const float*, float*,
                           const WarpWhole*);
@@ -113,10 +129,10 @@ void warp_grid_gradient(const WarpArguments<T>& arguments, const Parallel& paral
   const Buffer<T> sums = f.units == 1 ? nullptr : allocate<T>(f.units * size);
   f.grad = grad;
   f.grad_grid = f.units == 1 ? grad_grid : sums.get();
-  in_waves(f, kernel, parallel, p, q, [&](Index task) { kernel.grid_gradient(f, task); });
+  in_waves(f, kernel, parallel, p, q, kernel.grid_gradient);
   if (f.units == 1) return;
   constexpr Index piece = 4096;
-  for_each(parts(size, piece), parallel, [&](Index task) {
+  for_each(parts(size, piece), parallel, [&](Index task, int) {
     for (Index i = task * piece; i < std::min(size, (task + 1) * piece); ++i) {
       double sum = 0;
       for (Index unit = 0; unit < f.units; ++unit) sum += double(sums[std::size_t(unit * size + i)]);

@@ -27,28 +27,28 @@ struct Rows {
   }
 };
 
-// The numbers first .. first + count (at most `lanes`) of each plane, a vector of planes for each number.
-template <class T, int lanes>
-SYMFLOW_HD void load_square(const Rows<const T*, lanes>& rows, Index first, Index count,
-                            VectorOf<T, lanes> (&square)[lanes]) {
-  using V = VectorOf<T, lanes>;
+// The numbers first .. first + count (at most n) of each plane, for each of them those of all planes side by side.
+template <class T, int lanes, int n>
+SYMFLOW_HD void load_columns(const Rows<const T*, lanes>& rows, Index first, Index count,
+                             VectorOf<T, n> (&columns)[lanes]) {
+  using V = VectorOf<T, n>;
   SYMFLOW_UNROLL
   for (int r = 0; r < lanes; ++r) {
     if (r >= rows.count) {
-      square[r] = V{};
-    } else if (count >= lanes) {
-      square[r] = load_vector<V>(rows.at[r] + first);
+      columns[r] = V{};
+    } else if (count >= n) {
+      columns[r] = load_vector<V>(rows.at[r] + first);
     } else {
-      square[r] = load_first<V>(rows.at[r] + first, count);
+      columns[r] = load_first<V>(rows.at[r] + first, count);
     }
   }
-  transpose<T, lanes>(square);
+  to_columns<T, n, lanes>(columns);
 }
 
 template <class T, int lanes>
 SYMFLOW_HD void store_square(VectorOf<T, lanes> (&square)[lanes], const Rows<T*, lanes>& rows, Index first,
                              Index count) {
-  transpose<T, lanes>(square);
+  to_columns<T, lanes, lanes>(square);
   SYMFLOW_UNROLL
   for (int r = 0; r < lanes; ++r) {
     if (r >= rows.count) break;
@@ -78,7 +78,7 @@ SYMFLOW_HD void copy(const T* from, Index count, T* to) {
 
 template <int lanes, class T>
 void pack(const WarpProblem<T>& f, Index block, Index first_row, Index last_row, const T* images, T* packed) {
-  using V = VectorOf<T, lanes>;
+  constexpr int whole = Simd<T>::lanes;
   const Index set = block / f.blocks, width = f.width;
   const Rows<const T*, lanes> rows(images, f.planes, block % f.blocks,
                                    [&](Index plane) { return f.image_row(set, plane); });
@@ -91,12 +91,19 @@ void pack(const WarpProblem<T>& f, Index block, Index first_row, Index last_row,
     if constexpr (lanes == 1) {
       copy(rows.at[0] + r * width, width, to + f.frame.row(r));
     }
-    for (Index i = 0; lanes > 1 && i < width; i += lanes) {
-      // The last square of a row begins early enough to be whole, if the row is long enough.
-      const Index c = i + lanes > width && width >= lanes ? width - lanes : i;
-      V square[lanes];
-      load_square<T, lanes>(rows, r * width + c, width - c, square);
-      for (int j = 0; j < lanes && c + j < width; ++j) store_vector(to + (f.frame.row(r) + c + j) * lanes, square[j]);
+    for (Index i = 0; lanes > 1 && i < width; i += whole) {
+      // The last part of a row begins early enough to be whole, if the row is long enough.
+      const Index c = i + whole > width && width >= whole ? width - whole : i;
+      VectorOf<T, whole> columns[lanes];
+      load_columns<T, lanes, whole>(rows, r * width + c, width - c, columns);
+      T* at = to + (f.frame.row(r) + c) * lanes;
+      for (Index j = 0, left = (width - c) * lanes; j < lanes && left > 0; ++j, at += whole, left -= whole) {
+        if (left >= whole) {
+          store_vector(at, columns[j]);
+        } else {
+          store_first(at, columns[j], left);
+        }
+      }
     }
     clear(f.frame.row(r) + width, f.frame.row(r + 1));
   }
@@ -185,7 +192,7 @@ template <class T, int lanes>
 SYMFLOW_HD void sum_lanes(const VectorOf<T, lanes>* sums, T* totals) {
   VectorOf<T, lanes> square[lanes];
   for (int i = 0; i < lanes; ++i) square[i] = sums[i];
-  transpose<T, lanes>(square);
+  to_columns<T, lanes, lanes>(square);
   VectorOf<T, lanes> total = square[0];
   for (int i = 1; i < lanes; ++i) total += square[i];
   store_vector(totals, total);
@@ -243,7 +250,7 @@ void grid_gradient(const WarpProblem<T>& f, Index index) {
     } else {
       for (Index first = 0; first < points.count; first += lanes) {
         V grad[lanes];
-        load_square<T, lanes>(rows, first, points.count - first, grad);
+        load_columns<T, lanes, lanes>(rows, first, points.count - first, grad);
         SYMFLOW_UNROLL
         for (int j = 0; j < lanes; ++j) {
           const Index i = first + j;
@@ -281,7 +288,7 @@ void image_gradient(const WarpProblem<T>& f, Index index, T* scratch) {
       load_points(f, set * f.grids + grid, chunk, moving, points);
       for (Index first = 0; first < points.count; first += lanes) {
         V grad[lanes];
-        load_square<T, lanes>(rows, chunk * warp_chunk + first, points.count - first, grad);
+        load_columns<T, lanes, lanes>(rows, chunk * warp_chunk + first, points.count - first, grad);
         for (int j = 0; j < lanes && first + j < points.count; ++j) {
           const Index i = first + j;
           const T tx = points.tx[i], ty = points.ty[i];
