@@ -106,17 +106,22 @@ def _decision(found: Sequence[Record]) -> str:
     """Whether the slots are more affine than those that know nothing of images."""
     if not found:
         return ""
-    sums = {
-        name: [sum(a * a for a in record.result["sets"][name]["affineness"][:FIRST]) for record in found]
-        for name in (*SLOTS, *CONTROLS)
-    }
-    above = [all(sums[name][k] < sums[SLOTS[0]][k] for name in CONTROLS) for k in range(len(found))]
-    listed = ", ".join(f"{name} {_few(values)}" for name, values in sums.items())
-    return (
-        f"Sums of the squared affine-ness of the first six, seed by seed (6 if all are affine): {listed}.\n"
-        "That images have affine symmetries would follow from slots only if those by angle exceeded every control\n"
-        f"that knows nothing of images: they do in {sum(above)} of {len(found)} seeds.\n"
+    names = (*SLOTS, *CONTROLS)
+    sums = [
+        {name: sum(a * a for a in record.result["sets"][name]["affineness"][:FIRST]) for name in names}
+        for record in found
+    ]
+    above = sum(all(each[name] < each[SLOTS[0]] for name in CONTROLS) for each in sums)
+    rows = [
+        [f"{record.size}, {record.seed}", *(f"{each[name]:.2f}" for name in names)]
+        for record, each in zip(found, sums, strict=True)
+    ]
+    said = (
+        "Sums of the squared affine-ness of the first six, 6 if all are affine. That images have affine symmetries would\n"
+        "follow from slots only if those by angle exceeded every control that knows nothing of images: they do in\n"
+        f"{above} of {len(found)} seeds.\n"
     )
+    return "\n".join([said, table(("size, seed", *names), rows)])
 
 
 def _motions(found: Sequence[Record]) -> str:
