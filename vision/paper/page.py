@@ -118,8 +118,8 @@ def _decision(found: Sequence[Record]) -> str:
     ]
     said = (
         "Sums of the squared affine-ness of the first six, 6 if all are affine. That images have affine symmetries\n"
-        "would follow from slots only if those by angle exceeded every control that knows nothing of images: they do in\n"
-        f"{above} of {len(found)} seeds.\n"
+        "would follow from slots only if those by angle exceeded every control that knows nothing of images: they do\n"
+        f"in {above} of {len(found)} seeds.\n"
     )
     return "\n".join([said, table(("size, seed", *names), rows)])
 

@@ -181,9 +181,9 @@ def test_the_page_shows_records_and_what_was_not_run():
     assert "| small, 0 | rotation | 0.40 ± 0.01 | 0.70 ± 0.02 | measured |" in text
     assert "| small | 2 | slots+flip | 0.1 0.1 | 66.00 | +6.00 |" in text
     assert "| small, 0 | 5.88 | 5.88 | 5.88 | 1.50 | 5.88 |" in text
-    assert "they do in\n0 of 1 seeds" in text  # all alike but one
+    assert "they do\nin 0 of 1 seeds" in text  # all alike but one
     sets |= {name: found | {"affineness": [0.9] * 10} for name in CONTROLS}
-    assert "they do in\n1 of 1 seeds" in paper.page(records)
+    assert "they do\nin 1 of 1 seeds" in paper.page(records)
 
 
 def test_the_command_finds_the_studies():
