@@ -24,7 +24,8 @@ Ko, Kim and Lee, *Learning Infinitesimal Generators of Continuous Symmetries fro
 slots, a validity score of moved data, stop-gradient orthonormality, Lipschitz and Sobolev losses. This page has its
 figures and tables as this implementation finds them. `symflow reproduce all` (or `make paper`) carries out every study
 at `small`, which two cores can; `--size paper` takes the paper's own settings. The studies of the first seed at `small`
-took {time} in all, as their records say. What was not carried out says *{not_run}*.
+took {time} in all, as their records say; what was kept from before a kill or from an earlier run is not counted. What
+was not carried out says *{not_run}*.
 """
 
 
