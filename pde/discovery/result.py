@@ -331,6 +331,8 @@ class Result(OneSpaceResult):
             UserError: there is none, or the data do not solve the equation or cannot tell.
         """
         forms = self.allowed(unproved)
+        if not isinstance(data, Trajectories):
+            raise UserError(f"`data` must be trajectories, got {type(data).__name__}")
         if not (unproved or self.trusted):
             check_solve(data, self.equation)
         return with_period(forms, data)

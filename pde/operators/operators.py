@@ -99,7 +99,8 @@ class Operator(nn.Module):
             from neuralop.models import FNO
         except ImportError as error:
             raise UserError(
-                f"neural operators need the package neuraloperator, got {error}; `pip install symflow[operator]`"
+                f"neural operators need the package neuraloperator, got {error}; "
+                "`pip install 'symflow-torch[operator]'` brings it"
             ) from None
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)

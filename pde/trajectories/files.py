@@ -30,6 +30,17 @@ if TYPE_CHECKING:
 AUGMENTATION = "augmentation"  # among the settings of a file that `augment_file` wrote
 
 
+def is_own(path: str | Path) -> bool:
+    """Whether a file is one that `save` writes."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("format") == FORMAT)
+    except OSError:
+        return False
+
+
 def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write trajectories to an HDF5 file that h5py and xarray read.
 
