@@ -163,14 +163,14 @@ def discover(
         raise UserError("`--report`, `--resume` and `--force` are about a run directory, which `--out` must name")
     with loading():
         from symflow import pde
+        from symflow.pde.discovery import asked_of
         from symflow.pde.discovery import discover as found
-        from symflow.pde.discovery import domain_of
         from symflow.runs import RESULT, Run
 
     source, identity = arguments.read(data, equation, arguments.numbers(parameters), variables, reading)
     alone = isinstance(source, pde.Equation)
-    boundary = reading.conditions
-    settings = replace(settings, domain=settings.domain or ("plane" if boundary else domain_of(source)))
+    domain, boundary = asked_of(source, settings.domain, reading.conditions)
+    settings = replace(settings, domain=domain)
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
     config = {"command": "discover", **about, **asdict(variables), **asdict(settings), **asdict(reading)}
     run = None if out is None else Run(out, config, resume=resume, replace=force)
@@ -383,12 +383,12 @@ def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
 def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
     """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
     from symflow import pde
-    from symflow.pde.discovery import collect, studied
+    from symflow.pde.discovery import collect
     from symflow.report import write_report
 
     progress("report", 0.0, {})
     if isinstance(source, pde.Trajectories):
-        shown = source if result.of_data and studied(source) else None
+        shown = source if result.of_data else None
         run.save_tensors("evidence", collect(shown, result), {"rank": result.rank})
     page = write_report(run.path)
     progress("report", 1.0, {})

@@ -13,7 +13,6 @@ from ..boundaries import Boundary, kept
 from ..counting import count_symmetries
 from ..families import accounted, beside, whole_algebra
 from ..symmetries import Symmetries, first_order_symmetries, restricted, spanned, symmetries
-from .sources import space_axes
 from .state import Algebra, State
 
 MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
@@ -24,8 +23,8 @@ def solve_equation(state: State, context: Context) -> State:
     """The symmetries of the equation alone, on random jets of its manifold: nothing of the data."""
     equation, degree = known(state.source).equation, state.request.degree
     plane = symmetries(equation, degree=degree)
-    periodic = state.request.domain == "periodic"
-    asked = symmetries(equation, without=space_axes(equation), degree=degree) if periodic else plane
+    periodic = known(state.source).periodic
+    asked = symmetries(equation, without=periodic, degree=degree) if periodic else plane
     return replace(state, algebra=_described(plane, asked))
 
 
@@ -86,7 +85,7 @@ def widen(state: State, context: Context) -> State:
         return state
     plane = asked = more.proved
     if algebra.asked is not algebra.plane:
-        asked = symmetries(equation, without=space_axes(equation), degree=max(more.counts)).proved
+        asked = symmetries(equation, without=known(state.source).periodic, degree=max(more.counts)).proved
     return replace(state, algebra=_described(plane, asked))
 
 

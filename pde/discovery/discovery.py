@@ -29,7 +29,7 @@ from ..settings import Discovery, Score
 from ..trajectories import Trajectories
 from .checks import lost
 from .result import Identified, Result
-from .sources import domain_of
+from .sources import asked_of, on_line
 from .stages import LOCAL, STAGES, TRAINED
 from .state import Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, family_record, for_the_data, recorded, searched
@@ -64,7 +64,8 @@ def discover(
     Args:
         data: trajectories; or an equation, or the name of one, whose jets are then drawn at random.
         settings: its fields, by place or by name, are arguments of this function.
-        boundary: walls, conditions and periods that symmetries must keep (`pde.Boundary`), on the plane.
+        boundary: walls, conditions and periods that symmetries must keep (`pde.Boundary`), on the plane; by default
+            what data keep at their walls, if they have any and no domain is given.
         run: a run directory for metrics and checkpoints.
         progress: called as the stages go on.
 
@@ -80,9 +81,10 @@ def discover(
             "`boundary` says itself what is periodic, as u(0,t) = u(1,t): it goes with no `domain` periodic"
         )
     route, alone = ROUTES[settings.score], not isinstance(data, Trajectories)
+    domain, boundary = asked_of(data, settings.domain, boundary)
     request = Request(
         data,
-        settings.domain or ("plane" if boundary else domain_of(data)),
+        domain,
         boundary,
         settings.seed,
         settings.span(alone),
@@ -107,9 +109,12 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
     samples = len(request.data) if isinstance(request.data, Trajectories) else 0
     said = data_verdict(samples, state.judged, state.drifting)
     identified = isinstance(request.data, Trajectories) and bool(request.data.settings.get("identified"))
-    residual = data.residual() if data is not None and len(data.t) > 8 else None
+    residual = data.residual() if data is not None and on_line(data) and len(data.t) > 8 else None
     bounded = request.boundary is not None
-    gone = [format_generator({k: str(f) for k, f in form.items()}) for form in lost(algebra.plane, asked, bounded)]
+    gone = [
+        format_generator({k: str(f) for k, f in form.items()})
+        for form in lost(algebra.plane, asked, source.periodic, bounded)
+    ]
     return Result(
         verdicts=Verdicts(
             equation_verdict(

@@ -29,7 +29,7 @@ from ..laws import (
 )
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
-from ..symmetries import prolongation
+from ..symmetries import Symmetries
 from ..trajectories import Trajectories
 from . import checks
 from .algebra import count, keep_boundary, look_for_families, perturb, solve_equation, widen
@@ -37,8 +37,8 @@ from .checks import NULL_RESOLUTION, POINTS
 from .networks import Learn, learned_slots, learned_span
 from .result import Certified
 from .solved import SAMPLE, solved_span, span_of_data
-from .sources import JETS, lacking, source_of, space_axes, studied
-from .state import Jets, State
+from .sources import JETS, lacking, on_line, source_of
+from .state import Jets, State, as_text
 
 POOL = 20_000  # jets from which a network that is trained draws
 CHECKED, STEPS = 512, 8  # jets moved by the finite flow, and its steps
@@ -51,7 +51,7 @@ def read(state: State, context: Context) -> State:
     data = state.request.data
     source = source_of(held_out(data) if isinstance(data, Trajectories) else data, state.request.domain)
     if source.data is not None and state.request.trust and (sentence := lacking(source.data)):
-        raise UserError(sentence)
+        raise UserError(f"`data` {sentence}")
     if state.request.boundary is not None:
         Boundary.read(source.equation, state.request.boundary)  # raises before anything is done
     return replace(state, source=source)
@@ -61,14 +61,15 @@ def read(state: State, context: Context) -> State:
 def ask(state: State, context: Context) -> State:
     """Whether the data solve the equation. Where they do not, or cannot tell, the equation alone is studied further.
 
-    So it is where they do, but have no jets to be studied: they are too few, or not periodic.
+    So it is where they do, but have no jets to be studied: they are too few, values are missing, ends do not meet.
     """
     source = known(state.source)
-    judged = gate(known(source.data))
-    if judged.verdict not in (SOLVES, OUTLIERS) or not judged.periodic or lacking(known(source.data)):
-        if not studied(known(source.data)):
-            judged = replace(judged, remarks=(*judged.remarks, f"of data of this shape nothing is said of {JETS}"))
-        source = source_of(source.equation, state.request.domain)
+    judged, sentence = gate(known(source.data)), lacking(known(source.data))
+    solved = judged.verdict in (SOLVES, OUTLIERS)
+    if solved and sentence:
+        judged = replace(judged, remarks=(*judged.remarks, f"nothing is said of {JETS}: for these, data {sentence}"))
+    if not solved or not judged.periodic or sentence:
+        source = source.alone
     return replace(state, judged=judged, source=source)
 
 
@@ -80,26 +81,33 @@ def look_through_windows(state: State, context: Context) -> State:
     source = known(state.source)
     found = drifts(known(source.data), source.equation)
     if found:
-        source = source_of(source.equation, state.request.domain)
+        source = source.alone
     return replace(state, source=source, drifting=tuple(found))
+
+
+@one_thread()
+def _looked_for(state: State) -> Symmetries:
+    """What null spaces and networks find, which know of periods and of no walls."""
+    algebra = known(state.algebra)
+    return algebra.plane if state.request.boundary is not None else algebra.asked
 
 
 @one_thread()
 def look_at_jets(state: State, context: Context) -> State:
     """The null space on the jets of the source, with u_t from the equation and from the data."""
-    source, algebra, request = known(state.source), known(state.algebra), state.request
-    coordinates, asked = source.coordinates, algebra.asked
+    source, asked, request = known(state.source), _looked_for(state), state.request
+    coordinates = source.coordinates
     count = {"none": POINTS, "solved": POINTS if source.data else SAMPLE, "trained": POOL}[request.network]
-    sample = source.sample(count, request.seed, prolongation.needed(source.equation))
+    sample, seen = source.both(count, request.seed)
     fresh = points_of(source.sample(FRESH, request.seed + 1, ()), coordinates)
-    truth = None if request.boundary else checks.known_algebra(source, request.domain)
-    closed = SymbolicField(coordinates, algebra.texts)(fresh) if asked.forms else None
-    null, rank = checks.null_space(source, asked, sample, request.domain)
+    truth = None if request.boundary else checks.known_algebra(source)
+    closed = SymbolicField(coordinates, as_text(asked.forms))(fresh) if asked.forms else None
+    null, rank = checks.null_space(source, asked, sample)
     found = null.fields(fresh, rank, coordinates)
     if closed is not None and asked.superposition is not None:
         found = closed
     angles = None if truth is None else checks.angles_to(found, truth, fresh)
-    shown = checks.observed_null_space(source, asked, sample.points, request.domain, fresh, closed, request.seed)
+    shown = checks.observed_null_space(source, asked, seen, fresh, closed)
     spectrum = Spectrum(null.values.tolist(), rank, NULL_RESOLUTION)
     return replace(state, jets=Jets(sample, fresh, truth, closed, spectrum, angles, shown))
 
@@ -147,7 +155,7 @@ def look_over_the_confidence_set(state: State, context: Context) -> State:
         known(state.source).equation,
         [Interval(m["term"], m["lower"], m["upper"]) for m in law["terms"]],
         known(state.algebra).texts,
-        without=space_axes(known(state.source).equation) if state.request.domain == "periodic" else (),
+        without=known(state.source).periodic,
         undetermined=law["collinear"],
     )
     return replace(state, over=found)
@@ -156,7 +164,7 @@ def look_over_the_confidence_set(state: State, context: Context) -> State:
 @one_thread()
 def solve_span(state: State, context: Context) -> State:
     """A span over random features, without a library: from data with their own u_t, else from jets of the equation."""
-    source, asked, jets, request = known(state.source), known(state.algebra).asked, known(state.jets), state.request
+    source, asked, jets, request = known(state.source), _looked_for(state), known(state.jets), state.request
     expected, proved = len(asked.forms), sum(asked.verified)
     if source.data is not None:
         found = span_of_data(_alike(state), source.coordinates, request.seed, asked.superposition, expected)
@@ -180,6 +188,7 @@ def learn_slots(state: State, context: Context) -> State:
     source, request = known(state.source), state.request
     if source.data is None:
         raise UserError("`score` local needs trajectories, got an equation without data")
+    source.data.require_line("the score local")
     learned = learned_slots(
         source.data, source.coordinates, request.generators, request.steps, request.seed, _learning(context)
     )
@@ -223,8 +232,10 @@ def _asks(state: State) -> bool:
     return known(state.source).data is not None and not state.request.trust
 
 
-def _has_data(state: State) -> bool:
-    return known(state.source).data is not None
+def _has_line(state: State) -> bool:
+    """Whether there are data of the one shape that laws are fitted to: u on a periodic line."""
+    data = known(state.source).data
+    return data is not None and on_line(data)
 
 
 def _identified(state: State) -> bool:
@@ -241,8 +252,8 @@ def _has_intervals(state: State) -> bool:
     return _identified(state) and certified is not None and not certified.reason and certified.law is not None
 
 
-def _has_data_and_forms(state: State) -> bool:
-    return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
+def _has_line_and_forms(state: State) -> bool:
+    return _has_line(state) and bool(known(state.algebra).asked.forms)
 
 
 def _is_finite(state: State) -> bool:
@@ -295,9 +306,9 @@ STAGES: Steps[State] = (
     Beside(
         (
             (
-                Stage("certificates", bound, when=_has_data_and_forms),
+                Stage("certificates", bound, when=_has_line_and_forms),
                 Stage("confidence set", look_over_the_confidence_set, when=_has_intervals),
-                Stage("approximate", look_nearby, when=_has_data),
+                Stage("approximate", look_nearby, when=_has_line),
             ),
             (
                 Stage("null space", look_at_jets),

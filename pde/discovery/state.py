@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from symflow.algebra import Description
+from symflow.algebra import ClosedForm, Description
 from symflow.discovery import Spectrum
 from symflow.fields import SymbolicField
 
@@ -62,7 +63,12 @@ class Algebra:
     @property
     def texts(self) -> list[dict[str, str]]:
         """The closed forms that were asked for, as text."""
-        return [{key: str(f) for key, f in form.items()} for form in self.asked.forms]
+        return as_text(self.asked.forms)
+
+
+def as_text(forms: Sequence[ClosedForm]) -> list[dict[str, str]]:
+    """Closed forms as people read them."""
+    return [{key: str(f) for key, f in form.items()} for form in forms]
 
 
 @dataclass(frozen=True)

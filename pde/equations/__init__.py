@@ -26,6 +26,7 @@ from .jets import raised as raised
 from .jets import variable as variable
 from .manifold import BOXES as BOXES
 from .manifold import Manifold as Manifold
+from .manifold import completed as completed
 from .principal import reduced as reduced
 from .principal import solve_for_principal as solve_for_principal
 from .reading import parts_of as parts_of

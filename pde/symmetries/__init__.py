@@ -20,6 +20,7 @@ from .nullspace import gap_rank as gap_rank
 from .prolongation import SOFTENING as SOFTENING
 from .prolongation import by_derivatives as by_derivatives
 from .prolongation import complete_jets as complete_jets
+from .prolongation import derivatives_in as derivatives_in
 from .prolongation import determining_coefficients as determining_coefficients
 from .prolongation import determining_equations as determining_equations
 from .prolongation import is_symmetry as is_symmetry
