@@ -1,4 +1,4 @@
-"""The commands of equations: ``generate | describe | discover | verify | audit | augment | train-operator``."""
+"""The commands of equations: generate, merge, describe, discover, verify, classify, audit, augment, train-operator."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from symflow.console import (
 from symflow.errors import UserError
 
 from . import arguments
+from .classify_command import classify
 from .operator_commands import train_operator
 from .settings import Copies, Discovery, Generation, Reading, Variables
 
@@ -58,7 +59,6 @@ def generate(
     from symflow import pde
 
     check_new(out, force)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with noted() as told:
         data = pde.generate(
             name,
@@ -71,6 +71,29 @@ def generate(
     axes = ["trajectory", "t", "x"]
     record = {"file": str(out), "equation": data.equation.text, "axes": axes, "shape": list(data.u.shape)}
     return Answer(f"{out}: {shape} values of u ({', '.join(axes)}), float64", record)
+
+
+def merge(
+    parts: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path,
+    force: bool = False,
+) -> Answer:
+    """Puts together the parts of a data set that `symflow generate --shard i/n` made.
+
+    Examples:
+        symflow generate kdv --samples 64 --shard 1/2 --out part1.h5
+        symflow merge part1.h5 part2.h5 --out kdv.h5
+
+    Args:
+        parts: their files, all of them, in any order.
+        out: the file to write: what one call without `--shard` makes.
+        force: replace an existing file.
+    """
+    from symflow import pde
+
+    check_new(out, force)
+    pde.merge(parts, out, overwrite=force)
+    return Answer(f"{out}: {len(parts)} parts", {"file": str(out), "parts": [str(part) for part in parts]})
 
 
 def describe(
@@ -140,18 +163,19 @@ def discover(
         raise UserError("`--report`, `--resume` and `--force` are about a run directory, which `--out` must name")
     with loading():
         from symflow import pde
+        from symflow.pde.discovery import asked_of
         from symflow.pde.discovery import discover as found
-        from symflow.pde.discovery import domain_of
         from symflow.runs import RESULT, Run
 
     source, identity = arguments.read(data, equation, arguments.numbers(parameters), variables, reading)
     alone = isinstance(source, pde.Equation)
-    settings = replace(settings, domain=settings.domain or domain_of(source))
+    domain, boundary = asked_of(source, settings.domain, reading.conditions)
+    settings = replace(settings, domain=domain)
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
     config = {"command": "discover", **about, **asdict(variables), **asdict(settings), **asdict(reading)}
     run = None if out is None else Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
-        result = found(source, settings=settings, run=run, progress=progress)
+        result = found(source, settings=settings, boundary=boundary, run=run, progress=progress)
         text = str(result)
         if run is not None:
             result.save(run.path / RESULT)
@@ -185,9 +209,6 @@ def _answer_all(
     asked = read_equations(equations, parameters, variables)
     if out is not None:
         check_new(out, force)
-        if out.is_dir():
-            raise UserError(f"`out` must be a file for the answers, got the directory {str(out)!r}")
-        out.parent.mkdir(parents=True, exist_ok=True)
     with noted() as told:
         answers = discover_many(asked, settings, progress=lambda done: told(f"{len(asked)} equations", done, ""))
     if out is not None:
@@ -206,29 +227,39 @@ def verify(result: Annotated[Path, tyro.conf.Positional]) -> Answer:
         symflow verify runs/mine
         symflow verify result.json --json
 
+    The exit code is 0 where all are proven, 1 where one is not, and 3 where one was not decided in a minute of
+    processor time, as of formulas that nobody would find.
+
     Args:
         result: ``result.json`` or a run directory.
     """
     from symflow.pde import load_result
+    from symflow.pde.discovery.result import PROOF_SECONDS
+    from symflow.runs import Budget
 
     loaded = load_result(result)
+    said = {True: "proven", False: "NOT proven", None: "not decided"}
     proofs = []
     for g, ok in zip(loaded.generators, loaded.verify(), strict=True):
         identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
-        line = f"{g.name}  {g.formula}: {f'proven, {identity}' if ok else 'NOT proven'}"
+        line = f"{g.name}  {g.formula}: {said[ok]}{', ' + identity if ok else ''}"
         proofs.append((line, {"name": g.name, "formula": g.formula, "proved": ok, "identity": identity}))
+    families: list[bool | None] = [*(Budget(PROOF_SECONDS).spend(loaded.verify_families) or [])]
+    for family, ok in zip(loaded.families, families or [None] * len(loaded.families), strict=True):
+        line = f"{family.sentence}: {said[ok]}"
+        proofs.append((line, {"name": None, "formula": family.sentence, "proved": ok, "identity": None}))
     first = loaded.first_order
     if first is not None:
-        for s, ok in zip(first.stable, first.verify(loaded.equation), strict=True):
+        again: list[bool | None] = [*(Budget(PROOF_SECONDS).spend(lambda: first.verify(loaded.equation)) or [])]
+        for s, ok in zip(first.stable, again or [None] * len(first.stable), strict=True):
             formula = s.formula(first.parameter)
-            line = f"{formula}: {'proven' if ok else 'NOT proven'} to first order in {first.parameter}"
+            line = f"{formula}: {said[ok]} to first order in {first.parameter}"
             proofs.append((line, {"name": None, "formula": formula, "proved": ok, "identity": None}))
-    lines, records = [line for line, _ in proofs], [record for _, record in proofs]
-    holds = all(record["proved"] for record in records)
+    lines, words = [line for line, _ in proofs], [record["proved"] for _, record in proofs]
     return Answer(
         "\n".join([loaded.equation.text, *lines]),
-        {"equation": loaded.equation.text, "proved": holds, "generators": records},
-        HOLDS if holds else REFUTED,
+        {"equation": loaded.equation.text, "proved": all(words), "generators": [record for _, record in proofs]},
+        HOLDS if all(words) else REFUTED if False in words else CANNOT_TELL,
     )
 
 
@@ -352,16 +383,16 @@ def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
 def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
     """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
     from symflow import pde
-    from symflow.pde.discovery import collect, studied
+    from symflow.pde.discovery import collect
     from symflow.report import write_report
 
     progress("report", 0.0, {})
     if isinstance(source, pde.Trajectories):
-        shown = source if result.of_data and studied(source) else None
+        shown = source if result.of_data else None
         run.save_tensors("evidence", collect(shown, result), {"rank": result.rank})
     page = write_report(run.path)
     progress("report", 1.0, {})
     return page
 
 
-COMMANDS = (generate, describe, discover, verify, audit, augment, train_operator)
+COMMANDS = (generate, merge, describe, discover, verify, classify, audit, augment, train_operator)

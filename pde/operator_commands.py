@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from symflow.console import Answer, Told, noted
+from symflow.console import Answer, Told, check_new, noted
 from symflow.errors import UserError, nearest
 
 from . import arguments
@@ -92,9 +92,9 @@ def _generated(name: str, samples: int, out: Path, told: Told) -> Trajectories:
     path = out.parent / f"{name}-{samples}.h5"
     if path.exists():
         return pde.load(path)
+    check_new(path, force=False)
     data = pde.generate(
         name, samples, resolution=256, progress=lambda done: told(f"{samples} trajectories of {name}", done, "")
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pde.save(data, path)
+    pde.save(data, path, overwrite=True)  # another worker may have made the same
     return data

@@ -19,7 +19,7 @@ import tyro
 from symflow import domains, options
 from symflow._version import __version__
 from symflow.console import HOLDS, INTERRUPTED, MEANINGS, MISTAKE, REFUTED, Answer, loading, loudness, noted
-from symflow.errors import UserError, nearest
+from symflow.errors import UserError, is_singular, nearest
 
 DESCRIPTION = "Finds the continuous symmetries of data and names them in closed form, with proof."
 SHELLS = Literal["bash", "zsh", "tcsh"]
@@ -42,6 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         name = f" {error.filename!r}" if error.filename else ""
         sentence = f"the system refused a file operation on{name}: {error.strerror or error}"
+        _complain(sentence, talk == "verbose")
+    except (ValueError, RuntimeError) as error:
+        if not is_singular(error):
+            raise
+        said = (str(error).splitlines() or ["singular"])[0]
+        sentence = f"the data make a linear system without a solution, as constant or too few ones do ({said})"
         _complain(sentence, talk == "verbose")
     except KeyboardInterrupt:
         print(

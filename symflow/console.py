@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -103,10 +104,10 @@ def _bars() -> Iterator[Told]:
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<28}", markup=False),  # of the user's words, in which brackets are brackets
         BarColumn(24),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as shown:
         tasks: dict[str, TaskID] = {}
@@ -188,10 +189,23 @@ def loading() -> Iterator[None]:
 
 
 def check_new(out: Path, force: bool) -> None:
-    """Refuses a file that exists, unless it may be replaced.
+    """Refuses a file that exists, unless it may be replaced, and one that cannot be written; makes its folder.
+
+    It is asked before the work, so that no work is lost at its end.
 
     Raises:
-        UserError: it exists.
+        UserError: it exists, it is a folder, or its folder cannot be made or written to.
     """
+    if out.is_dir():
+        raise UserError(f"`out` must be a file, got the folder {str(out)!r}")
     if out.exists() and not force:
         raise UserError(f"`out` must be a new file, got {str(out)!r}, which exists; `--force` replaces it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"`out` must be a file in a folder that can be written to, got {str(out)!r} "
+            f"({(error.strerror or str(error)).lower()})"
+        ) from None

@@ -15,6 +15,14 @@ class UserError(Exception):
     """
 
 
+def is_singular(error: BaseException) -> bool:
+    """Whether an error says that a linear system has no solution, as numpy and torch do.
+
+    Neither need be imported to ask.
+    """
+    return any(kind.__name__ in ("LinAlgError", "_LinAlgError") for kind in type(error).__mro__)
+
+
 def check_integer(
     name: str, value: Any, least: int, most: int | None = None, error: type[Exception] = UserError
 ) -> None:

@@ -82,6 +82,14 @@ def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = 
     return path
 
 
+def within(file: h5py.File, name: str) -> bool:
+    """Whether a name is a data set whose numbers lie in the file itself: no link, and nothing kept elsewhere."""
+    import h5py
+
+    here = isinstance(file.get(name, getlink=True), h5py.HardLink) and isinstance(file.get(name), h5py.Dataset)
+    return here and not (file[name].external or file[name].is_virtual)
+
+
 def _write(data: Trajectories, file: h5py.File) -> None:
     held = []
     for name in data.fields:

@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -20,6 +19,7 @@ from sympy import Expr
 from torch import Tensor
 
 from symflow import domains
+from symflow._version import __version__
 from symflow.arrays import takes_arrays
 from symflow.errors import UserError
 from symflow.fields import Coordinates, SymbolicField
@@ -241,7 +241,7 @@ class Result(Tabled):
     approximate: Sequence[Approximate] = field(default_factory=list)
     seed: int
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
-    symflow: str = field(default_factory=lambda: version("symflow"), compare=False)
+    symflow: str = field(default_factory=lambda: __version__, compare=False)
     created: str = field(default_factory=lambda: date.today().isoformat(), compare=False)
     command: str | None = field(default=None, compare=False)
     machine: str | None = field(default_factory=machine, compare=False)

@@ -26,11 +26,13 @@ from symflow.ops._fine_rows import (
     transpose_to_rows,
     window_on,
 )
+from symflow.ops._precision import precise
 from symflow.ops._registration import call, kernel, last_derivative, merged, register, register_kernel
 from symflow.ops._resample_ref import LEAST_ROWS, mean_where_dense, resample_ref, scatter_ref
 
 
 @takes_arrays
+@precise
 def resample(points: Tensor, *, period: float, times: tuple[float, float]) -> tuple[Tensor, Tensor]:
     """The function that the moved points of a grid lie on, read at the nodes of that grid.
 
@@ -83,6 +85,7 @@ def resample(points: Tensor, *, period: float, times: tuple[float, float]) -> tu
 
 
 @takes_arrays
+@precise
 def scatter(
     points: Tensor, shape: tuple[int, int], *, period: float, times: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from symflow.arrays import takes_arrays
 from symflow.ops import _ext
 from symflow.ops._arguments import KERNEL_DTYPES, check_alike, check_floating_point
+from symflow.ops._precision import precise
 from symflow.ops._registration import call, kernel, last_derivative, register
 
 PADDINGS = ("zeros", "border", "reflection")
@@ -27,6 +28,7 @@ LONGEST_SIDE = 2**24
 
 
 @takes_arrays
+@precise
 def warp(images: Tensor, grid: Tensor, *, padding: str = "zeros") -> Tensor:
     """Samples images at the points of grids, bilinearly: every image at every grid.
 
@@ -39,7 +41,8 @@ def warp(images: Tensor, grid: Tensor, *, padding: str = "zeros") -> Tensor:
     pixel; ``"reflection"``, the image mirrored at the centres of its outermost pixels. An infinite coordinate counts
     as beyond for the first two and gives NaN with reflection; a NaN coordinate gives NaN, and adds nothing to the
     gradient of the images. Empty batches, channels and grids are allowed, empty images are not. Non-contiguous tensors
-    are accepted.
+    are accepted. float16 and bfloat16 are computed in float32 and rounded once; under autocast tensors are brought to
+    the widest of their types.
 
     float32 and float64 on the CPU, and on a GPU where its kernels were built, run in the compiled kernels: derivatives
     in images and grid by reverse mode, by forward mode and by one over the other, that is, everything of second order

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 from zlib import crc32
@@ -15,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 from torch import Tensor
 
+from symflow._version import __version__
 from symflow.discovery import Generator, OneSpaceResult, Result
 from symflow.fields import Coordinates
 from symflow.formulas import notation
@@ -89,7 +89,7 @@ class Page(Generic[R]):
             "question": self.question,
             "cards": self.cards(),
             "moving": self.moving,
-            "version": version("symflow"),
+            "version": __version__,
             "command": command(self.config, self.run.name) or self.result.command,
             "identity": self.config.get("identity"),
         }

@@ -458,7 +458,8 @@ def test_the_first_trajectories_of_a_file_larger_than_the_memory(
 ) -> None:
     data = generate("ckdv", samples=4, seed=0, steps=20, keep=5, end=2.0)
     path = save(data, tmp_path / "a.h5")
-    monkeypatch.setattr("symflow.runs.processes.memory", lambda: 2 * 8.0 * data.u[:2].numel())
+    held = data.u[:2].numel() + len(data.x) + len(data.t) + len(data)  # half of the memory, to the last number
+    monkeypatch.setattr("symflow.runs.processes.memory", lambda: 2 * 8.0 * held)
     with pytest.raises(UserError, match="give `samples`"):
         load(path)
     assert torch.equal(load(path, samples=2).u, data.u[:2])
