@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-isa test-threads lint format rooms bench results operators paper clean
+.PHONY: help install wheel wheel-cuda wheel-check docs docs-serve demo test test-slow test-isa test-threads lint format rooms bench results operators paper clean
+.PHONY: soak sanitize test-oldest test-newest licences
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +35,24 @@ $(BUILD): $(DEPENDENCIES) $(SOURCES)
 	  echo "make install needs a C++ compiler as '$${CXX:-c++}'; on Debian and Ubuntu 'apt-get install g++' provides it." >&2; exit 1; }
 	@test -f "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" || { \
 	  echo "make install needs Python's header files; on Debian and Ubuntu 'apt-get install python3-dev' provides them." >&2; exit 1; }
+	@$(BIN)/python -m pip uninstall --disable-pip-version-check -q -y symflow 2>/dev/null  # the name up to 0.1.0, another project's
 	$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
+
+# The wheel is built from the source distribution, so that both are known to be whole. torch's libraries stay torch's;
+# auditwheel reads from the symbols which systems the rest runs on and writes it in the wheel's name.
+wheel: $(DEPENDENCIES)  ## dist/: one wheel for every Python from 3.10 and every torch from 2.11, and the source distribution
+	rm -rf dist build/wheel
+	SYMFLOW_SKIP_EXT=1 $(BIN)/python -c 'from setuptools import build_meta; build_meta.build_sdist("dist")'
+	SYMFLOW_ABI3=1 SYMFLOW_CUDA=$(or $(SYMFLOW_CUDA),0) $(BIN)/python -m pip wheel --disable-pip-version-check --no-build-isolation \
+	  --no-deps --no-cache-dir -w build/wheel dist/*.tar.gz
+	PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --exclude 'libtorch*' --exclude 'libc10*' --exclude 'libcudart*' -w dist build/wheel/*.whl
+
+wheel-cuda:  ## the same with the CUDA kernels, version +cuda; needs a CUDA toolkit and no GPU
+	$(MAKE) wheel SYMFLOW_CUDA=1
+
+wheel-check:  ## install the wheel, then the source, in empty environments outside the checkout, and find symmetries there
+	.ci/wheel-check dist/*.whl dist/*.tar.gz
 
 # ---------------------------------------------------------------- use
 demo: install  ## find and prove the symmetries of KdV data, with a report in runs/demo
@@ -68,6 +85,30 @@ test-isa: install  ## tests of the kernels with every other instruction set of t
 test-threads: install  ## tests of equal bits with two threads, where `make test` has one
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q -n 2 -m determinism
 
+# Reliability (docs/reliability.md): what runs longer, or on other versions than the pinned ones.
+MINUTES ?= 30
+soak: install  ## damaged files, kills, full disks, shared folders, for MINUTES=30; goes on after a kill
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
+
+KERNELS := tests/ops tests/cuda
+sanitize: install  ## kernels and the emulation of CUDA under the address, undefined-behaviour and thread sanitizers
+	.ci/sanitize address,undefined -m "not slow" -k "not ($(NO_KERNEL))" $(KERNELS)
+	.ci/sanitize thread -m "not slow" -k "not ($(NO_KERNEL))" tests/ops
+
+# Other versions lie in a folder before the pinned ones on the path; torch is the pinned one in both.
+WITH = $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/$@
+ON = PYTHONPATH=$(CURDIR)/build/$@ OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:xdist -m "not slow"
+test-oldest: install  ## the fast tests with the oldest versions that pyproject.toml admits
+	$(WITH) $$($(BIN)/python .ci/bounds.py oldest)
+	$(ON) tests
+
+test-newest: install  ## the fast tests with the newest versions there are
+	$(WITH) $$($(BIN)/python .ci/bounds.py newest)
+	$(ON) tests
+
+licences: install  ## docs/licences.md, the licences of what symflow needs when it runs
+	$(BIN)/python docs/licences.py
+
 lint: install  ## formatting, style, types, and the one-way arrows between the packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -80,6 +121,18 @@ format: install  ## put everything in the form that lint asks for
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | xargs $(BIN)/clang-format -i
+
+# The tools of the site, which nothing else needs.
+SITE := $(VENV)/.site
+$(SITE): $(BUILD) docs/requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -r docs/requirements.txt
+	@touch $@
+
+docs: $(SITE)  ## the site in build/site: notebooks executed, links checked, warnings are errors; no network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+docs-serve: $(SITE)  ## the site at http://127.0.0.1:8000, made again at every change
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 rooms: install  ## draw docs/rooms.svg, the rooms of the house, from the imports of the code
 	.ci/as-installed python $(CURDIR)/docs/rooms.py

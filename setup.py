@@ -1,8 +1,13 @@
 """Builds the extension `symflow._C`; everything else about the package is in pyproject.toml.
 
+`_C` keeps to the limited interface of Python and the stable one of torch. `symflow._build`, how it was compiled, is
+made with pybind11, where that is installed, and ties what is built to the Python at hand.
+
 Environment variables:
+    SYMFLOW_ABI3=1      leave `_build` out: a wheel for every Python from 3.10 on.
     SYMFLOW_SKIP_EXT=1  build no extension (documentation, source distributions); `flow` then runs in plain torch.
     SYMFLOW_DEBUG=1     -O0 -g, assertions on, warnings are errors.
+    SYMFLOW_SANITIZE    what `make sanitize` compiles with: address,undefined or thread. It builds a copy in build/.
     SYMFLOW_CUDA        1 compiles the CUDA kernels, 0 leaves them out, and auto (the default) compiles them when torch
                         has CUDA and a toolkit is found. No GPU is needed to build, and with 1 no CUDA in torch.
     TORCH_CUDA_ARCH_LIST  compute capabilities to compile for, as in all of torch: "8.0;9.0+PTX".
@@ -17,11 +22,14 @@ import re
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
 # The oldest torch whose stable C++ interface the sources use; the library then loads with this and newer ones.
 TORCH_TARGET = (2, 11)
+# The oldest Python, as in pyproject.toml; torch compiles what keeps to the limited interface for this one.
+PYTHON_TARGET = "cp310"
+BUILD = "csrc/build.cpp"  # `symflow._build`
 # Installed as subpackages of symflow, because `pde` alone would collide with the py-pde package.
 DOMAINS = ("pde", "vision")
 # From A100 to the cards of 2025; PTX lets later ones compile the last of these for themselves.
@@ -81,15 +89,14 @@ def cuda_targets() -> list[str]:
 
 
 def extension() -> dict:
-    """The `ext_modules` and `cmdclass` of the extension."""
+    """The `ext_modules`, the `cmdclass` and the `options` of the extensions."""
     try:
-        import pybind11
         import torch
         from torch.utils import cpp_extension
     except ImportError as error:
         raise SystemExit(
-            f"symflow is compiled against the torch it will run with, and torch or pybind11 is missing here ({error}). "
-            "Install them first and then run `pip install --no-build-isolation .`, or set SYMFLOW_SKIP_EXT=1."
+            f"symflow is compiled against the torch it will run with, which is missing here ({error}). Install it "
+            "first and then run `pip install --no-build-isolation .`, or set SYMFLOW_SKIP_EXT=1."
         ) from error
 
     class Build(cpp_extension.BuildExtension):
@@ -100,18 +107,31 @@ def extension() -> dict:
             super().finalize_options()
             self.build_temp = str(ROOT / "build" / "temp")
 
+        def run(self) -> None:
+            """Libraries of earlier builds go: of those of one name Python prefers one that is tied to its version, and
+            what lies in the build folder would be in the wheel."""
+            folders = [Path(self.build_lib) / "symflow"]
+            if self.inplace or getattr(self, "editable_mode", False):
+                folders.append(ROOT / "symflow")
+            for old in (path for folder in folders for name in ("_C", "_build") for path in folder.glob(f"{name}.*so")):
+                old.unlink()
+            super().run()
+
     debug = enabled("SYMFLOW_DEBUG")
     major, minor = TORCH_TARGET
     flags = ["-O0", "-g", "-Werror"] if debug else ["-O3", "-g0"]
     # No fast-math and no contraction: which products are fused is written in the source, so bits do not depend on
     # the compiler's mood. No -march: one source is compiled per instruction set and chosen when running.
+    sanitizers = os.environ.get("SYMFLOW_SANITIZE", "")
+    checks = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"] if sanitizers else []
+    flags = ["-O1", "-g", "-fno-omit-frame-pointer", *checks] if sanitizers else flags
     flags += ["-Wall", "-Wextra", "-fvisibility=hidden", "-ffp-contract=off"]
     flags += [f"-isystem{path}" for path in cpp_extension.include_paths()]
-    flags += [f"-isystem{pybind11.get_include()}"]
     cuda_flags = ["-O0", "-G"] if debug else ["-O3"]
     cuda_flags += ["-fmad=false", "--Werror=all-warnings", "-Xcompiler=-Wall,-Wextra,-Werror,-fvisibility=hidden"]
     macros = [("TORCH_TARGET_VERSION", f"0x{major:02x}{minor:02x}000000000000")]
     sources = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.cpp"))
+    sources.remove(BUILD)
     libraries: dict[str, list[str]] = {}
 
     toolkit = cuda_wanted(torch.version.cuda)
@@ -127,10 +147,12 @@ def extension() -> dict:
         folders = [str(p) for p in (toolkit / "lib64", toolkit / "lib") if p.exists()]
         libraries = {"libraries": ["cudart"], "library_dirs": folders, "runtime_library_dirs": folders}
 
-    print("symflow: building symflow._C")
+    shown = " ".join(f for f in flags if not f.startswith("-isystem"))
+    build = [] if enabled("SYMFLOW_ABI3") else build_information(flags, shown, torch.__version__)
+    print(f"symflow: building symflow._C{' and symflow._build' if build else ''}")
     for name, value in {
         "torch": f"{torch.__version__}, stable interface of {major}.{minor}",
-        "compiler flags": " ".join(f for f in flags if not f.startswith("-isystem")),
+        "compiler flags": shown,
         "CUDA": f"{toolkit}, {' '.join(cuda_flags)}" if toolkit else "not part of this build",
         "sources": " ".join(sources),
     }.items():
@@ -141,10 +163,33 @@ def extension() -> dict:
         depends=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.h")),
         define_macros=macros,
         extra_compile_args={"cxx": flags, "nvcc": cuda_flags},
-        extra_link_args=[] if debug else ["-s"],
+        extra_link_args=checks or ([] if debug else ["-s"]),
+        py_limited_api=True,
         **libraries,
     )
-    return {"ext_modules": [module], "cmdclass": {"build_ext": Build}}
+    options: dict[str, dict[str, str]] = {} if build else {"bdist_wheel": {"py_limited_api": PYTHON_TARGET}}
+    if toolkit is not None and enabled("SYMFLOW_ABI3"):
+        options["egg_info"] = {"tag_build": "+cuda"}
+    return {"ext_modules": [module, *build], "cmdclass": {"build_ext": Build}, "options": options}
+
+
+def build_information(flags: list[str], shown: str, torch_version: str) -> list[Extension]:
+    """`symflow._build`, where pybind11 is there to make it."""
+    try:
+        import pybind11
+    except ImportError:
+        return []
+    return [
+        Extension(
+            "symflow._build",
+            [BUILD],
+            language="c++",
+            include_dirs=[pybind11.get_include()],
+            define_macros=[("SYMFLOW_FLAGS", f'"{shown}"'), ("SYMFLOW_TORCH", f'"{torch_version}"')],
+            extra_compile_args={"cxx": [f for f in flags if not f.startswith("-isystem")], "nvcc": []},
+            extra_link_args=["-s"],
+        )
+    ]
 
 
 setup(

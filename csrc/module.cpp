@@ -1,10 +1,10 @@
-// The operators of symflow, every schema on one screen, and `symflow._C`: how this library was built.
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
+// The operators of symflow, every schema on one screen, and `symflow._C`: which of the kernels run here. It keeps to
+// Python's limited interface, as the operators keep to torch's stable one: one library serves every later version of
+// both.
+#include <Python.h>
 #include <torch/csrc/stable/library.h>
 
 #include <string>
-#include <vector>
 
 #include "cpu/isa.h"
 #if defined(SYMFLOW_WITH_CUDA)
@@ -107,61 +107,91 @@ STABLE_TORCH_LIBRARY(symflow, m) {
 
 namespace {
 
-std::vector<std::string> available() {
-  std::vector<std::string> names;
-  for (int i = 0; i < 3; ++i) {
-    if (symflow::isa_available(symflow::Isa(i))) names.emplace_back(symflow::isa_names[i]);
-  }
-  return names;
+// Adds a name to a list; false, with Python's error set, where there is no memory.
+bool append(PyObject* list, const std::string& name) {
+  PyObject* text = PyUnicode_FromString(name.c_str());
+  const bool done = text != nullptr && PyList_Append(list, text) == 0;
+  Py_XDECREF(text);
+  return done;
 }
 
-std::vector<std::string> gpus() {
-  std::vector<std::string> capabilities;
-#if defined(SYMFLOW_WITH_CUDA)
-  for (const int* gpu = symflow::cuda_architectures; *gpu != 0; ++gpu) {
-    capabilities.push_back(std::to_string(*gpu / 100) + "." + std::to_string(*gpu / 10 % 10));
-  }
-#endif
-  return capabilities;
-}
-
-std::string compiler() {
-#if defined(__clang__)
-  return "clang " __clang_version__;
+#if defined(__x86_64__)
+constexpr bool every_isa = true;
 #else
-  return "gcc " __VERSION__;
+constexpr bool every_isa = false;
 #endif
+
+PyObject* isas(bool compiled) {
+  PyObject* list = PyList_New(0);
+  for (int i = 0; i < 3 && list != nullptr; ++i) {
+    const bool listed = (compiled && every_isa) || symflow::isa_available(symflow::Isa(i));
+    if (listed && !append(list, symflow::isa_names[i])) Py_CLEAR(list);
+  }
+  return list;
 }
+
+PyObject* compiled_isas(PyObject*, PyObject*) { return isas(true); }
+
+PyObject* available_isas(PyObject*, PyObject*) { return isas(false); }
+
+PyObject* isa(PyObject*, PyObject*) { return PyUnicode_FromString(symflow::isa_names[int(symflow::selected_isa())]); }
+
+PyObject* select_isa(PyObject*, PyObject* argument) {
+  PyObject* bytes = PyUnicode_AsUTF8String(argument);
+  if (bytes == nullptr) return nullptr;
+  const bool done = symflow::select_isa(PyBytes_AsString(bytes));
+  Py_DECREF(bytes);
+  if (!done) {
+    std::string names;
+    for (int i = 0; i < 3; ++i) {
+      if (!symflow::isa_available(symflow::Isa(i))) continue;
+      names += (names.empty() ? "" : ", ") + std::string(symflow::isa_names[i]);
+    }
+    PyErr_Format(PyExc_ValueError, "`name` must be one of %s on this machine, got %R", names.c_str(), argument);
+    return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject* cuda_architectures(PyObject*, PyObject*) {
+  PyObject* list = PyList_New(0);
+#if defined(SYMFLOW_WITH_CUDA)
+  for (const int* gpu = symflow::cuda_architectures; *gpu != 0 && list != nullptr; ++gpu) {
+    if (!append(list, std::to_string(*gpu / 100) + "." + std::to_string(*gpu / 10 % 10))) Py_CLEAR(list);
+  }
+#endif
+  return list;
+}
+
+// The oldest torch this library loads with: the bytes of the macro are major, minor, patch.
+PyObject* oldest_torch(PyObject*, PyObject*) {
+  const unsigned long long target = TORCH_TARGET_VERSION;
+  return PyUnicode_FromFormat("%d.%d", int(target >> 56), int(target >> 48 & 0xff));
+}
+
+PyMethodDef functions[] = {
+    {"compiled_isas", compiled_isas, METH_NOARGS, "The instruction sets compiled in."},
+    {"available_isas", available_isas, METH_NOARGS, "Those that this machine offers."},
+    {"isa", isa, METH_NOARGS, "The one in use."},
+    {"select_isa", select_isa, METH_O, "Chooses the instruction set of the calls that follow."},
+    {"cuda_architectures", cuda_architectures, METH_NOARGS,
+     "The compute capabilities of the GPUs compiled for; empty without CUDA."},
+    {"oldest_torch", oldest_torch, METH_NOARGS, "The oldest torch this library loads with."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    "_C",
+    "Registers the operators; which kernels are compiled in, and which of them run.",
+    0,
+    functions,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+};
 
 }  // namespace
 
-PYBIND11_MODULE(_C, m) {
-  m.doc() = "How the compiled kernels of symflow were built, and which of them run.";
-  m.def("compiler", &compiler, "The compiler and its version.");
-  m.def(
-      "compiled_isas",
-      [] {
-#if defined(__x86_64__)
-        return std::vector<std::string>{"baseline", "avx2", "avx512"};
-#else
-        return std::vector<std::string>{"baseline"};
-#endif
-      },
-      "The instruction sets compiled in.");
-  m.def("available_isas", &available, "Those that this machine offers.");
-  m.def("isa", [] { return std::string(symflow::isa_names[int(symflow::selected_isa())]); }, "The one in use.");
-  m.def(
-      "select_isa",
-      [](const std::string& name) {
-        if (!symflow::select_isa(name.c_str())) {
-          std::string names;
-          for (const auto& n : available()) names += (names.empty() ? "" : ", ") + n;
-          throw pybind11::value_error("`name` must be one of " + names + " on this machine, got '" + name + "'");
-        }
-      },
-      pybind11::arg("name"), "Chooses the instruction set of the calls that follow.");
-  m.def("cuda_architectures", &gpus, "The compute capabilities of the GPUs compiled for; empty without CUDA.");
-  // The oldest torch this library loads with: its bytes are major, minor, patch.
-  const unsigned long long target = TORCH_TARGET_VERSION;
-  m.attr("oldest_torch") = std::to_string(target >> 56) + "." + std::to_string(target >> 48 & 0xff);
-}
+PyMODINIT_FUNC PyInit__C() { return PyModule_Create(&definition); }

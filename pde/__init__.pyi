@@ -10,6 +10,10 @@ from . import transforms as transforms
 from . import weak as weak
 from .augmentation import AugmentedTrajectories as AugmentedTrajectories
 from .augmentation import TrajectoryAugment as TrajectoryAugment
+from .boundaries import Boundary as Boundary
+from .boundaries import kept as kept
+from .classification import Classification as Classification
+from .classification import classify as classify
 from .counting import Count as Count
 from .counting import count_symmetries as count_symmetries
 from .discovery import Generator as Generator
@@ -41,6 +45,7 @@ from .trajectories import UnknownEquation as UnknownEquation
 from .trajectories import describe as describe
 from .trajectories import generate as generate
 from .trajectories import load as load
+from .trajectories import merge as merge
 from .trajectories import save as save
 from .transforms import TransformAudit as TransformAudit
 from .transforms import audit_transform as audit_transform

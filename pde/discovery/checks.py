@@ -27,8 +27,10 @@ NULL_RESOLUTION = 1e-12
 DATA_DEGREE = 2  # of the library on data, and more where the generators have more
 
 
-def lost(plane: Symmetries) -> list[ClosedForm]:
-    """The generators that change the period."""
+def lost(plane: Symmetries, asked: Symmetries, bounded: bool) -> list[ClosedForm]:
+    """The generators that change the period, or that do not keep the boundary by themselves."""
+    if bounded:
+        return [form for form in plane.forms if form not in asked.forms]
     axes = {variable(name) for name in space_axes(plane.equation)}
     return [form for form in plane.forms if any(f.free_symbols & axes for f in form.values())]
 

@@ -50,7 +50,10 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
     if isinstance(data, Equation):
         return _of_equation(data, domain)
     if not isinstance(data, Trajectories):
-        raise UserError(f"`data` must be trajectories, an equation or its name, got {type(data).__name__}")
+        raise UserError(
+            f"`data` must be trajectories, an equation or its name, got {type(data).__name__}; `pde.load` reads files, "
+            "and `pde.Trajectories` holds arrays with their axes and equation"
+        )
     equation = data.equation
     if not studied(data):
         return replace(_of_equation(equation, domain), data=data)

@@ -7,10 +7,8 @@ from dataclasses import replace
 import torch
 
 from symflow.algebra import (
-    describe,
     measured_structure_constants,
     sample_brackets,
-    structure_constants,
     subspace_angles,
 )
 from symflow.discovery import Beside, Context, Spectrum, Stage, Steps, known, replaced
@@ -20,8 +18,7 @@ from symflow.learning import Objective, Optimizer, Record, Subspace, learn
 from symflow.runs import one_thread
 
 from ..approximation import approximate
-from ..counting import count_symmetries
-from ..families import whole_algebra
+from ..boundaries import Boundary
 from ..laws import (
     Interval,
     certify,
@@ -32,19 +29,19 @@ from ..laws import (
 )
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
-from ..symmetries import Symmetries, first_order_symmetries, prolongation, restricted, symmetries
+from ..symmetries import prolongation
 from ..trajectories import Trajectories
 from . import checks
+from .algebra import count, keep_boundary, look_for_families, perturb, solve_equation, widen
 from .checks import NULL_RESOLUTION, POINTS
 from .networks import Learn, learned_slots, learned_span
 from .result import Certified
 from .solved import SAMPLE, solved_span, span_of_data
 from .sources import JETS, lacking, source_of, space_axes, studied
-from .state import Algebra, Jets, State
+from .state import Jets, State
 
 POOL = 20_000  # jets from which a network that is trained draws
 CHECKED, STEPS = 512, 8  # jets moved by the finite flow, and its steps
-MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
 FRESH = 3_000  # jets on which angles are measured
 
 
@@ -55,6 +52,8 @@ def read(state: State, context: Context) -> State:
     source = source_of(held_out(data) if isinstance(data, Trajectories) else data, state.request.domain)
     if source.data is not None and state.request.trust and (sentence := lacking(source.data)):
         raise UserError(sentence)
+    if state.request.boundary is not None:
+        Boundary.read(source.equation, state.request.boundary)  # raises before anything is done
     return replace(state, source=source)
 
 
@@ -86,60 +85,6 @@ def look_through_windows(state: State, context: Context) -> State:
 
 
 @one_thread()
-def solve_equation(state: State, context: Context) -> State:
-    """The symmetries of the equation alone, on random jets of its manifold: nothing of the data."""
-    equation, degree = known(state.source).equation, state.request.degree
-    plane = symmetries(equation, degree=degree)
-    periodic = state.request.domain == "periodic"
-    asked = symmetries(equation, without=space_axes(equation), degree=degree) if periodic else plane
-    return replace(state, algebra=_described(plane, asked))
-
-
-@one_thread()
-def look_for_families(state: State, context: Context) -> State:
-    """Symmetries that depend on arbitrary functions; their members are no longer listed one by one.
-
-    Where there are data, or a period, all generators of the library stay listed: they are what moves data.
-    """
-    source, algebra = known(state.source), known(state.algebra)
-    plane, asked = algebra.plane, algebra.asked
-    found = whole_algebra(source.equation, plane.forms, plane.superposition)
-    if not found.families:
-        return state
-    if source.data is None and asked is plane:
-        asked = plane = restricted(plane, found.finite)
-    described = algebra if asked is algebra.asked else _described(plane, asked)
-    counted = found.counted if all(algebra.plane.verified) else None  # what is not proved bounds nothing from below
-    return replace(state, algebra=replace(described, families=found.families, counted=counted))
-
-
-def count(state: State, context: Context) -> State:
-    """How many symmetries there can be at most, of whatever form; where that many are proved, the others are none."""
-    algebra = known(state.algebra)
-    proved = sum(algebra.plane.verified)
-    try:
-        found = count_symmetries(known(state.source).equation, proved)
-    except UserError:  # a function that has no values modulo a prime: nothing is said
-        return state
-    if found.at_most == proved < len(algebra.plane.forms):
-        algebra = _described(algebra.plane.proved, algebra.asked.proved)
-    return replace(state, at_most=found.at_most, endless=found.endless, algebra=algebra)
-
-
-def _described(plane: Symmetries, asked: Symmetries) -> Algebra:
-    """With what the brackets say."""
-    many = len(asked.forms) > MOST_BRACKETED
-    constants = None if many else structure_constants(asked.forms) if asked.forms else []
-    return Algebra(plane, asked, constants, describe(constants) if constants else None)
-
-
-def perturb(state: State, context: Context) -> State:
-    """What becomes of the symmetries of the equation without its small parameter, to first order in it."""
-    found = first_order_symmetries(known(state.source).equation, known(state.request.small))
-    return replace(state, first_order=found)
-
-
-@one_thread()
 def look_at_jets(state: State, context: Context) -> State:
     """The null space on the jets of the source, with u_t from the equation and from the data."""
     source, algebra, request = known(state.source), known(state.algebra), state.request
@@ -147,7 +92,7 @@ def look_at_jets(state: State, context: Context) -> State:
     count = {"none": POINTS, "solved": POINTS if source.data else SAMPLE, "trained": POOL}[request.network]
     sample = source.sample(count, request.seed, prolongation.needed(source.equation))
     fresh = points_of(source.sample(FRESH, request.seed + 1, ()), coordinates)
-    truth = checks.known_algebra(source, request.domain)
+    truth = None if request.boundary else checks.known_algebra(source, request.domain)
     closed = SymbolicField(coordinates, algebra.texts)(fresh) if asked.forms else None
     null, rank = checks.null_space(source, asked, sample, request.domain)
     found = null.fields(fresh, rank, coordinates)
@@ -305,10 +250,19 @@ def _is_finite(state: State) -> bool:
     return plane.superposition is None and (plane.stable or not all(plane.verified))
 
 
+def _lacks(state: State) -> bool:
+    """Whether a finite bound is not met, and nobody asked for one degree."""
+    found = sum(known(state.algebra).plane.verified)
+    return state.request.degree is None and state.at_most is not None and state.at_most > found
+
+
 def _may_be_infinite(state: State) -> bool:
-    """Unless a count has shown that it is not."""
-    algebra = known(state.algebra)
-    return state.at_most is None or state.at_most > len(algebra.plane.forms)
+    """Unless a count has shown an end."""
+    return state.at_most is None
+
+
+def _is_bounded(state: State) -> bool:
+    return state.request.boundary is not None
 
 
 def _has_small(state: State) -> bool:
@@ -331,7 +285,9 @@ STAGES: Steps[State] = (
                 Stage("first order", perturb, when=_has_small),
                 Stage("equation", solve_equation),
                 Stage("count", count, when=_is_finite),
+                Stage("wider", widen, when=_lacks),
                 Stage("families", look_for_families, when=_may_be_infinite),
+                Stage("boundary", keep_boundary, when=_is_bounded),
             ),
             (Stage("gate", ask, when=_asks), Stage("windows", look_through_windows, when=_is_fitted)),
         )

@@ -29,6 +29,7 @@ class Request:
 
     data: Trajectories | Equation | str
     domain: Domain
+    boundary: str | None
     seed: int
     network: Network
     generators: int
@@ -45,7 +46,7 @@ class Algebra:
 
     Attributes:
         plane: its symmetries.
-        asked: those that the domain asks for: the same, or those with the period.
+        asked: those that the domain asks for: the same, those with the period, or combinations that keep the boundary.
         constants, description: what the brackets of these say.
         families: symmetries that depend on arbitrary functions.
         counted: the order up to which these and the generators are all, by a count (`Whole`).

@@ -37,14 +37,18 @@ def sentences(result: Result) -> list[str]:
         ", proved" if (result.rank or result.families) and all_proved(result) else "",
     )
     if vouched(result):
-        where = "with the period of the data" if result.domain == "periodic" else "on the plane"
+        where = _where(result, "with the period of the data")
         head = f"{result.samples} trajector{'y' if result.samples == 1 else 'ies'} of {result.equation.text}"
         return [f"{head}: {count} {where}{f'{proved} and {valid(result)}' if proved else _part(result)}"]
-    where = "with the period" if result.domain == "periodic" else "on the plane"
+    where = _where(result, "with the period")
     if result.verdicts.data is None:
         return [f"{result.equation.text}: {count} {where}{proved}"]
     head = f"The equation {result.equation.text} has {count} {where}{proved}."
     return [head, f"{_capital(not_solved(result))}{_nothing(result)}."]
+
+
+def _where(result: Result, period: str) -> str:
+    return "that keep the boundary" if result.boundary else period if result.domain == "periodic" else "on the plane"
 
 
 def title(result: Result) -> str:
@@ -98,7 +102,7 @@ def all_proved(result: Result) -> bool:
 
 def said(result: Result) -> list[Statement]:
     """What is said of the equation, of the period and of the data, and on what it rests."""
-    return statements(result.verdicts, keeps="keep the period")
+    return statements(result.verdicts, keeps="keep the boundary" if result.boundary else "keep the period")
 
 
 def table(result: Result) -> str:

@@ -139,7 +139,7 @@ def _proposed(data: Trajectories, seed: int) -> list[sympy.Expr]:
             import pysindy
         except ImportError:
             raise UserError(
-                "`identify` needs PySINDy, which is not installed; pip install 'symflow[identify]' brings it"
+                "`identify` needs PySINDy, which is not installed; pip install 'symflow-torch[identify]' brings it"
             ) from None
         few = data[:: max(1, -(-len(data) // PROPOSED_FROM))]
         choices = candidates(data)

@@ -24,7 +24,7 @@ import torch.distributed as dist
 from symflow.errors import UserError, check_integer
 from symflow.fields import Field
 from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed
-from symflow.runs import available
+from symflow.runs import available, end_with
 from symflow.settings import with_settings
 
 from ..augmentation import UNLESS, check_solve
@@ -180,7 +180,7 @@ def _trained(plan: _Plan, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[
             yield job, plan.train(job)
         return
     # Forked processes may not differentiate once their parent has.
-    with get_context("spawn").Pool(workers) as pool:
+    with get_context("spawn").Pool(workers, end_with, (os.getpid(),)) as pool:
         for number, figures in pool.imap_unordered(_Numbered(plan), list(enumerate(jobs))):
             yield jobs[number], figures
 

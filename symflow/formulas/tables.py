@@ -31,5 +31,6 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int
     for row in rows:
         table.add_row(*map(Text, row))
     text = io.StringIO()
-    Console(file=text, width=width, color_system=None).print(table)
+    # In a notebook rich would show the table by itself, and return no text.
+    Console(file=text, width=width, color_system=None, force_jupyter=False).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())

@@ -39,12 +39,23 @@ def build_info() -> dict[str, Any]:
     """What was compiled and what of it runs here, JSON-ready.
 
     >>> sorted(build_info())
-    ['available_isas', 'built', 'compiled_isas', 'compiler', 'cuda_architectures', 'isa', 'oldest_torch', 'problem']
+    ['available_isas', 'built', 'compilation', 'compiled_isas', 'cuda_architectures', 'isa', 'oldest_torch', 'problem']
+
+    `compilation` (compiler, standard, flags, versions) is None in wheels, which leave it out.
     """
-    facts = ("compiler", "compiled_isas", "available_isas", "isa", "cuda_architectures")
+    facts = ("oldest_torch", "compiled_isas", "available_isas", "isa", "cuda_architectures")
     return {
         "built": built,
         "problem": problem,
-        "oldest_torch": _C.oldest_torch if built else None,
         **{fact: getattr(_C, fact)() if built else None for fact in facts},
+        "compilation": compilation(),
     }
+
+
+def compilation() -> dict[str, str] | None:
+    """How the kernels were compiled; None where `symflow._build`, which is tied to one Python, is not installed."""
+    try:
+        build = importlib.import_module("symflow._build")
+    except ImportError:
+        return None
+    return {fact: getattr(build, fact) for fact in ("compiler", "standard", "flags", "torch", "python")}

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from symflow import domains
-from symflow.runs import replacing
+from symflow.runs import refusing, replacing
 
 from .reproduce import spoken
-from .study import read_records
+from .study import Record, path_of, read_records
 
 NOT_RUN = "not run"
 FIGURES = "paper"  # beside the page
@@ -39,16 +39,28 @@ def write_page(out: Path, page: Path) -> Path:
     """
     records = read_records(out)
     first = sum(record.seconds for record in records if (record.size, record.seed) == ("small", 0))
-    rooms = [domains.part(kind, "paper") for kind in domains.having("paper")]
-    sections = [room.page(records) for room in rooms]
-    figures = [drawing for room in rooms if hasattr(room, "figures") for drawing in room.figures(records).items()]
-    for name, figure in figures:
+    for r in records:  # what a study found is its own, and only the page knows what is in it
+        with refusing(path_of(out, r.group, r.name, r.size, r.seed), "hold what its study found"):
+            _sections([r])
+            _figures([r])
+    with refusing(out, "hold records that belong together"):
+        sections, figures = _sections(records), _figures(records)
+    for name, figure in figures.items():
         (page.parent / FIGURES).mkdir(exist_ok=True)
         with replacing(page.parent / FIGURES / f"{name}.svg") as temporary:
             temporary.write_text(figure, encoding="utf-8")
     with replacing(page) as temporary:
         temporary.write_text("\n".join([HEAD.format(not_run=NOT_RUN, time=spoken(first)), *sections]))
     return page
+
+
+def _sections(records: Sequence[Record]) -> list[str]:
+    return [domains.part(kind, "paper").page(records) for kind in domains.having("paper")]
+
+
+def _figures(records: Sequence[Record]) -> dict[str, str]:
+    rooms = [domains.part(kind, "paper") for kind in domains.having("paper")]
+    return {name: svg for room in rooms if hasattr(room, "figures") for name, svg in room.figures(records).items()}
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

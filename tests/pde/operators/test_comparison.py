@@ -127,14 +127,14 @@ from test_comparison import SMALL
 from symflow import pde
 
 data = pde.load(sys.argv[2])
-found = pde.compare_operators(data, sys.argv[3], arms=("none", "exact"), **(SMALL | {"steps": 120}))
+found = pde.compare_operators(data, sys.argv[3], arms=("none", "exact"), **(SMALL | {"steps": 120, "batch": 3}))
 sys.stdout.write(json.dumps([arm.errors for arm in found.arms]) + "\\n")  # one write: two processes share the pipe
 """
 
 
 @pytest.mark.slow
 def test_two_workers_share_every_batch(data: pde.Trajectories, tmp_path: Path) -> None:
-    """Two gloo processes under torchrun, each with half of every batch, against one process."""
+    """Two gloo processes under torchrun, with two and one windows of every batch of three, against one process."""
     script, file = tmp_path / "worker.py", tmp_path / "data.h5"
     script.write_text(WORKER)
     pde.save(data, file)
