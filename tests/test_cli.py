@@ -92,7 +92,7 @@ def test_discover_from_a_formula(tmp_path: Path) -> None:
         (("generate", "u_t = exp(", "--samples", "1", "--out", "a.h5"), "unexpected end at column"),
         (("discover", "none.h5", "--out", "run"), "there is no such file"),
         (("discover", "kdv", "--out", "run", "--generators", "1000"), "`generators` must be an integer from 1 to 32"),
-        (("discover", "kdv", "--out", "run", "--resume"), "there is no file 'run/config.json'"),
+        (("discover", "kdv", "--out", "run", "--resume"), "there is no run to resume in 'run'"),
         (("report", "nowhere"), "there is no file 'nowhere/result.json'"),
         (("discover", "bad.h5", "--out", "run", "--equation", "kdv"), "must be finite"),
         (("discover", "junk.h5", "--out", "run"), "junk.h5"),
