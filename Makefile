@@ -129,10 +129,10 @@ $(SITE): $(BUILD) docs/requirements.txt
 	@touch $@
 
 docs: $(SITE)  ## the site in build/site: notebooks executed, links checked, warnings are errors; no network
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 docs-serve: $(SITE)  ## the site at http://127.0.0.1:8000, made again at every change
-	$(BIN)/python -m mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 rooms: install  ## draw docs/rooms.svg, the rooms of the house, from the imports of the code
 	.ci/as-installed python $(CURDIR)/docs/rooms.py
@@ -154,7 +154,7 @@ results: install  ## the table of docs/results.md: five equations, two domains, 
 operators: install  ## the table of docs/operators.md: neural operators with and without symmetries
 	$(BIN)/python benchmarks/operators.py --table docs/operators.md
 
-paper: install  ## the paper's own route, every study at small, one seed, and its page docs/paper.md (hours; goes on after a kill)
+paper: install  ## the paper's own route, every study at small, one seed, and its page docs/paper.md (an hour or two; SYMFLOW_DATA holds CIFAR-10)
 	$(BIN)/symflow reproduce all
 	$(BIN)/symflow reproduce page
 

@@ -1,4 +1,4 @@
-"""The commands of equations: ``generate | merge | describe | discover | verify | audit | augment | train-operator``."""
+"""The commands of equations: generate, merge, describe, discover, verify, classify, audit, augment, train-operator."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from symflow.console import (
 from symflow.errors import UserError
 
 from . import arguments
+from .classify_command import classify
 from .operator_commands import train_operator
 from .settings import Copies, Discovery, Generation, Reading, Variables
 
@@ -80,8 +81,8 @@ def merge(
     """Puts together the parts of a data set that `symflow generate --shard i/n` made.
 
     Examples:
-        symflow generate kdv --samples 64 --shard 1/2 --out part1.h5
         symflow merge part1.h5 part2.h5 --out kdv.h5
+        symflow merge parts/*.h5 --out kdv.h5 --force
 
     Args:
         parts: their files, all of them, in any order.
@@ -162,18 +163,19 @@ def discover(
         raise UserError("`--report`, `--resume` and `--force` are about a run directory, which `--out` must name")
     with loading():
         from symflow import pde
+        from symflow.pde.discovery import asked_of
         from symflow.pde.discovery import discover as found
-        from symflow.pde.discovery import domain_of
         from symflow.runs import RESULT, Run
 
     source, identity = arguments.read(data, equation, arguments.numbers(parameters), variables, reading)
     alone = isinstance(source, pde.Equation)
-    settings = replace(settings, domain=settings.domain or domain_of(source))
+    domain, boundary = asked_of(source, settings.domain, reading.conditions)
+    settings = replace(settings, domain=domain)
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
     config = {"command": "discover", **about, **asdict(variables), **asdict(settings), **asdict(reading)}
     run = None if out is None else Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
-        result = found(source, settings=settings, run=run, progress=progress)
+        result = found(source, settings=settings, boundary=boundary, run=run, progress=progress)
         text = str(result)
         if run is not None:
             result.save(run.path / RESULT)
@@ -242,6 +244,10 @@ def verify(result: Annotated[Path, tyro.conf.Positional]) -> Answer:
         identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
         line = f"{g.name}  {g.formula}: {said[ok]}{', ' + identity if ok else ''}"
         proofs.append((line, {"name": g.name, "formula": g.formula, "proved": ok, "identity": identity}))
+    families: list[bool | None] = [*(Budget(PROOF_SECONDS).spend(loaded.verify_families) or [])]
+    for family, ok in zip(loaded.families, families or [None] * len(loaded.families), strict=True):
+        line = f"{family.sentence}: {said[ok]}"
+        proofs.append((line, {"name": None, "formula": family.sentence, "proved": ok, "identity": None}))
     first = loaded.first_order
     if first is not None:
         again: list[bool | None] = [*(Budget(PROOF_SECONDS).spend(lambda: first.verify(loaded.equation)) or [])]
@@ -377,16 +383,16 @@ def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
 def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
     """Writes figures and page of a run; what they show of the data stays beside it, so that they can be made again."""
     from symflow import pde
-    from symflow.pde.discovery import collect, studied
+    from symflow.pde.discovery import collect
     from symflow.report import write_report
 
     progress("report", 0.0, {})
     if isinstance(source, pde.Trajectories):
-        shown = source if result.of_data and studied(source) else None
+        shown = source if result.of_data else None
         run.save_tensors("evidence", collect(shown, result), {"rank": result.rank})
     page = write_report(run.path)
     progress("report", 1.0, {})
     return page
 
 
-COMMANDS = (generate, merge, describe, discover, verify, audit, augment, train_operator)
+COMMANDS = (generate, merge, describe, discover, verify, classify, audit, augment, train_operator)

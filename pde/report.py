@@ -80,7 +80,7 @@ class EquationPage(Page[Result]):
         result = self.result
         components = result.symbolic_field.components if result.generators else []
         neural = result.neural
-        gate = result.gate
+        gate, axes = result.gate, result.coordinates
         return super().content() | {
             "title": words.title(result),
             "neural": neural,
@@ -94,6 +94,7 @@ class EquationPage(Page[Result]):
             "failed": "; ".join(words.checks(result)),
             "equation": self.equation(),
             "count": result.rank,
+            "looked_for": words.looked_for(result),
             "proven": sum(g.verified for g in result.generators),
             "sections": [self.section(k, c) for k, c in enumerate(components)],
             "spectra": self.spectra(),
@@ -101,6 +102,10 @@ class EquationPage(Page[Result]):
             "learning": self.learning(),
             "brackets": self.brackets(),
             "names": self.result.coordinates.names,
+            "periodic": [n for n, p in zip(axes.names, axes.periods, strict=True) if p is not None],
+            "extents": list(zip(axes.names, axes.offset, axes.scale, strict=True))[
+                : len(result.equation.space.independent)
+            ],
             "families": self.families(),
             "nearly": self.nearly(),
             "levels": result.verdicts,

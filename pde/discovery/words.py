@@ -18,6 +18,8 @@ NOT_SOLVED = {
     "cannot be told": "whether these data solve it cannot be told",
 }
 
+LEFT_OUT = "certificates and approximate symmetries were left out: they are known for one unknown u on a periodic line"
+
 
 def text(result: Result) -> str:
     """All of it, as ``print`` shows it."""
@@ -37,14 +39,24 @@ def sentences(result: Result) -> list[str]:
         ", proved" if (result.rank or result.families) and all_proved(result) else "",
     )
     if vouched(result):
-        where = "with the period of the data" if result.domain == "periodic" else "on the plane"
+        where = _where(result, "with the period of the data")
         head = f"{result.samples} trajector{'y' if result.samples == 1 else 'ies'} of {result.equation.text}"
         return [f"{head}: {count} {where}{f'{proved} and {valid(result)}' if proved else _part(result)}"]
-    where = "with the period" if result.domain == "periodic" else "on the plane"
+    where = _where(result, "with the period")
     if result.verdicts.data is None:
         return [f"{result.equation.text}: {count} {where}{proved}"]
     head = f"The equation {result.equation.text} has {count} {where}{proved}."
     return [head, f"{_capital(not_solved(result))}{_nothing(result)}."]
+
+
+def looked_for(result: Result) -> int:
+    """How many fields null spaces and networks have to find: they know of periods and of no walls."""
+    equation = result.verdicts.equation
+    return result.rank if result.boundary is None or equation is None else equation.dimension
+
+
+def _where(result: Result, period: str) -> str:
+    return "that keep the boundary" if result.boundary else period if result.domain == "periodic" else "on the plane"
 
 
 def title(result: Result) -> str:
@@ -98,7 +110,7 @@ def all_proved(result: Result) -> bool:
 
 def said(result: Result) -> list[Statement]:
     """What is said of the equation, of the period and of the data, and on what it rests."""
-    return statements(result.verdicts, keeps="keep the period")
+    return statements(result.verdicts, keeps="keep the boundary" if result.boundary else "keep the period")
 
 
 def table(result: Result) -> str:
@@ -134,12 +146,14 @@ def remarks(result: Result) -> list[str]:
     if result.first_order is not None:
         lines += result.first_order.lines()
     if result.neural is not None:
-        lines += _without_library(result.neural, result.rank)
+        lines += _without_library(result.neural, looked_for(result))
     if result.identified:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
         lines += _identified(result)
     if result.certificates is not None:
         lines += _certified(result.certificates)
+    elif result.of_data and result.generators:
+        lines.append(LEFT_OUT)
     if result.approximation is not None:
         lines += nearby.sentences(result.approximation, result.approximate, result.coordinates)
     if result.seconds:
@@ -186,7 +200,7 @@ def _levels(result: Result) -> list[str]:
             f"with u_t from the data, off solutions: {spectrum.rank} fields, gap {spectrum.below:.0e} | "
             f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in result.observed.angles[-1:])
         )
-        more = spectrum.rank > result.rank or result.nullspace.rank > result.rank
+        more = max(spectrum.rank, result.nullspace.rank) > looked_for(result)
         if more and not result.families and stable:
             lines.append("The data fill too little of jet space to exclude the fields beyond these.")
     named = [f"{g.name} = {format_generator(g.named)}" for g in result.generators if g.named != g.closed_form]

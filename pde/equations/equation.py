@@ -233,6 +233,10 @@ class Equation:
             known += conditions
         raise UserError(f"the equations must agree after a few derivatives, got {self.text!r}")
 
+    def rules_of(self, residuals: Sequence[sympy.Expr]) -> Solved:
+        """`rules` of other residuals in the same variables."""
+        return self._complete(residuals)[1]
+
     @property
     def principal(self) -> tuple[sympy.Symbol, ...]:
         """The derivative each equation is solved for."""

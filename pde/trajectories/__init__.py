@@ -4,10 +4,10 @@ from .axes import UNIFORM as UNIFORM
 from .axes import Axis as Axis
 from .data import MISLABELLED as MISLABELLED
 from .data import Trajectories as Trajectories
-from .data import data_coordinates as data_coordinates
 from .derivatives import difference_weights as difference_weights
 from .derivatives import filtered as filtered
 from .derivatives import interpolated as interpolated
+from .derivatives import without_noise as without_noise
 from .differentiation import Derivative as Derivative
 from .differentiation import difference_matrix as difference_matrix
 from .differentiation import differentiate as differentiate
@@ -25,8 +25,14 @@ from .inventory import Inventory as Inventory
 from .inventory import describe as describe
 from .layouts import FORMAT as FORMAT
 from .layouts.reading import reason as reason
+from .node_jets import NodeJets as NodeJets
+from .node_jets import jets_at as jets_at
+from .node_jets import node_jets as node_jets
+from .node_jets import without_jets as without_jets
 from .seams import joined as joined
 from .seams import meets as meets
 from .seams import tears as tears
 from .shards import merge as merge
 from .sides import BothSides as BothSides
+from .units import data_coordinates as data_coordinates
+from .walls import boundary_of as boundary_of

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from symflow.errors import UserError, check_integer
-from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets
@@ -26,7 +25,6 @@ MISLABELLED = 0.1  # residual(): data of another equation are above, good data b
 MOST_JETS = 1 << 24
 HIGHEST_JET = 64
 LINE = (Axis("x", torch.arange(8.0, dtype=torch.float64), 8.0),)  # of which `x` replaces the nodes
-SPREAD = 0.5 / 3**0.5  # the standard deviation of a uniform variable on an interval of length 1
 
 
 def _version() -> str:
@@ -386,15 +384,3 @@ def _float64(value: Any, name: str) -> Tensor:
     if tensor.is_complex():
         raise UserError(f"`{name}` must be an array of real numbers, got complex ones")
     return tensor.detach().to("cpu", torch.float64).contiguous()
-
-
-def data_coordinates(data: Trajectories, period: float | None) -> Coordinates:
-    """The axes in whose units data are of size 1."""
-    data.require_line("what moves points (x, t, u)")
-    unit = 2.0 ** math.frexp(float(data.u.abs().max()))[1]  # squares of any data are finite, and the bits are the same
-    return Coordinates(
-        ("x", "t", "u"),
-        periods=(period, None, None),
-        offset=(float(data.x[0]), float(data.t[0]), 0.0),
-        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, unit * float((data.u / unit).std()) / SPREAD or 1.0),
-    )

@@ -19,7 +19,7 @@ from .arranging import NEGLIGIBLE, closed, coordinate, meeting
 from .axes import UNIFORM
 from .layouts import SAMPLE, TIME, Contents, Field, Wanted, read
 from .layouts.labelled import from_xarray, is_dataset
-from .seams import FEWEST, NEAR, missed
+from .seams import NEAR, missed
 
 RESOLVED = 1e-6  # of the largest mode: above, the last modes of the spectrum hold something that others would miss
 COARSE = 1e-3
@@ -308,8 +308,8 @@ def _axis(name: str, contents: Contents) -> AxisFacts | None:
     meets: bool | None = None
     if uniform is False:
         meets = False
-    elif whole and space and count >= FEWEST:
-        meets = all(meeting(r, 2, closes) for r in held)
+    elif whole and space and None not in (found := [meeting(r, 2, closes) for r in held]):
+        meets = all(found)
     periodic = bool(meets if said is None else said)
     inner = [r[..., :-1] if closes and periodic else r for r in held] if whole else []
     tails = [tail for r in inner if (tail := _tail(r, periodic)) is not None]

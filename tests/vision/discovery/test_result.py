@@ -18,19 +18,17 @@ from symflow.report import write_report
 from symflow.runs import save_tensors
 from symflow.vision.augmentation.augmentation import balanced
 from symflow.vision.discovery import learned_arms
-from symflow.vision.discovery.result import (
+from symflow.vision.discovery.entries import (
     AFFINE_MOTIONS,
-    FIELDS,
     AffineMotion,
     Colour,
     Colours,
     ComparedSpan,
     Generator,
-    ImageResult,
     Setting,
     Trial,
-    load_image_result,
 )
+from symflow.vision.discovery.result import FIELDS, ImageResult, load_image_result
 from symflow.vision.discovery.verdicts import BY_AGREEMENT, UNTESTED, data_verdict, untold
 from symflow.vision.search.plane import PLANE, grid_field
 from symflow.vision.validity import AffineClaim, HeldOut
