@@ -81,8 +81,8 @@ def merge(
     """Puts together the parts of a data set that `symflow generate --shard i/n` made.
 
     Examples:
-        symflow generate kdv --samples 64 --shard 1/2 --out part1.h5
         symflow merge part1.h5 part2.h5 --out kdv.h5
+        symflow merge part1.h5 part2.h5 part3.h5 --out kdv.h5 --force
 
     Args:
         parts: their files, all of them, in any order.
