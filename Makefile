@@ -154,7 +154,7 @@ results: install  ## the table of docs/results.md: five equations, two domains, 
 operators: install  ## the table of docs/operators.md: neural operators with and without symmetries
 	$(BIN)/python benchmarks/operators.py --table docs/operators.md
 
-paper: install  ## the paper's own route, every study at small, one seed, and its page docs/paper.md (hours; goes on after a kill)
+paper: install  ## the paper's own route, every study at small, one seed, and its page docs/paper.md (an hour or two; SYMFLOW_DATA holds CIFAR-10)
 	$(BIN)/symflow reproduce all
 	$(BIN)/symflow reproduce page
 

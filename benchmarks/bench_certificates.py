@@ -34,7 +34,7 @@ from symflow.pde.equations.equation import Equation, derivative_symbol, u
 from symflow.pde.laws.certificates import Points, _closed_form, certify, smooth_points
 from symflow.pde.laws.prolonged_law import growth_condition, jet_order, prolong, relative_condition
 from symflow.pde.laws.regression import choose_widths, effective_coefficients
-from symflow.pde.trajectories.data import Trajectories, data_coordinates
+from symflow.pde.trajectories import Trajectories, data_coordinates
 from symflow.pde.trajectories.generation import generate
 from symflow.pde.weak.terms import law
 from symflow.pde.weak.weak_form import weak_rows
@@ -109,7 +109,7 @@ def truths(case: Planted, points: Points, data: Trajectories, terms: Sequence[sy
         for known in (case.true_law(eps), law(case.claimed))
     )
     prolonged = prolong(terms, points.jets)
-    box = data_coordinates(data, None).scale
+    box = data_coordinates(data, periodic=False).scale
     forms = [_closed_form(g) for g in case.generators]
     defects = [relative_condition(prolonged, claimed, form) for form in forms]
     growths = [growth_condition(prolonged, claimed, form, points.trajectory, box) for form in forms]

@@ -1,7 +1,7 @@
 """A catalogue of equations whose symmetry algebras are known, answered one by one, each with its time.
 
-The catalogue is a JSON file ``{"entries": [{"name", "equation", "parameters", "dimension", "finite"}, ...]}``, named by
-``--file`` or by the variable SYMFLOW_TRUTH (the file, or the folder that holds ``catalogue.json``). ``parameters`` is
+The catalogue is a JSON file ``{"entries": [{"name", "equation", "parameters", "dimension", "finite"}, ...]}``: the one
+beside this file, or that which ``--file`` or the variable SYMFLOW_TRUTH names (a file, or a folder). ``parameters`` is
 ``"a=0.7,b=2"``; ``dimension`` is a number or "inf", and ``finite`` then the dimension of the finite part, or "-".
 
 All equations are answered in one process, as `pde.discover` answers an equation alone; one that takes longer than
@@ -168,24 +168,25 @@ def row(run: dict[str, Any]) -> tuple[object, ...]:
     return (run["name"][:40], run["outcome"], run["due"], f"{got}{more}"[:60], f"{run['seconds']:.2f}")
 
 
-def file_of(arguments: argparse.Namespace) -> Path | None:
-    """The catalogue, if there is one."""
+def file_of(arguments: argparse.Namespace) -> Path:
+    """The catalogue: the one beside this file by default."""
     named = arguments.file or os.environ.get("SYMFLOW_TRUTH")
     if not named:
-        return None
+        return Path(__file__).with_name("catalogue.json")
     path = Path(named)
     return path / "catalogue.json" if path.is_dir() else path
 
 
 def main() -> None:
     parser = options(__doc__, "every tenth equation, three whole commands, one round")
-    parser.add_argument("--file", type=Path, help="the catalogue; by default what SYMFLOW_TRUTH names")
+    parser.add_argument(
+        "--file", type=Path, help="the catalogue; by default what SYMFLOW_TRUTH names, or catalogue.json"
+    )
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for one equation")
     arguments = parser.parse_args()
     path = file_of(arguments)
-    if path is None or not path.exists():
-        print(f"skipped: `--file` or SYMFLOW_TRUTH must name a catalogue, got {path}", file=sys.stderr)
-        return
+    if not path.exists():
+        raise SystemExit(f"`--file` or SYMFLOW_TRUTH must name a catalogue, got {path}")
     entries = Known.read(path)[:: 10 if arguments.quick else 1]
     server = Server(arguments.limit)
     runs: list[dict[str, Any]] = []

@@ -10,6 +10,10 @@ from . import transforms as transforms
 from . import weak as weak
 from .augmentation import AugmentedTrajectories as AugmentedTrajectories
 from .augmentation import TrajectoryAugment as TrajectoryAugment
+from .boundaries import Boundary as Boundary
+from .boundaries import kept as kept
+from .classification import Classification as Classification
+from .classification import classify as classify
 from .counting import Count as Count
 from .counting import count_symmetries as count_symmetries
 from .discovery import Generator as Generator

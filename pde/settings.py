@@ -72,7 +72,9 @@ class Reading:
         fields: names of the unknowns in the file, such as u=Vx,v=Vy.
         axes: names of the variables in the file, such as x=lon,t=time.
         boundary: periodic or open, for all axes of space, or by axis such as x=periodic,y=open; by default what the
-            file says, and where it says nothing whether the ends of the data meet.
+            file says, and where it says nothing whether the ends of the data meet. Besides, or for an equation alone,
+            what symmetries must keep, separated by semicolons: walls, conditions and periods, at places in the order of
+            the independent variables: "u(0,t) = 0; u_x(1,t) = 0", "x = c*t", "u(x+1,t) = u(x,t)".
         group: of a file with several, such as valid; by default train, or the first.
         samples: how many trajectories to read, from the first; all by default.
 
@@ -97,9 +99,23 @@ class Reading:
 
     @property
     def ends(self) -> str | dict[str, str] | None:
-        """`boundary` as a word, or as a mapping."""
-        text = self.boundary
+        """What `boundary` says of the ends of axes, as a word, or as a mapping."""
+        text = ",".join(filter(_of_ends, _parts(self.boundary))) or None
         return text if text is None or "=" not in text else _pairs("boundary", text)
+
+    @property
+    def conditions(self) -> str | None:
+        """What `boundary` asks of symmetries."""
+        return "; ".join(part for part in _parts(self.boundary) if not _of_ends(part)) or None
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(";") if part.strip()]
+
+
+def _of_ends(part: str) -> bool:
+    """Whether a part of a boundary is of the ends of axes: no place in parentheses, and no formula for a wall."""
+    return "(" not in part and all(piece.rpartition("=")[2].strip().isidentifier() for piece in part.split(","))
 
 
 def _pairs(argument: str, text: str | None) -> dict[str, str] | None:

@@ -79,7 +79,7 @@ def test_certificates(data: pde.Trajectories) -> None:
 
 
 def test_characteristics_and_augmentation(data: pde.Trajectories) -> None:
-    field = SymbolicField(data_coordinates(data, data.length), [BOOST, {"dt": "1"}])
+    field = SymbolicField(data_coordinates(data, periodic=True), [BOOST, {"dt": "1"}])
 
     def moved() -> Tensor:
         augment = pde.TrajectoryAugment(field, data, 0.1)
@@ -102,7 +102,7 @@ def test_structure_constants(fields: tuple[NeuralField, NeuralField, Tensor]) ->
 
 
 def test_a_step_of_the_papers_route(data: pde.Trajectories) -> None:
-    coordinates = data_coordinates(data, data.length)
+    coordinates = data_coordinates(data, periodic=True)
     slots = Slots(data.equation, coordinates, data, steps=1, batch=2, patch=(32, 32))
 
     def gradient() -> Tensor:

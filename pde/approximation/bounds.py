@@ -60,7 +60,7 @@ class Bounds:
         order = jet_order(region.terms)
         points = [lattice(data, order, n * sigma) for n in SMOOTHINGS]
         prolonged = tuple(prolong(region.terms, p.jets) for p in points)
-        return Bounds(region, data_coordinates(data, None).scale, prolonged, points[0].trajectory)
+        return Bounds(region, data_coordinates(data, periodic=False).scale, prolonged, points[0].trajectory)
 
     @one_thread()
     def interval(self, form: ClosedForm) -> tuple[float, float]:

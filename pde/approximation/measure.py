@@ -59,7 +59,7 @@ class Measure:
         lines = solution_lines(equation, sample)
         factors = squares.new_tensor(row_factors(lines.truncation))
         A = determining_coefficients(equation, sample)[0] * factors[:, None]
-        return Measure(equation, data_coordinates(data, None).scale, at, squares, A, lines)
+        return Measure(equation, data_coordinates(data, periodic=False).scale, at, squares, A, lines)
 
     @property
     def terms(self) -> Tensor:

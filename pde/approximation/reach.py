@@ -152,7 +152,7 @@ def _carried(
     data: Trajectories, form: ClosedForm, length: float, places: Tensor, values: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """``x~ [T, X]``, ``t~ [T]`` and ``u~ [S, T, X]``."""
-    coordinates = data_coordinates(data, None)
+    coordinates = data_coordinates(data, periodic=False)
     field = SymbolicField(coordinates, [{key: str(f) for key, f in form.items()}])
     grid = torch.stack(torch.broadcast_tensors(places, data.t[:, None]), -1)
 

@@ -47,9 +47,10 @@ def with_period(forms: Sequence[Mapping[str, str]], data: Trajectories, whose: s
         whose: the generators, for the sentence.
 
     Raises:
-        UserError: none has.
+        UserError: none has, or the data are no u on a periodic line.
     """
-    axes = data_coordinates(data, data.length)
+    data.require_line("what moves trajectories")
+    axes = data_coordinates(data, periodic=True)
     field = SymbolicField(axes, forms)
     x = field.symbols[0]
     periodic = [f for f, row in zip(forms, field.components, strict=True) if not any(c.has(x) for c in row)]

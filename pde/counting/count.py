@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -22,11 +23,13 @@ import sympy
 
 from symflow.errors import UserError
 
-from ..equations import Equation
+from ..equations import Equation, JetSpace
 from .condition import coefficients, equations_at, jet
-from .modular import PRIME, Echelon, Index, NoValue, Ring, monomials
+from .echelon import Echelon
+from .modular import PRIME, Index, NoValue, Ring, monomials
 
-MOST_COLUMNS = 800
+MOST_COLUMNS = 2_000
+MOST_BEYOND = 8  # orders beyond the equation
 TRIES = 20
 USUAL = 5  # orders beyond the equation: KdV, Burgers and all others that were counted show theirs there or before
 SURE = 2  # jets in a row that add nothing
@@ -80,8 +83,10 @@ def count_symmetries(
             best = found
         if found.at_most is not None and found.at_most <= at_least:
             return found
+        if found.endless:
+            return best
         order += 1
-        if taylor_coefficients(equation, order) > most_columns:
+        if taylor_coefficients(equation, order) > most_columns or order - equation.order > MOST_BEYOND:
             return best
 
 
@@ -91,8 +96,25 @@ def taylor_coefficients(equation: Equation, order: int) -> int:
     return d * len(monomials(d, order))
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a count depends on."""
+
+    equation: Equation = field(compare=False, repr=False)
+    space: JetSpace
+    residuals: tuple[sympy.Expr, ...]
+    order: int
+    seed: int
+
+
 def at_order(equation: Equation, order: int, seed: int = 0) -> Count:
-    """The dimensions for one order Q."""
+    """The dimensions for one order Q; the last ones are kept, for several searches ask for the same."""
+    return _at_order(_Asked(equation, equation.space, equation.residuals, order, seed))
+
+
+@lru_cache(maxsize=64)
+def _at_order(asked: _Asked) -> Count:
+    equation, order, seed = asked.equation, asked.order, asked.seed
     d = len(equation.space.names)
     A = coefficients(equation)
     for attempt in range(TRIES):
@@ -131,4 +153,4 @@ def _pivots(
                 raise
             continue
         quiet = 0 if form.add(rows) else quiet + 1
-    return set(form.pivots)
+    return set(form.pivots.tolist())

@@ -1,4 +1,4 @@
-"""Truncated power series modulo a prime around a random point, and echelon forms.
+"""Truncated power series modulo a prime around a random point.
 
 The prime p is safe, (p - 1)/2 is prime too: in the group of squares every root of odd order is unique, and so is the
 square root that is a square itself. Points are drawn as squares, so that rational powers multiply as those of positive
@@ -202,8 +202,8 @@ class Ring:
             number, rest = term.as_coeff_Mul()
             if not number.is_Rational:
                 raise NotCountable(f"{term} has no sine modulo a prime")
-            # the drawn angle is of the term over the common denominators 1 ... 12: multiples of it are whole
-            whole = number * 27_720
+            # the drawn angle is of the term over common denominators, 1 ... 12 and decimals: multiples of it are whole
+            whole = number * 27_720 * 10**6
             if not whole.is_Integer:
                 raise NotCountable(f"{term} has no sine modulo a prime")
             h = self.draw(sympy.sin(rest))
@@ -273,34 +273,3 @@ class Ring:
                 formula.rewrite(name) if name is sympy.exp else sympy.sin(*formula.args) / sympy.cos(*formula.args), at
             )
         raise NotCountable(f"{formula.func} has no values modulo a prime")
-
-
-class Echelon:
-    """Rows in echelon form over the field, added a few at a time; columns are eliminated in their order."""
-
-    def __init__(self, columns: int) -> None:
-        self.rows = np.zeros((0, columns), np.int64)
-        self.pivots: list[int] = []
-
-    def add(self, rows: np.ndarray) -> int:
-        """How many of the rows are new."""
-        rest = rows % PRIME
-        for own, column in zip(self.rows, self.pivots, strict=True):
-            factors = rest[:, column]
-            hit = np.flatnonzero(factors)
-            if len(hit):
-                rest[hit, column:] = (rest[hit, column:] - factors[hit, None] * own[column:] % PRIME) % PRIME
-        found: list[tuple[int, np.ndarray]] = []
-        for column in range(rest.shape[1]):
-            hit = np.flatnonzero(rest[:, column])
-            if not len(hit):
-                continue
-            own = rest[hit[0]] * inverse(int(rest[hit[0], column])) % PRIME
-            factors = rest[hit, column]
-            rest[hit, column:] = (rest[hit, column:] - factors[:, None] * own[column:] % PRIME) % PRIME
-            found.append((column, own))
-        both = sorted([*zip(self.pivots, self.rows, strict=True), *found], key=lambda pair: pair[0])
-        if both:
-            self.pivots = [column for column, _ in both]
-            self.rows = np.stack([row for _, row in both])
-        return len(found)

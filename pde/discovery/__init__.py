@@ -9,5 +9,4 @@ from .many import table as table
 from .result import Generator as Generator
 from .result import Result as Result
 from .result import load_result as load_result
-from .sources import domain_of as domain_of
-from .sources import studied as studied
+from .sources import asked_of as asked_of

@@ -14,11 +14,10 @@ from symflow.discovery import Spectrum
 from symflow.fields import Coordinates, Field, SymbolicField
 
 from ..equations import Equation, JetSample, variable
-from ..scores import InfinitesimalScore, JetScore, observed, points_of, unit_weights
-from ..settings import Domain
+from ..scores import InfinitesimalScore, JetScore, ObservedJets, observed, points_of, unit_weights
 from ..symmetries import Library, NullSpace, Symmetries, condition, gap_rank, polynomial_library, prolongation
 from .result import Generator, Observed
-from .sources import Source, space_axes
+from .sources import Source
 
 POINTS = 4_000  # of the null space
 CEILING = 1e-6  # of a null space that is exact up to rounding
@@ -27,49 +26,42 @@ NULL_RESOLUTION = 1e-12
 DATA_DEGREE = 2  # of the library on data, and more where the generators have more
 
 
-def lost(plane: Symmetries) -> list[ClosedForm]:
-    """The generators that change the period."""
-    axes = {variable(name) for name in space_axes(plane.equation)}
+def lost(plane: Symmetries, asked: Symmetries, periodic: Sequence[str], bounded: bool) -> list[ClosedForm]:
+    """The generators that change the period of some axes, or that do not keep the boundary by themselves."""
+    if bounded:
+        return [form for form in plane.forms if form not in asked.forms]
+    axes = {variable(name) for name in periodic}
     return [form for form in plane.forms if any(f.free_symbols & axes for f in form.values())]
 
 
-def null_space(source: Source, algebra: Symmetries, sample: JetSample, domain: Domain) -> tuple[NullSpace, int]:
+def null_space(source: Source, algebra: Symmetries, sample: JetSample) -> tuple[NullSpace, int]:
     """The null space on the jets of data, over a library that holds all generators; the equation's without data."""
     if source.data is None:
         return algebra.condition.null_space(), algebra.rank
     sample = sample[:POINTS]
-    library = _data_library(algebra, sample.points, domain)
+    library = _data_library(algebra, sample.points, source.periodic)
     null = condition(source.equation, sample, library, source.coordinates).null_space()
     return null, gap_rank(null.values, NULL_RESOLUTION, CEILING)
 
 
-def _data_library(algebra: Symmetries, points: Tensor, domain: Domain) -> Library:
+def _data_library(algebra: Symmetries, points: Tensor, periodic: Sequence[str]) -> Library:
     """Polynomials of as high a degree as the generators have, times the special functions that exist at the points."""
     library = algebra.condition.library
     alone = Library(library.variables, ((0,) * len(library.variables),), library.special)
     exist = alone(points).isfinite().all(0).tolist()
     special = [s for s, good in zip(library.special, exist, strict=True) if good]
     degree = max(DATA_DEGREE, max(map(sum, library.monomials)))
-    without = space_axes(algebra.equation) if domain == "periodic" else ()
-    return polynomial_library(algebra.equation, degree, special, without)
+    return polynomial_library(algebra.equation, degree, special, periodic)
 
 
 def observed_null_space(
-    source: Source,
-    algebra: Symmetries,
-    points: Tensor,
-    domain: Domain,
-    fresh: Tensor,
-    closed: Tensor | None,
-    seed: int,
+    source: Source, algebra: Symmetries, jets: ObservedJets | None, fresh: Tensor, closed: Tensor | None
 ) -> Observed | None:
-    """What jets with u_t from the data show."""
-    if source.data is None:
+    """What jets with derivatives from the data show, if there are any."""
+    if jets is None:
         return None
-    library = _data_library(algebra, points, domain)
-    null = observed(source.data, library, source.coordinates, POINTS, seed)
-    if null is None:
-        return None
+    library = _data_library(algebra, jets.observed.points, source.periodic)
+    null = observed(jets[:POINTS], source.equation, library, source.coordinates)
     count = gap_rank(null.values, NULL_RESOLUTION, OBSERVED_CEILING)
     angles: list[float] = []
     if count and closed is not None:
@@ -77,15 +69,15 @@ def observed_null_space(
     return Observed(Spectrum(null.values.tolist(), count, NULL_RESOLUTION), angles)
 
 
-def known_algebra(source: Source, domain: Domain) -> SymbolicField | None:
-    """The known algebra; on the periodic domain its part without x, which is what a period leaves."""
+def known_algebra(source: Source) -> SymbolicField | None:
+    """The known algebra; its part without the axes that have a period, where there are any."""
     if source.symmetries is None:
         return None
     plane = SymbolicField(source.coordinates, source.symmetries)
-    if domain == "plane":
+    if not source.periodic:
         return plane
-    x = plane.symbols[0]
-    free = [k for k, components in enumerate(plane.components) if not any(c.has(x) for c in components)]
+    axes = [variable(name) for name in source.periodic]
+    free = [k for k, components in enumerate(plane.components) if not any(c.has(*axes) for c in components)]
     return SymbolicField(source.coordinates, [source.symmetries[k] for k in free])
 
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from symflow.discovery import Progress, Steps, Verdicts, known, run_stages
+from symflow.errors import UserError
 from symflow.formulas import format_generator
 from symflow.runs import Run, command, one_thread
 from symflow.settings import with_settings
@@ -28,7 +29,7 @@ from ..settings import Discovery, Score
 from ..trajectories import Trajectories
 from .checks import lost
 from .result import Identified, Result
-from .sources import domain_of
+from .sources import asked_of, on_line
 from .stages import LOCAL, STAGES, TRAINED
 from .state import Request, State
 from .verdicts import data_verdict, domain_verdict, equation_verdict, family_record, for_the_data, recorded, searched
@@ -51,6 +52,7 @@ def discover(
     data: Trajectories | Equation | str,
     settings: Discovery,
     *,
+    boundary: str | None = None,
     run: Run | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -62,6 +64,8 @@ def discover(
     Args:
         data: trajectories; or an equation, or the name of one, whose jets are then drawn at random.
         settings: its fields, by place or by name, are arguments of this function.
+        boundary: walls, conditions and periods that symmetries must keep (`pde.Boundary`), on the plane; by default
+            what data keep at their walls, if they have any and no domain is given.
         run: a run directory for metrics and checkpoints.
         progress: called as the stages go on.
 
@@ -72,10 +76,16 @@ def discover(
     >>> [g.formula for g in result.generators]
     ['dx', 'dt', 't dx + du', 'x dx + 2*t dt - u du', 't*x dx + t**2 dt + (-t*u + x) du']
     """
+    if boundary is not None and settings.domain == "periodic":
+        raise UserError(
+            "`boundary` says itself what is periodic, as u(0,t) = u(1,t): it goes with no `domain` periodic"
+        )
     route, alone = ROUTES[settings.score], not isinstance(data, Trajectories)
+    domain, boundary = asked_of(data, settings.domain, boundary)
     request = Request(
         data,
-        settings.domain or domain_of(data),
+        domain,
+        boundary,
         settings.seed,
         settings.span(alone),
         route.generators if settings.generators is None else settings.generators,
@@ -99,14 +109,18 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
     samples = len(request.data) if isinstance(request.data, Trajectories) else 0
     said = data_verdict(samples, state.judged, state.drifting)
     identified = isinstance(request.data, Trajectories) and bool(request.data.settings.get("identified"))
-    residual = data.residual() if data is not None and len(data.t) > 8 else None
-    gone = [format_generator({k: str(f) for k, f in form.items()}) for form in lost(algebra.plane)]
+    residual = data.residual() if data is not None and on_line(data) and len(data.t) > 8 else None
+    bounded = request.boundary is not None
+    gone = [
+        format_generator({k: str(f) for k, f in form.items()})
+        for form in lost(algebra.plane, asked, source.periodic, bounded)
+    ]
     return Result(
         verdicts=Verdicts(
             equation_verdict(
                 all(algebra.plane.verified),
                 len(algebra.plane.forms),
-                asked.stable and not state.endless,
+                (asked.stable or state.at_most == len(algebra.plane.forms)) and not state.endless,
                 "; ".join(
                     [searched(algebra.plane.condition.library, max(algebra.plane.counts)), *algebra.plane.left_out]
                 ),
@@ -114,7 +128,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
                 len(algebra.families),
                 algebra.counted,
             ),
-            domain_verdict(request.domain, all(asked.verified), len(asked.forms), gone),
+            domain_verdict(request.domain, all(asked.verified), len(asked.forms), gone, bounded),
             said,
         ),
         rank=len(state.generators),
@@ -125,6 +139,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         equation=source.equation,
         name=source.name,
         domain=request.domain,
+        boundary=request.boundary,
         structure_constants=None if constants is None else [[[float(c) for c in r] for r in m] for m in constants],
         algebra=algebra.description,
         certificates=state.certified,

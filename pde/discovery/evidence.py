@@ -1,8 +1,9 @@
-"""The arrays behind the figures of a report: one trajectory, moved and checked point by point."""
+"""The arrays behind the figures of a report: one trajectory, moved and checked point by point.
+
+Of several axes of space the first is shown, with the others at their middle nodes; of several unknowns the first.
+"""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,9 +12,8 @@ from symflow.fields import Field, NeuralField, Series, SymbolicField, total_degr
 from symflow.ops import flow, jet_flow
 from symflow.runs import one_thread
 
-from ..equations import Jets, Manifold
-from ..scores import JetScore, points_of, unit_weights
-from ..symmetries import complete_jets
+from ..equations import JetSample, Manifold
+from ..scores import JetScore, jets_of, points_of, slice_of, unit_weights
 from ..trajectories import Trajectories
 from .checks import controls
 from .result import Result
@@ -27,21 +27,24 @@ SEED = 3  # added to the seed of the discovery: points it has not used
 def collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     """What the figures of a report show, computed once with the data at hand.
 
-    The first trajectory on a grid of T times and X places, carried by a flow of unit-free length
-    `JetScore.length` along each of the K generators, and its relative residual there, point by point. All of it is
-    physical and float32; a value is not finite where a flow leaves the domain of a closed form.
+    The first trajectory on a grid of T times and X places of the first axis of space, carried by a flow of unit-free
+    length `JetScore.length` along each of the K generators, and its relative residual there, point by point. All of it
+    is physical and float32; a value is not finite where a flow leaves the domain of a closed form.
 
     Args:
         data: what the result was found in; ``None`` for an equation alone, which has no trajectory to move. Its
             fields are evaluated on the plane ``u = 1`` if their coordinates are x, t and u, and not at all otherwise.
+            Orbits have no place, and nothing is shown of them.
         result: of `discover`.
 
     Returns:
         By name:
 
-        - ``x [X]``, ``t [T]``, ``u [T, X]``: the grid, and the trajectory on it; ``shape [3]``: of the data's u.
-        - ``field [K, T, X, 3]``: the generators on it; ``learned.field``: those combinations of the network's fields
-          that are nearest to them; ``learned.difference [K]``: how near, RMS relative to the generator's.
+        - ``x [X]``, ``t [T]``, ``u [T, X]``: the grid, and the first unknown on it; ``shape [3]``: of the data,
+          trajectories, times and places along that axis.
+        - ``field [K, T, X, 3]``: the components of the generators in x, t, u on it; ``learned.field``: those
+          combinations of the network's fields that are nearest to them; ``learned.difference [K]``: how near, RMS
+          relative to the generator's.
         - ``length [K]``: of the flow in the generator's own parameter; ``moved [K, T, X, 3]``: where it takes the
           points ``(x, t, u)``; ``learned.moved``: where the learned fields take them.
         - ``residual.before [T, X]``, ``residual.after [K, T, X]``, ``residual.control [K, T, X]``: absolute relative
@@ -62,49 +65,54 @@ def collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
 
 def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     equation, coordinates = result.equation, result.coordinates
-    if coordinates.names != ("x", "t", "u"):
+    space = equation.space
+    if "t" not in space.independent or len(space.independent) == 1:
         return {}
-    surfaces = total_degree(equation.order).monomials
-    if data is None:
-        x, t, jets = _sheet(result)
-    else:
-        x, t, jets = _trajectory(data, equation.jet_order(total_degree(equation.order)))
+    if data is None and coordinates.names != ("x", "t", "u"):
+        return {}
+    first = "x" if data is None else data.axes[0].name
+    if first not in space.independent:
+        return {}
+    shown = [coordinates.names.index(n) for n in (first, "t", space.dependent[0])]
+    x, t, sample = _sheet(result) if data is None else _trajectory(data)
     grid = (len(t), len(x))
-    evidence = {"x": x, "t": t, "u": jets.u[0].view(grid)}
+    points = points_of(sample, coordinates)  # [T X, d]
+    evidence = {"x": x, "t": t, "u": sample.points[:, shown[2]].view(grid)}
     if data is not None:
-        evidence["shape"] = torch.tensor(data.u.shape)
+        evidence["shape"] = torch.tensor([len(data), len(data.t), len(data.x)])
     if not result.generators:
         return evidence
     exact = result.symbolic_field
-    points = points_of(jets, coordinates)  # [T X, 3]
 
     def on_grid(values: Tensor) -> Tensor:  # [T X, K, ...] to [K, T, X, ...]
         found: Tensor = values.transpose(0, 1).unflatten(1, grid)
         return found
 
-    evidence["field"] = on_grid(coordinates.vectors_to_physical(exact(points)))
+    def ends(values: Tensor) -> Tensor:  # [K, T X, d], normalised
+        return coordinates.to_physical(values)[..., shown].unflatten(1, grid)
+
+    evidence["field"] = on_grid(coordinates.vectors_to_physical(exact(points))[..., shown])
     learned = result.neural.field if result.neural is not None else None
     if learned is not None:
         seed = result.seed + SEED
-        some = data.jets(FITTED, 0, seed) if data is not None else Manifold(equation).sample(FITTED, seed)
+        some = jets_of(data, FITTED, seed, ()) if data is not None else Manifold(equation).sample(FITTED, seed)
         fitted = points_of(some, coordinates)
         mixture, difference = _align(learned, exact, fitted)
         evidence["learned.field"] = on_grid(
-            coordinates.vectors_to_physical(torch.einsum("nkc,kj->njc", learned(points), mixture))
+            coordinates.vectors_to_physical(torch.einsum("nkc,kj->njc", learned(points), mixture))[..., shown]
         )
         evidence["learned.difference"] = difference
     if data is None:
         return evidence
 
-    score = JetScore(equation, coordinates, complete_jets(equation, jets, surfaces))
+    score = JetScore(equation, coordinates, sample)
     weights = unit_weights(exact, points) * score.length
     evidence["length"] = weights
     if learned is not None:
-        ends = _learned_ends(learned, points, mixture * weights)
-        evidence["learned.moved"] = coordinates.to_physical(ends).unflatten(1, grid)
-    after, ends = _moved(score, exact, weights)
-    evidence["moved"] = coordinates.to_physical(ends).unflatten(1, grid)
-    spoiled = controls(exact, points, "u")
+        evidence["learned.moved"] = ends(_learned_ends(learned, points, mixture * weights))
+    after, moved = _moved(score, exact, weights)
+    evidence["moved"] = ends(moved)
+    spoiled = controls(exact, points, space.dependent[0])
     control, _ = _moved(score, spoiled, unit_weights(spoiled, points) * score.length)
     evidence["residual.before"] = score.residual(score.surface).abs().view(grid)
     evidence["residual.after"] = after.unflatten(1, grid)
@@ -112,24 +120,25 @@ def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     return evidence
 
 
-def _trajectory(data: Trajectories, order: int) -> tuple[Tensor, Tensor, Jets]:
+def _trajectory(data: Trajectories) -> tuple[Tensor, Tensor, JetSample]:
     """The first trajectory on a coarser grid, ``x [X]``, ``t [T]``, and its jets at ``[T X]`` points."""
     rows = torch.linspace(0, len(data.t) - 1, min(TIMES, len(data.t))).round().long()
     stride = max(1, len(data.x) // PLACES)
-    some = replace(data, t=data.t[rows], u=data.u[:1, rows])
-    x, t = some.x[::stride], some.t
-    u = some.derivatives(order)[:, 0, :, ::stride]
-    T, X = torch.meshgrid(t, x, indexing="ij")
-    return x, t, Jets(X.flatten(), T.flatten(), u.flatten(1))
+    columns = torch.arange(0, len(data.x), stride)
+    x, t = data.x[columns], data.t[rows]
+    surfaces = total_degree(data.equation.order, len(data.equation.space.independent)).monomials
+    return x, t, slice_of(data, rows, columns, surfaces)
 
 
-def _sheet(result: Result) -> tuple[Tensor, Tensor, Jets]:
+def _sheet(result: Result) -> tuple[Tensor, Tensor, JetSample]:
     """The plane u = 1 over the range of random jets."""
     (x0, t0, _), (L, duration, _) = result.coordinates.offset, result.coordinates.scale
     x = x0 + L * torch.linspace(0, 1, PLACES, dtype=torch.float64)
     t = t0 + duration * torch.linspace(0, 1, TIMES, dtype=torch.float64)
     T, X = torch.meshgrid(t, x, indexing="ij")
-    return x, t, Jets(X.flatten(), T.flatten(), torch.ones(1, T.numel(), dtype=torch.float64))
+    space = result.equation.space
+    values = dict(zip(space.variables, (X.flatten(), T.flatten(), torch.ones_like(T).flatten()), strict=True))
+    return x, t, JetSample(space, values)
 
 
 def _align(learned: Field, exact: SymbolicField, points: Tensor) -> tuple[Tensor, Tensor]:

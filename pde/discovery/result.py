@@ -18,6 +18,7 @@ from symflow.runs import ASIDE, As, Budget, from_json
 from ..approximation import Approximate, Search
 from ..augmentation import UNLESS, check_solve, moved, with_period
 from ..equations import Equation
+from ..families import family_of, proved
 from ..laws import Certificate, Drift, Gate, OverConfidenceSet
 from ..settings import Domain
 from ..symmetries import FirstOrder, prolongation
@@ -182,6 +183,7 @@ class Result(OneSpaceResult):
         equation: what the data solve.
         name: of the equation in the catalogue, or ``None``.
         domain: "periodic": fields with the period of the data; "plane": any.
+        boundary: the walls, conditions and periods that the generators keep, or ``None``.
         generators: a basis of the finite part in closed form.
         approximate: fields on the plane that nearly are symmetries of what the data show.
         approximation: how they were looked for; ``None`` where they were not.
@@ -210,6 +212,7 @@ class Result(OneSpaceResult):
     name: str | None
     domain: Domain
     generators: list[Generator]
+    boundary: str | None = None
     approximate: list[Approximate] = field(default_factory=list)
     approximation: Search | None = None
     structure_constants: list[list[list[float]]] | None
@@ -291,6 +294,11 @@ class Result(OneSpaceResult):
 
         return [budget.spend(partial(proven, g)) for g in self.generators]
 
+    def verify_families(self) -> list[bool]:
+        """Proves every family again, from its text, for all its functions."""
+        again = (family_of(self.equation, f.closed_form, f.functions, f.conditions) for f in self.families)
+        return [proved(self.equation, family) for family in again]
+
     def augment(
         self, data: Trajectories, strength: float = 0.2, seed: int = 0, *, unproved: bool = False
     ) -> Trajectories:
@@ -331,6 +339,8 @@ class Result(OneSpaceResult):
             UserError: there is none, or the data do not solve the equation or cannot tell.
         """
         forms = self.allowed(unproved)
+        if not isinstance(data, Trajectories):
+            raise UserError(f"`data` must be trajectories, got {type(data).__name__}")
         if not (unproved or self.trusted):
             check_solve(data, self.equation)
         return with_period(forms, data)

@@ -162,17 +162,17 @@ def solved_span(
 def span_of_data(
     data: Trajectories, coordinates: Coordinates, seed: int, superposition: Superposition | None, expected: int
 ) -> tuple[Span, float] | None:
-    """The same on jets of data with u_t by differences in time, and their misfit; ``None`` with too few times for them.
+    """The same on jets of data with their own derivatives, and their misfit; ``None`` where there are too few.
 
-    Of the jets those are taken whose misfit depends least on the order of the differences: as many as it is small for,
+    Of the jets those are taken whose misfit depends least on the errors of the derivatives: as many as it is small for,
     two thirds at least.
     """
     jets = observed_jets(data, DRAWN, seed)
-    if jets is None:
+    if jets is None or len(jets.observed) < SAMPLE:
         return None
     doubt = jets.doubt(data.equation, coordinates)
     order = doubt.argsort(stable=True)
-    rms = (doubt[order].square().cumsum(0) / torch.arange(1, DRAWN + 1)).sqrt()
+    rms = (doubt[order].square().cumsum(0) / torch.arange(1, len(order) + 1)).sqrt()
     taken = order[: max(int((rms <= SURE).sum()), SAMPLE)].sort().values[:SAMPLE]  # in the order of the draw
     misfit = float(jets.misfit(data.equation, coordinates)[taken].square().mean().sqrt())
     span = solved_span(data.equation, jets.observed[taken], coordinates, seed, superposition, expected)

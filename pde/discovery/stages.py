@@ -7,10 +7,8 @@ from dataclasses import replace
 import torch
 
 from symflow.algebra import (
-    describe,
     measured_structure_constants,
     sample_brackets,
-    structure_constants,
     subspace_angles,
 )
 from symflow.discovery import Beside, Context, Spectrum, Stage, Steps, known, replaced
@@ -20,8 +18,7 @@ from symflow.learning import Objective, Optimizer, Record, Subspace, learn
 from symflow.runs import one_thread
 
 from ..approximation import approximate
-from ..counting import count_symmetries
-from ..families import whole_algebra
+from ..boundaries import Boundary
 from ..laws import (
     Interval,
     certify,
@@ -32,19 +29,19 @@ from ..laws import (
 )
 from ..laws.verdict import OUTLIERS, SOLVES
 from ..scores import JetForms, JetScore, points_of
-from ..symmetries import Symmetries, first_order_symmetries, prolongation, restricted, symmetries
+from ..symmetries import Symmetries
 from ..trajectories import Trajectories
 from . import checks
+from .algebra import count, keep_boundary, look_for_families, perturb, solve_equation, widen
 from .checks import NULL_RESOLUTION, POINTS
 from .networks import Learn, learned_slots, learned_span
 from .result import Certified
 from .solved import SAMPLE, solved_span, span_of_data
-from .sources import JETS, lacking, source_of, space_axes, studied
-from .state import Algebra, Jets, State
+from .sources import JETS, lacking, on_line, source_of
+from .state import Jets, State, as_text
 
 POOL = 20_000  # jets from which a network that is trained draws
 CHECKED, STEPS = 512, 8  # jets moved by the finite flow, and its steps
-MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
 FRESH = 3_000  # jets on which angles are measured
 
 
@@ -54,7 +51,9 @@ def read(state: State, context: Context) -> State:
     data = state.request.data
     source = source_of(held_out(data) if isinstance(data, Trajectories) else data, state.request.domain)
     if source.data is not None and state.request.trust and (sentence := lacking(source.data)):
-        raise UserError(sentence)
+        raise UserError(f"`data` {sentence}")
+    if state.request.boundary is not None:
+        Boundary.read(source.equation, state.request.boundary)  # raises before anything is done
     return replace(state, source=source)
 
 
@@ -62,14 +61,15 @@ def read(state: State, context: Context) -> State:
 def ask(state: State, context: Context) -> State:
     """Whether the data solve the equation. Where they do not, or cannot tell, the equation alone is studied further.
 
-    So it is where they do, but have no jets to be studied: they are too few, or not periodic.
+    So it is where they do, but have no jets to be studied: they are too few, values are missing, ends do not meet.
     """
     source = known(state.source)
-    judged = gate(known(source.data))
-    if judged.verdict not in (SOLVES, OUTLIERS) or not judged.periodic or lacking(known(source.data)):
-        if not studied(known(source.data)):
-            judged = replace(judged, remarks=(*judged.remarks, f"of data of this shape nothing is said of {JETS}"))
-        source = source_of(source.equation, state.request.domain)
+    judged, sentence = gate(known(source.data)), lacking(known(source.data))
+    solved = judged.verdict in (SOLVES, OUTLIERS)
+    if solved and sentence:
+        judged = replace(judged, remarks=(*judged.remarks, f"nothing is said of {JETS}: for these, data {sentence}"))
+    if not solved or not judged.periodic or sentence:
+        source = source.alone
     return replace(state, judged=judged, source=source)
 
 
@@ -81,80 +81,33 @@ def look_through_windows(state: State, context: Context) -> State:
     source = known(state.source)
     found = drifts(known(source.data), source.equation)
     if found:
-        source = source_of(source.equation, state.request.domain)
+        source = source.alone
     return replace(state, source=source, drifting=tuple(found))
 
 
 @one_thread()
-def solve_equation(state: State, context: Context) -> State:
-    """The symmetries of the equation alone, on random jets of its manifold: nothing of the data."""
-    equation, degree = known(state.source).equation, state.request.degree
-    plane = symmetries(equation, degree=degree)
-    periodic = state.request.domain == "periodic"
-    asked = symmetries(equation, without=space_axes(equation), degree=degree) if periodic else plane
-    return replace(state, algebra=_described(plane, asked))
-
-
-@one_thread()
-def look_for_families(state: State, context: Context) -> State:
-    """Symmetries that depend on arbitrary functions; their members are no longer listed one by one.
-
-    Where there are data, or a period, all generators of the library stay listed: they are what moves data.
-    """
-    source, algebra = known(state.source), known(state.algebra)
-    plane, asked = algebra.plane, algebra.asked
-    found = whole_algebra(source.equation, plane.forms, plane.superposition)
-    if not found.families:
-        return state
-    if source.data is None and asked is plane:
-        asked = plane = restricted(plane, found.finite)
-    described = algebra if asked is algebra.asked else _described(plane, asked)
-    counted = found.counted if all(algebra.plane.verified) else None  # what is not proved bounds nothing from below
-    return replace(state, algebra=replace(described, families=found.families, counted=counted))
-
-
-def count(state: State, context: Context) -> State:
-    """How many symmetries there can be at most, of whatever form; where that many are proved, the others are none."""
+def _looked_for(state: State) -> Symmetries:
+    """What null spaces and networks find, which know of periods and of no walls."""
     algebra = known(state.algebra)
-    proved = sum(algebra.plane.verified)
-    try:
-        found = count_symmetries(known(state.source).equation, proved)
-    except UserError:  # a function that has no values modulo a prime: nothing is said
-        return state
-    if found.at_most == proved < len(algebra.plane.forms):
-        algebra = _described(algebra.plane.proved, algebra.asked.proved)
-    return replace(state, at_most=found.at_most, endless=found.endless, algebra=algebra)
-
-
-def _described(plane: Symmetries, asked: Symmetries) -> Algebra:
-    """With what the brackets say."""
-    many = len(asked.forms) > MOST_BRACKETED
-    constants = None if many else structure_constants(asked.forms) if asked.forms else []
-    return Algebra(plane, asked, constants, describe(constants) if constants else None)
-
-
-def perturb(state: State, context: Context) -> State:
-    """What becomes of the symmetries of the equation without its small parameter, to first order in it."""
-    found = first_order_symmetries(known(state.source).equation, known(state.request.small))
-    return replace(state, first_order=found)
+    return algebra.plane if state.request.boundary is not None else algebra.asked
 
 
 @one_thread()
 def look_at_jets(state: State, context: Context) -> State:
     """The null space on the jets of the source, with u_t from the equation and from the data."""
-    source, algebra, request = known(state.source), known(state.algebra), state.request
-    coordinates, asked = source.coordinates, algebra.asked
+    source, asked, request = known(state.source), _looked_for(state), state.request
+    coordinates = source.coordinates
     count = {"none": POINTS, "solved": POINTS if source.data else SAMPLE, "trained": POOL}[request.network]
-    sample = source.sample(count, request.seed, prolongation.needed(source.equation))
+    sample, seen = source.both(count, request.seed)
     fresh = points_of(source.sample(FRESH, request.seed + 1, ()), coordinates)
-    truth = checks.known_algebra(source, request.domain)
-    closed = SymbolicField(coordinates, algebra.texts)(fresh) if asked.forms else None
-    null, rank = checks.null_space(source, asked, sample, request.domain)
+    truth = None if request.boundary else checks.known_algebra(source)
+    closed = SymbolicField(coordinates, as_text(asked.forms))(fresh) if asked.forms else None
+    null, rank = checks.null_space(source, asked, sample)
     found = null.fields(fresh, rank, coordinates)
     if closed is not None and asked.superposition is not None:
         found = closed
     angles = None if truth is None else checks.angles_to(found, truth, fresh)
-    shown = checks.observed_null_space(source, asked, sample.points, request.domain, fresh, closed, request.seed)
+    shown = checks.observed_null_space(source, asked, seen, fresh, closed)
     spectrum = Spectrum(null.values.tolist(), rank, NULL_RESOLUTION)
     return replace(state, jets=Jets(sample, fresh, truth, closed, spectrum, angles, shown))
 
@@ -202,7 +155,7 @@ def look_over_the_confidence_set(state: State, context: Context) -> State:
         known(state.source).equation,
         [Interval(m["term"], m["lower"], m["upper"]) for m in law["terms"]],
         known(state.algebra).texts,
-        without=space_axes(known(state.source).equation) if state.request.domain == "periodic" else (),
+        without=known(state.source).periodic,
         undetermined=law["collinear"],
     )
     return replace(state, over=found)
@@ -211,7 +164,7 @@ def look_over_the_confidence_set(state: State, context: Context) -> State:
 @one_thread()
 def solve_span(state: State, context: Context) -> State:
     """A span over random features, without a library: from data with their own u_t, else from jets of the equation."""
-    source, asked, jets, request = known(state.source), known(state.algebra).asked, known(state.jets), state.request
+    source, asked, jets, request = known(state.source), _looked_for(state), known(state.jets), state.request
     expected, proved = len(asked.forms), sum(asked.verified)
     if source.data is not None:
         found = span_of_data(_alike(state), source.coordinates, request.seed, asked.superposition, expected)
@@ -235,6 +188,7 @@ def learn_slots(state: State, context: Context) -> State:
     source, request = known(state.source), state.request
     if source.data is None:
         raise UserError("`score` local needs trajectories, got an equation without data")
+    source.data.require_line("the score local")
     learned = learned_slots(
         source.data, source.coordinates, request.generators, request.steps, request.seed, _learning(context)
     )
@@ -278,8 +232,10 @@ def _asks(state: State) -> bool:
     return known(state.source).data is not None and not state.request.trust
 
 
-def _has_data(state: State) -> bool:
-    return known(state.source).data is not None
+def _has_line(state: State) -> bool:
+    """Whether there are data of the one shape that laws are fitted to: u on a periodic line."""
+    data = known(state.source).data
+    return data is not None and on_line(data)
 
 
 def _identified(state: State) -> bool:
@@ -296,8 +252,8 @@ def _has_intervals(state: State) -> bool:
     return _identified(state) and certified is not None and not certified.reason and certified.law is not None
 
 
-def _has_data_and_forms(state: State) -> bool:
-    return known(state.source).data is not None and bool(known(state.algebra).asked.forms)
+def _has_line_and_forms(state: State) -> bool:
+    return _has_line(state) and bool(known(state.algebra).asked.forms)
 
 
 def _is_finite(state: State) -> bool:
@@ -305,10 +261,19 @@ def _is_finite(state: State) -> bool:
     return plane.superposition is None and (plane.stable or not all(plane.verified))
 
 
+def _lacks(state: State) -> bool:
+    """Whether a finite bound is not met, and nobody asked for one degree."""
+    found = sum(known(state.algebra).plane.verified)
+    return state.request.degree is None and state.at_most is not None and state.at_most > found
+
+
 def _may_be_infinite(state: State) -> bool:
-    """Unless a count has shown that it is not."""
-    algebra = known(state.algebra)
-    return state.at_most is None or state.at_most > len(algebra.plane.forms)
+    """Unless a count has shown an end."""
+    return state.at_most is None
+
+
+def _is_bounded(state: State) -> bool:
+    return state.request.boundary is not None
 
 
 def _has_small(state: State) -> bool:
@@ -331,7 +296,9 @@ STAGES: Steps[State] = (
                 Stage("first order", perturb, when=_has_small),
                 Stage("equation", solve_equation),
                 Stage("count", count, when=_is_finite),
+                Stage("wider", widen, when=_lacks),
                 Stage("families", look_for_families, when=_may_be_infinite),
+                Stage("boundary", keep_boundary, when=_is_bounded),
             ),
             (Stage("gate", ask, when=_asks), Stage("windows", look_through_windows, when=_is_fitted)),
         )
@@ -339,9 +306,9 @@ STAGES: Steps[State] = (
     Beside(
         (
             (
-                Stage("certificates", bound, when=_has_data_and_forms),
+                Stage("certificates", bound, when=_has_line_and_forms),
                 Stage("confidence set", look_over_the_confidence_set, when=_has_intervals),
-                Stage("approximate", look_nearby, when=_has_data),
+                Stage("approximate", look_nearby, when=_has_line),
             ),
             (
                 Stage("null space", look_at_jets),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from symflow.algebra import Description
+from symflow.algebra import ClosedForm, Description
 from symflow.discovery import Spectrum
 from symflow.fields import SymbolicField
 
@@ -29,6 +30,7 @@ class Request:
 
     data: Trajectories | Equation | str
     domain: Domain
+    boundary: str | None
     seed: int
     network: Network
     generators: int
@@ -45,7 +47,7 @@ class Algebra:
 
     Attributes:
         plane: its symmetries.
-        asked: those that the domain asks for: the same, or those with the period.
+        asked: those that the domain asks for: the same, those with the period, or combinations that keep the boundary.
         constants, description: what the brackets of these say.
         families: symmetries that depend on arbitrary functions.
         counted: the order up to which these and the generators are all, by a count (`Whole`).
@@ -61,7 +63,12 @@ class Algebra:
     @property
     def texts(self) -> list[dict[str, str]]:
         """The closed forms that were asked for, as text."""
-        return [{key: str(f) for key, f in form.items()} for form in self.asked.forms]
+        return as_text(self.asked.forms)
+
+
+def as_text(forms: Sequence[ClosedForm]) -> list[dict[str, str]]:
+    """Closed forms as people read them."""
+    return [{key: str(f) for key, f in form.items()} for form in forms]
 
 
 @dataclass(frozen=True)

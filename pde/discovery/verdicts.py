@@ -55,9 +55,11 @@ def searched(library: Library, degree: int) -> str:
     return f"polynomials of degree {degree} in {names}" + (times if special else "")
 
 
-def domain_verdict(domain: str, proved: bool, dimension: int, lost: Sequence[str]) -> DomainVerdict | None:
-    """Of the period; ``None`` where none was asked for."""
-    if domain == "plane":
+def domain_verdict(
+    domain: str, proved: bool, dimension: int, lost: Sequence[str], bounded: bool = False
+) -> DomainVerdict | None:
+    """Of the period or the boundary; ``None`` where none was asked for."""
+    if domain == "plane" and not bounded:
         return None
     return DomainVerdict(_word(proved, dimension), dimension, list(lost))
 

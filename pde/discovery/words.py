@@ -18,6 +18,8 @@ NOT_SOLVED = {
     "cannot be told": "whether these data solve it cannot be told",
 }
 
+LEFT_OUT = "certificates and approximate symmetries were left out: they are known for one unknown u on a periodic line"
+
 
 def text(result: Result) -> str:
     """All of it, as ``print`` shows it."""
@@ -33,24 +35,40 @@ def headline(result: Result) -> str:
 def sentences(result: Result) -> list[str]:
     """What was studied, how many symmetries it has, and whether they are those of the data."""
     count, proved = (
-        counted(result.rank, len(result.families)),
-        ", proved" if (result.rank or result.families) and all_proved(result) else "",
+        counted(result.rank, _families(result)),
+        ", proved" if (result.rank or _families(result)) and all_proved(result) else "",
     )
     if vouched(result):
-        where = "with the period of the data" if result.domain == "periodic" else "on the plane"
+        where = _where(result, "with the period of the data")
         head = f"{result.samples} trajector{'y' if result.samples == 1 else 'ies'} of {result.equation.text}"
         return [f"{head}: {count} {where}{f'{proved} and {valid(result)}' if proved else _part(result)}"]
-    where = "with the period" if result.domain == "periodic" else "on the plane"
+    where = _where(result, "with the period")
     if result.verdicts.data is None:
         return [f"{result.equation.text}: {count} {where}{proved}"]
     head = f"The equation {result.equation.text} has {count} {where}{proved}."
     return [head, f"{_capital(not_solved(result))}{_nothing(result)}."]
 
 
+def _families(result: Result) -> int:
+    """How many there are; which of their members keep a boundary is not asked."""
+    return 0 if result.boundary else len(result.families)
+
+
+def looked_for(result: Result) -> int:
+    """How many fields null spaces and networks have to find: they know of periods and of no walls."""
+    equation = result.verdicts.equation
+    return result.rank if result.boundary is None or equation is None else equation.dimension
+
+
+def _where(result: Result, period: str) -> str:
+    return "that keep the boundary" if result.boundary else period if result.domain == "periodic" else "on the plane"
+
+
 def title(result: Result) -> str:
     """The same for the head of a page, where the equation has a line of its own."""
-    count = counted(result.rank, len(result.families)).replace("symmetr", "continuous symmetr")
-    proved = ", proved" if (result.rank or result.families) and all_proved(result) else ""
+    count = counted(result.rank, _families(result)).replace("symmetr", "continuous symmetr")
+    count += " that keep the boundary" if result.boundary else ""
+    proved = ", proved" if (result.rank or _families(result)) and all_proved(result) else ""
     if vouched(result):
         known = f"{proved} and {valid(result)}" if proved else _part(result)
         return f"{_capital(count)}{known}." if result.rank else "No continuous symmetry was found."
@@ -98,7 +116,7 @@ def all_proved(result: Result) -> bool:
 
 def said(result: Result) -> list[Statement]:
     """What is said of the equation, of the period and of the data, and on what it rests."""
-    return statements(result.verdicts, keeps="keep the period")
+    return statements(result.verdicts, keeps="keep the boundary" if result.boundary else "keep the period")
 
 
 def table(result: Result) -> str:
@@ -134,12 +152,14 @@ def remarks(result: Result) -> list[str]:
     if result.first_order is not None:
         lines += result.first_order.lines()
     if result.neural is not None:
-        lines += _without_library(result.neural, result.rank)
+        lines += _without_library(result.neural, looked_for(result))
     if result.identified:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
         lines += _identified(result)
     if result.certificates is not None:
         lines += _certified(result.certificates)
+    elif result.of_data and result.generators:
+        lines.append(LEFT_OUT)
     if result.approximation is not None:
         lines += nearby.sentences(result.approximation, result.approximate, result.coordinates)
     if result.seconds:
@@ -177,16 +197,15 @@ def _levels(result: Result) -> list[str]:
     if result.algebra is not None:
         lines.append(f"algebra: {result.algebra.sentence}")
     for family in result.families:
-        lines.append(
-            f"{'and ' if result.rank else ''}infinitely many{' more' if result.rank else ''}: {family.sentence}"
-        )
+        many = f"{'and ' if result.rank else ''}infinitely many{' more' if result.rank else ''}"
+        lines.append(f"{'of the equation, not asked at the boundary' if result.boundary else many}: {family.sentence}")
     if result.observed is not None:
         spectrum = result.observed.spectrum
         lines.append(
             f"with u_t from the data, off solutions: {spectrum.rank} fields, gap {spectrum.below:.0e} | "
             f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in result.observed.angles[-1:])
         )
-        more = spectrum.rank > result.rank or result.nullspace.rank > result.rank
+        more = max(spectrum.rank, result.nullspace.rank) > looked_for(result)
         if more and not result.families and stable:
             lines.append("The data fill too little of jet space to exclude the fields beyond these.")
     named = [f"{g.name} = {format_generator(g.named)}" for g in result.generators if g.named != g.closed_form]

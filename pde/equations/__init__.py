@@ -5,6 +5,7 @@ from .catalogue import Entry as Entry
 from .catalogue import entry as entry
 from .catalogue import lookup as lookup
 from .complex_unknowns import complex_form as complex_form
+from .complex_unknowns import real_and_imaginary as real_and_imaginary
 from .equation import Equation as Equation
 from .equation import derivative_order as derivative_order
 from .equation import derivative_symbol as derivative_symbol
@@ -25,3 +26,9 @@ from .jets import raised as raised
 from .jets import variable as variable
 from .manifold import BOXES as BOXES
 from .manifold import Manifold as Manifold
+from .manifold import completed as completed
+from .principal import reduced as reduced
+from .principal import solve_for_principal as solve_for_principal
+from .reading import parts_of as parts_of
+from .spelling import Vocabulary as Vocabulary
+from .spelling import calls as calls

@@ -8,11 +8,13 @@ the jet of some local solution.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import sympy
 import torch
+from torch import Tensor
 
 from symflow.errors import UserError
 from symflow.fields import Coordinates, series
@@ -140,20 +142,36 @@ class Manifold:
                 if place.sign and symbol in self._under_roots:
                     normal = place.sign * normal.abs()
                 values[symbol] = self.scale[p + a] / unit * normal
-        good = torch.ones(drawn, dtype=torch.bool)
-        zero = torch.zeros(drawn, dtype=torch.float64)
-        for symbol, rule in equation.rules.items():
-            a, index = space.locate(symbol)  # type: ignore[misc]
-            unit = self.scale[p + a] / math.prod(self.scale[i] ** n for i, n in enumerate(index))
-            values[symbol] = zero + expressions.evaluate(rule, values, series.FUNCTIONS)
-            good &= (values[symbol] / unit).abs() < LARGEST  # false where it is not a number
-        for F in equation.residuals:
-            for s in F.free_symbols:
-                partial = zero + expressions.evaluate(sympy.diff(F, s), values, series.FUNCTIONS)
-                good &= torch.isfinite(partial)
+        found, good = completed(equation, values, self.scale)
         if int(good.sum()) < count:
             return None
-        return JetSample(space, values)[good.nonzero()[:count, 0]]
+        return JetSample(space, found)[good.nonzero()[:count, 0]]
+
+
+def completed(
+    equation: Equation, values: Mapping[sympy.Symbol, Tensor], scale: Sequence[float]
+) -> tuple[dict[sympy.Symbol, Tensor], Tensor]:
+    """Values of jets with the principal derivatives that the equation gives, and where these exist, bool ``[N]``.
+
+    Args:
+        equation: solved for its principal derivatives.
+        values: of the variables, and of the derivatives in the equation and in what it is solved by, ``[N]`` each.
+        scale: the size of each coordinate: where a principal derivative is a million times as large, it is near a pole.
+    """
+    space, found = equation.space, dict(values)
+    p = len(space.independent)
+    zero = torch.zeros_like(found[space.variables[0]])
+    good = torch.ones(len(zero), dtype=torch.bool)
+    for symbol, rule in equation.rules.items():
+        a, index = space.locate(symbol)  # type: ignore[misc]
+        unit = scale[p + a] / math.prod(scale[i] ** n for i, n in enumerate(index))
+        found[symbol] = zero + expressions.evaluate(rule, found, series.FUNCTIONS)
+        good &= (found[symbol] / unit).abs() < LARGEST  # false where it is not a number
+    for F in equation.residuals:
+        for s in F.free_symbols:
+            partial = zero + expressions.evaluate(sympy.diff(F, s), found, series.FUNCTIONS)
+            good &= torch.isfinite(partial)
+    return found, good
 
 
 def _exponents(term: sympy.Expr, variables: tuple[sympy.Symbol, ...], equation: Equation) -> tuple[float, list[float]]:

@@ -9,9 +9,9 @@ a basis is kept: what adds nothing to the Taylor polynomials of the families bef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 import sympy
 
@@ -20,7 +20,7 @@ from symflow.errors import UserError
 from symflow.runs import one_thread
 
 from ..counting import coefficients
-from ..equations import Equation, Manifold
+from ..equations import Equation, JetSpace, Manifold, reduced, solve_for_principal
 from ..symmetries import (
     Superposition,
     by_derivatives,
@@ -61,17 +61,20 @@ def superposed(equation: Equation, found: Superposition) -> Family:
 def hodographs(equation: Equation) -> list[Family]:
     """Superposition in disguise: functions of other coordinates that solve linear equations.
 
-    ``f(t, u) d/dx`` where x as a function of t and u solves a linear equation, and for systems functions of the
-    unknowns, ``f(u, v) d/dx + g(u, v) d/dt``.
+    ``f(t, u) d/dx`` where x as a function of t and u solves a linear equation; for systems functions of the unknowns,
+    ``f(u, v) d/dx + g(u, v) d/dt``, and ``f(x, t) d/dv`` where the equations are linear in some of them.
     """
     space = equation.space
     p = len(space.independent)
     independent, unknowns = space.variables[:p], space.variables[p:]
-    trials = []
+    trials: list[tuple[list[sympy.Symbol], list[sympy.Symbol]]] = []
+    if p > 1:  # a system that is linear in some of its unknowns
+        some = (part for n in range(1, len(unknowns)) for part in combinations(unknowns, n))
+        trials = [(list(part), list(independent)) for part in some]
     if len(unknowns) == 1:
-        trials = [([z], [*(y for y in independent if y != z), *unknowns]) for z in independent]
+        trials += [([z], [*(y for y in independent if y != z), *unknowns]) for z in independent]
     elif len(unknowns) == p:
-        trials = [(list(independent), list(unknowns))]
+        trials += [(list(independent), list(unknowns))]
     found = []
     for components, arguments in trials:
         names = function_names(space, equation.parameters)[: len(components)]
@@ -209,7 +212,7 @@ def _highest(form: ClosedForm, functions: Functions, order: int) -> int:
 
 
 def proved(equation: Equation, family: Family) -> bool:
-    """Whether the linearised condition vanishes on solutions for all functions, by exact algebra."""
+    """Whether the linearised condition vanishes on solutions for all functions that meet their equations, exactly."""
     space, f = equation.space, family.functions
     names = ["d" + n for n in space.names]
     derived: dict[tuple[int, tuple[int, ...]], sympy.Expr] = {}
@@ -227,9 +230,18 @@ def proved(equation: Equation, family: Family) -> bool:
     for A in coefficients(equation):
         total = sum((c * partial(b, alpha) for (b, alpha), c in A.items()), sympy.Integer(0))
         on_manifold = sympy.numer(sympy.together(total.subs(equation.rules)))
-        symbols = f.symbols(family.order + equation.order)
+        symbols, free = f.symbols(family.order + equation.order), _free(f)
         for part in by_derivatives(on_manifold, space):
-            expanded = sympy.expand(part)
+            expanded = sympy.expand(free(part))
             if not all(is_zero(expanded.coeff(s)) for s in symbols):
                 return False
     return True
+
+
+def _free(functions: Functions) -> Callable[[sympy.Expr], sympy.Expr]:
+    """What replaces the derivatives of functions that their equations determine by the others."""
+    if not functions.equations:
+        return lambda formula: formula
+    space = JetSpace(tuple(str(a) for a in functions.arguments), functions.names)
+    solved = solve_for_principal(functions.equations, space, "; ".join(f"{e} = 0" for e in functions.equations))
+    return lambda formula: reduced(sympy.expand(formula), solved, space)

@@ -16,7 +16,8 @@ from .search import families, hodographs, superposed
 from .spans import TAYLOR, Spans
 
 MOST_COLUMNS = 2_000  # Taylor coefficients of all components together: seconds
-FEW_COLUMNS = 700  # of a first bound, at which the search ends
+SEEN = 2  # the order of the Taylor polynomials by which generators are missed
+FEW_COLUMNS = 700  # of a first bound, at which the search ends, and of more than orders up to `SEEN`
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,13 @@ class Whole:
         finite: which of the known generators are no members of the families.
         counted: the order up to which their Taylor polynomials at a point are all there can be; ``None`` where the
             count leaves room, or where the equation has no values modulo a prime.
+        room: how many more there may be of order `SEEN`.
     """
 
     families: tuple[Family, ...]
     finite: tuple[int, ...]
     counted: int | None
+    room: int = 0
 
 
 def whole_algebra(
@@ -54,6 +57,18 @@ def whole_algebra(
     """
     known = [] if superposition is None else [superposed(equation, superposition)]
     found = families(equation, forms, [*known, *hodographs(equation)], _bound(equation, seed), seed)
+    return accounted(equation, found, forms, seed)
+
+
+def accounted(equation: Equation, found: Sequence[Family], forms: Sequence[ClosedForm], seed: int = 0) -> Whole:
+    """The algebra of some families and generators: which of these are no members, and whether a count leaves room."""
+    finite, spans = beside(found, forms, equation)
+    counted, room = _counted(equation, spans.dimensions(), seed) if found else (None, 0)
+    return Whole(tuple(found), tuple(finite), counted, room)
+
+
+def beside(found: Sequence[Family], forms: Sequence[ClosedForm], equation: Equation) -> tuple[list[int], Spans]:
+    """Which generators are no members of families, nor combinations with others; and what all of them span."""
     spans = Spans(equation.space.variables)
     for family in found:
         spans.add(spans.polynomials(family))
@@ -63,7 +78,7 @@ def whole_algebra(
         if spans.adds(polynomial):
             spans.add(polynomial)
             finite.append(i)
-    return Whole(tuple(found), tuple(finite), _counted(equation, spans.dimensions(), seed) if found else None)
+    return finite, spans
 
 
 def _bound(equation: Equation, seed: int) -> tuple[int, ...]:
@@ -77,19 +92,21 @@ def _bound(equation: Equation, seed: int) -> tuple[int, ...]:
         return ()
 
 
-def _counted(equation: Equation, lower: Sequence[int], seed: int) -> int | None:
-    """The order up to which the upper bounds meet the lower ones."""
-    best, order = None, equation.order + 1
+def _counted(equation: Equation, lower: Sequence[int], seed: int) -> tuple[int | None, int]:
+    """The order up to which the upper bounds meet the lower ones, and by how much they are apart at `SEEN`."""
+    best, order, room = None, equation.order + 1, 0
     while taylor_coefficients(equation, order) <= MOST_COLUMNS:
         try:
             upper = at_order(equation, order, seed).dimensions
         except UserError:
-            return None
-        met = 0
+            return None, 0
+        met, room = 0, max(upper[SEEN] - lower[SEEN], 0)
         while met < len(lower) and met <= order and upper[met] == lower[met]:
             met += 1
         best = met - 1 if met else best
+        order += 1
         if met >= len(lower) - 1:  # the last but one: bounds are sharp only well below the order they come from
             break
-        order += 1
-    return best
+        if met > SEEN and taylor_coefficients(equation, order) > FEW_COLUMNS:
+            break
+    return best, room

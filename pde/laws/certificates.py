@@ -260,7 +260,7 @@ def certify(
             texts, alpha, fit, f"smoothing with {SMOOTHINGS[-1]:g} times the noise leaves nothing of the data"
         )
     prolonged = [prolong(fit.terms, p.jets) for p in points]
-    box = data_coordinates(data, None).scale
+    box = data_coordinates(data, periodic=False).scale
     root = radius * _root(fit.covariance)
 
     def bounded(conditions: Sequence[Polynomial]) -> tuple[float, float]:

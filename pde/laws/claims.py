@@ -14,6 +14,7 @@ from ..equations import Index, JetSpace
 from ..weak import Parts, movable, moved
 
 HIGHEST = 5  # derivatives of the linear neighbours
+MOST_CUBED = 2  # unknowns, of which all cubic terms are neighbours
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,10 @@ def _neighbours(leading: sympy.Expr, terms: Sequence[sympy.Expr], space: JetSpac
     found += [a * b for a, b in combinations_with_replacement(unknowns, 2)]
     slopes = [(a, space.symbol(n, k)) for n, a in enumerate(unknowns) for k in in_space if sum(k) == 1]
     found += [a * slope for a, slope in slopes]
+    if len(unknowns) <= MOST_CUBED:
+        found += [sympy.Mul(*factors) for factors in combinations_with_replacement(unknowns, 3)]
     if len(unknowns) == 1:
-        found += [unknowns[0] ** 3, *(a**2 * slope for a, slope in slopes)]
+        found += [a**2 * slope for a, slope in slopes]
     if time is not None:
         lower = lead[time] - 1
         found += [space.symbol(a, (*lead[:time], lower, *lead[time + 1 :])) for a in range(len(unknowns)) if lower]

@@ -114,7 +114,7 @@ def true_field(data: Trajectories) -> SymbolicField:
 
 def symbolic(data: Trajectories, forms: Sequence[dict[str, str]]) -> SymbolicField:
     """Closed forms in the coordinates of the data."""
-    return SymbolicField(data_coordinates(data, data.length), forms)
+    return SymbolicField(data_coordinates(data, periodic=True), forms)
 
 
 def learned(
@@ -122,7 +122,7 @@ def learned(
 ) -> tuple[NeuralField, dict[str, Any]]:
     """The slots, and how they were learned; goes on from what is in the folder."""
     recipe = replace(SCALES[size].recipe, **changes)
-    coordinates = data_coordinates(train, train.length)
+    coordinates = data_coordinates(train, periodic=True)
     objective = recipe.objective(train.equation, coordinates, train, seed)
     field = recipe.field(coordinates, SLOTS, seed).to("cuda" if torch.cuda.is_available() else "cpu")
     taken = 0

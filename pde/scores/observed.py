@@ -1,26 +1,41 @@
-"""The determining condition on what was observed: u_t by differences in time, so that jets lie off solutions.
+"""The determining condition on what was observed: u_t from the data, so that jets lie off solutions.
 
-There a symmetry satisfies ``pr V(F) = lambda F`` with a multiplier lambda, a function of the coordinates: an identity
-on all of jet space, which noise does not break. What it asks is whether the generators are those of the equation at the
-jets that the data visit; that the data solve the equation is another question (`pde.laws.audit`).
+There a symmetry satisfies ``pr V(F_i) = sum_j lambda_ij F_j`` with multipliers lambda, functions of the coordinates: an
+identity on all of jet space, which noise does not break. What it asks is whether the generators are those of the
+equation at the jets that the data visit; that the data solve the equation is another question (`pde.laws.audit`).
+
+Of u on a periodic line, jets are taken anywhere between the nodes, of an evolution equation only u_t and its
+x-derivatives are looked up in time, by differences; of data of any other shape, all derivatives are, at nodes
+(`pde.trajectories.node_jets`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import sympy
 import torch
 from torch import Tensor
 
-from symflow.fields import Coordinates
+from symflow.fields import Coordinates, series
+from symflow.formulas import expressions
 from symflow.runs import one_thread
 
-from ..equations import Equation, Jets, JetSample
-from ..symmetries import Library, NullSpace, complete_jets, condition, needed, term_scale
-from ..trajectories import Trajectories, difference_weights, interpolated
+from ..equations import Equation, Index, Jets, JetSample, completed
+from ..symmetries import Library, NullSpace, complete_jets, condition, derivatives_in, needed, term_scale
+from ..trajectories import (
+    Trajectories,
+    data_coordinates,
+    difference_weights,
+    interpolated,
+    jets_at,
+    node_jets,
+    without_jets,
+    without_noise,
+)
 
 ORDER = 8  # of the differences in time
-LOUD = 10.0  # times the power of the highest modes: modes below are taken for noise
 
 
 @dataclass(frozen=True)
@@ -29,38 +44,126 @@ class ObservedJets:
 
     Attributes:
         solution: completed by the equation.
-        observed: with u_t and its x-derivatives from the data, by differences in time.
-        coarse: the same by differences of an order two lower.
+        observed: with the derivatives of the data.
+        error: estimates of the errors of these, where there are any.
     """
 
     solution: JetSample
     observed: JetSample
-    coarse: JetSample
+    error: Mapping[sympy.Symbol, Tensor]
+
+    def __getitem__(self, which: slice) -> ObservedJets:
+        """Some of them."""
+        return ObservedJets(self.solution[which], self.observed[which], {s: e[which] for s, e in self.error.items()})
 
     def misfit(self, equation: Equation, coordinates: Coordinates) -> Tensor:
-        """What the jets leave of the equation, relative to its terms: ``F/w``, ``[N]``."""
-        return _relative(equation, self.observed, self.observed, coordinates)
+        """What the jets leave of the equation, relative to its terms: ``F/w``, ``[N]``; of several, RMS."""
+        left = torch.stack([F for F, _ in equation.terms(self.observed.values)])
+        return _together(left / term_scale(equation, self.observed, coordinates.scale))
 
     def doubt(self, equation: Equation, coordinates: Coordinates) -> Tensor:
-        """How much of `misfit` depends on the order of the differences, ``[N]``."""
-        return (self.misfit(equation, coordinates) - _relative(equation, self.coarse, self.observed, coordinates)).abs()
+        """How much of `misfit` the errors of the derivatives explain, ``[N]``."""
+        rows = []
+        for F in equation.residuals:
+            row = torch.zeros(len(self.observed), dtype=torch.float64)
+            for symbol in sorted(F.free_symbols & self.error.keys(), key=str):
+                slope = expressions.evaluate(sympy.diff(F, symbol), self.observed.values, series.FUNCTIONS)
+                row = row + (slope * self.error[symbol]).abs()
+            rows.append(row)
+        return _together(torch.stack(rows) / term_scale(equation, self.observed, coordinates.scale))
 
 
-def _relative(equation: Equation, sample: JetSample, weights: JetSample, coordinates: Coordinates) -> Tensor:
-    ((F, _),) = equation.terms(sample.values)
-    relative: Tensor = F / term_scale(equation, weights, coordinates.scale)[0]
-    return relative
+def _together(rows: Tensor) -> Tensor:
+    """``[E, N]`` to ``[N]``."""
+    return rows[0] if len(rows) == 1 else rows.square().mean(0).sqrt()
+
+
+def jets_of(data: Trajectories, count: int, seed: int, indices: Sequence[Index]) -> JetSample:
+    """Jets of data, completed by their equation.
+
+    Args:
+        data: that have jets (`without_jets`).
+        count: of points: fewer are found where the equation has no values.
+        seed: of their draw.
+        indices: of derivatives, beside u itself.
+    """
+    equation = data.equation
+    if _between_nodes(data):
+        indices = [*indices, (0, 0)]
+        order = max(i + equation.order * j for i, j in indices)
+        return complete_jets(equation, data.jets(count, order, seed), indices)
+    found = node_jets(data, [*indices, *derivatives_in(equation)] if indices else indices, count, seed)
+    return _solved(data, found.sample)[0] if indices else found.sample
+
+
+def both_jets(data: Trajectories, count: int, seed: int) -> tuple[JetSample, ObservedJets | None]:
+    """Jets of data as their equation completes them, and as they are (`observed_jets`)."""
+    seen = observed_jets(data, count, seed)
+    if seen is None or _between_nodes(data):
+        return jets_of(data, count, seed, needed(data.equation)), seen
+    return seen.solution, seen
+
+
+def slice_of(data: Trajectories, rows: Tensor, columns: Tensor, indices: Sequence[Index]) -> JetSample:
+    """Jets of the first trajectory, completed by its equation, along the first axis of space.
+
+    Args:
+        data: that have jets.
+        rows: ``[T]``, which times.
+        columns: ``[X]``, which places of the first axis; of others the middle one is taken.
+        indices: of derivatives.
+
+    Returns:
+        At T X points, times outside; a derivative is not finite where the equation has none.
+    """
+    equation = data.equation
+    if _between_nodes(data):
+        order = max(i + equation.order * j for i, j in indices)
+        some = replace(data, t=data.t[rows], u=data.u[:1, rows])
+        u = some.derivatives(order)[:, 0][..., columns]
+        T, X = torch.meshgrid(some.t, data.x[columns], indexing="ij")
+        return complete_jets(equation, Jets(X.flatten(), T.flatten(), u.flatten(1)), indices)
+    times, nodes = (g.flatten() for g in torch.meshgrid(rows, columns, indexing="ij"))
+    middle = [torch.full_like(nodes, len(axis) // 2) for axis in data.axes[1:]]
+    found = jets_at(data, 0, [*indices, *derivatives_in(equation)], times, [nodes, *middle])
+    return JetSample(found.sample.space, _completed(data, found.sample)[0])
+
+
+def _between_nodes(data: Trajectories) -> bool:
+    return data.on_line and data.equation.evolutionary
+
+
+def _solved(data: Trajectories, sample: JetSample) -> tuple[JetSample, Tensor]:
+    """Jets on the manifold of the equation, where it has values, and which these are."""
+    values, good = _completed(data, sample)
+    return JetSample(sample.space, values)[good], good
+
+
+def _completed(data: Trajectories, sample: JetSample) -> tuple[dict[sympy.Symbol, Tensor], Tensor]:
+    return completed(data.equation, sample.values, data_coordinates(data, periodic=False).scale)
 
 
 @one_thread()
 def observed_jets(data: Trajectories, count: int, seed: int) -> ObservedJets | None:
-    """Jets of data at random points, without the modes that are noise; ``None`` with too few times for differences.
+    """Jets of data at random points, without the modes that are noise; ``None`` where they cannot be taken.
 
     Args:
-        data: of an evolution equation.
+        data: of any shape.
         count: of points.
         seed: of their draw.
     """
+    if _between_nodes(data):
+        return _on_a_line(data, count, seed)
+    equation = data.equation
+    wanted = derivatives_in(equation)
+    if without_jets(data, wanted):
+        return None
+    found = node_jets(data, wanted, count, seed)
+    solution, good = _solved(data, found.sample)
+    return ObservedJets(solution, found.sample[good], {s: e[good] for s, e in found.error.items()})
+
+
+def _on_a_line(data: Trajectories, count: int, seed: int) -> ObservedJets | None:
     order = min(ORDER, (len(data.t) - 1) // 2 * 2)
     if order < 2:
         return None
@@ -81,41 +184,23 @@ def observed_jets(data: Trajectories, count: int, seed: int) -> ObservedJets | N
 
     rows, at = inner.drawn(count, seed)
     fields = [inner.u, rate(order), rate(max(order - 2, 2))]
-    u, *rates = interpolated(fields, rows, at, data.length, max(wanted, equation.order))
+    u, fine, coarse = interpolated(fields, rows, at, data.length, max(wanted, equation.order))
     solution = complete_jets(equation, Jets(data.x[0] + at, inner.t[rows % len(inner.t)], u[: wanted + 1]))
-
-    def with_rates(u_t: Tensor) -> JetSample:
-        observed = {equation.space.symbol(0, (m, 1)): u_t[m] for m in range(equation.order + 1)}
-        return JetSample(equation.space, dict(solution.values) | observed)
-
-    return ObservedJets(solution, *map(with_rates, rates))
+    symbols = [equation.space.symbol(0, (m, 1)) for m in range(equation.order + 1)]
+    observed = JetSample(equation.space, dict(solution.values) | dict(zip(symbols, fine, strict=False)))
+    error = {s: (f - c).abs() for s, f, c in zip(symbols, fine, coarse, strict=False)}
+    return ObservedJets(solution, observed, error)
 
 
-def observed(data: Trajectories, library: Library, coordinates: Coordinates, count: int, seed: int) -> NullSpace | None:
-    """The null space of ``pr V(F) - lambda F`` on jets of data; ``None`` with too few times for differences.
+def observed(jets: ObservedJets, equation: Equation, library: Library, coordinates: Coordinates) -> NullSpace:
+    """The null space of ``pr V(F_i) - sum_j lambda_ij F_j`` on jets of data.
 
     Args:
-        data: of an evolution equation.
+        jets: of the data.
+        equation: that they are of.
         library: of the components of V and of lambda.
         coordinates: of the fields.
-        count: of points.
-        seed: of their draw.
     """
-    jets = observed_jets(data, count, seed)
-    if jets is None:
-        return None
     return condition(
-        data.equation, jets.observed, library, coordinates, weights=jets.solution, multiplier=library
+        equation, jets.observed, library, coordinates, weights=jets.solution, multiplier=library
     ).null_space()
-
-
-def without_noise(u: Tensor) -> Tensor:
-    """Profiles ``[..., X]`` without the modes that are no louder than the last eighth of the spectrum."""
-    v = torch.fft.rfft(u)
-    power = (v.real.square() + v.imag.square()).flatten(0, -2).mean(0)
-    floor = power[-max(len(power) // 8, 1) :].median()
-    loud = (power > LOUD * floor).nonzero()
-    last = int(loud.max()) if len(loud) else 0
-    v[..., last + 1 :] = 0.0
-    kept: Tensor = torch.fft.irfft(v, u.shape[-1])
-    return kept

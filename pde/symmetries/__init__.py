@@ -2,7 +2,9 @@
 
 from .algebra import Symmetries as Symmetries
 from .algebra import restricted as restricted
+from .algebra import spanned as spanned
 from .algebra import symmetries as symmetries
+from .combinations import combinations as combinations
 from .defect import by_trajectory as by_trajectory
 from .defect import defects as defects
 from .defect import displacement as displacement
@@ -18,10 +20,13 @@ from .nullspace import gap_rank as gap_rank
 from .prolongation import SOFTENING as SOFTENING
 from .prolongation import by_derivatives as by_derivatives
 from .prolongation import complete_jets as complete_jets
+from .prolongation import derivatives_in as derivatives_in
 from .prolongation import determining_coefficients as determining_coefficients
 from .prolongation import determining_equations as determining_equations
+from .prolongation import is_symmetry as is_symmetry
 from .prolongation import jet_order as jet_order
 from .prolongation import needed as needed
+from .prolongation import prolonged as prolonged
 from .prolongation import relative_coefficients as relative_coefficients
 from .prolongation import row_factors as row_factors
 from .prolongation import solution_lines as solution_lines

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 
 import sympy
 from torch import Tensor
@@ -30,6 +31,7 @@ LEAST_DEGREE = 3  # up to which the library always grows
 MOST_DEGREE = 6
 MOST_DEGREE_OF_TWO = 9  # in two coordinates: one equation of one unknown in one variable
 MOST_UNKNOWNS = 1_600  # to which the library grows by itself
+WIDEST_DEGREE, WIDEST_UNKNOWNS = 8, 1_800  # where symmetries are known to be missing
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Symmetries:
         return len(last) == 2 and last[0] == last[1]
 
 
+def spanned(found: Symmetries, forms: Sequence[ClosedForm]) -> Symmetries:
+    """With combinations of the generators that are proved, in their place."""
+    return replace(found, forms=tuple(forms), verified=(True,) * len(forms), named=tuple(forms))
+
+
 def restricted(found: Symmetries, which: Sequence[int]) -> Symmetries:
     """With some of the generators only."""
     return replace(
@@ -115,6 +122,37 @@ def _most_proved(step: Step, search: Search, units: Sequence[sympy.Expr]) -> _Re
     return best
 
 
+@dataclass(frozen=True)
+class _Widest:
+    """The step of a degree and a library at which most was proved."""
+
+    degree: int
+    step: Step
+    reading: _Reading
+
+
+def _widest(
+    search: Search,
+    libraries: Sequence[Sequence[sympy.Expr]],
+    factor: sympy.Expr | None,
+    at_least: int,
+    units: Sequence[sympy.Expr],
+) -> _Widest:
+    """The first step with so many proved generators, else that with most, over all degrees and some libraries."""
+    best = _Widest(0, search.step(libraries[0], 0, factor), _Reading(0, [], [], []))
+    for degree, functions in product(range(WIDEST_DEGREE + 1), libraries):
+        if search.unknowns(functions, degree) > WIDEST_UNKNOWNS:
+            continue
+        step = search.step(functions, degree, factor)
+        if sum(best.reading.proved) < step.finite <= at_least:  # more would hold fields that only nearly are symmetries
+            reading = _most_proved(step, search, units)
+            if sum(reading.proved) > sum(best.reading.proved):
+                best = _Widest(degree, step, reading)
+        if sum(best.reading.proved) >= at_least:
+            break
+    return best
+
+
 def without_solutions(forms: Sequence[ClosedForm], equation: Equation) -> list[ClosedForm]:
     """The finite part of an inhomogeneous linear equation, without the solutions that are mixed into it.
 
@@ -148,7 +186,12 @@ def without_solutions(forms: Sequence[ClosedForm], equation: Equation) -> list[C
 
 @one_thread()
 def symmetries(
-    equation: Equation, *, without: Sequence[str] = (), degree: int | None = None, seed: int = 0
+    equation: Equation,
+    *,
+    without: Sequence[str] = (),
+    degree: int | None = None,
+    at_least: int = 0,
+    seed: int = 0,
 ) -> Symmetries:
     """The point symmetries of an equation, from random jets on its manifold.
 
@@ -156,6 +199,7 @@ def symmetries(
         equation: any.
         without: coordinates that generators must not depend on: those of periodic axes.
         degree: of the library's polynomials; by default as high as needed until the dimension is stable.
+        at_least: how many there are known to be; for them the search goes to higher degrees, and to other functions.
         seed: of the jets.
 
     Raises:
@@ -170,14 +214,19 @@ def symmetries(
     superposed = superposed or superposition(equation, factors(equation, found))
     late = superposed.factor if superposed is not None else None
     special = search.special(found, late)
+    units = own_units(equation, found)
 
     @cache
     def at(degree: int) -> Step:
         return search.step(special, degree, late)
 
     counts: dict[int, int] = {}
-    stable = False
-    if degree is None:
+    stable, widest = False, None
+    if degree is None and at_least:
+        several = (special, search.few(found, late), search.wide(found, late))
+        widest = _widest(search, several, late, at_least, units)
+        degree = widest.degree
+    elif degree is None:
         degree = LEAST_DEGREE
         counts[degree] = at(degree).finite
         most = MOST_DEGREE if len(equation.space.names) > 2 else MOST_DEGREE_OF_TWO
@@ -188,11 +237,12 @@ def symmetries(
         target = counts[degree] if stable else counts[LEAST_DEGREE]
         # read from the smallest library that holds them all
         degree = next(n for n in range(degree + 1) if at(n).finite >= target)
-    step = at(degree)
+    step = at(degree) if widest is None else widest.step
     counts.setdefault(degree, step.finite)
-    reading = _most_proved(step, search, own_units(equation, found))
+    reading = _most_proved(step, search, units) if widest is None else widest.reading
     counts = {n: count - (step.rank - reading.rank) for n, count in counts.items()}
-    by_name = named_forms(equation, reading.rows, tuple(without), degree, late, seed) if equation.parameters else None
+    usual = bool(equation.parameters) and step.library.special[1:] == tuple(s for s in special if s != 1)
+    by_name = named_forms(equation, reading.rows, tuple(without), degree, late, seed) if usual else None
     found_ = sorted(
         zip(reading.forms, by_name or reading.forms, reading.proved, strict=True), key=lambda f: complexity(f[0])
     )

@@ -201,6 +201,16 @@ def _denominators(equation: Equation, residuals: Sequence[sympy.Expr]) -> list[s
     return [1 / s for s in sorted(several, key=str)]
 
 
+def reciprocals(equation: Equation) -> list[sympy.Expr]:
+    """Of the polynomials in the coordinates, unknowns included, that stand in denominators or under roots."""
+    variables = {*equation.space.variables}
+    formulas = (*equation.residuals, *equation.rules.values())
+    found = {p.base for F in formulas for p in F.atoms(sympy.Pow) if not (p.exp.is_Integer and p.exp > 0)}
+    found = {b for b in found if b.free_symbols and b.free_symbols <= variables and b.is_polynomial(*b.free_symbols)}
+    factors = {f for b in found for f in sympy.Mul.make_args(sympy.factor(b)) if f.free_symbols}
+    return [1 / f.as_base_exp()[0] for f in sorted(factors, key=str)][:MOST_SPECIAL]
+
+
 def with_products(
     own: Sequence[sympy.Expr], rates: Sequence[sympy.Expr], simple: Sequence[sympy.Expr], space: JetSpace
 ) -> list[sympy.Expr]:

@@ -141,7 +141,7 @@ def condition(
         library: of the components.
         coordinates: of the fields.
         weights: jets for `term_scale`; the sample's own by default.
-        multiplier: functions lambda of the coordinates: what ``lambda F`` can cancel is projected out.
+        multiplier: functions lambda of the coordinates: what ``sum_j lambda_ij F_j`` can cancel is projected out.
 
     Raises:
         UserError: there are fewer points than unknowns.
@@ -152,10 +152,14 @@ def condition(
     n, d = len(sample), len(coordinates.names)
     if multiplier is not None:
         factors = multiplier(sample.points)  # [N, f]
-        blocks = [(F / w)[:, None] * factors for (F, _), w in zip(equation.terms(sample.values), sizes, strict=True)]
-        known = torch.linalg.qr(torch.block_diag(*blocks))[0]
-        R = R - known @ (known.T @ R)
-        R = R - known @ (known.T @ R)
+        left = [F for F, _ in equation.terms(sample.values)]
+        parts = []
+        for rows_of, w in zip(R.split(n), sizes, strict=True):  # every equation may take a multiple of every other
+            known = torch.linalg.qr(torch.cat([(F / w)[:, None] * factors for F in left], 1))[0]
+            for _ in range(2):
+                rows_of = rows_of - known @ (known.T @ rows_of)
+            parts.append(rows_of)
+        R = torch.cat(parts)
     columns = torch.zeros(d, len(library), dtype=torch.bool)
     columns[:, keep] = True
     return Condition(

@@ -62,6 +62,13 @@ def needed(equation: Equation) -> list[Index]:
     return sorted({raised(index, i) for index in indices for i in range(len(equation.space.independent))} | indices)
 
 
+def derivatives_in(equation: Equation) -> list[Index]:
+    """`needed`, and those in what the equation is solved by, with every index those that divide it."""
+    space = equation.space
+    rules = {index for rule in equation.rules.items() for side in rule for _, index in space.indices(side)}
+    return _closure([*needed(equation), *rules])
+
+
 def _closure(indices: Sequence[Index]) -> list[Index]:
     """With every index those that divide it, the constant first."""
     closed = {part for index in indices for part in divisors(index)}

@@ -67,6 +67,7 @@ def rates(
     base: sympy.Expr | None = None,
     linear: bool = False,
     special: Sequence[sympy.Expr] = (),
+    degree: int = RATE_DEGREE,
 ) -> tuple[list[Rate], bool]:
     """The functions ``exp(a s)``, ``exp(a s) cos(b s)``, ``exp(a s) sin(b s)`` that generators of the equation hold.
 
@@ -83,13 +84,16 @@ def rates(
         base: look for powers of it, a function of z.
         linear: leave out what only holds solutions of a linear equation, fields of the unknowns free of the unknowns.
         special: functions of other coordinates that W may hold.
+        degree: of the polynomials W.
 
     Returns:
         The rates, and whether all numbers near the eigenvalues were tried: `MOST_TRIED` of them are.
     """
-    matrices, free = _polynomial_in_rate(equation, sample, z, scale, base, special)  # [m + 1, rows, n]
-    R = _deflated(matrices)
-    solutions = _deflated(matrices[:, :, free]) if linear else R[..., :0]
+    matrices, free = _polynomial_in_rate(equation, sample, z, scale, base, special, degree)  # [m + 1, rows, n]
+    solutions = matrices[:, :, free if linear else torch.zeros_like(free)]
+    R = matrices
+    if degree == RATE_DEGREE or _nullity(R, ANY):  # of few functions that stand apart nothing needs to be taken away
+        R, solutions = _deflated(R), _deflated(solutions)
     unit = 1.0 if base is not None else scale[equation.space.variables.index(z)]
     units = [(sympy.Integer(1), 1.0), *((u, float(u)) for u in own_units(equation))]
     if _nullity(R, ANY) > _nullity(solutions, ANY):
@@ -165,10 +169,11 @@ def _polynomial_in_rate(
     scale: Sequence[float],
     base: sympy.Expr | None,
     special: Sequence[sympy.Expr],
+    degree: int,
 ) -> tuple[Tensor, Tensor]:
     """``R_j`` on functions W, in units of the flow's parameter, and which unknowns are free of the unknowns."""
     others = [s for s in special if z not in s.free_symbols]
-    library = polynomial_library(equation, RATE_DEGREE, others, [z.name])
+    library = polynomial_library(equation, degree, others, [z.name])
     p = len(equation.space.independent)
     # what is free of the unknowns comes first, so that orthonormal functions keep it apart
     library = Library(library.variables, tuple(sorted(library.monomials, key=lambda m: any(m[p:]))), library.special)

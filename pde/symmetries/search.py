@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, combinations_with_replacement, islice, product
 
 import sympy
 import torch
@@ -15,14 +16,25 @@ from symflow.errors import UserError
 
 from ..equations import Equation, Manifold
 from . import prolongation
-from .library import Library, bases, integral, own_functions, polynomial_library, simple_functions, with_products
+from .library import (
+    MOST_PRODUCTS,
+    Library,
+    bases,
+    integral,
+    own_functions,
+    polynomial_library,
+    reciprocals,
+    simple_functions,
+    with_products,
+)
 from .nullspace import Condition, condition, echelon, gap_rank
-from .rates import Rate, rates
+from .rates import RATE_DEGREE, Rate, rates
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
 JUMP, MOST_RANKS = 10.0, 2  # of values that may be no zeros, and how often fewer of them are tried
 LARGEST = 4_000  # unknowns: a gigabyte or two
 RATE_POINTS = 1_000
+RATE_DEGREES = (RATE_DEGREE, 1)  # a low degree beside functions that polynomials of a high one nearly are
 SPARE = 1.5  # equations per unknown
 
 
@@ -115,6 +127,21 @@ class Search:
         special = with_products(self.own(), functions, self.simple() if found else [], self.equation.space)
         return [*special, *self.of_solutions(factor)]
 
+    def few(self, found: Sequence[Rate], factor: sympy.Expr | None = None) -> list[sympy.Expr]:
+        """`special` without the powers and logarithms that the formula only suggests: they may hide those of rates."""
+        functions = [f for rate in found for f in rate.functions]
+        simple = self.simple()
+        return [*with_products(simple, functions, simple, self.equation.space), *self.of_solutions(factor)]
+
+    def wide(self, found: Sequence[Rate], factor: sympy.Expr | None = None) -> list[sympy.Expr]:
+        """`few`, powers of what stands in denominators, unknowns included, and the products of two of them."""
+        few = [f for f in self.few(found, factor) if f != 1]
+        alone = [*few, *(f for f in reciprocals(self.equation) if f not in few and self.exists(f))]
+        powers = (f**n for f in alone if f not in few for n in (2, 3, 4))
+        pairs = (sympy.expand(f * g) for f, g in combinations_with_replacement(alone, 2))
+        more = dict.fromkeys(f for f in chain(powers, pairs) if f not in {*alone, sympy.Integer(1)})
+        return [*alone, *islice(more, MOST_PRODUCTS)]
+
     def of_solutions(self, factor: sympy.Expr | None) -> list[sympy.Expr]:
         """h and ``w h``, but for polynomials and where they do not exist."""
         if factor is None or factor == 1 or len(self.equation.space.dependent) > 1:
@@ -138,8 +165,9 @@ class Search:
             if z.name in self.without:
                 continue
             solutions = linear and z.name in equation.space.independent
-            for base in self._bases(z):
-                some, whole = rates(equation, sample, z, scale, base, solutions, special)
+            degrees = RATE_DEGREES if len(special) > 1 else RATE_DEGREES[:1]
+            for base, degree in product(self._bases(z), degrees):
+                some, whole = rates(equation, sample, z, scale, base, solutions, special, degree)
                 found += some
                 cut += [] if whole else [z.name]
         return list(dict.fromkeys(found)), tuple(dict.fromkeys(cut))

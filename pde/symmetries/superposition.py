@@ -117,7 +117,8 @@ def linear_conditions(
     functions = [sympy.Function(name)(*arguments) for name in names]
     form = dict.fromkeys(("d" + name for name in equation.space.names), sympy.Integer(0))
     form |= {"d" + z.name: f * factor for z, f in zip(components, functions, strict=True)}
-    equations = [sympy.expand(e / factor) for e in prolongation.determining_equations(equation, form)]
+    determining = prolongation.determining_equations(equation, form)
+    equations = [e for e in (sympy.expand(e / factor) for e in determining) if e != 0]
     linear = [_linear(e, functions, arguments) for e in equations]
     if any(e is None for e in linear) or not _as_few(linear, equation, arguments, len(components)):  # type: ignore[arg-type]
         return ()

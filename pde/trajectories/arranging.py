@@ -298,13 +298,24 @@ def _ends(
         return closes, True, ""
     if said is not None:
         return closes and said, said, "the file says so"
-    if missing is None and all(meeting(values, i, closes) for values in several):
+    found = [None] if missing is not None else [meeting(values, i, closes) for values in several]
+    if all(found):
         return closes, True, ""
-    return False, False, "the ends of the data along it do not meet"
+    undecided = missing is None and False not in found
+    return (
+        False,
+        False,
+        f"whether the ends of {len(nodes)} nodes meet cannot be told"
+        if undecided
+        else ("the ends of the data along it do not meet"),
+    )
 
 
-def meeting(values: NDArray[Any], i: int, closes: bool) -> bool:
-    """Whether the ends along dimension i of ``[sample, t, axes...]`` meet, whose last node may repeat the first."""
+def meeting(values: NDArray[Any], i: int, closes: bool) -> bool | None:
+    """Whether the ends along dimension i of ``[sample, t, axes...]`` meet, whose last node may repeat the first.
+
+    ``None`` where there are too few nodes to tell.
+    """
     rows = _rows(values, i)
     return joined(rows[..., :-1] if closes else rows)
 

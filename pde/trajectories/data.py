@@ -13,19 +13,18 @@ import torch
 from torch import Tensor
 
 from symflow.errors import UserError, check_integer
-from symflow.fields import Coordinates
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets
 from .axes import UNIFORM, Axis, period_of
 from .derivatives import filtered, interpolated
+from .shown import Shown
 from .sides import BothSides
 
 MISLABELLED = 0.1  # residual(): data of another equation are above, good data below or with u_t in doubt
 MOST_JETS = 1 << 24
 HIGHEST_JET = 64
 LINE = (Axis("x", torch.arange(8.0, dtype=torch.float64), 8.0),)  # of which `x` replaces the nodes
-SPREAD = 0.5 / 3**0.5  # the standard deviation of a uniform variable on an interval of length 1
 
 
 def _version() -> str:
@@ -35,8 +34,8 @@ def _version() -> str:
         return "unknown"
 
 
-@dataclass(frozen=True)
-class Trajectories:
+@dataclass(frozen=True, repr=False)
+class Trajectories(Shown):
     """Solutions of one equation or system on one grid: named fields over named axes.
 
     On a line ``u[s, i, j] = u_s(t[i], x[j])``; in general the values are ``u[sample, t, axes..., field]``, without the
@@ -86,6 +85,8 @@ class Trajectories:
     missing: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.equation, Equation):
+            raise UserError(f"`equation` must be a pde.Equation, got {type(self.equation).__name__}")
         line = self.axes is LINE and self.fields == ("u",)
         object.__setattr__(self, "fields", tuple(self.fields))
         for name in ("t", "u"):
@@ -140,11 +141,9 @@ class Trajectories:
             raise UserError(f"`u` must have shape [samples, T, X], got {list(self.u.shape)}")
         names = ["T", *(axis.name.upper() for axis in self.axes), *(["fields"] if len(self.fields) > 1 else [])]
         sizes = [f"{n} = {w} {'times' if n == 'T' else ''}".strip() for n, w in zip(names, wanted, strict=True)]
-        if line:
-            sizes = [f"T = {len(self.t)} times and X = {len(self.x)} points"]
-        raise UserError(
-            f"`u` must have shape [samples, {', '.join(names)}] with {', '.join(sizes)}, got {list(self.u.shape)}"
-        )
+        sizes = [f"T = {len(self.t)} times and X = {len(self.x)} points"] if line else sizes
+        got = f"{list(self.u.shape)}{'; are t and x swapped?' if list(self.u.shape[1:]) == wanted[1::-1] else ''}"
+        raise UserError(f"`u` must have shape [samples, {', '.join(names)}] with {', '.join(sizes)}, got {got}")
 
     def _at_nodes(self, values: Tensor) -> Tensor:
         """``[sample, t, axes...]``: the first of the fields."""
@@ -385,15 +384,3 @@ def _float64(value: Any, name: str) -> Tensor:
     if tensor.is_complex():
         raise UserError(f"`{name}` must be an array of real numbers, got complex ones")
     return tensor.detach().to("cpu", torch.float64).contiguous()
-
-
-def data_coordinates(data: Trajectories, period: float | None) -> Coordinates:
-    """The axes in whose units data are of size 1."""
-    data.require_line("what moves points (x, t, u)")
-    unit = 2.0 ** math.frexp(float(data.u.abs().max()))[1]  # squares of any data are finite, and the bits are the same
-    return Coordinates(
-        ("x", "t", "u"),
-        periods=(period, None, None),
-        offset=(float(data.x[0]), float(data.t[0]), 0.0),
-        scale=(data.length, float(data.t[-1] - data.t[0]) or 1.0, unit * float((data.u / unit).std()) / SPREAD or 1.0),
-    )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 PLATEAU = 1e-14  # modes below this, relative to the largest, are round-off and take no part in derivatives
+LOUD = 10.0  # times the power of the highest modes: modes below are taken for noise
 
 
 def filtered(u: Tensor) -> Tensor:
@@ -20,6 +21,18 @@ def filtered(u: Tensor) -> Tensor:
     # from the last meaningful mode on, nothing is kept: a smooth function, not one with gaps
     kept: Tensor = meaningful.to(torch.uint8).flip(-1).cummax(-1).values.flip(-1)
     return v * kept
+
+
+def without_noise(u: Tensor) -> Tensor:
+    """Profiles ``[..., X]`` without the modes that are no louder than the last eighth of the spectrum."""
+    v = torch.fft.rfft(u)
+    power = (v.real.square() + v.imag.square()).flatten(0, -2).mean(0)
+    floor = power[-max(len(power) // 8, 1) :].median()
+    loud = (power > LOUD * floor).nonzero()
+    last = int(loud.max()) if len(loud) else 0
+    v[..., last + 1 :] = 0.0
+    kept: Tensor = torch.fft.irfft(v, u.shape[-1])
+    return kept
 
 
 def interpolated(fields: Sequence[Tensor], rows: Tensor, at: Tensor, length: float, order: int) -> list[Tensor]:

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from symflow.errors import UserError, check_integer
-from symflow.formulas import text_table
+from symflow.formulas import Rows, Tabled, text_table
 
 from .arranging import NEGLIGIBLE, closed, coordinate, meeting
 from .axes import UNIFORM
 from .layouts import SAMPLE, TIME, Contents, Field, Wanted, read
 from .layouts.labelled import from_xarray, is_dataset
-from .seams import FEWEST, NEAR, missed
+from .seams import NEAR, missed
 
 RESOLVED = 1e-6  # of the largest mode: above, the last modes of the spectrum hold something that others would miss
 COARSE = 1e-3
@@ -83,7 +83,7 @@ class AxisFacts:
 
 
 @dataclass(frozen=True)
-class Inventory:
+class Inventory(Tabled):
     """What is in a file; ``print(inventory)`` says it in words.
 
     Attributes:
@@ -116,6 +116,11 @@ class Inventory:
         """JSON-ready: what is not finite is ``None``."""
         found: dict[str, Any] = finite(asdict(self))
         return found
+
+    def table(self) -> Rows:
+        """The fields and what their values are like."""
+        rows = [asdict(f) for f in self.fields]
+        return Rows(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -303,8 +308,8 @@ def _axis(name: str, contents: Contents) -> AxisFacts | None:
     meets: bool | None = None
     if uniform is False:
         meets = False
-    elif whole and space and count >= FEWEST:
-        meets = all(meeting(r, 2, closes) for r in held)
+    elif whole and space and None not in (found := [meeting(r, 2, closes) for r in held]):
+        meets = all(found)
     periodic = bool(meets if said is None else said)
     inner = [r[..., :-1] if closes and periodic else r for r in held] if whole else []
     tails = [tail for r in inner if (tail := _tail(r, periodic)) is not None]

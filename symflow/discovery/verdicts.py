@@ -67,7 +67,8 @@ class EquationVerdict:
         if self.complete:
             return "no others of any form, counted modulo a prime"
         if self.missing is not None:
-            return f"at most {self.missing} other{'s' * (self.missing > 1)}, counted modulo a prime"
+            all_ = self.dimension + self.missing
+            return f"at most {self.missing} of {all_} not found in closed form, counted modulo a prime"
         if not self.stable:
             return "where they end was not found: there may be infinitely many"
         return f"no others among {self.searched}" if self.searched else "that there are no others is not proved"

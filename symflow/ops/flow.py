@@ -11,6 +11,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
+from symflow.arrays import takes_arrays
 from symflow.fields import Field, GridField, NeuralField, Table
 from symflow.ops import _ext
 from symflow.ops._arguments import KERNEL_DTYPES, check_flow
@@ -31,6 +32,7 @@ TOLERANCE = {torch.float64: 1e-9}
 TOLERANCE_ELSE = 1e-5
 
 
+@takes_arrays
 @precise
 def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, method: str = "rk4") -> Tensor:
     """Moves points along vector fields: the time-1 map of ``sum_k weights[b, k] V_k``.

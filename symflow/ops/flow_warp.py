@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symflow.arrays import takes_arrays
 from symflow.fields import Field, GridField, NeuralField
 from symflow.ops import _ext
 from symflow.ops._arguments import check_field, check_floating_point, check_steps
@@ -25,6 +26,7 @@ Size = Sequence[int] | None
 """Rows and columns of a result; None: those of the images."""
 
 
+@takes_arrays
 @precise
 def flow_warp(
     field: Field,

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symflow.arrays import takes_arrays
 from symflow.ops import _ext
 from symflow.ops._arguments import KERNEL_DTYPES, check_alike, check_floating_point
 from symflow.ops._precision import precise
@@ -26,6 +27,7 @@ LONGEST_SIDE = 2**24
 """Pixels; float32 counts no further."""
 
 
+@takes_arrays
 @precise
 def warp(images: Tensor, grid: Tensor, *, padding: str = "zeros") -> Tensor:
     """Samples images at the points of grids, bilinearly: every image at every grid.

@@ -11,6 +11,7 @@ from .directory import read_metrics as read_metrics
 from .files import read_json as read_json
 from .files import replacing as replacing
 from .files import write_json as write_json
+from .machine import machine as machine
 from .pickles import PERSISTENT as PERSISTENT
 from .pickles import Stand as Stand
 from .pickles import unpickle as unpickle

@@ -45,5 +45,11 @@ def test_every_answer_gets_its_word(bench):
 def test_without_a_catalogue_it_says_so(tmp_path):
     command = [sys.executable, str(FOLDER / "catalogue.py"), "--file", str(tmp_path / "nowhere.json")]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0
-    assert answer.stderr.startswith("skipped: `--file` or SYMFLOW_TRUTH must name a catalogue")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("`--file` or SYMFLOW_TRUTH must name a catalogue")
+
+
+def test_the_facts_are_whole(bench):
+    entries = json.loads((FOLDER / "catalogue.json").read_text())["entries"]
+    assert len(bench.Known.read(FOLDER / "catalogue.json")) == len(entries) > 300
+    assert all(entry["source"] for entry in entries)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import pickle
 import shutil
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,6 @@ from PIL import Image
 import symflow
 from hostile import Target, command
 from layouts import T, grid, plane_wave, wave
-from small_images import random_images
 from symflow import Coordinates, NeuralField, pde, vision
 from symflow.errors import UserError
 from symflow.pde.augmentation.files import augment_file
@@ -159,12 +161,30 @@ CLASSIFIER: dict[str, Any] = {
 }
 
 
+def _sets() -> tuple[vision.data.Images, vision.data.Images]:
+    """The same every time."""
+    pixels = torch.from_numpy(_pixels(60, 3, 8, 8))
+    parts = (pixels[:40], "noise"), (pixels[40:], "noise, test")
+    train, test = (vision.data.Images(p, torch.arange(len(p)) % 3, ("a", "b", "c"), name) for p, name in parts)
+    return train, test
+
+
 def make_classifiers(folder: Path) -> None:
-    vision.compare((random_images(40), random_images(20)), folder, **CLASSIFIER)
+    vision.compare(_sets(), folder, **CLASSIFIER)
 
 
 def _classifiers(folder: Path) -> None:
-    vision.compare((random_images(40), random_images(20)), folder, resume=True, **CLASSIFIER)
+    vision.compare(_sets(), folder, resume=True, **CLASSIFIER)
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def make_augmented(folder: Path) -> None:
@@ -172,15 +192,16 @@ def make_augmented(folder: Path) -> None:
     data = pde.generate("ckdv", samples=3, seed=0, steps=60, keep=20, end=10.0, resolution=64)
     pde.save(data, folder / "data.h5")
     pde.discover("ckdv", network="none").save(folder / RESULT)
-    augment_file(folder / "data.h5", folder, folder / "out.h5", copies=2, unproved=True)
+    with inside(folder):  # what is resumed has the same names
+        augment_file("data.h5", ".", "out.h5", copies=2, unproved=True)
     (folder / "out.h5").rename(folder / "out.h5.partial")
     with h5py.File(folder / "out.h5.partial", "r+") as file:
         file["residual"][2:] = -1.0
 
 
 def _augmented(folder: Path) -> None:
-    common = ("--copies", "2", "--unproved", "--out", str(folder / "out.h5"))
-    command("augment", str(folder / "data.h5"), "--generators", str(folder), *common, "--resume")
+    with inside(folder):
+        command("augment", "data.h5", "--generators", ".", "--copies", "2", "--unproved", "--out", "out.h5", "--resume")
 
 
 def make_networks(folder: Path) -> None:

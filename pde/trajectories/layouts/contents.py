@@ -75,9 +75,11 @@ class Contents:
     guess: str = ""
 
     def __post_init__(self) -> None:
-        for name, held in (*self.fields.items(), *self.axes.items()):
-            if not held.values.size:
-                raise UserError(f"`{name}` must hold numbers, got an array of shape {list(held.values.shape)}")
+        arrays = [(name, f.values) for name, f in self.fields.items()]
+        arrays += [(name, n.values) for name, n in self.axes.items()]
+        for name, values in arrays:
+            if not values.size:
+                raise UserError(f"`{name}` must hold numbers, got an array of shape {list(values.shape)}")
 
 
 @dataclass(frozen=True)

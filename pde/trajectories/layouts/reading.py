@@ -44,6 +44,8 @@ def read(path: Path, wanted: Wanted) -> Contents:
     """
     if labelled.is_zarr(path):
         return _guarded(path, lambda: labelled.from_zarr(path, wanted))
+    if path.is_dir():
+        raise UserError(f"{str(path)!r} must be a file of data, got a folder")
     if not path.is_file():
         raise UserError(f"there is no file {str(path)!r}")
     return _guarded(path, lambda: _read(path, wanted))

@@ -315,7 +315,7 @@ def test_runs_of_chebfun(name, equation, wrong, points):
 
 def test_missing_empty_and_foreign(tmp_path):
     refused("there is no file", tmp_path / "no.h5")
-    refused("there is no file", tmp_path)
+    refused("must be a file of data, got a folder", tmp_path)
     (tmp_path / "a.h5").touch()
     refused("is empty", tmp_path / "a.h5")
     (tmp_path / "a.h5").write_bytes(b"\x80\x04K\x01.")  # a pickle

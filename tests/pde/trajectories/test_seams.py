@@ -12,7 +12,7 @@ from torch import Tensor
 from jets_of_laws import noisy
 from symflow.pde import Equation, Trajectories, generate
 from symflow.pde.laws.gate import gate
-from symflow.pde.trajectories.seams import meets
+from symflow.pde.trajectories.seams import joined, meets
 
 HEAT = Equation("u_t = u_xx")
 
@@ -97,3 +97,19 @@ def test_walls_are_judged_inside():
     found = gate(data)
     assert (found.verdict, found.periodic) == ("solves", False), found.sentence
     assert gate(replace(data, equation=Equation("u_t = 1.02*u_xx"))).verdict == "refuted"
+
+
+@pytest.mark.parametrize("n", [12, 16, 24, 31])
+def test_short_rows_are_told_apart(n):
+    """Waves that a dozen nodes hold, on a period and on seven tenths of one."""
+    generator = torch.Generator().manual_seed(n)
+    phases = 2 * math.pi * torch.rand(40, 2, 1, generator=generator, dtype=torch.float64)
+    times = torch.arange(40, dtype=torch.float64)[:, None] / 10
+    for part, joins in ((1.0, True), (0.7, False)):
+        x = torch.arange(n, dtype=torch.float64) * (2 * math.pi * part / n)
+        u = torch.stack([torch.sin(x - times + a) + 0.3 * torch.sin(2 * x + times + b) for a, b in phases])
+        assert joined(u) is joins
+
+
+def test_a_few_nodes_tell_nothing():
+    assert joined(torch.ones(1, 5, 11, dtype=torch.float64)) is None

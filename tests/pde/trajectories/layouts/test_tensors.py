@@ -116,6 +116,15 @@ def test_arrays_must_fit_the_memory_together(tmp_path, monkeypatch):
         load(tmp_path / "a.npz", TRAVEL)
 
 
+def test_the_length_of_a_header_is_bounded_before_it_is_read(tmp_path):
+    """Version 2 of numpy's files has lengths to 4 GB, and so much was taken."""
+    np.save(tmp_path / "a.npy", X)
+    whole = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(whole[:6] + b"\x02\x00" + b"\xff\xff\xff\xd0" + whole[10:])
+    with pytest.raises(UserError, match="a header of 3,506,438,143 bytes"):
+        load(tmp_path / "a.npy", TRAVEL)
+
+
 @pytest.mark.parametrize("empty", ["u", "x", "t"])
 def test_arrays_without_numbers_are_refused(empty, tmp_path):
     held = {"u": wave(X), "x": X, "t": T}

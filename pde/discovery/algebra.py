@@ -1,0 +1,102 @@
+"""The stages of a discovery that ask the equation alone: its algebra, families, a count, the boundary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from symflow.algebra import describe, structure_constants
+from symflow.discovery import Context, known
+from symflow.errors import UserError
+from symflow.runs import one_thread
+
+from ..boundaries import Boundary, kept
+from ..counting import count_symmetries
+from ..families import accounted, beside, whole_algebra
+from ..symmetries import Symmetries, first_order_symmetries, restricted, spanned, symmetries
+from .state import Algebra, State
+
+MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
+
+
+@one_thread()
+def solve_equation(state: State, context: Context) -> State:
+    """The symmetries of the equation alone, on random jets of its manifold: nothing of the data."""
+    equation, degree = known(state.source).equation, state.request.degree
+    plane = symmetries(equation, degree=degree)
+    periodic = known(state.source).periodic
+    asked = symmetries(equation, without=periodic, degree=degree) if periodic else plane
+    return replace(state, algebra=_described(plane, asked))
+
+
+@one_thread()
+def look_for_families(state: State, context: Context) -> State:
+    """Symmetries that depend on arbitrary functions; their members are no longer listed one by one.
+
+    Where there are data all generators of the library stay listed: they are what moves data.
+    """
+    source, algebra = known(state.source), known(state.algebra)
+    plane, asked = algebra.plane, algebra.asked
+    found = whole_algebra(source.equation, plane.forms, plane.superposition)
+    if not found.families:
+        return state
+    if found.room and plane.superposition is not None and all(plane.verified):
+        more = symmetries(source.equation, at_least=len(plane.forms) + found.room)
+        if len(more.forms) > len(plane.forms) and all(more.verified):
+            found = accounted(source.equation, found.families, more.forms)
+            plane, asked = more, more if asked is plane else asked
+    proved = all(plane.verified)  # what is not proved bounds nothing from below
+    if source.data is None:
+        alone = asked is plane
+        plane = restricted(plane, found.finite)
+        asked = plane if alone else restricted(asked, beside(found.families, asked.forms, source.equation)[0])
+    described = algebra if asked is algebra.asked else _described(plane, asked)
+    counted = found.counted if proved else None
+    return replace(state, algebra=replace(described, families=found.families, counted=counted))
+
+
+def keep_boundary(state: State, context: Context) -> State:
+    """The combinations of what is proved that keep the boundary; members of families are not asked."""
+    algebra = known(state.algebra)
+    boundary = Boundary.read(known(state.source).equation, known(state.request.boundary))
+    asked = spanned(algebra.plane, kept(boundary, algebra.plane.proved.forms))
+    described = _described(algebra.plane, asked)
+    return replace(state, algebra=replace(described, families=algebra.families, counted=algebra.counted))
+
+
+def count(state: State, context: Context) -> State:
+    """How many symmetries there can be at most, of whatever form; where that many are proved, the others are none."""
+    algebra = known(state.algebra)
+    proved = sum(algebra.plane.verified)
+    try:
+        found = count_symmetries(known(state.source).equation, proved)
+    except UserError:  # a function that has no values modulo a prime: nothing is said
+        return state
+    if found.at_most == proved < len(algebra.plane.forms):
+        algebra = _described(algebra.plane.proved, algebra.asked.proved)
+    return replace(state, at_most=found.at_most, endless=found.endless, algebra=algebra)
+
+
+@one_thread()
+def widen(state: State, context: Context) -> State:
+    """Where the count leaves room, the library grows beyond the degrees at which the dimension stood still."""
+    algebra, equation = known(state.algebra), known(state.source).equation
+    more = symmetries(equation, at_least=known(state.at_most))
+    if sum(more.verified) <= sum(algebra.plane.verified):
+        return state
+    plane = asked = more.proved
+    if algebra.asked is not algebra.plane:
+        asked = symmetries(equation, without=known(state.source).periodic, degree=max(more.counts)).proved
+    return replace(state, algebra=_described(plane, asked))
+
+
+def _described(plane: Symmetries, asked: Symmetries) -> Algebra:
+    """With what the brackets say."""
+    many = len(asked.forms) > MOST_BRACKETED
+    constants = None if many else structure_constants(asked.forms) if asked.forms else []
+    return Algebra(plane, asked, constants, describe(constants) if constants else None)
+
+
+def perturb(state: State, context: Context) -> State:
+    """What becomes of the symmetries of the equation without its small parameter, to first order in it."""
+    found = first_order_symmetries(known(state.source).equation, known(state.request.small))
+    return replace(state, first_order=found)
