@@ -89,7 +89,8 @@ def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
         return found
 
     def ends(values: Tensor) -> Tensor:  # [K, T X, d], normalised
-        return coordinates.to_physical(values)[..., shown].unflatten(1, grid)
+        found: Tensor = coordinates.to_physical(values)[..., shown].unflatten(1, grid)
+        return found
 
     evidence["field"] = on_grid(coordinates.vectors_to_physical(exact(points))[..., shown])
     learned = result.neural.field if result.neural is not None else None
