@@ -7,6 +7,7 @@ DEMO := runs/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help install wheel wheel-cuda wheel-check docs docs-serve demo test test-slow test-isa test-threads lint format rooms bench results operators paper clean
+.PHONY: soak sanitize test-oldest test-newest licences
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +85,30 @@ test-isa: install  ## tests of the kernels with every other instruction set of t
 test-threads: install  ## tests of equal bits with two threads, where `make test` has one
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q -n 2 -m determinism
 
+# Reliability (docs/reliability.md): what runs longer, or on other versions than the pinned ones.
+MINUTES ?= 30
+soak: install  ## damaged files, kills, full disks, shared folders, for MINUTES=30; goes on after a kill
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
+
+KERNELS := tests/ops tests/cuda
+sanitize: install  ## kernels and the emulation of CUDA under the address, undefined-behaviour and thread sanitizers
+	.ci/sanitize address,undefined -m "not slow" -k "not ($(NO_KERNEL))" $(KERNELS)
+	.ci/sanitize thread -m "not slow" -k "not ($(NO_KERNEL))" tests/ops
+
+# Other versions lie in a folder before the pinned ones on the path; torch is the pinned one in both.
+WITH = $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/$@
+ON = PYTHONPATH=$(CURDIR)/build/$@ OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:xdist -m "not slow"
+test-oldest: install  ## the fast tests with the oldest versions that pyproject.toml admits
+	$(WITH) $$($(BIN)/python .ci/bounds.py oldest)
+	$(ON) tests
+
+test-newest: install  ## the fast tests with the newest versions there are
+	$(WITH) $$($(BIN)/python .ci/bounds.py newest)
+	$(ON) tests
+
+licences: install  ## docs/licences.md, the licences of what symflow needs when it runs
+	$(BIN)/python docs/licences.py
+
 lint: install  ## formatting, style, types, and the one-way arrows between the packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -104,10 +129,10 @@ $(SITE): $(BUILD) docs/requirements.txt
 	@touch $@
 
 docs: $(SITE)  ## the site in build/site: notebooks executed, links checked, warnings are errors; no network
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 docs-serve: $(SITE)  ## the site at http://127.0.0.1:8000, made again at every change
-	$(BIN)/python -m mkdocs serve
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve
 
 rooms: install  ## draw docs/rooms.svg, the rooms of the house, from the imports of the code
 	.ci/as-installed python $(CURDIR)/docs/rooms.py
@@ -129,7 +154,7 @@ results: install  ## the table of docs/results.md: five equations, two domains, 
 operators: install  ## the table of docs/operators.md: neural operators with and without symmetries
 	$(BIN)/python benchmarks/operators.py --table docs/operators.md
 
-paper: install  ## the paper's own route, every study at small, one seed, and its page docs/paper.md (hours; goes on after a kill)
+paper: install  ## the paper's own route, every study at small, one seed, and its page docs/paper.md (an hour or two; SYMFLOW_DATA holds CIFAR-10)
 	$(BIN)/symflow reproduce all
 	$(BIN)/symflow reproduce page
 

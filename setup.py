@@ -7,6 +7,7 @@ Environment variables:
     SYMFLOW_ABI3=1      leave `_build` out: a wheel for every Python from 3.10 on.
     SYMFLOW_SKIP_EXT=1  build no extension (documentation, source distributions); `flow` then runs in plain torch.
     SYMFLOW_DEBUG=1     -O0 -g, assertions on, warnings are errors.
+    SYMFLOW_SANITIZE    what `make sanitize` compiles with: address,undefined or thread. It builds a copy in build/.
     SYMFLOW_CUDA        1 compiles the CUDA kernels, 0 leaves them out, and auto (the default) compiles them when torch
                         has CUDA and a toolkit is found. No GPU is needed to build, and with 1 no CUDA in torch.
     TORCH_CUDA_ARCH_LIST  compute capabilities to compile for, as in all of torch: "8.0;9.0+PTX".
@@ -121,6 +122,9 @@ def extension() -> dict:
     flags = ["-O0", "-g", "-Werror"] if debug else ["-O3", "-g0"]
     # No fast-math and no contraction: which products are fused is written in the source, so bits do not depend on
     # the compiler's mood. No -march: one source is compiled per instruction set and chosen when running.
+    sanitizers = os.environ.get("SYMFLOW_SANITIZE", "")
+    checks = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"] if sanitizers else []
+    flags = ["-O1", "-g", "-fno-omit-frame-pointer", *checks] if sanitizers else flags
     flags += ["-Wall", "-Wextra", "-fvisibility=hidden", "-ffp-contract=off"]
     flags += [f"-isystem{path}" for path in cpp_extension.include_paths()]
     cuda_flags = ["-O0", "-G"] if debug else ["-O3"]
@@ -159,7 +163,7 @@ def extension() -> dict:
         depends=sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.h")),
         define_macros=macros,
         extra_compile_args={"cxx": flags, "nvcc": cuda_flags},
-        extra_link_args=[] if debug else ["-s"],
+        extra_link_args=checks or ([] if debug else ["-s"]),
         py_limited_api=True,
         **libraries,
     )

@@ -78,7 +78,7 @@ def errors(u: torch.Tensor, exact: torch.Tensor) -> dict[str, float]:
 
 
 def peer(python: str, name: str, samples: int, exact: torch.Tensor, bound: float) -> dict[str, Any] | None:
-    """exponax at no larger an error; settings that miss it on the trajectories that are checked are not tried on all."""
+    """exponax at no larger an error; settings that miss it on what is checked are not tried on all."""
     linear, grids, (fewest, most) = PEER[name]
     settings = CATALOGUE[name].settings
     length, steps = settings["length"], settings["steps"]

@@ -18,8 +18,8 @@ from _common import RESULTS, print_table, replace_table, write_results
 from symflow.fields import SymbolicField
 from symflow.vision import accuracy, load, load_network, train
 from symflow.vision.data import Images, Statistics
+from symflow.vision.discovery import AFFINE_MOTIONS
 from symflow.vision.discovery.networks import small_network
-from symflow.vision.discovery.result import AFFINE_MOTIONS
 from symflow.vision.features import ImageNetwork
 from symflow.vision.search import MOTIONS, PLANE, pixel_centres
 from symflow.vision.validity import (

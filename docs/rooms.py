@@ -17,7 +17,14 @@ from pathlib import Path
 import grimp
 
 PICTURE = Path(__file__).with_name("rooms.svg")
-ALONE = {"domains", "console", "settings", "errors"}  # leaves that anyone may use; arrows to them would hide the others
+ALONE = {
+    "domains",
+    "console",
+    "settings",
+    "errors",
+    "arrays",
+    "plotting",
+}  # leaves that anyone may use; arrows to them would hide the others
 WIDTH, BOX, HEIGHT, GAP, MARGIN = 1200, 250, 58, 26, 16
 LETTER = 5.1  # mean width of one, of the sentences
 

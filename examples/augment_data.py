@@ -33,9 +33,9 @@ more = result.augment(data, strength=0.2, seed=1)
 print(f"{len(data)} trajectories, {len(more)} moved ones")
 print(pde.audit_data(more))
 # %% [markdown]
-# Data that do not solve the equation are not moved.
+# Data that do not solve the equation, here for values 3 % too large, are not moved.
 # %%
-wrong = pde.load(u=1.1 * data.u, x=data.x, t=data.t, equation="kdv")
+wrong = pde.load(u=1.03 * data.u, x=data.x, t=data.t, equation="kdv")
 try:
     pde.discover(wrong, network="none").augment(wrong, strength=0.2, seed=1)
 except UserError as error:

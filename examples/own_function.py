@@ -31,7 +31,7 @@ shown = range(1, len(found.values) + 1)
 axis.semilogy(shown, found.values, "o", label="violation")
 axis.semilogy(shown, found.noise, "_", label="noise")
 axis.axvline(found.rank + 0.5, color="0.6")
-axis.set(xlabel="field", title=f"{found.rank} symmetries, {found.algebra.name}")
+axis.set(xlabel="field", xticks=[1, 6, 10, 15, 20], title=f"{found.rank} symmetries, {found.algebra.name}")
 axis.legend()
 # %% [markdown]
 # As many data again, each moved along its own random symmetry. The products are what they were.

@@ -45,6 +45,7 @@ from .trajectories import UnknownEquation as UnknownEquation
 from .trajectories import describe as describe
 from .trajectories import generate as generate
 from .trajectories import load as load
+from .trajectories import merge as merge
 from .trajectories import save as save
 from .transforms import TransformAudit as TransformAudit
 from .transforms import audit_transform as audit_transform

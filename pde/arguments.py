@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symflow.errors import UserError
+from symflow.console import note
+from symflow.errors import UserError, nearest
+from symflow.options import number
 
 from .settings import Reading, Variables
 
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def formula(text: str, parameters: dict[str, float], variables: Variables) -> Equation:
-    """An equation by its name or its text."""
+    """An equation by its name, in any case, or its text."""
     from symflow import pde
 
-    if text in pde.CATALOGUE:
-        return pde.CATALOGUE[text].equation
+    if text.lower() in pde.CATALOGUE or not any(sign in text for sign in "=_("):
+        return pde.equations.entry(text).equation
     return pde.Equation(text, variables.independent, variables.unknowns, **parameters)
 
 
@@ -40,9 +42,11 @@ def read(
         return trajectories, content.hexdigest()
     text = data if data is not None and equation is None else equation
     if text is None or (data is not None and equation is not None):
-        raise UserError(f"`data` must be a file of trajectories, got {data!r}, and there is no such file")
-    if text not in pde.CATALOGUE and "=" not in text and "_" not in text:
-        raise UserError(f"`data` must be a file of trajectories or a formula, got {text!r}, and there is no such file")
+        raise UserError(f"`data` must be a file of trajectories, got {data!r}, and {_missing(str(data))}")
+    if data is not None and text.lower() not in pde.CATALOGUE and "=" not in text and "_" not in text:
+        raise UserError(
+            f"`data` must be a file of trajectories or a formula, got {text!r}, and {_missing(text, pde.CATALOGUE)}"
+        )
     found = formula(text, parameters, variables)
     return found, f"{found.text} {found.parameters} {found.names}"
 
@@ -65,17 +69,52 @@ def load(
     try:
         return pde.load(path, equation=named, check=check, **how)
     except pde.UnknownEquation:
-        print("symflow: the data do not name their equation; one is fitted to them", file=sys.stderr)
+        note("the data do not name their equation; one is fitted to them")
         return pde.load_identified(path, **how)
 
 
+@contextmanager
+def laid_out(
+    path: Path,
+    out: Path,
+    equation: str | None,
+    parameters: dict[str, float],
+    variables: Variables,
+    reading: Reading,
+) -> Iterator[Path]:
+    """Data as a file of `pde.save`: the user's own, or a copy beside `out` while it is needed."""
+    from symflow import pde
+    from symflow.pde.trajectories import is_own
+
+    if equation is None and reading == Reading() and is_own(path):
+        yield path
+        return
+    loaded = load(path, equation, parameters, variables, reading, check=False)
+    copy = out.with_name(f"{out.stem}.source.h5")
+    pde.save(loaded, copy, overwrite=True)
+    try:
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _missing(name: str, others: Iterable[str] = ()) -> str:
+    """That there is no such file, and what may have been meant: one beside it, or a name."""
+    folder = Path(name).parent
+    try:
+        beside = {str(folder / p.name) if folder != Path() else p.name for p in folder.iterdir()}
+    except OSError:
+        beside = set()
+    return f"there is no such file{nearest(name, [*others, *sorted(beside)])}"
+
+
 def numbers(parameters: Sequence[str]) -> dict[str, float]:
-    """``("nu=0.01",)`` as a dictionary."""
+    """``("nu=0.01",)`` as a dictionary; a value may be a formula of numbers, such as pi/4."""
     values = {}
     for text in parameters:
-        name, sign, number = text.partition("=")
+        name, sign, value = text.partition("=")
         try:
-            values[name.strip()] = float(number)
+            values[name.strip()] = number(value)
         except ValueError:
             sign = ""
         if not sign:

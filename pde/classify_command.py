@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from symflow.console import loading
+from symflow.console import Answer, loading
 
 from . import arguments
 from .settings import Variables
@@ -18,8 +18,12 @@ def classify(
     numbers: tuple[str, ...] = (),
     parameters: tuple[str, ...] = (),
     variables: OmitArgPrefixes[Variables] = Variables(),
-) -> None:
+) -> Answer:
     """Finds the symmetries of an equation for all functions or numbers in it, and those for which there are more.
+
+    Examples:
+        symflow classify "u_t = Derivative(f(u)*u_x, x)"
+        symflow classify "u_tt = u_xx + k*u**3" --numbers k
 
     Args:
         equation: with arbitrary functions of one argument, as f in "u_t = Derivative(f(u)*u_x, x)", or with names that
@@ -32,12 +36,11 @@ def classify(
     with loading():
         from symflow.pde import classify as classified
 
-    print(
-        classified(
-            equation,
-            numbers=numbers,
-            independent=variables.independent,
-            unknowns=variables.unknowns,
-            **arguments.numbers(parameters),
-        )
+    found = classified(
+        equation,
+        numbers=numbers,
+        independent=variables.independent,
+        unknowns=variables.unknowns,
+        **arguments.numbers(parameters),
     )
+    return Answer(str(found), found.to_dict())

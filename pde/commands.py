@@ -1,26 +1,37 @@
-"""The commands of equations: generate, describe, discover, verify, classify, audit, augment, train-operator."""
+"""The commands of equations: generate, merge, describe, discover, verify, classify, audit, augment, train-operator."""
 
 from __future__ import annotations
 
 import json
-import sys
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
 
-from symflow.console import CANNOT_TELL, MISTAKE, REFUTED, Progress, bars, check_new, loading, staged
+from symflow.console import (
+    CANNOT_TELL,
+    HOLDS,
+    MISTAKE,
+    REFUTED,
+    Answer,
+    Progress,
+    check_new,
+    loading,
+    noted,
+    staged,
+)
 from symflow.errors import UserError
 
 from . import arguments
 from .classify_command import classify
-from .settings import Copies, Discovery, Generation, OperatorTrainings, Reading, Variables
+from .operator_commands import train_operator
+from .settings import Copies, Discovery, Generation, Reading, Variables
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
-
     from symflow.pde import Equation, Result, Trajectories
     from symflow.runs import Run
 
@@ -31,8 +42,12 @@ def generate(
     out: Path,
     settings: OmitArgPrefixes[Generation] = Generation(),
     force: bool = False,
-) -> None:
+) -> Answer:
     """Makes trajectories of an equation from random waves, as an HDF5 file.
+
+    Examples:
+        symflow generate kdv --samples 64 --out kdv.h5
+        symflow generate "u_t + u*u_x = 0.1*u_xx" --samples 16 --length 2*pi --end 5 --out burgers.h5
 
     Args:
         name: kdv, ks, burgers, nkdv or ckdv, or a formula such as "u_t + u*u_x + u_xxx = 0".
@@ -44,31 +59,61 @@ def generate(
     from symflow import pde
 
     check_new(out, force)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with bars() as shown:
-        task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
-        data = pde.generate(name, samples, settings=settings, progress=lambda done: shown.update(task, completed=done))
+    with noted() as told:
+        data = pde.generate(
+            name,
+            samples,
+            settings=settings,
+            progress=lambda done: told(f"{samples} trajectories of {name}", done, ""),
+        )
     pde.save(data, out, overwrite=force)
     shape = " x ".join(str(n) for n in data.u.shape)
-    print(f"{out}: {shape} values of u (trajectory, t, x), float64")
+    axes = ["trajectory", "t", "x"]
+    record = {"file": str(out), "equation": data.equation.text, "axes": axes, "shape": list(data.u.shape)}
+    return Answer(f"{out}: {shape} values of u ({', '.join(axes)}), float64", record)
+
+
+def merge(
+    parts: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path,
+    force: bool = False,
+) -> Answer:
+    """Puts together the parts of a data set that `symflow generate --shard i/n` made.
+
+    Examples:
+        symflow merge part1.h5 part2.h5 --out kdv.h5
+        symflow merge part1.h5 part2.h5 part3.h5 --out kdv.h5 --force
+
+    Args:
+        parts: their files, all of them, in any order.
+        out: the file to write: what one call without `--shard` makes.
+        force: replace an existing file.
+    """
+    from symflow import pde
+
+    check_new(out, force)
+    pde.merge(parts, out, overwrite=force)
+    return Answer(f"{out}: {len(parts)} parts", {"file": str(out), "parts": [str(part) for part in parts]})
 
 
 def describe(
     data: Annotated[Path, tyro.conf.Positional],
     reading: OmitArgPrefixes[Reading] = Reading(),
-    json: FlagCreatePairsOff[bool] = False,
-) -> None:
+) -> Answer:
     """Says what a file of data holds: fields, axes, whether ends meet, resolution, samples that look wrong.
+
+    Examples:
+        symflow describe mine.nc
+        symflow describe mine.h5 --fields u=Vx,v=Vy --json
 
     Args:
         data: a file, or a zarr store, of any layout.
         reading: how it is read.
-        json: print it as JSON.
     """
     from symflow import pde
 
     found = pde.describe(data, samples=reading.samples, group=reading.group, **reading.names)
-    print(_json(found.to_dict()) if json else found)
+    return Answer(str(found), found.to_dict())
 
 
 def discover(
@@ -84,12 +129,17 @@ def discover(
     report: FlagCreatePairsOff[bool] = False,
     resume: bool = False,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Finds the symmetries of data or of an equation: how many, which, how sure; with closed forms, proofs, a report.
+
+    Examples:
+        symflow discover --equation "u_t = u_xx + u_x**2"
+        symflow discover mine.h5 --equation "u_t + u*u_x + u_xxx = 0" --out runs/mine
 
     Args:
         data: a file of trajectories; without it, the equation alone is studied.
-        out: the run directory to make; with `equations` a file for the answers, a JSON object a line.
+        out: the run directory to make; without one the answer is printed and nothing is written. With `equations` a
+            file for the answers, a JSON object a line.
         equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of
             a system are separated by semicolons. With data, what they solve when the file does not say; fitted to them
             when this does not say it either.
@@ -108,10 +158,9 @@ def discover(
     if equations is not None:
         if data is not None or equation is not None or report or resume:
             raise UserError("`--equations` goes with no data, `--equation`, `--report` or `--resume`")
-        _answer_all(equations, out, arguments.numbers(parameters), variables, settings, force)
-        return
-    if out is None:
-        raise UserError("`--out` must name the run directory to make")
+        return _answer_all(equations, out, arguments.numbers(parameters), variables, settings, force)
+    if out is None and (report or resume or force):
+        raise UserError("`--report`, `--resume` and `--force` are about a run directory, which `--out` must name")
     with loading():
         from symflow import pde
         from symflow.pde.discovery import asked_of
@@ -123,20 +172,25 @@ def discover(
     domain, boundary = asked_of(source, settings.domain, reading.conditions)
     settings = replace(settings, domain=domain)
     about = {"data": data, "equation": equation, "parameters": list(parameters), "identity": identity}
-    about |= {"boundary": boundary} if boundary else {}
-    config = {"command": "discover", **about, **asdict(variables), **asdict(settings)}
-    run = Run(out, config, resume=resume, replace=force)
+    config = {"command": "discover", **about, **asdict(variables), **asdict(settings), **asdict(reading)}
+    run = None if out is None else Run(out, config, resume=resume, replace=force)
     with staged(lambda figures: f"loss {figures['loss']:.3g}" if "loss" in figures else "") as progress:
         result = found(source, settings=settings, boundary=boundary, run=run, progress=progress)
-        result.save(run.path / RESULT)
-        if result.neural is not None and result.neural.field is not None:
-            run.save_field("span", result.neural.field)
-        page = None if alone and not report else _page(run, source, result, progress)
-    print(result)
-    print(f"written: {run.path / RESULT}" if page is None else f"report: {page}")
+        text = str(result)
+        if run is not None:
+            result.save(run.path / RESULT)
+            if result.neural is not None and result.neural.field is not None:
+                run.save_field("span", result.neural.field)
+            page = None if alone and not report else _page(run, source, result, progress)
+            text += f"\nwritten: {run.path / RESULT}" if page is None else f"\nreport: {page}"
     said = result.verdicts.data
-    if said is not None and not settings.trust and said.word != "measured":
-        sys.exit(REFUTED if said.word == "refuted" else CANNOT_TELL)
+    holds = said is None or settings.trust or said.word == "measured"
+    return Answer(text, result.to_dict(), HOLDS if holds or said is None else _code(said.word))
+
+
+def _code(word: str) -> int:
+    """The exit code for what data say."""
+    return {"measured": HOLDS, "refuted": REFUTED}.get(word, CANNOT_TELL)
 
 
 def _answer_all(
@@ -146,8 +200,8 @@ def _answer_all(
     variables: Variables,
     settings: Discovery,
     force: bool,
-) -> None:
-    """Prints a table of the answers of a file, and writes them."""
+) -> Answer:
+    """A table of the answers of a file, which are written too."""
     with loading():
         from symflow.pde.discovery import discover_many, read_equations, table
         from symflow.runs import replacing
@@ -155,51 +209,58 @@ def _answer_all(
     asked = read_equations(equations, parameters, variables)
     if out is not None:
         check_new(out, force)
-        if out.is_dir():
-            raise UserError(f"`out` must be a file for the answers, got the directory {str(out)!r}")
-        out.parent.mkdir(parents=True, exist_ok=True)
-    with bars() as shown:
-        task = shown.add_task(f"{len(asked)} equations", total=1.0, note="")
-        answers = discover_many(asked, settings, progress=lambda done: shown.update(task, completed=done))
+    with noted() as told:
+        answers = discover_many(asked, settings, progress=lambda done: told(f"{len(asked)} equations", done, ""))
     if out is not None:
         with replacing(out) as temporary:
             temporary.write_text("".join(json.dumps(a.to_dict(), allow_nan=False) + "\n" for a in answers))
-    print(table(answers))
     refused = sum(a.result is None for a in answers)
-    print(f"{len(answers) - refused} answered, {refused} refused" + (f"; written: {out}" if out is not None else ""))
-    if refused:
-        sys.exit(MISTAKE)
+    summary = f"{len(answers) - refused} answered, {refused} refused" + (f"; written: {out}" if out else "")
+    record = {"answers": [a.to_dict() for a in answers]}
+    return Answer(f"{table(answers)}\n{summary}", record, MISTAKE if refused else HOLDS)
 
 
-def verify(result: Annotated[Path, tyro.conf.Positional]) -> None:
+def verify(result: Annotated[Path, tyro.conf.Positional]) -> Answer:
     """Proves the generators of a result again, by exact computer algebra from the formulas in the file.
+
+    Examples:
+        symflow verify runs/mine
+        symflow verify result.json --json
+
+    The exit code is 0 where all are proven, 1 where one is not, and 3 where one was not decided in a minute of
+    processor time, as of formulas that nobody would find.
 
     Args:
         result: ``result.json`` or a run directory.
     """
     from symflow.pde import load_result
-    from symflow.runs import RESULT
+    from symflow.pde.discovery.result import PROOF_SECONDS
+    from symflow.runs import Budget
 
-    loaded = load_result(result / RESULT if result.is_dir() else result)
-    print(f"{loaded.equation.text}")
-    proven = loaded.verify()
-    for g, ok in zip(loaded.generators, proven, strict=True):
+    loaded = load_result(result)
+    said = {True: "proven", False: "NOT proven", None: "not decided"}
+    proofs = []
+    for g, ok in zip(loaded.generators, loaded.verify(), strict=True):
         identity = f"pr V(F) = ({g.multiplier}) F" if g.multiplier is not None else "pr V(F) = 0 on solutions"
-        print(f"{g.name}  {g.formula}: {'proven, ' + identity if ok else 'NOT proven'}")
-    families = loaded.verify_families()
-    for family, ok in zip(loaded.families, families, strict=True):
-        print(f"{family.sentence}: {'proven' if ok else 'NOT proven'}")
-    proven += families
+        line = f"{g.name}  {g.formula}: {said[ok]}{', ' + identity if ok else ''}"
+        proofs.append((line, {"name": g.name, "formula": g.formula, "proved": ok, "identity": identity}))
+    families: list[bool | None] = [*(Budget(PROOF_SECONDS).spend(loaded.verify_families) or [])]
+    for family, ok in zip(loaded.families, families or [None] * len(loaded.families), strict=True):
+        line = f"{family.sentence}: {said[ok]}"
+        proofs.append((line, {"name": None, "formula": family.sentence, "proved": ok, "identity": None}))
     first = loaded.first_order
     if first is not None:
-        again = first.verify(loaded.equation)
-        for s, ok in zip(first.stable, again, strict=True):
-            print(
-                f"{s.formula(first.parameter)}: {'proven' if ok else 'NOT proven'} to first order in {first.parameter}"
-            )
-        proven += again
-    if not all(proven):
-        sys.exit(REFUTED)
+        again: list[bool | None] = [*(Budget(PROOF_SECONDS).spend(lambda: first.verify(loaded.equation)) or [])]
+        for s, ok in zip(first.stable, again or [None] * len(first.stable), strict=True):
+            formula = s.formula(first.parameter)
+            line = f"{formula}: {said[ok]} to first order in {first.parameter}"
+            proofs.append((line, {"name": None, "formula": formula, "proved": ok, "identity": None}))
+    lines, words = [line for line, _ in proofs], [record["proved"] for _, record in proofs]
+    return Answer(
+        "\n".join([loaded.equation.text, *lines]),
+        {"equation": loaded.equation.text, "proved": all(words), "generators": [record for _, record in proofs]},
+        HOLDS if all(words) else REFUTED if False in words else CANNOT_TELL,
+    )
 
 
 def audit(
@@ -212,12 +273,16 @@ def audit(
     reading: OmitArgPrefixes[Reading] = Reading(),
     out: Path | None = None,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Asks whether data solve the equation they claim, or whether a transformation of yours is a symmetry of one.
 
     The transformation is a function in a Python file of yours, ``my_transform.py:function``. It is run as it is, with
     all it may do: audit only code that you would run yourself. The exit code is 0 where it holds, 1 where it
     is refuted, and 3 where it cannot be told.
+
+    Examples:
+        symflow audit mine.h5 --equation burgers --parameters nu=0.01
+        symflow audit my_transform.py:boost --equation kdv
 
     Args:
         target: a file of trajectories, or FILE.py:FUNCTION.
@@ -239,6 +304,7 @@ def audit(
         raise UserError(f"`alpha` must be a probability between 0 and 1, got {alpha}")
     numbers = arguments.numbers(parameters)
     found: pde.TransformAudit | pde.DataAudit
+    lines = []
     if ".py:" in target:
         if equation is None:
             raise UserError("`--equation` must say of which equation the transformation should be a symmetry")
@@ -249,13 +315,11 @@ def audit(
 
         loaded = arguments.load(Path(target), equation, numbers, variables, reading, check=False)
         if loaded.settings.get("identified"):
-            print(f"{loaded.equation.text}, {parts(loaded)}")
+            lines.append(f"{loaded.equation.text}, {parts(loaded)}")
         found = pde.audit_data(held_out(loaded), alpha)
-    print(found)
     if out is not None:
         write_json(out, found.to_dict())
-    if found.exit_code:
-        sys.exit(found.exit_code)
+    return Answer("\n".join([*lines, str(found)]), found.to_dict(), found.exit_code)
 
 
 def augment(
@@ -263,114 +327,57 @@ def augment(
     generators: str,
     out: Path,
     settings: OmitArgPrefixes[Copies] = Copies(),
+    equation: str | None = None,
+    parameters: tuple[str, ...] = (),
+    variables: OmitArgPrefixes[Variables] = Variables(),
+    reading: OmitArgPrefixes[Reading] = Reading(),
     resume: bool = False,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Moves trajectories along generators: a file with every trajectory and copies of it that solve the equation too.
 
+    Examples:
+        symflow augment mine.h5 --generators runs/mine --copies 8 --out more.h5
+        symflow augment theirs.nc --equation kdv --generators kdv --out more.h5
+
     Args:
-        data: a file of trajectories, as `symflow generate` writes them.
+        data: a file of trajectories of any layout that `symflow discover` reads.
         generators: a run of discover, or kdv, ks, burgers, nkdv or ckdv for what is known of them.
         out: the file to write.
         settings: which copies are made.
+        equation: what the trajectories solve, as for discover; by default what the file says.
+        parameters: numbers for the names in it.
+        variables: names that the formula does not show.
+        reading: how a file is read.
         resume: continue an interrupted run.
         force: replace an existing file.
     """
     from symflow.pde.augmentation import augment_file
 
-    with bars() as shown:
-        task = shown.add_task(f"{settings.copies} copies of each", total=1.0, note="")
+    numbers = arguments.numbers(parameters)
+    with noted() as told, arguments.laid_out(data, out, equation, numbers, variables, reading) as source:
         found = augment_file(
-            data,
+            source,
             generators,
             out,
             settings=settings,
             resume=resume,
             overwrite=force,
-            progress=lambda done: shown.update(task, completed=done),
+            progress=lambda done: told(f"{settings.copies} copies of each", done, ""),
         )
-    print(f"{out}: {found.trajectories} trajectories, {found.kept} of them moved, {found.rows:.1%} of their rows valid")
-    print(
+    text = (
+        f"{out}: {found.trajectories} trajectories, {found.kept} of them moved, {found.rows:.1%} of their rows valid\n"
         f"residual of the equation, medians: {found.moved:.1e} moved, {found.original:.1e} original; "
         f"moved over its own original {found.ratio:.2f}"
     )
+    return Answer(text, {"file": str(out), **_finite(asdict(found))})
 
 
-def train_operator(
-    data: Annotated[str, tyro.conf.Positional],
-    out: Path,
-    settings: OmitArgPrefixes[OperatorTrainings] = OperatorTrainings(),
-    generators: Path | None = None,
-    equation: str | None = None,
-    parameters: tuple[str, ...] = (),
-    reading: OmitArgPrefixes[Reading] = Reading(),
-    workers: int | None = None,
-    resume: bool = False,
-    force: bool = False,
-) -> None:
-    """Compares augmentations by the neural operators that they train, fairly: paired seeds, one validated strength.
-
-    Args:
-        data: a file of trajectories, or the name of an equation, whose trajectories are then generated.
-        out: the run directory to make; every finished training is kept there.
-        settings: which operators are trained, on what.
-        generators: a run of discover whose learned fields are used for all seeds.
-        equation: what the trajectories of a file solve, as for discover; by default what it says, or fitted to them.
-        parameters: numbers for the names in it.
-        reading: how a file is read.
-        workers: trainings side by side; by default one per processor, and one on a GPU.
-        resume: continue an interrupted run, with more seeds or arms if wanted.
-        force: replace an earlier run in `out`.
-    """
-    from symflow import pde
-    from symflow.runs import load_field
-
-    needed = settings.seeds * settings.trajectories + settings.validation + settings.test
-    field = None if generators is None else load_field(generators / "span.safetensors")
-    with bars() as shown:
-        if Path(data).exists():
-            loaded = arguments.load(
-                Path(data), equation, arguments.numbers(parameters), Variables(), reading, check=True
-            )
-        elif data in pde.CATALOGUE:
-            loaded = _generated(data, needed, out, shown)
-        else:
-            raise UserError(
-                f"`data` must be a file of trajectories or one of {', '.join(pde.CATALOGUE)}, got {data!r}, and there "
-                "is no such file"
-            )
-        task = shown.add_task("trainings", total=1.0, note="")
-
-        def progress(what: str, done: int, total: int) -> None:
-            shown.update(task, completed=done / total, note=f"{done} of {total}, last {what}")
-
-        if settings.points is None:
-            settings = replace(settings, points=min(128, len(loaded.x)))
-        found = pde.compare_operators(
-            loaded,
-            out,
-            settings=settings,
-            field=field,
-            workers=workers,
-            resume=resume,
-            replacing=force,
-            progress=progress,
-        )
-    print(found)
-
-
-def _generated(name: str, samples: int, out: Path, shown: Bars) -> Trajectories:
-    """Trajectories of an equation by name, on 256 points; kept beside a run, where another one finds them again."""
-    from symflow import pde
-
-    path = out.parent / f"{name}-{samples}.h5"
-    if path.exists():
-        return pde.load(path)
-    task = shown.add_task(f"{samples} trajectories of {name}", total=1.0, note="")
-    data = pde.generate(name, samples, resolution=256, progress=lambda done: shown.update(task, completed=done))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pde.save(data, path)
-    return data
+def _finite(record: Mapping[str, Any]) -> dict[str, Any]:
+    """With nothing in the place of numbers that are none, which JSON cannot hold."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in record.items()
+    }
 
 
 def _page(run: Run, source: Trajectories | Equation, result: Result, progress: Progress) -> Path:
@@ -388,8 +395,4 @@ def _page(run: Run, source: Trajectories | Equation, result: Result, progress: P
     return page
 
 
-def _json(record: object) -> str:
-    return json.dumps(record, indent=2, allow_nan=False)
-
-
-COMMANDS = (generate, describe, discover, verify, classify, audit, augment, train_operator)
+COMMANDS = (generate, merge, describe, discover, verify, classify, audit, augment, train_operator)

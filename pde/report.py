@@ -17,9 +17,10 @@ from torch import Tensor
 
 from symflow.errors import UserError
 from symflow.formulas import expressions, notation
-from symflow.report import Page, Picture, figures, open_run
+from symflow.report import Card, Page, Picture, figures, open_run
 from symflow.runs import load_field, read_metrics
 
+from . import glance
 from .approximation import words as nearby
 from .discovery import Generator, Result, collect, load_result, words
 from .equations import complex_form
@@ -82,7 +83,6 @@ class EquationPage(Page[Result]):
         gate, axes = result.gate, result.coordinates
         return super().content() | {
             "title": words.title(result),
-            "words": result.words,
             "neural": neural,
             "said": result.verdicts.data,
             "vouched": words.vouched(result),
@@ -115,6 +115,43 @@ class EquationPage(Page[Result]):
             "grid": bool(self.arrays),
             "degrees": math.degrees,
         }
+
+    # ------------------------------------------------------------------ the first screen
+
+    @property
+    def question(self) -> Markup:
+        """Which symmetries what has."""
+        return glance.question(self.result, self.equation())
+
+    @property
+    def headline(self) -> str:
+        return words.title(self.result)
+
+    def card(self, k: int) -> Card:
+        """With complex unknowns as they are written, and what the transformation is called."""
+        components = self.result.symbolic_field.components[k]
+        meaning = notation.meaning(components, self.result.coordinates.names)
+        return replace(
+            super().card(k),
+            formula=self.formula(self.result.generators[k], components),
+            meaning="" if meaning is None else meaning.name,
+            link=f"#V{k + 1}",
+        )
+
+    def motion(self, k: int) -> Markup | None:
+        """A surface u(x, t) that is moved, where there is one of that kind."""
+        if self.surface is None:
+            return super().motion(k)
+        return glance.moved(f"{self.place}{k + 1}", self.result, k, self.surface)
+
+    @property
+    def moving(self) -> str:
+        return super().moving if self.surface is None else self.surface.caption
+
+    @cached_property
+    def surface(self) -> glance.Surface | None:
+        """What the pictures of the first screen move."""
+        return glance.surface(self.result, self.arrays)
 
     # ------------------------------------------------------------------ formulas
 
@@ -297,7 +334,7 @@ class EquationPage(Page[Result]):
         return Section(
             name=name,
             generator=g,
-            formula=self.formula(g, components),
+            formula=self.formula(self.result.generators[k], components),
             meaning=meaning,
             flow=flow,
             length=float(e["length"][k]) if "length" in e else None,
@@ -360,3 +397,6 @@ class EquationPage(Page[Result]):
 
 def _exact(value: float) -> sympy.Rational:
     return sympy.Rational(value).limit_denominator(1_000)
+
+
+PAGE = EquationPage

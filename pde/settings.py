@@ -47,6 +47,8 @@ class Generation:
         resolution: points of the stored grid; by default the catalogue's, on which the data are resolved.
         tolerance: relative error per output interval that the step is chosen for; by default the catalogue's, and 1e-9
             for other equations.
+        shard: a part of the trajectories only, such as 3/8, to be made on another machine; `symflow merge` puts all
+            parts together.
     """
 
     seed: int = 0
@@ -59,6 +61,7 @@ class Generation:
     amplitude: float = 0.5
     resolution: int | None = None
     tolerance: float | None = None
+    shard: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,28 +6,49 @@ Help comes without torch: modules of commands import what they need when they ru
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from symflow import domains
-from symflow.console import INTERRUPTED, MISTAKE, loading, noted
-from symflow.errors import UserError
+from symflow import domains, options
+from symflow._version import __version__
+from symflow.console import HOLDS, INTERRUPTED, MEANINGS, MISTAKE, REFUTED, Answer, loading, loudness, noted
+from symflow.errors import UserError, is_singular, nearest
+
+DESCRIPTION = "Finds the continuous symmetries of data and names them in closed form, with proof."
+SHELLS = Literal["bash", "zsh", "tcsh"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; `arguments` are those of the process by default."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    talk: Literal["quiet", "normal", "verbose"] = "normal"
     try:
-        _run(given)
+        command = _named(given)
+        asked = options.ask(command, given[1:])
+        talk = "verbose" if asked.output.verbose else "quiet" if asked.output.quiet else "normal"
+        with loudness(talk):
+            _answer(asked)
     except UserError as error:
-        _complain(str(error))
+        _complain(str(error), talk == "verbose")
+    except BrokenPipeError:  # help that nobody reads on
+        _hush()
     except OSError as error:
         name = f" {error.filename!r}" if error.filename else ""
-        _complain(f"the system refused a file operation on{name}: {error.strerror or error}")
+        sentence = f"the system refused a file operation on{name}: {error.strerror or error}"
+        _complain(sentence, talk == "verbose")
+    except (ValueError, RuntimeError) as error:
+        if not is_singular(error):
+            raise
+        said = (str(error).splitlines() or ["singular"])[0]
+        sentence = f"the data make a linear system without a solution, as constant or too few ones do ({said})"
+        _complain(sentence, talk == "verbose")
     except KeyboardInterrupt:
         print(
             "symflow: interrupted; `--resume` continues a run, and `reproduce` its studies by itself", file=sys.stderr
@@ -35,23 +56,67 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _run(given: list[str]) -> None:
-    """One command, and where none is named the list of them: a parser of all their options takes long to make."""
+def _answer(asked: options.Asked) -> None:
+    """Carries out a command, prints its answer, and ends with its exit code."""
+    output = asked.output
+    if output.save_config is not None:
+        from symflow.runs import write_json
+
+        write_json(output.save_config, asked.configuration())
+    answer = asked.answer()
+    _say(json.dumps(answer.record, indent=2, allow_nan=False) if output.json else answer.text)
+    if answer.code != HOLDS:
+        sys.exit(answer.code)
+
+
+def _say(text: str) -> None:
+    """Prints to whoever still listens: a reader that has seen enough, as `head` has, is no mistake."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _hush()
+
+
+def _hush() -> None:
+    """Lets what is still to be printed go nowhere, or the interpreter complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def commands() -> dict[str, options.Command]:
+    """The commands by name."""
     of_domains = [f for kind in domains.having("commands") for f in domains.part(kind, "commands").COMMANDS]
-    commands = {function.__name__.replace("_", "-"): function for function in (*of_domains, report, reproduce, doctor)}
-    name = given[0] if given else ""
-    if name in commands:
-        tyro.cli(commands[name], prog=f"symflow {name}", args=given[1:])
-    else:
-        tyro.extras.subcommand_cli_from_dict(
-            {name: _titled(function) for name, function in commands.items()},
-            prog="symflow",
-            description="Finds the continuous symmetries of data and names them in closed form, with proof.",
-            args=given,
+    return {options.name_of(function): function for function in (*of_domains, report, reproduce, doctor, completion)}
+
+
+def _named(given: Sequence[str]) -> options.Command:
+    """The command that the first word names; without one the list of them, which ends the process.
+
+    Raises:
+        UserError: it names none.
+    """
+    known = commands()
+    name = given[0] if given else "--help"
+    if name in known:
+        return known[name]
+    if name == "--version":
+        print(f"symflow {__version__}")
+        sys.exit(HOLDS)
+    if name not in ("--help", "-h"):
+        raise UserError(
+            f"there is no command {name!r}{nearest(name, known)}; `symflow --help` lists them: {', '.join(known)}"
         )
+    codes = "\n".join(f"  {code}: {meaning}" for code, meaning in MEANINGS.items())
+    tyro.extras.subcommand_cli_from_dict(
+        {name: _titled(function) for name, function in known.items()},
+        prog="symflow",
+        description=f"{DESCRIPTION}\n\n`symflow COMMAND --help` tells more, `symflow --version` the version.\n\n"
+        f"exit codes:\n{codes}",
+        args=["--help"],
+    )
+    sys.exit(HOLDS)
 
 
-def _titled(command: Callable[..., None]) -> Callable[[], None]:
+def _titled(command: Callable[..., Answer]) -> Callable[[], None]:
     """What stands for a command in the list of them: its first sentence, without its options."""
 
     def title() -> None: ...
@@ -60,20 +125,39 @@ def _titled(command: Callable[..., None]) -> Callable[[], None]:
     return title
 
 
-def _complain(sentence: str) -> None:
+def _complain(sentence: str, traced: bool) -> None:
+    if traced:
+        traceback.print_exc()
     print(f"symflow: {sentence}", file=sys.stderr)
     sys.exit(MISTAKE)
 
 
-def report(run: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Writes the figures and the page of a finished run again.
+def report(
+    run: Annotated[Path, tyro.conf.Positional],
+    other: Annotated[Path | None, tyro.conf.Positional] = None,
+    *,
+    out: Path | None = None,
+) -> Answer:
+    """Writes the figures and the page of a finished run again; of two runs also a page that shows them side by side.
+
+    Examples:
+        symflow report runs/kdv
+        symflow report runs/kdv runs/burgers --out both.html
 
     Args:
         run: the run directory.
+        other: another one.
+        out: the page of the two; by default `comparison.html` in the first.
     """
-    from symflow.report import write_report
+    from symflow.report import write_comparison, write_report
 
-    print(write_report(run))
+    if other is None:
+        if out is not None:
+            raise UserError("`--out` is of a page of two runs, got one run; its own page is in its directory")
+        page = write_report(run)
+    else:
+        page = write_comparison(run, other, out)
+    return Answer(str(page), {"page": str(page)})
 
 
 def reproduce(
@@ -85,8 +169,12 @@ def reproduce(
     out: Path = Path("benchmarks/results/paper"),
     runs: Path = Path("runs/paper"),
     page: Path = Path("docs/paper.md"),
-) -> None:
+) -> Answer:
     """Carries out the studies of the paper; what was interrupted goes on, what has a record is passed over.
+
+    Examples:
+        symflow reproduce pde --seeds 3
+        symflow reproduce page
 
     Args:
         what: a group of studies, all of them, or the page that shows what was found beside the published figures.
@@ -101,21 +189,54 @@ def reproduce(
         from symflow import reproduction
 
     if what == "page":
-        print(reproduction.write_page(out, page))
-        return
-    jobs = reproduction.find(reproduction.GROUPS if what == "all" else (what,), name, size, seeds)
-    with noted() as report:
-        for path in reproduction.reproduce(jobs, out, runs, report):
-            print(path)
+        written = [str(reproduction.write_page(out, page))]
+    else:
+        jobs = reproduction.find(reproduction.GROUPS if what == "all" else (what,), name, size, seeds)
+        with noted() as told:
+            written = [str(path) for path in reproduction.reproduce(jobs, out, runs, told)]
+    return Answer("\n".join(written), {"written": written})
 
 
-def doctor() -> None:
-    """Says how the package was built and what it runs on."""
-    import torch
+def doctor(full: tyro.conf.FlagCreatePairsOff[bool] = False) -> Answer:
+    """Says how the package was built, and tries every kernel: is it right, and how much of this machine does it use.
 
-    import symflow
-    from symflow.ops import _ext
+    Each kernel is compared with its reference in plain torch in float64; the exit code is 1 where one is wrong. The
+    work that it cannot do without stands beside what the machine does in a product of matrices (sgemm), or, where that
+    work is memory, in a copy.
 
-    print(f"symflow {symflow.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    for name, value in _ext.build_info().items():
-        print(f"{name}: {value}")
+    Examples:
+        symflow doctor
+        symflow doctor --full --json
+
+    Args:
+        full: take larger problems, of about a second each, whose shares say more.
+    """
+    from symflow import checkup
+
+    with noted() as told:
+        found = checkup.check(full, told)
+    return Answer(str(found), found.to_dict(), HOLDS if found.right else REFUTED)
+
+
+def completion(shell: Annotated[SHELLS, tyro.conf.Positional]) -> Answer:
+    """Prints what lets a shell complete commands and options.
+
+    Examples:
+        symflow completion bash > ~/.local/share/bash-completion/completions/symflow
+        symflow completion zsh > ~/.zfunc/_symflow
+
+    Args:
+        shell: which one.
+    """
+    import io
+    from contextlib import redirect_stdout, suppress
+
+    script = io.StringIO()
+    with redirect_stdout(script), suppress(SystemExit):
+        tyro.extras.subcommand_cli_from_dict(
+            {name: options.offered(function) for name, function in commands().items()},
+            prog="symflow",
+            description=DESCRIPTION,
+            args=["--tyro-print-completion", shell],
+        )
+    return Answer(script.getvalue(), {"shell": shell, "script": script.getvalue()})

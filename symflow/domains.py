@@ -12,8 +12,8 @@ PACKAGES = {"problem": "symflow.problems", "pde": "symflow.pde", "images": "symf
 """A package for each kind of result. A domain is a folder and its name here.
 
 What serves all domains looks for these modules in it: ``discovery`` with ``load_result(path)``, ``report`` with
-``write_report(run)``, and, where it has any, ``commands`` with ``COMMANDS``, the functions of the command line, and
-``paper`` with ``STUDIES`` and ``page`` (`symflow.reproduction`).
+``write_report(run)`` and ``PAGE``, the class of its pages, and, where it has any, ``commands`` with ``COMMANDS``, the
+functions of the command line, and ``paper`` with ``STUDIES`` and ``page`` (`symflow.reproduction`).
 """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -11,6 +13,14 @@ class UserError(Exception):
     The message is one sentence that names the argument, what was expected and what came. The command line prints
     it without a traceback and exits with code 2.
     """
+
+
+def is_singular(error: BaseException) -> bool:
+    """Whether an error says that a linear system has no solution, as numpy and torch do.
+
+    Neither need be imported to ask.
+    """
+    return any(kind.__name__ in ("LinAlgError", "_LinAlgError") for kind in type(error).__mro__)
 
 
 def check_integer(
@@ -42,3 +52,14 @@ def check_positive(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"`{name}` must be at least 1, got {size}")
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The end of a sentence about a word that is none of some names: which of them it may have been.
+
+    >>> nearest("burger", ["kdv", "burgers"]), nearest("wave", ["kdv"])
+    ("; did you mean 'burgers'?", '')
+    """
+    lower = {name.lower(): name for name in names}
+    close = get_close_matches(str(word).lower(), lower, n=1)
+    return f"; did you mean {lower[close[0]]!r}?" if close else ""

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from symflow.errors import nearest
+
 Returned = TypeVar("Returned")
 
 
@@ -60,7 +62,10 @@ def with_settings(settings: type) -> Callable[[Callable[..., Returned]], Callabl
                 chosen[name] = given.pop(name)
             for name in given:
                 if name not in own_names:
-                    raise TypeError(f"{function.__name__}() has no argument `{name}`; it takes {', '.join(names)}")
+                    hint = nearest(name, [*names, *own_names])
+                    raise TypeError(
+                        f"{function.__name__}() has no argument `{name}`; it takes {', '.join(names)}{hint}"
+                    )
             if "settings" in given:
                 if chosen:
                     raise TypeError(f"{function.__name__}() takes `settings` or {', '.join(chosen)}, not both")

@@ -128,6 +128,21 @@ def test_an_existing_file_is_not_replaced(data: Path) -> None:
     assert data.read_bytes() == before
 
 
+@pytest.mark.parametrize("place", ["/proc/nowhere/a.h5", "file/a.h5", "."])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(place: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("symflow.pde.trajectories.generation.random_waves", lambda *a, **b: pytest.fail("it began"))
+    (tmp_path / "file").write_text("x")
+    answer = symflow("generate", "kdv", "--samples", "1", "--out", place, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "`out` must be a file" in answer.stderr
+
+
+def test_brackets_are_no_markup(tmp_path: Path) -> None:
+    answer = symflow("generate", "u_t = [/x] + [red]", "--samples", "1", "--out", "a.h5", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "unexpected '['" in answer.stderr
+
+
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     """A limit on the size of files stands for the disk."""
     script = (

@@ -7,6 +7,7 @@ from . import search as search
 from .augmentation import ColourAugment as ColourAugment
 from .augmentation import CropFlip as CropFlip
 from .augmentation import GeneratorAugment as GeneratorAugment
+from .augmentation import Transform as Transform
 from .augmentation import affine_field as affine_field
 from .classifiers import Comparison as Comparison
 from .classifiers import accuracy as accuracy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from symflow.console import CANNOT_TELL, REFUTED, staged
+from symflow.console import CANNOT_TELL, HOLDS, REFUTED, Answer, staged
 
 from .settings import ClassifierTrainings, ImageDiscovery
 
@@ -23,11 +22,15 @@ def discover_images(
     settings: OmitArgPrefixes[ImageDiscovery] = ImageDiscovery(),
     resume: bool = False,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Finds the generators of images: the motions of the pixel plane that change least what a network sees.
 
     Each is judged on images that took no part in the search. The exit code is 0 where some motion is measured to leave
     what images show alone, 1 where all are refuted, and 3 where it cannot be told.
+
+    Examples:
+        symflow discover-images cifar-10-batches-py --out runs/cifar
+        symflow discover-images photographs --network mine.safetensors --out runs/photographs
 
     Args:
         images: a folder: cifar-10-batches-py or -bin, MNIST idx files, or a folder of images for each class.
@@ -56,10 +59,8 @@ def discover_images(
         run.save_tensors("evidence", collect(vision.load(images)[0], result), {})
         page = write_report(run.path)
         progress("report", 1.0, {})
-    print(result)
-    print(f"report: {page}")
-    if result.verdict != "measured":
-        sys.exit(REFUTED if result.verdict == "refuted" else CANNOT_TELL)
+    code = {"measured": HOLDS, "refuted": REFUTED}.get(result.verdict, CANNOT_TELL)
+    return Answer(f"{result}\nreport: {page}", result.to_dict(), code)
 
 
 def train_classifier(
@@ -71,8 +72,12 @@ def train_classifier(
     unproved: bool = False,
     resume: bool = False,
     force: bool = False,
-) -> None:
+) -> Answer:
     """Compares augmentations by the classifiers that they train, fairly: paired seeds, strengths chosen by validation.
+
+    Examples:
+        symflow train-classifier cifar-10-batches-py --out runs/classifiers
+        symflow train-classifier cifar-10-batches-py --generators runs/cifar --seeds 3 --out runs/classifiers
 
     Args:
         images: a folder, as for discover-images.
@@ -101,7 +106,7 @@ def train_classifier(
             replace=force,
             progress=lambda what, epoch, epochs: progress(what, epoch / epochs, {}),
         )
-    print(found)
+    return Answer(str(found), found.to_dict())
 
 
 COMMANDS = (discover_images, train_classifier)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ import torch
 from markupsafe import Markup
 
 from symflow.formulas import notation
-from symflow.report import Page, Picture, open_run
+from symflow.report import Card, Page, Picture, motion, open_run
 
 from . import figures
 from .discovery import AFFINE_RANK, ImageResult, held_out_figures, load_image_result
@@ -59,6 +59,38 @@ class ImagePage(Page[ImageResult]):
             "brackets": self.brackets(),
             "degrees": math.degrees,
         }
+
+    @property
+    def question(self) -> Markup:
+        """Which motions of what."""
+        return Markup("Which motions of the pixel plane leave what the images of {} show alone?").format(
+            self.result.data
+        )
+
+    @property
+    def headline(self) -> str:
+        return self.result.headline
+
+    def card(self, k: int) -> Card:
+        """With the name of the motion; the closed form is the nearest one, not the field itself."""
+        meaning = self.result.generators[k].motion or "no common name"
+        return replace(super().card(k), formula=Markup(""), meaning=meaning)
+
+    def motion(self, k: int) -> Markup | None:
+        """The image as it moves, where the run has kept it; else the field's closed form on a net."""
+        images = self.kept("moved", "lengths", len(self.result.generators))
+        if images is None:
+            return super().motion(k)
+        return motion.film(
+            f"{self.place}{k + 1}",
+            images[0][k],
+            f"An image moved along the {self.result.generators[k].motion or 'motion'}.",
+        )
+
+    @property
+    def moving(self) -> str:
+        kept = self.kept("moved", "lengths", len(self.result.generators)) is not None
+        return "One image, moved along each generator, from one side to the other." if kept else super().moving
 
     def formula(self, k: int) -> Markup:
         """The closed form of a generator as MathML; empty without one."""
@@ -112,16 +144,20 @@ class ImagePage(Page[ImageResult]):
         return self.rows("coloured", "changes", labels, "An image changed in colour, by several amounts.")
 
     def rows(self, name: str, lengths_name: str, labels: list[str], alt: str) -> Picture | None:
-        """Rows of images ``[K, S, C, H, W]`` at S lengths, when the run holds what fits the result."""
+        """Rows of images at S lengths, when the run holds them."""
+        kept = self.kept(name, lengths_name, len(labels))
+        return None if kept is None else self.picture(name, figures.image_rows(*kept, labels), alt)
+
+    def kept(self, name: str, lengths_name: str, count: int) -> tuple[np.ndarray, list[float]] | None:
+        """Images ``[K, S, C, H, W]`` and S lengths, when the run holds what fits the result."""
         evidence = self.evidence()
         images, lengths = evidence.get(name), evidence.get(lengths_name)
-        if images is None or lengths is None or lengths.dim() != 1 or not labels:
+        if images is None or lengths is None or lengths.dim() != 1 or not count:
             return None
-        expected = (len(labels), len(lengths), *self.result.setting.shape)
+        expected = (count, len(lengths), *self.result.setting.shape)
         if tuple(images.shape) != expected or images.shape[2] not in (1, 3) or not torch.isfinite(images).all():
             return None
-        figure = figures.image_rows(images.float().numpy(), lengths.tolist(), labels)
-        return self.picture(name, figure, alt)
+        return images.float().numpy(), lengths.tolist()
 
     def products(self) -> Picture | None:
         values, omega = self.values(), self.result.omega
@@ -150,3 +186,6 @@ class ImagePage(Page[ImageResult]):
 
 def _index(letter: str, k: int) -> str:
     return letter + notation.subscript(k + 1)
+
+
+PAGE = ImagePage

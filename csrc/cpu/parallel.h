@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 #include <thread>
+#include <vector>
 
 namespace symflow {
 
@@ -39,6 +40,20 @@ struct Parallel {
   int workers;
   void (*run)(std::int64_t count, void (*body)(std::int64_t, std::int64_t, void*), void* context);
 };
+
+#ifdef __SANITIZE_THREAD__
+// So many threads that begin and end with every call, for the thread sanitizer.
+inline Parallel threads_of_our_own(int workers) {
+  Parallel parallel;
+  parallel.workers = workers;
+  parallel.run = [](std::int64_t count, void (*body)(std::int64_t, std::int64_t, void*), void* context) {
+    std::vector<std::thread> threads;
+    for (std::int64_t i = 0; i < count; ++i) threads.emplace_back(body, i, i + 1, context);
+    for (auto& thread : threads) thread.join();
+  };
+  return parallel;
+}
+#endif
 
 // Calls work(tile, worker) for every tile, worker < workers. Threads take the next tile when they are done with one, so
 // a thread that the machine holds up delays nobody; which thread takes which tile must have no influence on any result.

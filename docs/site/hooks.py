@@ -23,7 +23,7 @@ import reference  # noqa: E402
 
 INSTALLED = ROOT / "build" / "api"  # the sources as they are installed, for mkdocstrings
 NOTEBOOKS = ("own_equation", "own_data", "images", "own_function", "audit_transform", "augment_data", "kernels")
-ELSEWHERE = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+ELSEWHERE = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md"}
 log = logging.getLogger("mkdocs.hooks.symflow")
 
 
@@ -34,8 +34,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     shutil.copytree(ROOT / "symflow", INSTALLED / "symflow", ignore=ignored)
     for domain in ("pde", "vision"):
         shutil.copytree(ROOT / domain, INSTALLED / "symflow" / domain, ignore=ignored)
+    named = {page for section in config.nav or [] for pages in section.values() for page in _addresses(pages)}
     for section in config.nav or []:
         for title, pages in section.items():
+            if title == "Measured":  # a page that is new is found before it has a place
+                pages += sorted(p.name for p in (ROOT / "docs").glob("*.md") if p.name not in named)
             if title == "API":
                 pages += [{name: f"api/{name}.md"} for name in reference.pages(INSTALLED)]
     return config
@@ -67,7 +70,13 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     if page.file.src_uri.startswith("api/"):
         return markdown
     markdown = re.sub(r"<!-- record: (\S+) -->", lambda m: records.table(INSTALLED, m[1]), markdown)
+    for address, file in ELSEWHERE.items():
+        markdown = markdown.replace(f"](../{file}", f"]({address}")
     return _lists(markdown)
+
+
+def _addresses(pages: list[str | dict[str, str]]) -> list[str]:
+    return [address for page in pages for address in ([page] if isinstance(page, str) else page.values())]
 
 
 def _index(packages: list[reference.Package]) -> str:

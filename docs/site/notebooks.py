@@ -58,7 +58,7 @@ def executed(script: Path, sources: bytes, cache: Path) -> NotebookNode:
 
 def page(book: NotebookNode, name: str) -> tuple[str, dict[str, bytes]]:
     """Markdown of an executed notebook, and the files that it shows by their names."""
-    lines: list[str] = []
+    lines = ["---", "hide:", "  - toc", "---", ""]  # the width is needed for outputs
     files: dict[str, bytes] = {}
     for cell in book.cells:
         if cell.source == INLINE:

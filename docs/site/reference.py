@@ -49,10 +49,27 @@ def pages(root: Path) -> dict[str, tuple[Package, str]]:
         if elsewhere:
             lines += ["| name | described in |", "| --- | --- |"]
             lines += [f"| [`{m.rpartition('.')[2]}`][{m}] | [`{home[m]}`]({home[m]}.md) |" for m in elsewhere] + [""]
-        for member in own:
+        for member in (m for m in own if _alone(root, m)):
             lines += [f"::: {member}", ""]
+        if together := [m for m in own if not _alone(root, m)]:
+            lines += ["Beside these: " + ", ".join(f"`{m}`" for m in together) + ".", ""]
         made[package.name] = (package, "\n".join(lines))
     return made
+
+
+def _alone(root: Path, member: str) -> bool:
+    """Whether a name is defined by itself; of several that are unpacked at once mkdocstrings knows none."""
+    module, _, name = member.rpartition(".")
+    tree = ast.parse(root.joinpath(*module.split(".")).with_suffix(".py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+            return True
+        targets = (
+            [node.target] if isinstance(node, ast.AnnAssign) else node.targets if isinstance(node, ast.Assign) else []
+        )
+        if any(isinstance(t, ast.Name) and t.id == name for t in targets):
+            return True
+    return False
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -23,7 +23,7 @@ from symflow.settings import with_settings
 
 from ..equations import CATALOGUE, Entry, Equation, entry
 from ..settings import Copies
-from ..trajectories import AUGMENTATION, FORMAT, Trajectories, lay_out, load, reason
+from ..trajectories import AUGMENTATION, FORMAT, Trajectories, lay_out, load, reason, within
 from .allowed import UNLESS, check_solve, with_period
 from .trajectories import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
 
@@ -167,7 +167,7 @@ def augment_file(
                     check_solve(data, equation)
                 _begin(partial, data, samples, field.generators, asked)
             with h5py.File(partial, "r+") as target:
-                _check_begun(partial, target, samples * copies, asked)
+                _check_begun(partial, target, _shapes(data, samples * copies, field.generators), asked)
                 _fill(file["u"], target, data, augment, copies, seed, progress)
                 found = _summary(target, copies)
         partial.replace(out)
@@ -259,12 +259,27 @@ def _begin(partial: Path, data: Trajectories, samples: int, generators: int, ask
                 file[name].dims[axis].attach_scale(file[scale])
 
 
-def _check_begun(partial: Path, target: h5py.File, total: int, asked: Mapping[str, Any]) -> None:
+def _shapes(data: Trajectories, total: int, generators: int) -> dict[str, tuple[int, ...]]:
+    """Of what is filled in."""
+    T, X = len(data.t), len(data.x)
+    return {"u": (total, T, X), "valid": (total, T), "weights": (total, generators), "residual": (total,)}
+
+
+def _check_begun(
+    partial: Path, target: h5py.File, shapes: Mapping[str, tuple[int, ...]], asked: Mapping[str, Any]
+) -> None:
+    """Refuses what an earlier call did not leave; nothing is written through links that lead out of the file."""
     try:
         earlier = json.loads(target.attrs["settings"])[AUGMENTATION]
-        if target["residual"].shape != (total,) or not isinstance(earlier, dict):
+        fits = all(
+            within(target, name)
+            and target[name].shape == shape
+            and target[name].dtype == (np.uint8 if name == "valid" else np.float64)
+            for name, shape in shapes.items()
+        )
+        if not fits or not isinstance(earlier, dict):
             raise KeyError
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise UserError(
             f"{str(partial)!r} must be what an earlier `symflow augment` left, got something else"
         ) from None

@@ -122,7 +122,7 @@ class _Part:
         def at(name: str, arguments: Sequence[expressions.Argument]) -> sympy.Expr:
             if len(arguments) != len(self.independent) or not all(isinstance(a, sympy.Expr) for a in arguments):
                 raise ValueError(f"{name}(...) takes {', '.join(z.name for z in self.independent)} at its place")
-            values = self.places.setdefault(tuple(arguments), {})  # type: ignore[arg-type]
+            values = self.places.setdefault(tuple(arguments), {})
             symbol = sympy.Symbol(f"{name}@{list(self.places).index(tuple(arguments))}", real=True)
             values[symbol] = self.names[name]
             return symbol

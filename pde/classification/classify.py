@@ -12,8 +12,9 @@ Source of the task: Ovsiannikov, *Group Analysis of Differential Equations*, 198
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice, product
+from typing import Any
 
 from symflow.algebra import ClosedForm
 from symflow.errors import UserError
@@ -65,6 +66,11 @@ class Case:
         """The generators, a line each."""
         return [format_generator({key: str(f) for key, f in form.items()}) for form in self.generators]
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        generators = [{key: str(f) for key, f in form.items()} for form in self.generators]
+        return asdict(replace(self, generators=())) | {"generators": generators}
+
     @property
     def name(self) -> str:
         """The choice in words."""
@@ -88,6 +94,11 @@ class Classification:
     cases: tuple[Case, ...]
     tried: tuple[str, ...]
     passed_over: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        said = {"equation": self.text, "tried": list(self.tried), "passed_over": self.passed_over}
+        return said | {"general": self.general.to_dict(), "cases": [case.to_dict() for case in self.cases]}
 
     def __str__(self) -> str:
         rows = [

@@ -49,8 +49,8 @@ class Asked:
         Raises:
             UserError: the text is none.
         """
-        if self.equation in CATALOGUE:
-            return CATALOGUE[self.equation].equation
+        if self.equation.lower() in CATALOGUE:
+            return CATALOGUE[self.equation.lower()].equation
         return Equation(self.equation, self.independent, self.unknowns, **self.parameters)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +13,7 @@ from symflow.discovery import OneSpaceResult, Spectrum, Statement, load_as
 from symflow.errors import UserError
 from symflow.fields import NeuralField, SymbolicField
 from symflow.formulas import expressions, format_generator
-from symflow.runs import ASIDE, As, from_json
+from symflow.runs import ASIDE, As, Budget, from_json
 
 from ..approximation import Approximate, Search
 from ..augmentation import UNLESS, check_solve, moved, with_period
@@ -26,6 +27,7 @@ from . import schema2, words
 from .verdicts import NOT_ASKED
 
 AT_FLOOR = 10.0  # times the floor
+PROOF_SECONDS = 60.0  # of processor time, for all proofs of a result that is read from a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,22 +272,27 @@ class Result(OneSpaceResult):
         if over is not None and (len(over.conditions) != K or not over.dimensions):
             raise ValueError(f"the symmetries over the confidence set are not {K}")
 
-    def verify(self) -> list[bool]:
+    def verify(self, seconds: float = PROOF_SECONDS) -> list[bool | None]:
         """Proves every generator again, from its text: exact computer algebra, nothing taken from the file on trust.
+
+        Args:
+            seconds: of processor time for all of them.
 
         Returns:
             For each generator whether ``pr V(F) = 0`` follows on solutions, and, where parameters have names, for every
-            value of them.
+            value of them; ``None`` where that was not decided in time.
         """
+        budget, keys = Budget(seconds), [f"d{name}" for name in self.coordinates.names]
         symbols = {v.name: v for v in self.equation.space.variables}
         parameters = {s.name: s for F in self.equation.general for s in F.free_symbols}
-        proven = []
-        for g in self.generators:
-            form = {key: expressions.parse(f, symbols) for key, f in g.closed_form.items()}
-            named = {key: expressions.parse(f, parameters | symbols) for key, f in g.named.items()}
+
+        def proven(g: Generator) -> bool:
+            form = {key: expressions.parse(g.closed_form.get(key, "0"), symbols) for key in keys}
+            named = {key: expressions.parse(g.named.get(key, "0"), parameters | symbols) for key in keys}
             general = g.named == g.closed_form or prolongation.is_symmetry(self.equation, named, general=True)
-            proven.append(general and prolongation.is_symmetry(self.equation, form))
-        return proven
+            return general and prolongation.is_symmetry(self.equation, form)
+
+        return [budget.spend(partial(proven, g)) for g in self.generators]
 
     def verify_families(self) -> list[bool]:
         """Proves every family again, from its text, for all its functions."""
@@ -332,6 +339,8 @@ class Result(OneSpaceResult):
             UserError: there is none, or the data do not solve the equation or cannot tell.
         """
         forms = self.allowed(unproved)
+        if not isinstance(data, Trajectories):
+            raise UserError(f"`data` must be trajectories, got {type(data).__name__}")
         if not (unproved or self.trusted):
             check_solve(data, self.equation)
         return with_period(forms, data)

@@ -65,7 +65,10 @@ def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
         space = tuple(name for name in data.space.independent if name != data.time)
         return _of_equation(data, space if domain == "periodic" else ())
     if not isinstance(data, Trajectories):
-        raise UserError(f"`data` must be trajectories, an equation or its name, got {type(data).__name__}")
+        raise UserError(
+            f"`data` must be trajectories, an equation or its name, got {type(data).__name__}; `pde.load` reads files, "
+            "and `pde.Trajectories` holds arrays with their axes and equation"
+        )
     equation = data.equation
     known = lookup(equation)
     axes = [a.name for a in data.axes if a.period is not None and a.name in equation.space.independent]

@@ -35,8 +35,8 @@ def headline(result: Result) -> str:
 def sentences(result: Result) -> list[str]:
     """What was studied, how many symmetries it has, and whether they are those of the data."""
     count, proved = (
-        counted(result.rank, len(result.families)),
-        ", proved" if (result.rank or result.families) and all_proved(result) else "",
+        counted(result.rank, _families(result)),
+        ", proved" if (result.rank or _families(result)) and all_proved(result) else "",
     )
     if vouched(result):
         where = _where(result, "with the period of the data")
@@ -47,6 +47,11 @@ def sentences(result: Result) -> list[str]:
         return [f"{result.equation.text}: {count} {where}{proved}"]
     head = f"The equation {result.equation.text} has {count} {where}{proved}."
     return [head, f"{_capital(not_solved(result))}{_nothing(result)}."]
+
+
+def _families(result: Result) -> int:
+    """How many there are; which of their members keep a boundary is not asked."""
+    return 0 if result.boundary else len(result.families)
 
 
 def looked_for(result: Result) -> int:
@@ -61,8 +66,9 @@ def _where(result: Result, period: str) -> str:
 
 def title(result: Result) -> str:
     """The same for the head of a page, where the equation has a line of its own."""
-    count = counted(result.rank, len(result.families)).replace("symmetr", "continuous symmetr")
-    proved = ", proved" if (result.rank or result.families) and all_proved(result) else ""
+    count = counted(result.rank, _families(result)).replace("symmetr", "continuous symmetr")
+    count += " that keep the boundary" if result.boundary else ""
+    proved = ", proved" if (result.rank or _families(result)) and all_proved(result) else ""
     if vouched(result):
         known = f"{proved} and {valid(result)}" if proved else _part(result)
         return f"{_capital(count)}{known}." if result.rank else "No continuous symmetry was found."
@@ -191,9 +197,8 @@ def _levels(result: Result) -> list[str]:
     if result.algebra is not None:
         lines.append(f"algebra: {result.algebra.sentence}")
     for family in result.families:
-        lines.append(
-            f"{'and ' if result.rank else ''}infinitely many{' more' if result.rank else ''}: {family.sentence}"
-        )
+        many = f"{'and ' if result.rank else ''}infinitely many{' more' if result.rank else ''}"
+        lines.append(f"{'of the equation, not asked at the boundary' if result.boundary else many}: {family.sentence}")
     if result.observed is not None:
         spectrum = result.observed.spectrum
         lines.append(

@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy
 
-from symflow.errors import UserError
+from symflow.errors import UserError, nearest
 
 from .equation import Equation
 
@@ -115,7 +115,8 @@ def entry(name: str) -> Entry:
     try:
         return CATALOGUE[name.lower()]
     except (KeyError, AttributeError):
-        raise UserError(f"unknown equation {name!r}; known by name are {', '.join(CATALOGUE)}") from None
+        hint = nearest(str(name), CATALOGUE)
+        raise UserError(f"unknown equation {name!r}; known by name are {', '.join(CATALOGUE)}{hint}") from None
 
 
 def lookup(equation: Equation) -> tuple[str, Entry] | None:

@@ -59,6 +59,13 @@ def highest_derivative(expression: sympy.Expr) -> int:
     return max((derivative_order(s) or 0 for s in expression.free_symbols), default=0)
 
 
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UserError(f"the parameter {name!r} must be a finite number, got {value!r}") from None
+
+
 @dataclass(frozen=True)
 class Equation:
     """A differential equation, or a system, from its formula.
@@ -117,10 +124,11 @@ class Equation:
             text = written(text)
         if not isinstance(text, str):
             raise UserError(f"`text` must be an equation such as 'u_t + u*u_x + u_xxx = 0', got {type(text).__name__}")
+        text = expressions.typed(text)
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "independent", declared("independent", independent))
         object.__setattr__(self, "unknowns", declared("unknowns", unknowns))
-        object.__setattr__(self, "parameters", {k: float(v) for k, v in parameters.items()})
+        object.__setattr__(self, "parameters", {k: _number(k, v) for k, v in parameters.items()})
         object.__setattr__(self, "names", names_of(parts_of(text), self.parameters, self.independent, self.unknowns))
         values: dict[str, sympy.Expr] = {}
         for name, value in self.parameters.items():

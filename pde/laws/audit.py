@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symflow.formulas import text_table
+from symflow import plotting
+from symflow.formulas import Rows, Tabled, text_table
 from symflow.runs import one_thread
 
 from ..trajectories import Trajectories, tears
@@ -45,7 +46,7 @@ class Outlier:
 
 
 @dataclass(frozen=True)
-class DataAudit:
+class DataAudit(Tabled):
     """What an audit of data found; ``print(audit)`` shows it as a table with a verdict.
 
     Attributes:
@@ -128,6 +129,36 @@ class DataAudit:
             "noise": self.noise,
             "gate": self.gate.to_dict(),
         }
+
+    def table(self) -> Rows:
+        """The coefficients: what the equation says, and the interval that the data give."""
+        names = ["term", "equation", "data", "lower", "upper", "refused"]
+        return Rows(names, [[c.name, c.claimed, c.estimate, c.lower, c.upper, c.refused] for c in self.claims])
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draws the interval of each coefficient that the data give beside what the equation says.
+
+        Args:
+            axes: of matplotlib; by default those of a new figure.
+
+        Returns:
+            The axes, to go on with.
+
+        Raises:
+            UserError: matplotlib is missing.
+        """
+        panel = plotting.subplots(1, axes)[0]
+        known = [(c, c.estimate, c.lower, c.upper) for c in self.claims]
+        for place, (c, estimate, lower, upper) in enumerate(known):
+            panel.plot([c.claimed], [place], "k|", markersize=12)
+            if estimate is not None and lower is not None and upper is not None:
+                colour = "C3" if c.refused else "C0"
+                panel.errorbar(
+                    [estimate], [place], xerr=[[estimate - lower], [upper - estimate]], fmt="o", color=colour
+                )
+        panel.set(yticks=range(len(known)), yticklabels=[c.name for c, *_ in known], xlabel="coefficient")
+        panel.invert_yaxis()
+        return panel
 
     def __str__(self) -> str:
         rows = []

@@ -99,6 +99,8 @@ class _Plan:
                     part, domain="periodic", seed=job.seed, network="trained", score=score, trust=True
                 ).neural
                 if found is None or found.field is None:
+                    if job.arm == "slots":  # none is near the floor: there is nothing to move along
+                        return None, math.pi / 2
                     raise UserError(f"the {len(part)} trajectories of seed {job.seed} show no symmetry to learn")
                 field = found.field
                 save_field(path, found.field)

@@ -24,7 +24,7 @@ import torch.distributed as dist
 from symflow.errors import UserError, check_integer
 from symflow.fields import Field
 from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed
-from symflow.runs import available
+from symflow.runs import available, end_with
 from symflow.settings import with_settings
 
 from ..augmentation import UNLESS, check_solve
@@ -46,6 +46,7 @@ def compare_operators(
     settings: OperatorTrainings = OperatorTrainings(),  # noqa: B008 - it is frozen
     *,
     field: Field | None = None,
+    first: int = 0,
     workers: int | None = 1,
     resume: bool = False,
     replacing: bool = False,
@@ -53,15 +54,16 @@ def compare_operators(
 ) -> OperatorComparison:
     """Trains an operator with every arm and every seed, and compares their errors on the test trajectories.
 
-    The first ``test`` trajectories of the data are for the test, the next ones for validation, and seed s trains on the
-    s-th group of ``trajectories`` after them. "none" begins windows at any row, which is the shift in time
+    The first ``test`` trajectories of the data are for the test, the next ones for validation, and each seed trains on
+    a group of ``trajectories`` after them. "none" begins windows at any row, which is the shift in time
     already; "fixed" only at multiples of the number of input rows; "exact" draws from copies moved along the generators
     of the equation, "learned" along those that `discover`'s network finds in the training trajectories of the seed, or
-    ``field``; "slots" along those that the paper's route finds there by its local score; "wrong" along ``du``, which is
-    no symmetry; "penalty" adds equivariance along the learned ones to the loss (`pde.operators.Penalty`).
+    ``field``; "slots" along those that the paper's route finds there by its local score, if any; "wrong" along
+    ``du``, which is no symmetry; "penalty" adds equivariance along the learned ones to the loss
+    (`pde.operators.Penalty`).
 
-    Where there are several ``strengths``, each trains with the exact symmetries on the trajectories of seed 0 and is
-    tested on those for validation; the best is that of all augmented arms.
+    Where there are several ``strengths``, each trains with the exact symmetries on the trajectories of the first seed
+    and is tested on those for validation; the best is that of all augmented arms.
 
     With ``out`` every finished training and checkpoints of the others are kept there. On a CPU every training takes one
     thread, and ``workers`` processes train side by side; a script that asks for more than one must guard its entry
@@ -73,6 +75,7 @@ def compare_operators(
         out: a run directory; ``result.json`` in it is the comparison so far.
         settings: its fields are arguments of this function.
         field: learned generators for all seeds, in (x, t, u).
+        first: the first seed; it trains on the first group.
         workers: processes; ``None``: one per processor, and one on a GPU.
         resume: continue the run in ``out``, with more arms or seeds if wanted.
         replacing: remove an earlier run there first.
@@ -83,6 +86,7 @@ def compare_operators(
             valid for the data (``unproved``), no symmetry to move along, or a run that cannot be used.
     """
     _check(data, settings)
+    check_integer("first", first, 0)
     arms, seeds, strengths = settings.arms, settings.seeds, settings.strengths
     task = Task.of(data.equation)
     points = len(data.x) if settings.points is None else settings.points
@@ -106,7 +110,7 @@ def compare_operators(
         **{k: v for k, v in asdict(comparison).items() if k not in ("arms", "validation", "equation", "rows")},
         **{n: getattr(settings, n) for n in ("rate", "bfloat16", "copies", "validation")},
         "strengths": list(strengths),
-    }
+    } | ({"first": first} if first else {})
     with _folder(out) as folder, distributed():
         ledger = Ledger(folder, config, resume, replacing)
         plan = _Plan(tested, task, comparison, settings.rate, settings.bfloat16, settings.copies, folder, field)
@@ -114,10 +118,10 @@ def compare_operators(
         def job(arm: str, strength: float | None, seed: int, on: Trajectories | None = None) -> _Job:
             name = arm if strength is None else f"{arm} {strength:g}"
             key = f"{name}, {'validation' if on is not None else f'seed {seed}'}"
-            return _Job(arm, strength, seed, parts[seed], key, ledger.checkpoint(key), on)
+            return _Job(arm, strength, seed, parts[seed - first], key, ledger.checkpoint(key), on)
 
         moving = [arm for arm in arms if arm in ("exact", "learned", "slots", "wrong")]
-        choosing = [job("exact", s, 0, checked) for s in strengths] if moving and len(strengths) > 1 else []
+        choosing = [job("exact", s, first, checked) for s in strengths] if moving and len(strengths) > 1 else []
         total = len(choosing) + seeds * len(arms)
 
         def tell(before: int) -> Callable[[str, int], None]:
@@ -130,7 +134,7 @@ def compare_operators(
             strength, pairs = choose_strength(lambda s: found[s], strengths)
             comparison = replace(comparison, validation=tuple((s, -e) for s, e in pairs))
         strength_of = {arm: strength if arm in moving else PENALTY if arm == "penalty" else None for arm in arms}
-        jobs = [job(arm, strength_of[arm], seed) for seed in range(seeds) for arm in arms]
+        jobs = [job(arm, strength_of[arm], seed) for seed in range(first, first + seeds) for arm in arms]
 
         def summary() -> OperatorComparison:
             return replace(comparison, arms=tuple(_arm(a, strength_of[a], jobs, ledger) for a in arms))
@@ -176,7 +180,7 @@ def _trained(plan: _Plan, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[
             yield job, plan.train(job)
         return
     # Forked processes may not differentiate once their parent has.
-    with get_context("spawn").Pool(workers) as pool:
+    with get_context("spawn").Pool(workers, end_with, (os.getpid(),)) as pool:
         for number, figures in pool.imap_unordered(_Numbered(plan), list(enumerate(jobs))):
             yield jobs[number], figures
 

@@ -265,7 +265,7 @@ def train(
     are compared in pairs. With a ``checkpoint`` training continues where that file stopped and ends with the same bits.
 
     Under ``torchrun``, within `symflow.learning.distributed`, each batch is shared out among the workers and gradients
-    are averaged; worker 0 writes the checkpoint.
+    are averaged; worker 0 writes the checkpoint, from which any number of workers may go on.
 
     Args:
         operator: ``[B, inputs, X] -> [B, outputs, X]``.
@@ -286,7 +286,8 @@ def train(
 
     Raises:
         ValueError: a number is below 1, or a penalty comes with copies.
-        UserError: the loss is not finite, or the checkpoint belongs to another training.
+        UserError: the loss is not finite, a batch has no window for a worker, or the checkpoint belongs to another
+            training.
     """
     if steps < 1 or batch < 1:
         raise ValueError(f"`steps` and `batch` must be at least 1, got {steps} and {batch}")
@@ -294,6 +295,8 @@ def train(
         raise ValueError(f"`pool` must hold one copy beside a penalty, got {pool.u.shape[1]}")
     device = next(operator.parameters()).device
     rank, workers = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    if batch < workers:
+        raise UserError(f"`batch` must be at least the number of workers, {workers}, got {batch}")
     pool = pool.to(device)
     penalty = None if penalty is None else penalty.to(device)
     optimizer = torch.optim.AdamW(operator.parameters(), lr=rate, weight_decay=decay)
@@ -304,7 +307,6 @@ def train(
         "rate": rate,
         "decay": decay,
         "bfloat16": bfloat16,
-        "workers": workers,
         "task": [task.inputs, *task.outputs, task.moving],
         "pool": digest(pool.u, pool.starts),
         "penalty": None if penalty is None else [digest(penalty.tangents), penalty.weight],
@@ -334,6 +336,7 @@ def train(
                     predicted, derivative = torch.func.jvp(model, (inputs,), (tangent,))[:2]
                     loss = relative_error(predicted, outputs).mean()
                     loss = loss + penalty.weight * relative_error(derivative, moved).mean()
+                loss = loss * (len(sources) * workers / batch)  # the mean over all: shares may be uneven
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from symflow.formulas import text_table
+from symflow.formulas import Rows, Tabled, text_table
 from symflow.learning import mean_interval
 
 
@@ -34,7 +34,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class OperatorComparison:
+class OperatorComparison(Tabled):
     """Errors of a neural operator, arm by arm, with intervals over seeds.
 
     ``str`` gives a table, `to_dict` the same for a program.
@@ -77,6 +77,17 @@ class OperatorComparison:
                 if other.name != arm.name and arm.errors and other.errors
             }
         return content
+
+    def table(self) -> Rows:
+        """The arms: the error, a geometric mean over seeds, and its change relative to the first."""
+        first = self.arms[0].name if self.arms else ""
+        rows = [
+            [a.name, a.strength, len(a.errors), _geometric(a.errors)]
+            + (list(self.change(a.name, first)) if a.errors and a.name != first else [None] * 3)
+            + [_geometric(a.shifted)]
+            for a in self.arms
+        ]
+        return Rows(["arm", "strength", "seeds", "error", "change", "lower", "upper", "error, shifted u"], rows)
 
     def __str__(self) -> str:
         first = self.arms[0].name if self.arms else ""

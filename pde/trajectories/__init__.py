@@ -14,9 +14,11 @@ from .differentiation import differentiate as differentiate
 from .differentiation import fourier_derivative as fourier_derivative
 from .files import AUGMENTATION as AUGMENTATION
 from .files import UnknownEquation as UnknownEquation
+from .files import is_own as is_own
 from .files import lay_out as lay_out
 from .files import load as load
 from .files import save as save
+from .files import within as within
 from .generation import generate as generate
 from .generation import random_waves as random_waves
 from .inventory import Inventory as Inventory
@@ -30,6 +32,7 @@ from .node_jets import without_jets as without_jets
 from .seams import joined as joined
 from .seams import meets as meets
 from .seams import tears as tears
+from .shards import merge as merge
 from .sides import BothSides as BothSides
 from .units import data_coordinates as data_coordinates
 from .walls import boundary_of as boundary_of

@@ -18,6 +18,7 @@ from .axes import Axis
 from .boxes import TOLERANCE, random_plane_waves, solve_box
 from .data import Trajectories
 from .integrator import Array, _compiled
+from .shards import OF, SHARD, share
 from .systems import System, system_of
 
 RESOLUTION = {1: 256, 2: 64, 3: 32}  # points along each axis, by the number of axes
@@ -53,11 +54,16 @@ def generate_system(
     check_integer("resolution", n, 1 if not d else 8, 4096)
     times = np.linspace(0.0, settings.end, steps)
     points = (n,) * d
-    size = 8.0 * samples * keep * n**d * len(equation.space.dependent)
+    numbers = share(settings.shard, samples)
+    if initial is not None and settings.shard is not None:
+        raise UserError("`shard` goes with random initial values, got `initial` too")
+    size = 8.0 * len(numbers) * keep * n**d * len(equation.space.dependent)
     if size > processes.memory():
-        raise UserError(f"{samples} trajectories take {size / 1e9:.3g} GB, more than the memory; make them in parts")
+        raise UserError(
+            f"{len(numbers)} trajectories take {size / 1e9:.3g} GB, more than the memory; make them in parts (`shard`)"
+        )
     if initial is None:
-        start = _random(samples, settings, points, q)
+        start = _random(numbers, settings, points, q)
     else:
         start = np.asarray(initial, float)
         if start.shape != (samples, q, *points) or not np.isfinite(start).all():
@@ -85,8 +91,16 @@ def generate_system(
         raise UserError(f"a trajectory of {equation.text!r} is not finite before t = {settings.end:g}")
     nodes = [torch.arange(n, dtype=torch.float64) * (length / n) for length in lengths]
     fields = equation.space.dependent
-    about = {"length": settings.length, "end": settings.end, "steps": steps, "keep": keep, "resolution": n}
+    about: dict[str, Any] = {
+        "length": settings.length,
+        "end": settings.end,
+        "steps": steps,
+        "keep": keep,
+        "resolution": n,
+    }
     about |= {"tolerance": tolerance, "amplitude": settings.amplitude}
+    if settings.shard is not None:
+        about |= {SHARD: settings.shard, OF: samples}
     return Trajectories(
         equation=equation,
         x=torch.zeros(0),
@@ -99,10 +113,10 @@ def generate_system(
     )
 
 
-def _random(samples: int, settings: Generation, points: tuple[int, ...], q: int) -> Array:
+def _random(numbers: range, settings: Generation, points: tuple[int, ...], q: int) -> Array:
     if points:
         return random_plane_waves(
-            samples,
+            numbers,
             settings.seed,
             points,
             q,
@@ -111,7 +125,7 @@ def _random(samples: int, settings: Generation, points: tuple[int, ...], q: int)
             amplitude=settings.amplitude,
         )
     rows = []
-    for i in range(samples):
+    for i in numbers:
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((settings.seed, i))))
         rows.append(1 + settings.amplitude * (2 * random.random(q) - 1))
     return np.stack(rows)

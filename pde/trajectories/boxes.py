@@ -288,7 +288,7 @@ def _interval(
 
 
 def random_plane_waves(
-    samples: int,
+    samples: int | range,
     seed: int,
     points: Sequence[int],
     variables: int,
@@ -299,19 +299,20 @@ def random_plane_waves(
 ) -> NDArray[np.float64]:
     """Initial values ``sum_i A_i sin(2 pi l_i . x/L + phi_i)`` on a box, ``[samples, variables, points...]``.
 
-    ``A ~ U(-amplitude, amplitude)``, each component of l from `wavenumbers` with either sign, not all of them 0. Row i
-    depends on (seed, i) alone.
+    ``A ~ U(-amplitude, amplitude)``, each component of l from `wavenumbers` with either sign, not all of them 0. The
+    row of number i, of all below `samples` or of those in it, depends on (seed, i) alone.
     """
+    numbers = range(samples) if isinstance(samples, int) else samples
     d = len(points)
     choices = sorted({s * int(n) for n in wavenumbers for s in (1, -1)})
     vectors = np.array([v for v in product(choices, repeat=d) if any(v)])
     angles = np.meshgrid(*(2 * np.pi * np.arange(n) / n for n in points), indexing="ij")
-    u = np.zeros((samples, variables, *points))
-    for i in range(samples):
+    u = np.zeros((len(numbers), variables, *points))
+    for row, i in zip(u, numbers, strict=True):
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, i))))
         for a in range(variables):
             for _ in range(waves):
                 A, phase = amplitude * (2 * random.random() - 1), 2 * np.pi * random.random()
                 l = vectors[min(int(random.random() * len(vectors)), len(vectors) - 1)]
-                u[i, a] += A * np.sin(sum(n * angle for n, angle in zip(l, angles, strict=True)) + phase)
+                row[a] += A * np.sin(sum(n * angle for n, angle in zip(l, angles, strict=True)) + phase)
     return u

@@ -18,6 +18,7 @@ from symflow.runs import one_thread
 from ..equations import Equation, Jets
 from .axes import UNIFORM, Axis, period_of
 from .derivatives import filtered, interpolated
+from .shown import Shown
 from .sides import BothSides
 
 MISLABELLED = 0.1  # residual(): data of another equation are above, good data below or with u_t in doubt
@@ -33,8 +34,8 @@ def _version() -> str:
         return "unknown"
 
 
-@dataclass(frozen=True)
-class Trajectories:
+@dataclass(frozen=True, repr=False)
+class Trajectories(Shown):
     """Solutions of one equation or system on one grid: named fields over named axes.
 
     On a line ``u[s, i, j] = u_s(t[i], x[j])``; in general the values are ``u[sample, t, axes..., field]``, without the
@@ -84,6 +85,8 @@ class Trajectories:
     missing: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.equation, Equation):
+            raise UserError(f"`equation` must be a pde.Equation, got {type(self.equation).__name__}")
         line = self.axes is LINE and self.fields == ("u",)
         object.__setattr__(self, "fields", tuple(self.fields))
         for name in ("t", "u"):
@@ -138,11 +141,9 @@ class Trajectories:
             raise UserError(f"`u` must have shape [samples, T, X], got {list(self.u.shape)}")
         names = ["T", *(axis.name.upper() for axis in self.axes), *(["fields"] if len(self.fields) > 1 else [])]
         sizes = [f"{n} = {w} {'times' if n == 'T' else ''}".strip() for n, w in zip(names, wanted, strict=True)]
-        if line:
-            sizes = [f"T = {len(self.t)} times and X = {len(self.x)} points"]
-        raise UserError(
-            f"`u` must have shape [samples, {', '.join(names)}] with {', '.join(sizes)}, got {list(self.u.shape)}"
-        )
+        sizes = [f"T = {len(self.t)} times and X = {len(self.x)} points"] if line else sizes
+        got = f"{list(self.u.shape)}{'; are t and x swapped?' if list(self.u.shape[1:]) == wanted[1::-1] else ''}"
+        raise UserError(f"`u` must have shape [samples, {', '.join(names)}] with {', '.join(sizes)}, got {got}")
 
     def _at_nodes(self, values: Tensor) -> Tensor:
         """``[sample, t, axes...]``: the first of the fields."""

@@ -30,6 +30,17 @@ if TYPE_CHECKING:
 AUGMENTATION = "augmentation"  # among the settings of a file that `augment_file` wrote
 
 
+def is_own(path: str | Path) -> bool:
+    """Whether a file is one that `save` writes."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("format") == FORMAT)
+    except OSError:
+        return False
+
+
 def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write trajectories to an HDF5 file that h5py and xarray read.
 
@@ -69,6 +80,14 @@ def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = 
     except (OSError, RuntimeError) as error:  # HDF5 raises either when a write fails
         raise UserError(f"cannot write {path}: {reason(error)}; nothing was changed there") from None
     return path
+
+
+def within(file: h5py.File, name: str) -> bool:
+    """Whether a name is a data set whose numbers lie in the file itself: no link, and nothing kept elsewhere."""
+    import h5py
+
+    here = isinstance(file.get(name, getlink=True), h5py.HardLink) and isinstance(file.get(name), h5py.Dataset)
+    return here and not (file[name].external or file[name].is_virtual)
 
 
 def _write(data: Trajectories, file: h5py.File) -> None:

@@ -18,26 +18,29 @@ from ..settings import Generation
 from . import solvers
 from .box_generation import generate_system
 from .data import Trajectories, _float64
+from .shards import OF, SHARD, share
 
 RESOLVED = 1e-6  # the tail of the spectrum above which generated data do not go on a grid unasked
 
 
 def random_waves(
-    samples: int, seed: int, points: int, *, waves: int, wavenumbers: Sequence[int], amplitude: float = 0.5
+    samples: int | range, seed: int, points: int, *, waves: int, wavenumbers: Sequence[int], amplitude: float = 0.5
 ) -> np.ndarray:
     """Initial values ``sum_i A_i sin(2 pi l_i x/L + phi_i)`` on a uniform grid, ``[samples, points]``.
 
-    ``A ~ U(-amplitude, amplitude)``, l from `wavenumbers`, ``phi ~ U(0, 2 pi)``. Row i depends on (seed, i) alone.
+    ``A ~ U(-amplitude, amplitude)``, l from `wavenumbers`, ``phi ~ U(0, 2 pi)``. The row of number i, of all below
+    `samples` or of those in it, depends on (seed, i) alone.
     """
-    u = np.empty((samples, points))
+    numbers = range(samples) if isinstance(samples, int) else samples
+    u = np.empty((len(numbers), points))
     theta = 2 * np.pi * np.arange(points) / points
-    for i in range(samples):
+    for row_of, i in zip(u, numbers, strict=True):
         random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, i))))
         A = amplitude * (2 * random.random(waves) - 1)
         which = np.minimum((random.random(waves) * len(wavenumbers)).astype(int), len(wavenumbers) - 1)
         phase = 2 * np.pi * random.random(waves)
         angle = np.asarray(wavenumbers)[which, None] * theta + phase[:, None]
-        u[i] = sum(a * np.sin(row) for a, row in zip(A, angle, strict=True))
+        row_of[:] = sum(a * np.sin(row) for a, row in zip(A, angle, strict=True))
     return u
 
 
@@ -57,8 +60,8 @@ def generate(
     = 0 to `end` (`pde.trajectories.solvers`), of which the last `keep` of `steps` equidistant times, 0 and `end`
     included, are kept.
 
-    Convention: trajectory i of a seed is the same, bit for bit, whatever `samples` and `workers` are; shards of a
-    large data set take different seeds.
+    Convention: trajectory i of a seed is the same, bit for bit, whatever `samples`, `workers` and `shard` are: the
+    shards of a large data set are made apart, and `merge` puts them together.
 
     Systems, several axes, second order in time and ordinary equations are solved as well (`boxes`): `length` is then
     the period of every axis, there are 101 times, 4 waves of components of l in {-2 ... 2} for each variable, and 256,
@@ -67,7 +70,7 @@ def generate(
     Args:
         equation: a name of the catalogue, or any evolution equation whose highest x-derivative is linear; or a system
             of first or second order in time.
-        samples: number of trajectories.
+        samples: number of trajectories, of all shards together.
         settings: its fields, by place from the seed on or by name, are arguments of this function.
         initial: u at t = 0 instead of random waves, ``[samples, any number of points]`` on the uniform grid from 0;
             of a system ``[samples, variables, points...]``, the unknowns in their order, each with its u_t after it
@@ -130,16 +133,18 @@ def generate(
     if not chosen["wavenumbers"] or not 0 <= min(chosen["wavenumbers"]) <= max(chosen["wavenumbers"]) <= 4096:
         raise UserError(f"`wavenumbers` must be integers from 0 to 4096, got {chosen['wavenumbers']}")
 
-    size = 8.0 * samples * chosen["keep"] * chosen["resolution"]
+    numbers = share(settings.shard, samples)
+    if initial is not None and settings.shard is not None:
+        raise UserError("`shard` goes with random initial values, got `initial` too")
+    size = 8.0 * len(numbers) * chosen["keep"] * chosen["resolution"]
     if size > processes.memory():
         raise UserError(
-            f"{samples} trajectories take {size / 1e9:.3g} GB, more than the memory; "
-            "make them in parts with other seeds"
+            f"{len(numbers)} trajectories take {size / 1e9:.3g} GB, more than the memory; make them in parts (`shard`)"
         )
     if initial is None:
         points = 2 * max(solvers.FEWEST_MODES, max(chosen["wavenumbers"]) + 1)
         u0 = random_waves(
-            samples, seed, points, waves=chosen["waves"], wavenumbers=chosen["wavenumbers"], amplitude=amplitude
+            numbers, seed, points, waves=chosen["waves"], wavenumbers=chosen["wavenumbers"], amplitude=amplitude
         )
     else:
         u0 = _float64(initial, "initial").numpy()
@@ -158,6 +163,8 @@ def generate(
         progress=progress,
     )
     about = chosen | {"wavenumbers": list(chosen["wavenumbers"]), "amplitude": amplitude}
+    if settings.shard is not None:
+        about |= {SHARD: settings.shard, OF: samples}
     if initial is not None:
         about = {k: v for k, v in about.items() if k not in ("waves", "wavenumbers", "amplitude")}
     data = Trajectories(

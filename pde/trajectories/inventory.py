@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from symflow.errors import UserError, check_integer
-from symflow.formulas import text_table
+from symflow.formulas import Rows, Tabled, text_table
 
 from .arranging import NEGLIGIBLE, closed, coordinate, meeting
 from .axes import UNIFORM
@@ -83,7 +83,7 @@ class AxisFacts:
 
 
 @dataclass(frozen=True)
-class Inventory:
+class Inventory(Tabled):
     """What is in a file; ``print(inventory)`` says it in words.
 
     Attributes:
@@ -116,6 +116,11 @@ class Inventory:
         """JSON-ready: what is not finite is ``None``."""
         found: dict[str, Any] = finite(asdict(self))
         return found
+
+    def table(self) -> Rows:
+        """The fields and what their values are like."""
+        rows = [asdict(f) for f in self.fields]
+        return Rows(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
 
     @property
     def sentences(self) -> tuple[str, ...]:

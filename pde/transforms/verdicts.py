@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from symflow.console import CANNOT_TELL, HOLDS, REFUTED
-from symflow.formulas import text_table
+from symflow.formulas import Rows, Tabled, text_table
 
 from ..equations import Equation
 from .data_transform import Refined
@@ -45,7 +45,7 @@ class GeneratorAudit:
 
 
 @dataclass(frozen=True)
-class TransformAudit:
+class TransformAudit(Tabled):
     """Whether a function is a symmetry of an equation, and why.
 
     ``print(audit)`` shows a table and what was found; `to_dict` is for files.
@@ -106,6 +106,11 @@ class TransformAudit:
         }
         cleaned: dict[str, Any] = _json(content)
         return cleaned
+
+    def table(self) -> Rows:
+        """What was seen at each size of the transformation."""
+        rows = [asdict(entry) for entry in (self.moved or self.refined)]
+        return Rows(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
 
     def __str__(self) -> str:
         proof = ", proven" if self.proven else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from symflow.arrays import takes_arrays
 from symflow.fields import Field
 from symflow.runs import one_thread
 
@@ -49,6 +50,7 @@ def subspace_angles(values_a: Tensor, values_b: Tensor) -> Tensor:
 
 
 @one_thread()
+@takes_arrays
 def principal_angles(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
     """Principal angles between the spans of two fields under the uniform measure of the points.
 
@@ -84,6 +86,7 @@ def jacobian(field: Field, points: Tensor) -> Tensor:
     return torch.stack(columns, -1)
 
 
+@takes_arrays
 def bracket(field_a: Field, field_b: Field, points: Tensor) -> Tensor:
     """Lie brackets of all pairs: ``[V, W]^i = V^j d_j W^i - W^j d_j V^i`` (Olver, section 1.4).
 

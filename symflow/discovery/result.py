@@ -7,20 +7,25 @@ what it adds. What is said of the three levels, and in which words, is in `verdi
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from markupsafe import Markup
 from sympy import Expr
 from torch import Tensor
 
+from symflow import domains
 from symflow._version import __version__
+from symflow.arrays import takes_arrays
 from symflow.errors import UserError
 from symflow.fields import Coordinates, SymbolicField
-from symflow.formulas import format_generator, notation, text_table
-from symflow.runs import RESULT, from_json, read_json, refusing, to_json, write_json
+from symflow.fields.planes import plot
+from symflow.formulas import Rows, Tabled, format_generator, notation, text_table
+from symflow.runs import RESULT, from_json, machine, read_json, refusing, to_json, write_json
 
 from .verdicts import DataVerdict, Statement, Verdicts, lines, statements, symmetries
 
@@ -62,8 +67,9 @@ class Generator:
         """The closed form on one line, for example ``t dx + du``; empty without one."""
         return "" if self.closed_form is None else format_generator(self.closed_form)
 
+    @takes_arrays
     def __call__(self, points: Tensor) -> Tensor:
-        """The vectors at points, both in physical units, ``[..., d]``.
+        """The vectors at points, both in physical units, ``[..., d]``; a numpy array gives a numpy array.
 
         Raises:
             UserError: there is no closed form.
@@ -74,6 +80,13 @@ class Generator:
         """
         form = self._form()
         return SymbolicField(Coordinates([name[1:] for name in form]), [form])(points)[..., 0, :]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the closed form in mathematics."""
+        if self.closed_form is None:
+            return f"{self.name}: no closed form"
+        names = [name[1:] for name in self.closed_form]
+        return str(Markup("{} = {}").format(self.name, notation.generator(self._components(self.closed_form), names)))
 
     def sympy(self) -> dict[str, Expr]:
         """The closed form as expressions, by component.
@@ -196,12 +209,13 @@ class Approximate:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Result:
+class Result(Tabled):
     """What was found, how sure it is, and on what that rests.
 
-    ``repr(result)`` is a line, ``print(result)`` shows all of it, `save` writes ``result.json`` and
-    `symflow.load_result` reads it back. Two results are equal when they say the same; when, how long and by which
-    command they came about does not count.
+    ``repr(result)`` is a line, ``print(result)`` shows all of it, a notebook the verdicts with a picture of what each
+    generator does, `table` and `to_pandas` the generators, `sympy` and `latex` their closed forms; `save` writes
+    ``result.json`` and `symflow.load_result` reads it back. Two results are equal when they say the same; when, how
+    long, on what and by which command they came about does not count.
 
     Attributes:
         kind: of the domain.
@@ -215,6 +229,7 @@ class Result:
         symflow: the version that made it.
         created: the day.
         command: what to type for it, or ``None``.
+        machine: what it was made on (`symflow.runs.machine`); ``None`` in files of earlier versions.
     """
 
     kind: ClassVar[str]
@@ -229,6 +244,7 @@ class Result:
     symflow: str = field(default_factory=lambda: __version__, compare=False)
     created: str = field(default_factory=lambda: date.today().isoformat(), compare=False)
     command: str | None = field(default=None, compare=False)
+    machine: str | None = field(default_factory=machine, compare=False)
 
     @property
     def verdict(self) -> str:
@@ -284,6 +300,33 @@ class Result:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.headline}>"
 
+    def table(self) -> Rows:
+        """The generators: name, closed form, components, figures, and what is said of each."""
+        keys = list(dict.fromkeys(key for g in self.generators for key in g.closed_form or {}))
+        levels = list(dict.fromkeys(level for g in self.generators for level in self.words(g)))
+        figures = ("verified", "valid", "score", "floor", "control")
+        rows = [
+            [g.name, g.formula, *((g.closed_form or {}).get(key) for key in keys)]
+            + [getattr(g, name) for name in figures]
+            + [self.words(g).get(level) for level in levels]
+            for g in self.generators
+        ]
+        return Rows(["name", "formula", *keys, *figures, *levels], rows)
+
+    def sympy(self) -> dict[str, dict[str, Expr]]:
+        """The closed forms as expressions, by generator and component; those that have none are left out."""
+        return {g.name: g.sympy() for g in self.generators if g.closed_form is not None}
+
+    def latex(self) -> str:
+        """The closed forms in LaTeX, lines of an ``align*``; those that have none are left out."""
+        lines = [rf"{g.name[0]}_{{{g.name[1:]}}} &= {g.latex()}" for g in self.generators if g.closed_form is not None]
+        return " \\\\\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdicts, and each generator with a picture of what it does."""
+        shown: str = domains.part(self.kind, "report").PAGE(Path(os.devnull), self, {}).notebook()
+        return shown
+
     def __str__(self) -> str:
         figures = [[g.score, g.floor, g.control] for g in self.generators]
         shown = [k for k in range(3) if any(row[k] is not None for row in figures)]
@@ -319,6 +362,21 @@ class OneSpaceResult(Result):
             raise UserError("the result holds no generator in closed form, so it has no field")
         return SymbolicField(self.coordinates, forms)
 
+    def plot(self, axes: Any = None) -> list[Any]:
+        """Draws each generator that has a closed form as arrows, in the plane that it fills most.
+
+        Args:
+            axes: of matplotlib, at least one for each; by default those of a new figure.
+
+        Returns:
+            The axes, to go on with.
+
+        Raises:
+            UserError: no generator has a closed form, matplotlib is missing, or there are too few axes.
+        """
+        titles = [f"{g.name}: {g.formula}" for g in self.generators if g.closed_form is not None]
+        return plot(self.symbolic_field, axes, titles)
+
 
 def load_as(path: str | Path, schema: type[R]) -> R:
     """The result of one class, from ``result.json`` or the run directory that holds it.
@@ -337,6 +395,6 @@ def load_as(path: str | Path, schema: type[R]) -> R:
                 f"it must be of kind {schema.kind!r} and schema 2 or {SCHEMA}, not {kind!r} and {number!r}"
             )
         content = schema.upgraded(content) if number == 2 else schema.completed(content)
-        result: R = from_json(content, schema)
+        result: R = from_json({"machine": None} | content, schema)
         result.check()
         return result.beside(file.parent)

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from symflow.errors import UserError, is_singular
 from symflow.runs import Run, one_thread, together
 
 State = TypeVar("State")
@@ -189,7 +190,16 @@ def _one(stage: Stage[State], state: State, run: Run | None, show: Progress) -> 
             tensors, outcome = earlier
             return stage.kept.read(state, tensors, outcome.kept), outcome.seconds
     begun = time.perf_counter()
-    after = stage.function(state, Context(lambda done, figures: show(stage.name, done, figures), run))
+    try:
+        after = stage.function(state, Context(lambda done, figures: show(stage.name, done, figures), run))
+    except (ValueError, RuntimeError) as error:
+        if not is_singular(error):
+            raise
+        reason = (str(error).splitlines() or ["singular"])[0]
+        raise UserError(
+            f"the stage {stage.name!r} met a linear system without a solution, as constant or too few data make it "
+            f"({reason})"
+        ) from error
     taken = round(time.perf_counter() - begun, 3)
     if run is not None and stage.kept is not None:
         written, kept = stage.kept.write(after)

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from symflow.arrays import takes_arrays
 from symflow.fields.coordinates import Coordinates
 from symflow.fields.field import Field
+from symflow.fields.planes import Plotted
 from symflow.fields.series import Series
 
 
@@ -127,7 +129,7 @@ class Table:
             yield nodes[:, index].movedim(0, -2), share
 
 
-class GridField(nn.Module):
+class GridField(nn.Module, Plotted):
     """K vector fields on R^d tabulated on a regular grid, with multilinear interpolation.
 
     On every axis the nodes are equally spaced: from ``lower`` to ``upper``, both included, and beyond them the field
@@ -225,6 +227,7 @@ class GridField(nn.Module):
         """The function these values give."""
         return Table(self.coordinates, self.values, self.lower, self.upper)
 
+    @takes_arrays
     def forward(self, points: Tensor) -> Tensor:
         """``points [..., d]`` to ``vectors [..., K, d]``, both normalised."""
         return self.table(points)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from symflow.arrays import takes_arrays
 from symflow.errors import check_positive
 from symflow.fields import series
 from symflow.fields.coordinates import Coordinates
+from symflow.fields.planes import Plotted
 from symflow.fields.series import Series
 
 
@@ -54,7 +56,7 @@ class Network:
         return Network(self.coordinates, trunk + tuple(layer[k : k + 1] for layer in heads))
 
 
-class NeuralField(nn.Module):
+class NeuralField(nn.Module, Plotted):
     """K vector fields on R^d as one network: a shared trunk and one head per generator.
 
     ``h = silu(W1 silu(W0 e(z) + b0) + b1)``, ``V_k(z) = A_k silu(B_k h + c_k) + a_k``, where the embedding ``e``
@@ -125,6 +127,7 @@ class NeuralField(nn.Module):
         """The function these parameters give."""
         return Network(self.coordinates, self.layers)
 
+    @takes_arrays
     def forward(self, points: Tensor) -> Tensor:
         """``points [..., d]`` to ``vectors [..., K, d]``, both normalised."""
         return self.network(points)

@@ -7,16 +7,19 @@ from collections.abc import Mapping, Sequence
 
 import sympy
 import torch
+from markupsafe import Markup
 from torch import Tensor
 
+from symflow.arrays import takes_arrays
 from symflow.errors import UserError
 from symflow.fields import series
 from symflow.fields.coordinates import Coordinates
+from symflow.fields.planes import Plotted
 from symflow.fields.series import Series
-from symflow.formulas import expressions
+from symflow.formulas import expressions, notation
 
 
-class SymbolicField:
+class SymbolicField(Plotted):
     """K vector fields in closed form.
 
     Args:
@@ -49,6 +52,20 @@ class SymbolicField:
         """The number K of vector fields."""
         return len(self.components)
 
+    def latex(self) -> list[str]:
+        """Each generator in LaTeX, physical.
+
+        >>> SymbolicField(Coordinates(("x", "y")), [{"dx": "-y", "dy": "x"}]).latex()
+        ['- y\\\\,\\\\partial_x + x\\\\,\\\\partial_y']
+        """
+        return [notation.latex(c, self.coordinates.names) for c in self.components]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the generators in mathematics."""
+        lines = (Markup("<li>{}</li>").format(notation.generator(c, self.coordinates.names)) for c in self.components)
+        return str(Markup("<ol>{}</ol>").format(Markup("").join(lines)))
+
+    @takes_arrays
     def __call__(self, points: Tensor) -> Tensor:
         """``points [..., d]`` to ``vectors [..., K, d]``, both normalised."""
         physical = self.coordinates.to_physical(points)

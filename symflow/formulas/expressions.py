@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import sympy
 
-from symflow.errors import UserError
+from symflow.errors import UserError, nearest
 
 from .vectors import Vector
 
@@ -48,6 +48,10 @@ _TOKEN = re.compile(
     r"\s*(?:([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?)"
     r"|([A-Za-z_][A-Za-z0-9_]*)|(\*\*|[-+*/^()=,|]))"
 )
+_NUMBER = re.compile(r"(?<![\w.])(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?(?=([A-Za-z_]\w*|\()?)", re.ASCII)
+_TYPED = str.maketrans({"−": "-", "–": "-", "×": "*", "·": "*", "⋅": "*", "÷": "/", "π": "pi", "\u00a0": " "})
+_POWER = re.compile("(⁻?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
 Value: TypeAlias = sympy.Expr | Vector
@@ -55,6 +59,30 @@ Argument: TypeAlias = Value | tuple[sympy.Expr, int]
 """What a function of the caller's is given: an expression, a vector, or a pair such as ``(x, 3)``."""
 
 Calls = Mapping[str, Callable[[Sequence[Argument]], Value]]
+
+
+def typed(text: str) -> str:
+    """A formula in the characters of the grammar: ``−``, ``×``, ``π`` and ``²`` are read as people mean them.
+
+    Raises:
+        UserError: a number stands before a name without the sign of a product; the sentence says what to write.
+
+    >>> typed("u_t − 2·u² = π")
+    'u_t - 2*u**2 = pi'
+    >>> typed("u_t + 2u_x = 0")
+    Traceback (most recent call last):
+    symflow.errors.UserError: a product needs its sign, 2*u_x for 2u_x, at column 7 of the formula 'u_t + 2u_x = 0'
+    """
+    text = _POWER.sub(
+        lambda power: f"**{f'(-{power[2]})' if power[1] else power[2]}".translate(_DIGITS), text.translate(_TYPED)
+    )
+    for number in _NUMBER.finditer(text) if len(text) <= LONGEST else ():
+        if after := number[1]:
+            wrong, column = f"{number[0]}{after}", number.start() + 1
+            raise UserError(
+                f"a product needs its sign, {number[0]}*{after} for {wrong}, at column {column} of the formula {text!r}"
+            )
+    return text
 
 
 def parse(text: str, symbols: Mapping[str, sympy.Expr], calls: Calls | None = None) -> sympy.Expr:
@@ -80,7 +108,7 @@ def parse(text: str, symbols: Mapping[str, sympy.Expr], calls: Calls | None = No
         raise UserError(f"a formula must be text, got {type(text).__name__}")
     if len(text) > LONGEST:
         raise UserError(f"a formula must have at most {LONGEST} characters, got {len(text)}")
-    return _Parser(text, symbols, calls or {}).formula()
+    return _Parser(typed(text), symbols, calls or {}).formula()
 
 
 class _Parser:
@@ -124,7 +152,8 @@ class _Parser:
             value = self.added([value, self.scaled(self.sum(), sympy.Integer(-1), column)], column)
         kind, token, column = self.tokens[self.at]
         if kind != "end":
-            raise self.error(f"unexpected {token!r}", column)
+            hint = "" if kind == "operator" and token != "(" else " (a product needs its sign, *)"  # noqa: S105
+            raise self.error(f"unexpected {token!r}{hint}", column)
         self.bounded(value, 0)
         return self.scalar(value, 0)
 
@@ -191,7 +220,8 @@ class _Parser:
             if token in CONSTANTS:
                 return CONSTANTS[token]
             known = ", ".join(dict.fromkeys([*self.symbols, *CONSTANTS, *FUNCTIONS, *self.calls]))
-            raise self.error(f"unknown name {token!r} (known: {known})", column)
+            hint = nearest(token, [*self.symbols, *CONSTANTS, *FUNCTIONS, *self.calls]).removesuffix("?")
+            raise self.error(f"unknown name {token!r} (known: {known}{hint})", column)
         if token == "(":  # noqa: S105
             parts = [self.sum()]
             while self.take(","):

@@ -13,6 +13,7 @@ KERNEL_DTYPES = (torch.float32, torch.float64)
 def check_flow(field: Field, name: str, points: Tensor, leading: tuple[int, ...], weights: Tensor, steps: int) -> None:
     """What every flow asks of its arguments. ``points [*leading, B, N, d]`` are called ``name`` in the messages."""
     check_floating_point(**{name: points, "weights": weights})
+    check_is_field(field)
     d, generators = field.coordinates.dimension, field.generators
     axes = len(leading)
     if points.dim() != axes + 3 or points.shape[:axes] != leading or points.shape[-1] != d:
@@ -23,6 +24,15 @@ def check_flow(field: Field, name: str, points: Tensor, leading: tuple[int, ...]
         raise ValueError(f"`weights` must have shape [B, K] = [{rows}, {generators}], got {list(weights.shape)}")
     check_field(field, name, points, weights)
     check_steps(steps)
+
+
+def check_is_field(field: Field) -> None:
+    """Refuses a function, which has neither coordinates nor generators."""
+    if not all(hasattr(field, name) for name in ("coordinates", "generators")):
+        raise TypeError(
+            "`field` must be a field, such as symflow.SymbolicField, NeuralField or GridField, got "
+            f"{type(field).__name__}"
+        )
 
 
 def check_floating_point(**tensors: Tensor) -> None:

@@ -11,10 +11,12 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
+from symflow.arrays import takes_arrays
 from symflow.fields import Field, GridField, NeuralField, Table
 from symflow.ops import _ext
 from symflow.ops._arguments import KERNEL_DTYPES, check_flow
 from symflow.ops._flow_operator import FlowOperator
+from symflow.ops._precision import precise
 
 KERNEL_DIMENSIONS = 4  # d at most
 KERNEL_CUDA_WIDTH = 256  # W at most on a GPU
@@ -30,6 +32,8 @@ TOLERANCE = {torch.float64: 1e-9}
 TOLERANCE_ELSE = 1e-5
 
 
+@takes_arrays
+@precise
 def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, method: str = "rk4") -> Tensor:
     """Moves points along vector fields: the time-1 map of ``sum_k weights[b, k] V_k``.
 
@@ -37,7 +41,8 @@ def flow(field: Field, points: Tensor, weights: Tensor, *, steps: int = 8, metho
     of one generator for time ``a``; a dense row moves along a combination of all.
 
     Convention: points, vectors and end points are in normalised units (`Coordinates` converts). Periodic coordinates
-    are not wrapped. ``B = 0`` and ``N = 0`` are allowed. Non-contiguous tensors are accepted.
+    are not wrapped. ``B = 0`` and ``N = 0`` are allowed. Non-contiguous tensors are accepted. float16 and bfloat16 are
+    computed in float32 and rounded once; under autocast tensors are brought to the widest of their types.
 
     ``method="rk4"`` takes ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` or a
     `GridField` in float32 or float64 with at most 4 coordinates, on the CPU or (compiled in, a network of width at

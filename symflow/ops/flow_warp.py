@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symflow.arrays import takes_arrays
 from symflow.fields import Field, GridField, NeuralField
 from symflow.ops import _ext
 from symflow.ops._arguments import check_field, check_floating_point, check_steps
 from symflow.ops._flow_operator import NETWORK
+from symflow.ops._precision import precise
 from symflow.ops._registration import call, kernel, last_derivative, register
 from symflow.ops.flow import flow, flow_ref, has_kernel
 from symflow.ops.warp import LONGEST_SIDE, PADDINGS, check_padding, warp, warp_ref
@@ -24,6 +26,8 @@ Size = Sequence[int] | None
 """Rows and columns of a result; None: those of the images."""
 
 
+@takes_arrays
+@precise
 def flow_warp(
     field: Field,
     images: Tensor,
@@ -42,7 +46,8 @@ def flow_warp(
     the centres of the outermost pixels, x along W and y along H, and the one pixel of an axis of length 1 is at 0.
     ``padding`` says what is outside the image: zeros, the nearest edge ("border"), or the image reflected at the
     centres of its outermost pixels. With a ``size`` the result has so many rows and columns on the same plane, whatever
-    the images have. ``B``, ``C`` or ``G = 0`` are allowed. Non-contiguous tensors are accepted.
+    the images have. ``B``, ``C`` or ``G = 0`` are allowed. Non-contiguous tensors are accepted. float16 and bfloat16
+    are computed in float32 and rounded once; under autocast tensors are brought to the widest of their types.
 
     A `NeuralField` or `GridField` in float32 or float64 on the CPU runs in the compiled kernels, which keep neither
     coordinates nor states: they move as many pixels as fit a cache and sample there. They have first derivatives by

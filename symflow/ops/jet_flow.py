@@ -11,6 +11,7 @@ from symflow.fields import Field, Network, NeuralField, Series, total_degree
 from symflow.ops import _ext
 from symflow.ops._arguments import KERNEL_DTYPES, check_flow
 from symflow.ops._flow_operator import FlowOperator
+from symflow.ops._precision import precise
 from symflow.ops.flow import KERNEL_DIMENSIONS, SHARES, STAGES
 
 # What the lists of the kernels hold: three unknowns to degree 5.
@@ -18,6 +19,7 @@ KERNEL_DEGREE = 5
 KERNEL_MONOMIALS = 56
 
 
+@precise
 def jet_flow(field: Field, surface: Series, weights: Tensor, *, steps: int = 8) -> Series:
     """Moves Taylor polynomials along vector fields: the Taylor polynomial of ``s -> flow(surface(s))``.
 
@@ -27,7 +29,8 @@ def jet_flow(field: Field, surface: Series, weights: Tensor, *, steps: int = 8) 
     flow: no finite differences.
 
     Convention: coefficients, vectors and weights are those of `flow`, in normalised units. ``B = 0`` and ``N = 0``
-    are allowed. Non-contiguous tensors are accepted.
+    are allowed. Non-contiguous tensors are accepted. float16 and bfloat16 are computed in float32 and rounded once;
+    under autocast tensors are brought to the widest of their types.
 
     ``steps`` equal steps of the classical Runge-Kutta method of order 4. A `NeuralField` in float32 or float64 with at
     most 4 coordinates runs in the compiled kernels: on the CPU for truncations of degree at most 5 with at most 56

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symflow.arrays import takes_arrays
 from symflow.ops import _ext
 from symflow.ops._arguments import KERNEL_DTYPES, check_floating_point
 from symflow.ops._fine_rows import (
@@ -25,10 +26,13 @@ from symflow.ops._fine_rows import (
     transpose_to_rows,
     window_on,
 )
+from symflow.ops._precision import precise
 from symflow.ops._registration import call, kernel, last_derivative, merged, register, register_kernel
 from symflow.ops._resample_ref import LEAST_ROWS, mean_where_dense, resample_ref, scatter_ref
 
 
+@takes_arrays
+@precise
 def resample(points: Tensor, *, period: float, times: tuple[float, float]) -> tuple[Tensor, Tensor]:
     """The function that the moved points of a grid lie on, read at the nodes of that grid.
 
@@ -80,6 +84,8 @@ def resample(points: Tensor, *, period: float, times: tuple[float, float]) -> tu
     return (resample_kernel if _has_kernel(points) else resample_ref)(points, *extent)
 
 
+@takes_arrays
+@precise
 def scatter(
     points: Tensor, shape: tuple[int, int], *, period: float, times: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from symflow.arrays import takes_arrays
 from symflow.ops import _ext
 from symflow.ops._arguments import KERNEL_DTYPES, check_alike, check_floating_point
+from symflow.ops._precision import precise
 from symflow.ops._registration import call, kernel, last_derivative, register
 
 PADDINGS = ("zeros", "border", "reflection")
@@ -25,6 +27,8 @@ LONGEST_SIDE = 2**24
 """Pixels; float32 counts no further."""
 
 
+@takes_arrays
+@precise
 def warp(images: Tensor, grid: Tensor, *, padding: str = "zeros") -> Tensor:
     """Samples images at the points of grids, bilinearly: every image at every grid.
 
@@ -37,7 +41,8 @@ def warp(images: Tensor, grid: Tensor, *, padding: str = "zeros") -> Tensor:
     pixel; ``"reflection"``, the image mirrored at the centres of its outermost pixels. An infinite coordinate counts
     as beyond for the first two and gives NaN with reflection; a NaN coordinate gives NaN, and adds nothing to the
     gradient of the images. Empty batches, channels and grids are allowed, empty images are not. Non-contiguous tensors
-    are accepted.
+    are accepted. float16 and bfloat16 are computed in float32 and rounded once; under autocast tensors are brought to
+    the widest of their types.
 
     float32 and float64 on the CPU, and on a GPU where its kernels were built, run in the compiled kernels: derivatives
     in images and grid by reverse mode, by forward mode and by one over the other, that is, everything of second order

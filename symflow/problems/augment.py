@@ -9,7 +9,7 @@ from torch import Tensor
 
 from symflow.errors import UserError, check_integer
 from symflow.fields import Field
-from symflow.ops import flow
+from symflow.ops.flow import flow
 from symflow.runs import one_thread
 
 from .problem import stream

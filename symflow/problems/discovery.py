@@ -77,7 +77,10 @@ def discover(
     (3, True, 2)
     """
     if not isinstance(problem, Problem):
-        raise TypeError(f"`problem` must be a Problem, got {type(problem).__name__}")
+        raise TypeError(
+            f"`problem` must be a Problem, got {type(problem).__name__}; "
+            "`symflow.invariance(f, points)` makes one of a function"
+        )
     if derivative not in ("autograd", "differences"):
         raise ValueError(f"`derivative` must be 'autograd' or 'differences', got {derivative!r}")
     if not isinstance(fields, str | Basis):

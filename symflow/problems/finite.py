@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from symflow.fields import Field
-from symflow.ops import flow
+from symflow.ops.flow import flow
 
 from .problem import Problem, stream
 from .residuals.moves import AffineMotions, Moving, respond, still

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from symflow import discovery
 from symflow.algebra import Description
+from symflow.arrays import takes_arrays
 from symflow.discovery import Result, lines, load_as
 from symflow.errors import UserError
 from symflow.fields import Coordinates, Field, SymbolicField
+from symflow.fields.planes import plot
 from symflow.formulas import text_table
 from symflow.runs import ASIDE, save_tensors
 
@@ -104,11 +106,12 @@ class Found(Result):
         keeps = "field keeps" if self.rank == 1 else "fields keep"
         return f"{self.rank} {self.fields} {keeps} the data valid ({'clear' if self.clear else 'not clear'})."
 
+    @takes_arrays
     def augment(self, data: Tensor, strength: float = 0.2, seed: int = 0, *, unproved: bool = False) -> Tensor:
         """Data of the problem, each moved along a random combination of the fields that keep them valid.
 
         Args:
-            data: physical points ``[B, d]``, or data of several points ``[B, n, d]``.
+            data: physical points ``[B, d]``, or data of several points ``[B, n, d]``; a numpy array gives one back.
             strength: the largest root mean square displacement of a point, in units in which each axis has a standard
                 deviation of 1, to first order.
             seed: of the combinations.
@@ -147,6 +150,16 @@ class Found(Result):
         if tensors:
             save_tensors(Path(path).parent / FIELDS, tensors, {"kind": self.kind})
         super().save(path)
+
+    def plot(self, axes: Any = None) -> list[Any]:
+        """Draws each field as arrows, in the plane that it fills most (`pde.Result.plot`).
+
+        Raises:
+            UserError: there is no field, or the problem moves points of several spaces.
+        """
+        if len(self.coordinates) != 1 or self.field is None:
+            raise UserError("the result must have its fields, in one space of points, to draw them")
+        return plot(self.field, axes)
 
     def check(self) -> None:
         """Refuses a file whose parts contradict each other.

@@ -157,7 +157,7 @@ def invariance(
     """
     several = list(f) if isinstance(f, Sequence) else [f]
     if not several or not all(callable(g) for g in several):
-        raise TypeError(f"`f` must be a function or a list of functions, got {f!r}")
+        raise TypeError(f"`f` must be a function or a list of functions, got {_kind(f)}")
     first, *others = [lambda move, z, g=g: g(move(z)) for g in several]
     return Problem(first, data, coordinates, replicates=tuple(others))
 
@@ -187,7 +187,7 @@ def equivariance(
     """
     several = list(f) if isinstance(f, Sequence) else [f]
     if not several or not all(callable(g) for g in several):
-        raise TypeError(f"`f` must be a map or a list of maps, got {f!r}")
+        raise TypeError(f"`f` must be a map or a list of maps, got {_kind(f)}")
     first, *others = [lambda move, z, g=g: g(move(z)) - move(g(z), space=space) for g in several]
     return Problem(first, data, coordinates, replicates=tuple(others))
 

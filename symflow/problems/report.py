@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from symflow.fields import Coordinates, SymbolicField
+from symflow.fields.planes import plane, sheet
 from symflow.report import Page, Picture, figures, open_run
 
 from .found import Found, Generator, load_result
@@ -25,6 +25,10 @@ class FoundPage(Page[Found]):
 
     package: ClassVar[str] = "symflow.problems"
     template: ClassVar[str] = "found.html"
+
+    @property
+    def coordinates(self) -> Coordinates | None:
+        return next(iter(self.result.coordinates.values())) if len(self.result.coordinates) == 1 else None
 
     def content(self) -> dict[str, Any]:
         return super().content() | {"pictures": self.pictures()}
@@ -50,22 +54,8 @@ class FoundPage(Page[Found]):
 def _panel(g: Generator, coordinates: Coordinates) -> tuple[str, tuple[str, str], np.ndarray, np.ndarray]:
     """A field in the plane of the two axes along which it is largest, through the middle of the data."""
     field = SymbolicField(coordinates, [g.closed_form or {}])
-    d = coordinates.dimension
-    cube = torch.rand(256, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 0.5
-    size = field(cube)[:, 0].square().mean(0)
-    # what moves, and then what it depends on: a shear of one axis is seen beside the other
-    depends = torch.stack(
-        [(field(cube * (torch.arange(d) != i))[:, 0] - field(cube)[:, 0]).square().sum(-1).mean() for i in range(d)]
-    )
-    first = int(size.argmax())
-    weight = size + depends
-    weight[first] = -1.0
-    second = int(weight.argmax()) if d > 1 else first
-    i, j = sorted((first, second))
-    line = torch.linspace(-0.5, 0.5, SIDE, dtype=torch.float64)
-    points = torch.zeros(SIDE * SIDE, d, dtype=torch.float64)
-    grid = torch.cartesian_prod(line, line)
-    points[:, i], points[:, j] = grid[:, 0], grid[:, 1]
+    i, j = plane(field)
+    points = sheet(coordinates, i, j, SIDE)
     physical = coordinates.to_physical(points)
     vectors = coordinates.vectors_to_physical(field(points))[:, 0]
     names = (coordinates.names[i], coordinates.names[j])
@@ -76,3 +66,6 @@ def write_report(run: str | Path) -> Path:
     """Writes the page and figures of a run directory (`symflow.report.write_report`)."""
     folder, config = open_run(run)
     return FoundPage(folder, load_result(folder), config).write()
+
+
+PAGE = FoundPage

@@ -134,6 +134,22 @@ def trajectory(
     return Figure([_finish(*panel, colours, "u") for panel in drawn])
 
 
+def values(name: str, axis: str, grid: Grid, u: np.ndarray) -> Figure:
+    """A field ``[T, X]`` in space-time.
+
+    Args:
+        name: of the field.
+        axis: of space.
+        grid: ``x [X]``, ``t [T]``.
+        u: its values.
+    """
+    x, t = grid
+    colours = Colours(spanning(u), VALUES)
+    plot = _space_time(spanning(x), spanning(t), last=True)
+    around = [axes(plot, "", axis, "t", ticks=(4, 5)), bar(plot, colours, name)]
+    return Figure([plot.panel(regular(plot, x, t, u, colours), around=around)])
+
+
 def residuals(grid: Grid, fields: Sequence[tuple[str, np.ndarray]]) -> Figure:
     """Relative residuals ``[T, X]`` on one logarithmic colour scale; what is not finite counts as 1."""
     x, t = grid

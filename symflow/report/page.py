@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
+from zlib import crc32
 
 import jinja2
 from markupsafe import Markup
 from torch import Tensor
 
 from symflow._version import __version__
-from symflow.discovery import Result
+from symflow.discovery import Generator, OneSpaceResult, Result
+from symflow.fields import Coordinates
 from symflow.formulas import notation
 from symflow.runs import REPORT, command, load_tensors, read_config, replacing
 
+from .motion import MOTION, in_plane
 from .svg import COLOURS, SHEET, Figure
 
+MOST_CARDS = 12  # generators that have a picture of what they do
+NOWHERE = Path(os.devnull)  # the directory of a result that lies in none
 FIGURES, EVIDENCE = "figures", "evidence.safetensors"
 
 R = TypeVar("R", bound=Result, covariant=True)
@@ -30,6 +36,27 @@ class Picture:
 
     name: str
     html: Markup
+
+
+@dataclass(frozen=True)
+class Card:
+    """One generator at a glance.
+
+    Attributes:
+        name: ``V1``.
+        formula: in mathematics; empty without a closed form.
+        meaning: in words; may be empty.
+        words: what is said of it, by level.
+        picture: of what it does, or ``None``.
+        link: of the place on the page that says more, or ``None``.
+    """
+
+    name: str
+    formula: Markup
+    meaning: str
+    words: dict[str, str]
+    picture: Markup | None
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,10 +86,74 @@ class Page(Generic[R]):
         """What the template shows, by name; a domain adds to it."""
         return {
             "result": self.result,
+            "question": self.question,
+            "cards": self.cards(),
+            "moving": self.moving,
             "version": __version__,
-            "command": command(self.config, self.run.name),
+            "command": command(self.config, self.run.name) or self.result.command,
             "identity": self.config.get("identity"),
         }
+
+    @property
+    def question(self) -> Markup:
+        """What was asked, in a sentence."""
+        return Markup("Which continuous transformations leave these data valid?")
+
+    @property
+    def coordinates(self) -> Coordinates | None:
+        """Of the space of points, where there is one."""
+        return self.result.coordinates if isinstance(self.result, OneSpaceResult) else None
+
+    def cards(self) -> list[Card]:
+        """The generators at a glance, the first few with a picture of what they do."""
+        return [self.card(k) for k in range(len(self.result.generators))]
+
+    def card(self, k: int) -> Card:
+        """One of them."""
+        g = self.result.generators[k]
+        name = f"V{k + 1}"
+        formula = Markup("") if g.closed_form is None else notation.generator(list(g.sympy().values()), self.names(g))
+        picture = self.motion(k) if k < MOST_CARDS else None
+        return Card(name, formula, "", self.result.words(g), picture)
+
+    @staticmethod
+    def names(g: Generator) -> list[str]:
+        """The coordinates that a closed form names."""
+        return [key[1:] for key in g.closed_form or {}]
+
+    def motion(self, k: int) -> Markup | None:
+        """A picture of what a generator does: a net in the plane that it fills most."""
+        g, coordinates = self.result.generators[k], self.coordinates
+        if g.closed_form is None or coordinates is None:
+            return None
+        return in_plane(f"{self.place}{k + 1}", g.closed_form, coordinates, f"A net of points moved along {g.formula}.")
+
+    @property
+    def moving(self) -> str:
+        """What the pictures of `motion` show."""
+        return "A net of points in the plane that a generator fills most: grey as it is, blue as it is moved."
+
+    @property
+    def place(self) -> str:
+        """The beginning of the names of pictures: one of its own for each run, where several are on a page."""
+        name = re.sub(r"[^A-Za-z0-9]", "-", self.run.name)
+        return f"motion-{name if self.run != NOWHERE else crc32(str(self.result.to_dict()).encode())}-"
+
+    def notebook(self) -> str:
+        """The first screen alone, for a notebook: no files are written."""
+        found: str = environment(self.package).get_template("notebook.html").render(self.content_of_card())
+        return found
+
+    def content_of_card(self) -> dict[str, Any]:
+        """What the first screen shows."""
+        return {"result": self.result, "question": self.question, "cards": self.cards(), "headline": self.headline} | {
+            "moving": self.moving
+        }
+
+    @property
+    def headline(self) -> str:
+        """The answer in a line."""
+        return self.result.headline
 
     def evidence(self) -> dict[str, Tensor]:
         """The arrays behind the figures that the command left; empty without them."""
@@ -79,7 +170,7 @@ class Page(Generic[R]):
 
     def write(self) -> Path:
         """Writes the figures and ``report.html``, each whole or not at all."""
-        html = _environment(self.package).get_template(self.template).render(self.content())
+        html = environment(self.package).get_template(self.template).render(self.content())
         with replacing(self.run / REPORT) as temporary:
             temporary.write_text(html, encoding="utf-8")
         return self.run / REPORT
@@ -107,7 +198,8 @@ def readable(sentence: str) -> str:
     )
 
 
-def _environment(package: str) -> jinja2.Environment:
+def environment(package: str) -> jinja2.Environment:
+    """The templates of a package and those of this one, with what all of them use."""
     packages: Mapping[str, None] = dict.fromkeys((package, "symflow.report"))
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
@@ -118,5 +210,5 @@ def _environment(package: str) -> jinja2.Environment:
     )
     environment.filters["number"] = notation.number
     environment.filters["readable"] = readable
-    environment.globals |= {"colours": COLOURS, "sheet": Markup(SHEET)}  # noqa: S704
+    environment.globals |= {"colours": COLOURS, "sheet": Markup(SHEET + MOTION)}  # noqa: S704
     return environment

@@ -7,6 +7,7 @@ nothing runs, text is escaped, and the same numbers give the same bytes.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +74,12 @@ class Figure:
             style = f"flex:{width} 1 {width}px;max-width:{number(GROWTH * p.width)}px"
             style += f";min-width:{self.least}px" if self.least else ""
             parts.append(f'<svg class="panel" viewBox="0 0 {width} {height}" style="{style}">{p.body}</svg>')
-        return Markup(f'<div class="panels" role="img" aria-label="{_safe(alt)}">\n{chr(10).join(parts)}\n</div>')  # noqa: S704
+        return Markup(f'<div class="panels" role="img" aria-label="{safe(alt)}">\n{chr(10).join(parts)}\n</div>')  # noqa: S704
+
+    def inline(self, alt: str) -> str:
+        """For a notebook: as a file, whose style would be that of all the notebook, inside an image."""
+        content = base64.b64encode(self.file(alt).encode()).decode()
+        return f'<img alt="{safe(alt)}" src="data:image/svg+xml;base64,{content}">'
 
     def file(self, alt: str) -> str:
         """An SVG file with a style of its own."""
@@ -93,12 +99,13 @@ class Figure:
         )
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-            f' role="img" aria-label="{_safe(alt)}">\n<title>{_safe(alt)}</title>\n'
+            f' role="img" aria-label="{safe(alt)}">\n<title>{safe(alt)}</title>\n'
             f"<style>{light}@media (prefers-color-scheme: dark){{{dark}}}</style>\n{chr(10).join(parts)}\n</svg>\n"
         )
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Text as it may stand in a picture and in an attribute."""
     return str(escape(_UNPRINTABLE.sub("�", text)))
 
 
@@ -127,7 +134,7 @@ def text(x: float, y: float, words: str, colour: str = "ink", anchor: str = "sta
     """Words with the foot of the line at y; `anchor` is start, middle or end."""
     more = f' text-anchor="{anchor}"' if anchor != "start" else ""
     more += f' font-size="{number(size)}"' if size else ""
-    return f'<text class="{colour}" fill="currentColor" x="{number(x)}" y="{number(y)}"{more}>{_safe(words)}</text>'
+    return f'<text class="{colour}" fill="currentColor" x="{number(x)}" y="{number(y)}"{more}>{safe(words)}</text>'
 
 
 @dataclass(frozen=True)

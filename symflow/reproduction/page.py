@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from symflow import domains
-from symflow.runs import replacing
+from symflow.runs import refusing, replacing
 
-from .study import read_records
+from .reproduce import spoken
+from .study import Record, path_of, read_records
 
 NOT_RUN = "not run"
+FIGURES = "paper"  # beside the page
 
 HEAD = """\
 # The paper, reproduced by its own route
@@ -21,22 +23,41 @@ Ko, Kim and Lee, *Learning Infinitesimal Generators of Continuous Symmetries fro
 2410.21853), is what this package starts from. Its own algorithm is built here beside what replaced it: finite flows of
 slots, a validity score of moved data, stop-gradient orthonormality, Lipschitz and Sobolev losses. This page has its
 figures and tables as this implementation finds them. `symflow reproduce all` (or `make paper`) carries out every study
-at `small`, which two cores can; `--size paper` takes the paper's own settings. What was not carried out says
-*{not_run}*.
+at `small`, which two cores can; `--size paper` takes the paper's own settings. The studies of the first seed at `small`
+took {time} in all, as their records say; what was kept from before a kill or from an earlier run is not counted. What
+was not carried out says *{not_run}*.
 """
 
 
 def write_page(out: Path, page: Path) -> Path:
     """Writes the page from the records in a directory; each domain that has studies gives its sections.
 
+    Figures are written to the directory ``paper`` beside the page.
+
     Raises:
         UserError: a record cannot be read.
     """
     records = read_records(out)
-    sections = [domains.part(kind, "paper").page(records) for kind in domains.having("paper")]
+    for r in records:  # what a study found is its own, and only the page knows what is in it
+        with refusing(path_of(out, r.group, r.name, r.size, r.seed), "hold what its study found"):
+            _drawn([r])
+    with refusing(out, "hold records that belong together"):
+        sections, figures = _drawn(records)
+    for name, figure in figures.items():
+        (page.parent / FIGURES).mkdir(exist_ok=True)
+        with replacing(page.parent / FIGURES / f"{name}.svg") as temporary:
+            temporary.write_text(figure, encoding="utf-8")
+    first = sum(record.seconds for record in records if (record.size, record.seed) == ("small", 0))
     with replacing(page) as temporary:
-        temporary.write_text("\n".join([HEAD.format(not_run=NOT_RUN), *sections]))
+        temporary.write_text("\n".join([HEAD.format(not_run=NOT_RUN, time=spoken(first)), *sections]))
     return page
+
+
+def _drawn(records: Sequence[Record]) -> tuple[list[str], dict[str, str]]:
+    """The sections of the domains that have studies, and their figures by name."""
+    rooms = [domains.part(kind, "paper") for kind in domains.having("paper")]
+    figures = [drawing for room in rooms if hasattr(room, "figures") for drawing in room.figures(records).items()]
+    return [room.page(records) for room in rooms], dict(figures)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

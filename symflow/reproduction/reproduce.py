@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +64,8 @@ def find(groups: Sequence[str], name: str | None, size: Size, seeds: int) -> lis
     ]
 
 
-def reproduce(jobs: Sequence[Job], out: Path, runs: Path, report: Report = _silent) -> list[Path]:
-    """Carries out studies and writes a record for each, whole or not at all.
+def reproduce(jobs: Sequence[Job], out: Path, runs: Path, report: Report = _silent) -> Iterator[Path]:
+    """Carries out studies and writes a record for each, whole or not at all, as its path is asked for.
 
     A study whose record exists is not carried out again. What a study keeps on its way is under `runs`, from where it
     goes on after a kill at any time; it stays there when the study is finished.
@@ -76,11 +76,18 @@ def reproduce(jobs: Sequence[Job], out: Path, runs: Path, report: Report = _sile
         runs: the directory of what studies keep, ``runs/group/name-size-seed``.
         report: called as it goes on.
 
-    Returns:
-        the paths of all records, in the order of the jobs.
+    Yields:
+        The paths of the records, those that are there already first.
+
+    Raises:
+        UserError: a study lacks what it cannot make; none is begun then.
     """
-    paths = [path_of(out, job.group, job.name, job.size, job.seed) for job in jobs]
-    waiting = [(job, path) for job, path in zip(jobs, paths, strict=True) if not path.exists()]
+    paths = [(job, path_of(out, job.group, job.name, job.size, job.seed)) for job in jobs]
+    there = [path for _, path in paths if path.exists()]
+    waiting = [(job, path) for job, path in paths if path not in there]
+    for job, _ in waiting:
+        job.study.check()
+    yield from there
     clock = _Clock([job for job, _ in waiting])
     for job, path in waiting:
         folder = path_of(runs, job.group, job.name, job.size, job.seed).with_suffix("")
@@ -97,8 +104,8 @@ def reproduce(jobs: Sequence[Job], out: Path, runs: Path, report: Report = _sile
         seconds = time.monotonic() - begun
         write_record(path, Record(job.group, job.name, job.size, job.seed, seconds, __version__, found))
         clock.end(seconds)
-        report(job.title, 1.0, _spoken(seconds))
-    return paths
+        report(job.title, 1.0, spoken(seconds))
+        yield path
 
 
 class _Clock:
@@ -132,11 +139,12 @@ class _Clock:
         else:
             return ""
         if None in self.later:
-            return f"{_spoken(here)} left of this one"
-        return f"{_spoken(here + self.pace * sum(e for e in self.later if e is not None))} left"
+            return f"{spoken(here)} left of this one"
+        return f"{spoken(here + self.pace * sum(e for e in self.later if e is not None))} left"
 
 
-def _spoken(seconds: float) -> str:
+def spoken(seconds: float) -> str:
+    """A time in words, such as "40 s", "7 min" or "1 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,7 +1,7 @@
 """A study: one figure or table of the paper, and the record of having carried it out with one seed.
 
-A domain that has studies has a room ``paper``: ``STUDIES``, by group and name, and ``page``, which makes its sections
-of the page (`symflow.reproduction.page`) from records.
+A domain that has studies has a room ``paper``: ``STUDIES``, by group and name; ``page``, which makes its sections of
+the page (`symflow.reproduction.page`) from records; and ``figures``, if there are any, SVG from records by name.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ call after a kill goes on from there, with the same values at the end.
 """
 
 
+def _ready() -> None: ...
+
+
 @dataclass(frozen=True)
 class Study:
     """One figure or table of the paper.
@@ -42,11 +45,13 @@ class Study:
         title: a line.
         seconds: what one seed takes at ``small``, about, on one core.
         run: carries it out.
+        check: raises UserError where it lacks what it cannot make, before any study is begun.
     """
 
     title: str
     seconds: float
     run: Run
+    check: Callable[[], object] = _ready
 
 
 @dataclass(frozen=True)

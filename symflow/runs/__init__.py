@@ -11,7 +11,13 @@ from .directory import read_metrics as read_metrics
 from .files import read_json as read_json
 from .files import replacing as replacing
 from .files import write_json as write_json
+from .machine import machine as machine
+from .pickles import PERSISTENT as PERSISTENT
+from .pickles import Stand as Stand
+from .pickles import unpickle as unpickle
+from .processes import Budget as Budget
 from .processes import available as available
+from .processes import end_with as end_with
 from .processes import together as together
 from .records import ASIDE as ASIDE
 from .records import As as As

@@ -2,7 +2,7 @@
 
 A run directory holds ``config.json``, ``metrics.jsonl``, checkpoints (safetensors), ``result.json``, figures and
 ``report.html``. Everything but the metrics is written whole or not at all (`symflow.runs.files`). A line of the metrics
-that a kill cut short is dropped when the run is resumed.
+that a kill cut short is dropped when the run is resumed. One process at a time writes in a directory (`.claims`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.fields import NeuralField
 
-from .files import replacing, write_json
+from .claims import claimed
+from .files import leftovers, replacing, write_json
 from .records import read_record
 from .tensors import load_tensors, save_field, save_tensors
 
@@ -37,9 +38,13 @@ class Run:
         resume: continue a run from its checkpoints instead of beginning one.
         replace: remove an earlier run's own files first; anything else in the directory stays.
 
+    A directory in which an earlier process was killed before it wrote what it was asked holds no run: one begins there,
+    with `resume` too.
+
     Raises:
         UserError: the directory holds a run and neither `resume` nor `replace` is given, or it holds other files only;
-            there is nothing to resume; or the run to resume was asked to do something else.
+            there is nothing to resume; the run to resume was asked to do something else; or another process is at work
+            in the directory.
     """
 
     def __init__(
@@ -49,7 +54,13 @@ class Run:
         self.config: dict[str, Any] = json.loads(json.dumps(config))
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"`out` must be a directory, got the file {str(path)!r}")
-        if resume:
+        if resume and not self.path.is_dir():
+            raise UserError(f"there is no run to resume in {str(path)!r}: there is no such directory")
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._claim = claimed(self.path)
+        dead = leftovers(self.path)
+        held = set(self.path.iterdir()) - {*dead}
+        if resume and held:
             earlier, now = read_config(self.path, missing=False), self.config
             differing = sorted(k for k in {*earlier, *now} if earlier.get(k) != now.get(k))
             if differing:
@@ -60,13 +71,12 @@ class Run:
             return
         own = [p for p in (self.path / name for name in _OWN) if p.exists()]
         own += [p for pattern in _OWN_PATTERNS for p in self.path.glob(pattern)]
-        if self.path.exists() and any(self.path.iterdir()) and not own:
+        if held and not own:
             raise UserError(f"`out` must be a new or empty directory, got {str(path)!r}, which holds other files")
         if own and not replace:
             raise UserError(f"{str(path)!r} holds a run already; resume it, replace it, or name another directory")
-        for p in own:
-            p.unlink()
-        self.path.mkdir(parents=True, exist_ok=True)
+        for p in (*own, *dead):
+            p.unlink(missing_ok=True)
         write_json(self.path / CONFIG, self.config)
 
     def log(self, record: Mapping[str, Any]) -> None:

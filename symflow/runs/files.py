@@ -1,13 +1,14 @@
 """Files that are written whole or not at all, and JSON that is read with a sentence for whatever is wrong with it.
 
 Everything goes to a temporary file beside its place and is then moved there, so a kill at any moment leaves either the
-old file or the new one.
+old file or the new one. The temporary file that a kill leaves goes when its place is written the next time.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     'whole'
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    for abandoned in leftovers(path.parent, path.name):
+        abandoned.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.{os.getpid()}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -40,6 +43,28 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path, name: str | None = None) -> list[Path]:
+    """Temporary files of `replacing` whose process is gone.
+
+    Args:
+        folder: where they are.
+        name: of the file that they were to become; any by default.
+    """
+    own = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.(\d+)-\w{{8}}(\.[^.]*)?")
+    found = ((entry, own.fullmatch(entry)) for entry in os.listdir(folder) if entry.startswith("."))
+    return [folder / entry for entry, match in found if match and not _alive(int(match[1]))]
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _umask() -> int:

@@ -6,23 +6,29 @@ longer than one. A fork shares what the caller has prepared, so nothing is impor
 
 from __future__ import annotations
 
+import ctypes
 import math
 import mmap
 import multiprocessing
 import os
 import pickle
+import resource
+import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing import connection
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from symflow.errors import UserError
+
+R = TypeVar("R")
 
 
 def available() -> int:
@@ -127,15 +133,7 @@ def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
         return [work() for work in works]
 
     def child(which: int, pipe: Any) -> None:
-        try:
-            outcome = (True, works[which](), "")
-        except BaseException as error:
-            outcome = (False, error, traceback.format_exc())
-        try:
-            content = pickle.dumps(outcome)
-        except Exception:  # a result that pickle refuses, in whatever way, is named to the parent instead
-            content = pickle.dumps((False, RuntimeError(f"a fork cannot hand over {outcome[1]!r:.200}"), outcome[2]))
-        pipe.send_bytes(content)
+        pipe.send_bytes(_outcome(works[which]))
         os._exit(0)
 
     running = [_forked(child, which) for which in range(len(works) - 1)]
@@ -158,17 +156,112 @@ def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
             process.join()
 
 
+class Budget:
+    """Processor time for works that may not end: computer algebra on formulas from anywhere.
+
+    Args:
+        seconds: of processor time that all works together may take.
+        memory: bytes that each may take beside what this process has.
+    """
+
+    def __init__(self, seconds: float, memory: int = 1 << 31) -> None:
+        self.left, self.memory = seconds, memory
+
+    def spend(self, work: Callable[[], R]) -> R | None:
+        """What a work returns, or ``None`` where time, memory or depth did not suffice.
+
+        The work is done in a fork of this process, which the system ends when its time is over; where forks are not
+        safe, in this process and without a bound.
+
+        Raises:
+            Exception: what the work raised.
+
+        >>> budget = Budget(1.0)
+        >>> budget.spend(lambda: 6 * 7), budget.spend(lambda: sum(iter(int, 1)))
+        (42, None)
+        """
+        if not _may_fork():
+            return work()
+        if self.left <= 0:
+            return None
+
+        def bounded() -> tuple[bool, R | None]:
+            held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            for limit, value in (
+                (resource.RLIMIT_CORE, 0),
+                (resource.RLIMIT_CPU, math.ceil(self.left)),
+                (resource.RLIMIT_AS, held + self.memory),
+            ):
+                _, most = resource.getrlimit(limit)
+                value = value if most == resource.RLIM_INFINITY else min(value, most)
+                resource.setrlimit(limit, (value, most))
+            try:
+                return True, work()
+            except (MemoryError, RecursionError):
+                return False, None
+
+        def child(_: int, pipe: Any) -> None:
+            pipe.send_bytes(_outcome(bounded))
+            os._exit(0)
+
+        before = _of_children()
+        process, end = _forked(child, 0)
+        try:
+            fine, value, text = pickle.loads(end.recv_bytes())  # noqa: S301 - from a fork of this process
+        except EOFError:  # the system has ended it
+            fine, value, text = True, (False, None), ""
+        finally:
+            process.join()
+            self.left -= _of_children() - before
+        if not fine:
+            raise value from RuntimeError(text)
+        found: R | None = value[1]
+        return found
+
+
+def _of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _outcome(work: Callable[[], Any]) -> bytes:
+    """What a fork hands over: whether the work went well, its value or what it raised, and the traceback."""
+    try:
+        outcome = (True, work(), "")
+    except BaseException as error:
+        outcome = (False, error, traceback.format_exc())
+    try:
+        return pickle.dumps(outcome)
+    except Exception:  # a result that pickle refuses, in whatever way, is named to the parent instead
+        return pickle.dumps((False, RuntimeError(f"a fork cannot hand over {outcome[1]!r:.200}"), outcome[2]))
+
+
 def _may_fork() -> bool:
     """Elsewhere forks are not safe, and a daemon (a worker of a data loader) may have no children."""
     return sys.platform == "linux" and not multiprocessing.current_process().daemon
 
 
+def end_with(parent: int) -> None:
+    """Has the system kill this process when its parent ends, however that ends: nobody else would read its results.
+
+    Else the children of a killed process would go on, and write into the files of the process that continues its work.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # it ended before the system was told
+            os._exit(1)
+
+
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+
+
 def _forked(child: Callable[[int, Any], None], which: int) -> tuple[Any, Any]:
     """A fork that runs ``child(which, pipe)`` on one thread, and the end of the pipe to read from."""
-    context = multiprocessing.get_context("fork")
+    context, parent = multiprocessing.get_context("fork"), os.getpid()
     end, other = context.Pipe(duplex=False)
 
     def alone() -> None:
+        end_with(parent)
         torch.set_num_threads(1)  # the parent's threads do not exist here: a call that counted on them would wait
         child(which, other)
 

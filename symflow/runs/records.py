@@ -2,7 +2,8 @@
 
 `to_json` and `from_json` are each other's inverse; `write_record` and `read_record` do the same with a file. What is
 read is checked to the last number: types, entries that are missing or unknown, numbers that are not finite, integers
-beyond 64 bits. Whatever is wrong becomes one sentence that names the file, the place, what was expected and what came.
+beyond 64 bits, text that no file or terminal could hold. Whatever is wrong becomes one sentence that names the file,
+the place, what was expected and what came.
 
 Annotations may be made of ``None``, bool, int, float, str, ``Literal``, ``X | Y``, list, ``Sequence``, tuple, dict with
 keys of text, ``Any`` for JSON as it is, and dataclasses. A field whose class is none of these says how it is written
@@ -140,8 +141,8 @@ def refusing(path: str | os.PathLike[str], expected: str) -> Iterator[None]:
     """Turns every error that bad content can cause into one sentence: the file must `expected`, got something else."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, UserError) as e:
-        reason = f"there is no {e}" if isinstance(e, KeyError) else e
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, UserError) as e:
+        reason = f"there is no {e}" if isinstance(e, KeyError) else " ".join(str(e).split())  # some have several lines
         raise UserError(f"{str(path)!r} must {expected}, got something else: {reason}") from None
 
 
@@ -181,7 +182,8 @@ def _read(content: Any, kind: Any, at: str) -> Any:
             raise _mismatch(at, f"a list of {len(kinds)}", content)
         return tuple(_read(v, k, f"{at}[{i}]") for i, (v, k) in enumerate(zip(items, kinds, strict=True)))
     if origin is dict:
-        return {name: _read(v, arguments[1], f"{at}.{name}") for name, v in _checked(content, dict, at).items()}
+        items = _checked(content, dict, at).items()
+        return {_checked(name, str, at): _read(v, arguments[1], f"{at}.{name}") for name, v in items}
     if is_dataclass(kind):
         return _read_dataclass(_checked(content, dict, at), kind, at)
     return _checked(content, kind, at)
@@ -235,7 +237,9 @@ def _checked(content: Any, kind: Any, at: str) -> Any:
             number = math.inf
         if kind is Figure or math.isfinite(number):
             return number
-    elif type(content) is kind and (kind is not int or abs(content) <= LARGEST):
+    elif (
+        type(content) is kind and (kind is not int or abs(content) <= LARGEST) and (kind is not str or _whole(content))
+    ):
         return content
     raise _mismatch(at, WORDS.get(kind, kind.__name__), content)
 
@@ -243,12 +247,21 @@ def _checked(content: Any, kind: Any, at: str) -> Any:
 def _plain(content: Any, at: str) -> Any:
     """JSON as it is, every number finite."""
     if isinstance(content, dict):
-        return {name: _plain(value, f"{at}.{name}") for name, value in content.items()}
+        return {_checked(name, str, at): _plain(value, f"{at}.{name}") for name, value in content.items()}
     if isinstance(content, list):
         return [_plain(value, f"{at}[{i}]") for i, value in enumerate(content)]
-    if type(content) in (int, float):
+    if type(content) in (int, float, str):
         return _checked(content, type(content), at)
     return content
+
+
+def _whole(text: str) -> bool:
+    """Whether a text is one: half a surrogate pair, which JSON may hold, is no character and cannot be written."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _mismatch(at: str, expected: str, content: Any) -> Mismatch:
@@ -256,7 +269,8 @@ def _mismatch(at: str, expected: str, content: Any) -> Mismatch:
 
 
 def _place(at: str) -> str:
-    return f"`{at.removeprefix('.')}`" if at else "the record"
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in at.removeprefix("."))
+    return f"`{shown}`" if at else "the record"
 
 
 def _shown(content: Any) -> str:

@@ -88,6 +88,10 @@ def load_field(path: str | Path) -> NeuralField:
     tensors, about = read_tensors(path)
     with refusing(path, "hold a field"):
         shape = from_json(about, FieldShape)
+        sizes = {"trunk1_weight": (shape.width,) * 2, "head_weight": (shape.generators, shape.head_width, shape.width)}
+        for name, size in sizes.items():  # before memory is taken for what the header says
+            if tensors[name].shape != size:
+                raise ValueError(f"`{name}` must have shape {list(size)}, got {list(tensors[name].shape)}")
         field = NeuralField(shape.coordinates, shape.generators, shape.width, shape.head_width)
         try:
             field.to(tensors["out_bias"].dtype).load_state_dict(tensors)

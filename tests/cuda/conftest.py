@@ -1,6 +1,7 @@
 """Kernels of csrc/cuda on the host: compiled as plain C++ against the emulation of CUDA in tests/cuda/emulation."""
 
 import ctypes
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -97,6 +98,8 @@ def emulated_library(tmp_path_factory):
             path = folder / f"{name}.so"
             command = ["g++", "-std=c++20", "-O1", "-march=native", "-ffp-contract=off", "-fvisibility=hidden"]
             command += ["-U_FORTIFY_SOURCE"]  # its check of long jumps does not know coroutines
+            if checks := os.environ.get("SYMFLOW_SANITIZE"):  # `make sanitize`
+                command += [f"-fsanitize={checks}", "-fno-sanitize-recover=undefined", "-g"]
             command += ["-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-fPIC", "-shared"]
             command += [f"-I{SOURCES}", f"-I{ROOT / 'csrc'}", str(SOURCES / f"{name}.cpp"), "-o", str(path)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)

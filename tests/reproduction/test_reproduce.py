@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,9 +42,13 @@ def jobs(seeds: int = 1) -> list[Job]:
     return find(["pde", "operators"], None, "small", seeds)
 
 
+def carried_out(*how: Any) -> list[Path]:
+    return list(reproduce(*how))
+
+
 def test_every_study_is_carried_out_with_every_seed(tmp_path: Path) -> None:
     titles = []
-    paths = reproduce(jobs(2), tmp_path / "out", tmp_path / "runs", lambda title, done, note: titles.append(title))
+    paths = carried_out(jobs(2), tmp_path / "out", tmp_path / "runs", lambda title, done, note: titles.append(title))
     assert [str(p.relative_to(tmp_path / "out")) for p in paths] == [
         "pde/walk-small-0.json",
         "operators/point-small-0.json",
@@ -56,9 +62,11 @@ def test_every_study_is_carried_out_with_every_seed(tmp_path: Path) -> None:
 
 
 def test_what_has_a_record_is_passed_over(tmp_path: Path) -> None:
-    first = reproduce(jobs(), tmp_path / "out", tmp_path / "runs")
+    first = carried_out(jobs(), tmp_path / "out", tmp_path / "runs")
     before = [p.read_bytes() for p in first]
-    reproduce(jobs(2), tmp_path / "out", tmp_path / "runs")
+    assert next(reproduce(jobs(2), tmp_path / "out", tmp_path / "runs")) == first[0]
+    assert not (tmp_path / "runs/pde/walk-small-1").exists()  # what is there is said before anything is begun
+    carried_out(jobs(2), tmp_path / "out", tmp_path / "runs")
     assert [p.read_bytes() for p in first] == before
     assert (tmp_path / "runs/pde/walk-small-0/calls").read_text() == "0\n"
 
@@ -74,17 +82,31 @@ def test_a_killed_study_goes_on_and_ends_as_one_that_was_not(tmp_path: Path) -> 
     process.wait()
     assert not list((tmp_path / "out").glob("pde/*.json"))
 
-    reproduce(find(["pde"], None, "small", 1), tmp_path / "out", tmp_path / "runs")
+    carried_out(find(["pde"], None, "small", 1), tmp_path / "out", tmp_path / "runs")
     starts = [int(line) for line in (tmp_path / "runs/pde/walk-small-0/calls").read_text().split()]
     assert len(starts) == 2
     assert starts[1] > 0
-    whole = reproduce(find(["pde"], None, "small", 1), tmp_path / "whole", tmp_path / "others")
+    whole = carried_out(find(["pde"], None, "small", 1), tmp_path / "whole", tmp_path / "others")
     assert read_json(tmp_path / "out/pde/walk-small-0.json")["result"] == read_json(whole[0])["result"]
+
+
+def test_what_is_missing_is_said_before_anything_is_begun(tmp_path: Path) -> None:
+    def lacking() -> None:
+        raise UserError("there are no images")
+
+    first, second = jobs()
+    late = replace(second, study=replace(second.study, check=lacking))
+    with pytest.raises(UserError, match="there are no images"):
+        carried_out([first, late], tmp_path / "out", tmp_path / "runs")
+    assert not list(tmp_path.iterdir())
+    for job in (first, second):
+        carried_out([job], tmp_path / "out", tmp_path / "runs")
+    assert len(carried_out([first, late], tmp_path / "out", tmp_path / "runs")) == 2  # what has a record needs nothing
 
 
 def test_progress_says_what_is_left(tmp_path: Path) -> None:
     notes: list[str] = []
-    reproduce(jobs(), tmp_path / "out", tmp_path / "runs", lambda title, done, note: notes.append(note))
+    carried_out(jobs(), tmp_path / "out", tmp_path / "runs", lambda title, done, note: notes.append(note))
     assert notes[0] == "1 s left"  # what is expected of both
     assert notes[10].startswith("place")
     assert notes[10].endswith("s left")
@@ -94,6 +116,7 @@ def test_the_command_carries_out_and_writes_the_page(tmp_path: Path) -> None:
     empty = symflow("reproduce", "page", "--out", "out", "--page", "page.md", cwd=tmp_path)
     assert empty.returncode == 0, empty.stderr
     assert "## Walks\nnot run\n" in (tmp_path / "page.md").read_text()
+    assert (tmp_path / "paper/walks.svg").read_text() == "<svg>0</svg>"
     answer = symflow("reproduce", "pde", "walk", "--out", "out", "--runs", "runs", cwd=tmp_path)
     assert (answer.returncode, answer.stdout) == (0, "out/pde/walk-small-0.json\n")
     symflow("reproduce", "page", "--out", "out", "--page", "page.md", cwd=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import signal
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from symflow import Coordinates, NeuralField, UserError
-from symflow.runs import Run, load_field, read_json, replacing, write_json
+from symflow.runs import Run, load_field, read_json, replacing, save_tensors, to_json, write_json
 
 
 def test_replacing_is_all_or_nothing(tmp_path: Path) -> None:
@@ -76,12 +77,61 @@ def test_a_directory_with_other_files_is_left_alone(tmp_path: Path) -> None:
         Run(tmp_path / "file", {})
 
 
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"replace": True}], ids=str)
+def test_what_a_kill_left_before_the_configuration_is_in_nobodys_way(how: dict[str, bool], tmp_path: Path) -> None:
+    """A run that was killed while it wrote its first file neither blocks the next one nor stays."""
+    script = f"""
+import os, signal
+from symflow.runs import directory
+def killed(path, content):
+    with directory.replacing(path) as temporary:
+        temporary.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+directory.write_json = killed
+directory.Run({str(tmp_path / "run")!r}, {{"seed": 0}})
+"""
+    answer = subprocess.run([sys.executable, "-c", script], check=False)
+    assert answer.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "run").iterdir()
+    assert left.name.startswith(".config.json.")
+    run = Run(tmp_path / "run", {"seed": 1}, **how)
+    assert [p.name for p in run.path.iterdir()] == ["config.json"]
+    assert read_json(run.path / "config.json") == {"seed": 1}
+
+
+def test_one_process_at_a_time_works_in_a_directory(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", {"seed": 0})
+    script = f"""
+from symflow import UserError
+from symflow.runs import Run
+for how in ({{}}, {{"resume": True}}, {{"replace": True}}):
+    try:
+        Run({str(run.path)!r}, {{"seed": 0}}, **how)
+        print("taken")
+    except UserError as error:
+        print(error)
+"""
+    command = [sys.executable, "-c", script]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout.count("is in use: another process works in it") == 3
+    assert Run(run.path, {"seed": 0}, resume=True).path == run.path  # the same process may
+    del run
+    gc.collect()
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout.count("taken") == 2
+    assert "holds a run already" in answer.stdout
+
+
 def test_resuming_another_job_is_refused(tmp_path: Path) -> None:
     Run(tmp_path / "run", {"seed": 0, "steps": 5})
     with pytest.raises(UserError, match=r"seed = 0 \(now 1\)"):
         Run(tmp_path / "run", {"seed": 1, "steps": 5}, resume=True)
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match=r"no run to resume in .*none'"):
         Run(tmp_path / "none", {}, resume=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("x")
+    with pytest.raises(UserError, match="there is no file"):
+        Run(tmp_path / "other", {}, resume=True)
 
 
 def test_rewind_drops_later_and_broken_lines(tmp_path: Path) -> None:
@@ -119,6 +169,16 @@ def test_a_field_comes_back(tmp_path: Path) -> None:
     for path, sentence in ((run.path / "span.safetensors", "must hold a field"), (tmp_path / "no", "no file")):
         with pytest.raises(UserError, match=sentence):
             load_field(path)
+
+
+def test_the_sizes_of_a_field_are_compared_before_memory_is_taken(tmp_path: Path) -> None:
+    field = NeuralField(Coordinates(("x", "t")), 3, width=7, head_width=5)
+    for name in ("generators", "width", "head_width"):
+        sizes = {"generators": 3, "width": 7, "head_width": 5, name: 10**7}
+        about = {"coordinates": to_json(field.coordinates), **sizes}
+        save_tensors(tmp_path / "a.safetensors", dict(field.named_parameters()), about)
+        with pytest.raises(UserError, match=r"weight` must have shape \[.*10000000"):
+            load_field(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04\x95", b"\xff" * 100, b"\x10" + b"\0" * 7 + b'{"a":{"dtype":"'])

@@ -100,7 +100,6 @@ def train(
         "rate": rate,
         "decay": decay,
         "bfloat16": half,
-        "workers": workers,
         "augment": None if augment is None else repr(augment) + digest(*augment.state_dict().values()),
         "statistics": [*statistics.mean, *statistics.std],
     }
@@ -122,7 +121,7 @@ def train(
                     logits = model(x)
                     loss = nn.functional.cross_entropy(logits, labels)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                (loss * (len(x) * workers / batches.whole)).backward()  # the mean over all: shares may be uneven
                 optimizer.step()
                 hits = (logits.detach().argmax(1) == labels).sum()
                 totals += torch.stack([loss.detach().float() * len(x), hits.float(), totals.new_tensor(len(x))])

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from symflow.errors import UserError, check_integer
-from symflow.formulas import text_table
+from symflow.formulas import Rows, Tabled, text_table
 from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed, mean_interval
 from symflow.settings import with_settings
 
@@ -59,7 +59,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Tabled):
     """Accuracies of a classifier, arm by arm, with intervals over seeds.
 
     ``str`` gives a table, `to_dict` the same for a program.
@@ -99,6 +99,16 @@ class Comparison:
                 if other.name != arm.name
             }
         return content
+
+    def table(self) -> Rows:
+        """The arms: the mean accuracy over seeds and half the width of its interval, and the gain over the first."""
+        first = self.arms[0].name if self.arms else ""
+        rows = [
+            [a.name, a.strength, len(a.accuracies), *self.interval(a.name)]
+            + (list(self.interval(a.name, first)) if a.name != first else [None, None])
+            for a in self.arms
+        ]
+        return Rows(["arm", "strength", "seeds", "accuracy", "half width", "gain", "half width of it"], rows)
 
     def __str__(self) -> str:
         first = self.arms[0].name if self.arms else ""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import pickle
-import pickletools
 import struct
 import zlib
 from pathlib import Path
@@ -19,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from symflow.errors import UserError
+from symflow.runs import Stand, unpickle
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -52,80 +51,19 @@ def read_bytes(path: Path) -> bytes:
 # ---------------------------------------------------------------- CIFAR-10, pickled
 
 
-class _Stand:
-    """Stands for whatever a pickle asks to call: keeps arguments and state, and does nothing."""
-
-    __slots__ = ("args", "name", "state")
-
-    def __init__(self, name: str, args: tuple[Any, ...] = ()) -> None:
-        self.name, self.args = name, args
-        self.state: Any = None
-
-    def __call__(self, *args: Any) -> _Stand:
-        return _Stand(self.name, args)
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-class _Unpickler(pickle.Unpickler):
-    """Admits the three names of a pickled array, each as a `_Stand`, and nothing else."""
-
-    ADMITTED = frozenset(
-        {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return _Stand(name)
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError("it asks for an object outside the file")
-
-
-# What pickles of dictionaries, lists, strings, small integers and arrays are made of. The C unpickler trusts sizes and
-# memo numbers, and hashes tuples of any depth, so these are bounded before it sees them.
-_OPCODES = {
-    "PROTO", "FRAME", "STOP", "MARK", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
-    "SETITEM", "SETITEMS", "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET", "BININT",
-    "BININT1", "BININT2", "NONE", "NEWTRUE", "NEWFALSE", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES",
-    "BINBYTES8", "BINUNICODE", "SHORT_BINUNICODE", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD",
-}  # fmt: skip
-_MOST_MEMOS = 1 << 20
-_MOST_TUPLES = 1 << 6
-
-
-def unpickle(content: bytes) -> Any:
-    """The dictionaries, lists, strings, numbers and `_Stand`s for arrays of a pickle.
-
-    Raises:
-        pickle.UnpicklingError: it holds anything else.
-    """
-    tuples = 0
-    for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name not in _OPCODES:
-            raise pickle.UnpicklingError(f"it holds the instruction {opcode.name}")
-        if opcode.name == "LONG_BINPUT" and int(argument or 0) >= _MOST_MEMOS:
-            raise pickle.UnpicklingError(f"it numbers an object {argument}")
-        tuples += opcode.name.startswith("TUPLE")
-        if tuples > _MOST_TUPLES:
-            raise pickle.UnpicklingError(f"it holds more than {_MOST_TUPLES} tuples")
-    # Python 2 wrote these files, whose strings are bytes; what admits only inert stand-ins is safe to load with.
-    return _Unpickler(io.BytesIO(content), encoding="bytes").load()
+_NAMES = frozenset(
+    {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype"}
+)
+"""What a pickled array is made of."""
 
 
 def _array(stand: Any) -> np.ndarray:
     """The matrix of bytes that a pickled array describes, ``uint8 [N, M]``."""
-    if not (isinstance(stand, _Stand) and stand.name == "_reconstruct" and isinstance(stand.state, tuple)):
+    if not (isinstance(stand, Stand) and stand.name.endswith("._reconstruct") and isinstance(stand.state, tuple)):
         raise ValueError("`data` is no array")
     _, shape, dtype, fortran, raw = stand.state
-    if not (isinstance(dtype, _Stand) and dtype.name == "dtype" and dtype.args[:1] in ((b"u1",), ("u1",))):
+    of_bytes = isinstance(dtype, Stand) and dtype.name == "numpy.dtype" and dtype.arguments is not None
+    if not (of_bytes and dtype.arguments[:1] in ((b"u1",), ("u1",))):
         raise ValueError("`data` is no array of uint8")
     if not (isinstance(raw, bytes) and len(shape) == 2 and shape[0] * shape[1] == len(raw)):
         raise ValueError("the size of `data` is not that of its bytes")
@@ -141,7 +79,7 @@ def cifar_pickle(path: Path) -> Arrays:
     """
     content = read_bytes(path)
     try:
-        batch = unpickle(content)
+        batch = unpickle(content, _NAMES)
         if not isinstance(batch, dict):
             raise ValueError("it holds no dictionary")
         named = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}

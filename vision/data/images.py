@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from symflow.errors import UserError
 class Images:
     """Labelled images of one size.
 
-    ``len(images)`` is their number N; ``images[index]`` with a slice, a mask or a tensor of numbers is a part of them.
+    ``len(images)`` is their number N; ``images[index]`` with a slice, a mask or a tensor of numbers is a part of them,
+    and with one number a pair of pixels ``[C, H, W]`` and label, so that they are a data set of ``torch.utils.data``.
 
     Args:
         pixels: ``uint8 [N, C, H, W]``.
@@ -57,11 +58,19 @@ class Images:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, index: slice | Tensor | Sequence[int]) -> Images:
+    @overload
+    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
+
+    @overload
+    def __getitem__(self, index: slice | Tensor | Sequence[int]) -> Images: ...
+
+    def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Images | tuple[Tensor, int]:
         if not isinstance(index, slice):
             index = torch.as_tensor(index)
+            if index.dim() == 0 and index.dtype != torch.bool:
+                return self.pixels[index], int(self.labels[index])
             if index.dim() != 1:
-                raise TypeError("`index` must be a slice, a mask or a list of numbers, got a single one")
+                raise TypeError(f"`index` must be a number, a slice, a mask or a list of numbers, got {index.tolist()}")
         return Images(self.pixels[index], self.labels[index], self.classes, self.name)
 
 

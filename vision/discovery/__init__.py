@@ -2,9 +2,9 @@
 
 from .arms import learned_arms as learned_arms
 from .discovery import discover_images as discover_images
+from .entries import AFFINE_MOTIONS as AFFINE_MOTIONS
+from .entries import AFFINE_RANK as AFFINE_RANK
 from .evidence import collect as collect
-from .result import AFFINE_MOTIONS as AFFINE_MOTIONS
-from .result import AFFINE_RANK as AFFINE_RANK
 from .result import KIND as KIND
 from .result import ImageResult as ImageResult
 from .result import load_image_result as load_image_result

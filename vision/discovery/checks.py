@@ -13,7 +13,7 @@ from ..augmentation import ColourAugment, GeneratorAugment
 from ..data import Statistics
 from ..features import Features
 from ..search import ColourBasis, FeatureAngle, angles, change, colour_generators, grid_field, out_of_step
-from .result import Colour, Colours
+from .entries import Colour, Colours
 from .verdicts import UNJUDGED, untold
 
 CHECKED = 100  # images moved by finite flows

@@ -24,7 +24,8 @@ from ..search import PLANE, affineness, uniform, widest_gap
 from ..settings import DEGREE, ImageDiscovery
 from ..validity import Judged
 from .checks import DISPLACEMENTS, LENGTH
-from .result import AFFINE_MOTIONS, AffineMotion, Colours, Generator, ImageResult, Setting
+from .entries import AFFINE_MOTIONS, AffineMotion, Colours, Generator, Setting
+from .result import ImageResult
 from .stages import STAGES
 from .state import Request, State
 

@@ -24,7 +24,7 @@ from ..validity import (
     chosen,
     joint_responses,
 )
-from .result import AFFINE_MOTIONS, Trial
+from .entries import AFFINE_MOTIONS, Trial
 from .state import State, Words
 from .verdicts import BY_AGREEMENT, BY_COHERENCE, data_verdict, untold
 

@@ -12,7 +12,7 @@ from symflow.algebra import subspace_angles
 from symflow.learning import learn
 
 from ..search import AFFINE, Basis, CheapestFields, Forms, Slots, affineness, cheapest_fields, responses, slot_field
-from .result import AFFINE_RANK, ComparedSpan
+from .entries import AFFINE_RANK, ComparedSpan
 
 UNSCORED_STEPS, UNSCORED_RATE = 300, 1e-3  # of the control without a score, at ten times the paper's rate
 

@@ -16,9 +16,9 @@ from ..search import Basis, grid_field, motions, sensitivities, smoothest
 from ..settings import DEGREE
 from ..validity import WEAK, affine_claim, random_shares
 from .checks import CHECKED, coloured, finite_check, turning
+from .entries import AFFINE_RANK
 from .judging import judge
 from .networks import NETWORK, given_network, network_of, small_network, split_for_discovery
-from .result import AFFINE_RANK
 from .searches import Search, forms_of
 from .state import Checked, Controls, Form, Network, Pictures, Request, State
 

@@ -14,7 +14,7 @@ from ..data import Images, Statistics
 from ..features import ImageNetwork, Whitened
 from ..search import CheapestFields, Forms, motions
 from ..validity import AffineClaim, Judged
-from .result import Colours, ComparedSpan, Trial
+from .entries import Colours, ComparedSpan, Trial
 from .searches import Search
 
 

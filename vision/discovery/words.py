@@ -10,7 +10,8 @@ from symflow.formulas import text_table
 
 if TYPE_CHECKING:
     from ..validity import HeldOut
-    from .result import Colours, ImageResult, Trial
+    from .entries import Colours, Trial
+    from .result import ImageResult
 
 HELD = ("held out", "beside")  # lambda on held-out images, and what it stands beside
 SIX = 6  # affine fields on the plane

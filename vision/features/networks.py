@@ -150,6 +150,7 @@ def _initialise(network: nn.Module, seed: int) -> None:
 
 # ---------------------------------------------------------------- files
 
+LARGEST = 1 << 16  # of any size of a network in a file
 ARCHITECTURES: Mapping[str, type[ImageNetwork]] = {cls.__name__: cls for cls in (SmallResNet, ResNet18)}
 
 
@@ -189,6 +190,8 @@ def load_network(path: str | os.PathLike[str]) -> tuple[ImageNetwork, dict[str, 
     tensors, content = read_tensors(path)
     try:
         about = from_json(content, _Saved)
+        if any(n > LARGEST for n in about.arguments.values()):
+            raise ValueError(f"a size beyond {LARGEST} among {about.arguments}")
         with torch.device("meta"):  # sizes come from the file: memory is taken for its tensors only
             network = ARCHITECTURES[about.architecture](**about.arguments)
         network.load_state_dict(tensors, assign=True)

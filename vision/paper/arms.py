@@ -22,7 +22,7 @@ FIRST = 6  # of the slots, as many as there are affine generators
 
 
 def arm_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any]:
-    """Classifiers of one seed with each augmentation; strengths are chosen on validation images by the same rule.
+    """Classifiers of one seed with each augmentation; strengths are given, or chosen by one rule on validation images.
 
     The slots are those of the study of slots, of the same size and seed, learned here where they are not yet there.
     """
@@ -33,7 +33,8 @@ def arm_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any]
         values = found.field.cpu().double()(pixel_centres(height, width).flatten(0, 1))
     slots = grid_field(values[:, :FIRST], height, width)
     trainings: dict[str, None] = {}
-    expected = 1 + 3 * (1 + len(scale.strengths))
+    several = len(scale.strengths) if len(scale.strengths) > 1 else 0
+    expected = len(ARMS) + several * (len(ARMS) - 1)
 
     def progress(what: str, epoch: int, epochs: int) -> None:
         trainings[what] = None
@@ -46,6 +47,7 @@ def arm_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any]
         arms=ARMS,
         fraction=scale.fraction,
         seeds=1,
+        first=seed,
         network=scale.network,
         epochs=scale.arm_epochs,
         batch=scale.batch,

@@ -37,11 +37,11 @@ from ..search import (
 )
 from ..settings import DEGREE
 from ..validity import WEAK, ClassOutputs, Judge, Products, RidgeClassifier, by_agreement, chosen, joint_responses
-from .scales import SCALES, Trained, device, trained
+from .drawings import noted
+from .scales import SCALES, Scale, Trained, device, trained
 
 SLOTS = 10  # the paper's K
 LOCALITY = 0.1
-MOVED = 8_000  # images behind omega and the quadratic form
 LENGTHS = (0.1, 0.2, 0.3, 0.4)  # of flows, both ways, at which slots are scored
 Variant = Literal["angle", "derivative"]
 
@@ -53,13 +53,15 @@ class Found:
     Attributes:
         network: whose features scored them.
         pixels: of training images, normalised.
-        measure: omega of that network, ``[H W]``.
+        sensitivity: to their pixels, of the whitened features of that network (`search.sensitivities`).
+        measure: omega, by this sensitivity, ``[H W]``.
         field: the slots.
         step: seconds of the processor for a step; ``None`` where none was taken.
     """
 
     network: Trained
     pixels: Tensor
+    sensitivity: Tensor
     measure: Tensor
     field: NeuralField
     step: float | None
@@ -87,11 +89,12 @@ def slot_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any
     with torch.no_grad():
         for name, field in learned_fields.items():
             sets[name] = field.cpu().double()(points)
-    sets |= _forms(net, blank.features, pixels, measure, seed)
+    sets |= _forms(angle, blank.features, seed)
+    sets = {name: unit_fields(values, measure) for name, values in sets.items()}
     tell(0.96, "scores and words")
     judged = [name for name in sets if "untrained" not in name and "no score" not in name]
     named = SymbolicField(PLANE, [MOTIONS[name] for name in AFFINE_MOTIONS])(points)
-    words, motions, second = _words(net, [sets[name] for name in judged], named, SCALES[size].judged, seed)
+    words, motions, second = _words(net, [sets[name] for name in judged], named, SCALES[size], seed)
     features = Normalised(net.model.features)
     held = net.statistics.normalise(net.test.pixels[: SCALES[size].scored].to(device()))
     return {
@@ -109,22 +112,23 @@ def slot_study(size: Size, seed: int, folder: Path, tell: Tell) -> dict[str, Any
             for name, values in sets.items()
         },
         "motions": motions,
+        "drawn": noted(sets, net.test.pixels[seed]),
     }
 
 
 def learned(size: Size, seed: int, folder: Path, tell: Tell, variant: Variant = "angle") -> Found:
-    """The network and its slots; goes on from what is in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    net = trained(size, seed, folder, partial(_part, tell, 0.0, 0.5))
+    """The network, which all seeds share, and slots for it; goes on from what is in the folders."""
+    net = trained(size, folder.parent / f"network-{size}", partial(_part, tell, 0.0, 0.5))
     random = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(net.train), generator=random)[:MOVED]
+    chosen = torch.randperm(len(net.train), generator=random)[: SCALES[size].moved]
     pixels = net.statistics.normalise(net.train.pixels[chosen].to(device()))
     features = Whitened.of(net.model.features, pixels)
-    measure = omega(sensitivities(features, pixels, seed).cpu())
+    sensitivity = sensitivities(features, pixels, seed).cpu()
+    measure = omega(sensitivity)
     field, step = _slots(
         size, seed, folder, variant, net.model.features, pixels, measure, partial(_part, tell, 0.5, 1.0)
     )
-    return Found(net, pixels, measure, field, step)
+    return Found(net, pixels, sensitivity, measure, field, step)
 
 
 def _slots(
@@ -167,26 +171,27 @@ def _slots(
     return field, (time.process_time() - begun) / taken if taken else None
 
 
-def _forms(net: Trained, blank: Features, pixels: Tensor, measure: Tensor, seed: int) -> dict[str, Tensor]:
+def _forms(found: Found, blank: Features, seed: int) -> dict[str, Tensor]:
     """The fields of the quadratic form for the same features, those of an untrained network, and the smoothest."""
-    height, width = pixels.shape[2:]
+    height, width = found.pixels.shape[2:]
     basis = Basis.polynomials(height, width, DEGREE)
-    search = Search(basis, measure, SLOTS)
-    found = {"smoothness only": basis.fields(smoothest(basis.energy, search.gram, SLOTS).coefficients)}
-    for name, features in (("", net.model.features), (", untrained network", blank)):
-        sensitivity = sensitivities(Whitened.of(features, pixels), pixels, seed).cpu()
+    search = Search(basis, found.measure, SLOTS)
+    smooth = smoothest(basis.energy, search.gram, SLOTS)
+    sets = {"smoothness only": basis.fields(smooth.coefficients)}
+    nothing = sensitivities(Whitened.of(blank, found.pixels), found.pixels, seed).cpu()
+    for name, sensitivity in (("", found.sensitivity), (", untrained network", nothing)):
         forms = forms_of(sensitivity, basis, LOCALITY, flip=True)
         for mu in (1.0, WEAK):
-            found[f"quadratic form, mu = {mu:g}{name}"] = basis.fields(search.solve(forms, mu).coefficients)
-    return found
+            sets[f"quadratic form, mu = {mu:g}{name}"] = basis.fields(search.solve(forms, mu).coefficients)
+    return sets
 
 
 def _table(values: Tensor, points: Tensor, measure: Tensor) -> dict[str, Any]:
     """Affine-ness, the largest angle, and inner products of unit fields with each other and with the affine ones."""
-    unit, affine = (v / torch.einsum("nkd,nkd,n->k", v, v, measure).sqrt()[:, None] for v in (values, AFFINE(points)))
+    affine = unit_fields(AFFINE(points), measure)
     root = measure.sqrt()[:, None, None]
     angle = subspace_angles(values[:, :AFFINE_RANK] * root, AFFINE(points) * root).max()
-    own, beside = (torch.einsum("nad,nbd,n->ab", unit, v, measure) for v in (unit, affine))
+    own, beside = (torch.einsum("nad,nbd,n->ab", values, v, measure) for v in (values, affine))
     return {
         "affineness": _rounded(affineness(values, points, measure)),
         "largest_angle": round(math.degrees(float(angle)), 2),
@@ -195,9 +200,14 @@ def _table(values: Tensor, points: Tensor, measure: Tensor) -> dict[str, Any]:
     }
 
 
+def unit_fields(values: Tensor, measure: Tensor) -> Tensor:
+    """Fields ``[N, K, 2]`` of unit norm under a measure ``[N]``."""
+    return values / torch.einsum("nkd,nkd,n->k", values, values, measure).sqrt()[:, None]
+
+
 @torch.no_grad()
 def _scores(features: Features, images: Tensor, values: Tensor) -> list[float]:
-    """The angles by which flows of unit size turn features, mean over images, lengths and both directions."""
+    """The angles by which flows of unit fields turn features, mean over images, lengths and both directions."""
     field = grid_field(values, *images.shape[2:]).to(images.device)
     found = []
     for length in (s * sign for s in LENGTHS for sign in (1, -1)):
@@ -208,19 +218,19 @@ def _scores(features: Features, images: Tensor, values: Tensor) -> list[float]:
 
 
 def _words(
-    net: Trained, sets: Sequence[Tensor], named: Tensor, images: int, seed: int
+    net: Trained, sets: Sequence[Tensor], named: Tensor, scale: Scale, seed: int
 ) -> tuple[list[list[str]], dict[str, Any], float]:
     """What held-out images say of each field, and of the affine motions, by the network and a ridge classifier.
 
     Returns:
         the words of each set, those of the motions with their figures, and the accuracy of the ridge classifier.
     """
-    ridge = RidgeClassifier.of(net.train, net.statistics, seed)
+    ridge = RidgeClassifier.of(net.train[: scale.taught], net.statistics, seed)
     judges = [
         Judge("network", ClassOutputs(net.model.cpu()), net.statistics),
         Judge("ridge", ClassOutputs(ridge), net.statistics),
     ]
-    held, _ = chosen(net.test[:images], seed)
+    held, _ = chosen(net.test[: scale.judged], seed)
     responses = joint_responses(judges, held, torch.cat([*sets, named], 1), torch.zeros(0), seed)
     judged = by_agreement(Products.of(responses, LOCALITY))
     net.model.to(device())

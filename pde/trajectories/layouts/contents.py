@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +61,9 @@ class Contents:
         about: equation, parameters, name, seed, settings, version and format of files of our own.
         notes: what was assumed or left out, in words.
         guess: which equation the file may be of, in words; empty where nothing says it.
+
+    Raises:
+        UserError: a field or an axis holds no numbers.
     """
 
     layout: str
@@ -68,6 +73,13 @@ class Contents:
     about: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     guess: str = ""
+
+    def __post_init__(self) -> None:
+        arrays = [(name, f.values) for name, f in self.fields.items()]
+        arrays += [(name, n.values) for name, n in self.axes.items()]
+        for name, values in arrays:
+            if not values.size:
+                raise UserError(f"`{name}` must hold numbers, got an array of shape {list(values.shape)}")
 
 
 @dataclass(frozen=True)
@@ -87,10 +99,25 @@ class Wanted:
     axes: Mapping[str, str] = field(default_factory=dict)
 
 
+_taken: ContextVar[list[int] | None] = ContextVar("taken", default=None)  # bytes of the arrays read from one file
+
+
+@contextmanager
+def one_file() -> Iterator[None]:
+    """A block that reads one file, whose arrays must be `affordable` together."""
+    token = _taken.set([])
+    try:
+        yield
+    finally:
+        _taken.reset(token)
+
+
 def affordable(
     name: str, shape: tuple[int, ...], itemsize: int, stored: int, wanted: tuple[int, ...] | None = None
 ) -> None:
     """Refuse an array that `stored` bytes cannot hold, or of which the memory cannot hold the part that is wanted.
+
+    The memory must hold it beside those that were read from the file before (`one_file`).
 
     Raises:
         UserError: the sentence has the sizes.
@@ -102,10 +129,13 @@ def affordable(
         )
     shape = shape if wanted is None else wanted
     numbers = math.prod(shape)
-    if 8 * numbers > SHARE_OF_MEMORY * processes.memory():
+    taken = [] if (so_far := _taken.get()) is None else so_far
+    taken.append(8 * numbers)
+    if sum(taken) > SHARE_OF_MEMORY * processes.memory():
+        beside = f", {sum(taken) / 1e9:.3g} GB with the arrays before it" if len(taken) > 1 else ""
         raise UserError(
-            f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of "
-            "the memory; give `samples` to read fewer trajectories"
+            f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB{beside}, more than "
+            f"{SHARE_OF_MEMORY:.0%} of the memory; give `samples` to read fewer trajectories"
         )
 
 

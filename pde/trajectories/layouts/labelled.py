@@ -89,7 +89,8 @@ def from_zarr(path: Path, wanted: Wanted) -> Contents:
         named = attributes.get("_ARRAY_DIMENSIONS") or getattr(array.metadata, "dimension_names", None)
         if not named or len(named) != array.ndim:
             raise UserError(f"`{name}` must name its dimensions, as xarray writes them")
-        affordable(name, array.shape, np.dtype(array.dtype).itemsize, array.nbytes)
+        stored = sum(f.stat().st_size for f in (path / name).rglob("*") if f.is_file())
+        affordable(name, array.shape, np.dtype(array.dtype).itemsize, stored)
         fill = array.fill_value
         if fill is not None and np.dtype(array.dtype).kind == "f" and np.isnan(fill):
             attributes.setdefault("_FillValue", float("nan"))

@@ -33,10 +33,10 @@ def arrays(content: bytes, names: Collection[str] | None, most: int) -> dict[str
     Args:
         content: of the file.
         names: of the wanted arrays; others are skipped unread. All that are arrays of numbers for ``None``.
-        most: bytes that one array may take.
+        most: bytes that all arrays together may take.
 
     Raises:
-        UserError: an array that is named holds no numbers, or one is larger than `most`.
+        UserError: an array that is named holds no numbers, or they are larger than `most`.
         ValueError: the file ends early or contradicts itself.
 
     >>> arrays(START + bytes(107) + b"IM", ["u"], 10**6)
@@ -64,6 +64,7 @@ def arrays(content: bytes, names: Collection[str] | None, most: int) -> dict[str
             continue
         if names is None or name in names:
             found[name] = _array(name, body, order, most)
+            most -= found[name].nbytes
     return found
 
 

@@ -8,7 +8,6 @@ slab of it in each record.
 from __future__ import annotations
 
 import math
-import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +76,7 @@ def _scale_of(file: h5py.File, dimension: Any) -> str:
 class _Reader:
     """The header of a classic file, read in order."""
 
-    data: mmap.mmap
+    data: bytes
     wide: bool  # counts of 8 bytes
     far: bool  # offsets of 8 bytes
     at: int = 4
@@ -139,39 +138,40 @@ class _Reader:
 
 def from_classic(path: Path, wanted: Wanted) -> Contents:
     """netCDF 1, 2 (64-bit offsets) and 5 (64-bit data)."""
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        version = data[3]
-        reader = _Reader(data, wide=version == 5, far=version in (2, 5))
-        records = reader.count()
-        sizes = []
-        for _ in range(reader.list_of(_DIMENSIONS)):
-            name = reader.name()
-            sizes.append((name, reader.count()))
-        said = reader.attributes()
-        heads = []
-        for _ in range(reader.list_of(_VARIABLES)):
-            name = reader.name()
-            which = [reader.count() for _ in range(reader.some())]
-            if any(i >= len(sizes) for i in which):
-                raise ValueError(f"a dimension of `{name}` that the file does not have")
-            attributes, kind = reader.attributes(), reader.kind()
-            stored = reader.count()
-            heads.append((name, which, attributes, kind, stored, reader.offset()))
-        of_records = [h for h in heads if h[1] and sizes[h[1][0]][1] == 0]
-        slab = sum(h[4] for h in of_records)
-        if len(of_records) == 1:  # the only one is not padded
-            name, which, _, kind, _, _ = of_records[0]
-            slab = np.dtype(kind).itemsize * math.prod(sizes[i][1] for i in which[1:])
-        if slab and records == (1 << 64 if reader.wide else 1 << 32) - 1:  # written as a stream
-            records = (len(data) - min(h[5] for h in of_records)) // slab
-        found = {}
-        for name, which, attributes, kind, _, offset in heads:
-            if kind == "S1":
-                continue
-            shape = tuple(records if sizes[i][1] == 0 else sizes[i][1] for i in which)
-            stride = slab if which and sizes[which[0]][1] == 0 else 0
-            values = _values(data, name, shape, np.dtype(kind), offset, stride)
-            found[name] = Variable(values, tuple(sizes[i][0] for i in which), attributes)
+    affordable("the file", (path.stat().st_size // 8,), 8, path.stat().st_size)
+    data = path.read_bytes()  # not mapped: a map of a file that another process cuts short ends this one
+    version = data[3]
+    reader = _Reader(data, wide=version == 5, far=version in (2, 5))
+    records = reader.count()
+    sizes = []
+    for _ in range(reader.list_of(_DIMENSIONS)):
+        name = reader.name()
+        sizes.append((name, reader.count()))
+    said = reader.attributes()
+    heads = []
+    for _ in range(reader.list_of(_VARIABLES)):
+        name = reader.name()
+        which = [reader.count() for _ in range(reader.some())]
+        if any(i >= len(sizes) for i in which):
+            raise ValueError(f"a dimension of `{name}` that the file does not have")
+        attributes, kind = reader.attributes(), reader.kind()
+        stored = reader.count()
+        heads.append((name, which, attributes, kind, stored, reader.offset()))
+    of_records = [h for h in heads if h[1] and sizes[h[1][0]][1] == 0]
+    slab = sum(h[4] for h in of_records)
+    if len(of_records) == 1:  # the only one is not padded
+        name, which, _, kind, _, _ = of_records[0]
+        slab = np.dtype(kind).itemsize * math.prod(sizes[i][1] for i in which[1:])
+    if slab and records == (1 << 64 if reader.wide else 1 << 32) - 1:  # written as a stream
+        records = (len(data) - min(h[5] for h in of_records)) // slab
+    found = {}
+    for name, which, attributes, kind, _, offset in heads:
+        if kind == "S1":
+            continue
+        shape = tuple(records if sizes[i][1] == 0 else sizes[i][1] for i in which)
+        stride = slab if which and sizes[which[0]][1] == 0 else 0
+        values = _values(data, name, shape, np.dtype(kind), offset, stride)
+        found[name] = Variable(values, tuple(sizes[i][0] for i in which), attributes)
     numbers_ = {
         name: float(value[0])
         for name, value in said.items()
@@ -181,7 +181,7 @@ def from_classic(path: Path, wanted: Wanted) -> Contents:
 
 
 def _values(
-    data: mmap.mmap, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, stride: int
+    data: bytes, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int, stride: int
 ) -> NDArray[Any]:
     """The numbers of a variable; those of a record follow each other, the records are a stride apart."""
     count = math.prod(shape)
@@ -192,7 +192,7 @@ def _values(
     affordable(name, shape, dtype.itemsize, len(data))
     if not count:
         return np.zeros(shape, dtype.newbyteorder("="))
-    if stride:
-        rows = [np.frombuffer(data, dtype, each // dtype.itemsize, offset + r * stride) for r in range(shape[0])]
-        return np.stack(rows).reshape(shape).astype(dtype.newbyteorder("="))
-    return np.frombuffer(data, dtype, count, offset).reshape(shape).astype(dtype.newbyteorder("="))
+    inner = [dtype.itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    strides = [stride or each, *inner[1:]] if shape else []
+    values: NDArray[Any] = np.ndarray(shape, dtype, data, offset, strides)
+    return values.astype(dtype.newbyteorder("="))

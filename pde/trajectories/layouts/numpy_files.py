@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from .named import SOLUTIONS, arranged, axis_name
 
 START = b"\x93NUMPY"
 NUMBERS = "fiuc"
+LONGEST_HEADER = 1 << 16
 
 
 def from_npz(path: Path, wanted: Wanted) -> Contents:
@@ -52,9 +54,18 @@ def from_npy(path: Path) -> NDArray[Any]:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type, from a header whose length is bounded before so much is read."""
     version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    first = version == (1, 0)
+    size = file.read(2 if first else 4)
+    length = int.from_bytes(size, "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"a header of {length:,} bytes")
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    try:
+        shape, _, dtype = read(io.BytesIO(size + file.read(length)))
+    except MemoryError:  # how Python's parser calls nesting that is too deep
+        raise ValueError("a header that is nested too deeply") from None
     return shape, dtype
 
 

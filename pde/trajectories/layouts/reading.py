@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from symflow.errors import UserError
 
 from . import labelled, matlab5, numpy_files, tables, tensors
-from .contents import Contents, Wanted, most_bytes
+from .contents import SHARE_OF_MEMORY, Contents, Wanted, most_bytes, one_file
 from .named import SOLUTIONS, arranged
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def read(path: Path, wanted: Wanted) -> Contents:
     """
     if labelled.is_zarr(path):
         return _guarded(path, lambda: labelled.from_zarr(path, wanted))
+    if path.is_dir():
+        raise UserError(f"{str(path)!r} must be a file of data, got a folder")
     if not path.is_file():
         raise UserError(f"there is no file {str(path)!r}")
     return _guarded(path, lambda: _read(path, wanted))
@@ -51,7 +53,8 @@ def read(path: Path, wanted: Wanted) -> Contents:
 
 def _guarded(path: Path, reader: Callable[[], Contents]) -> Contents:
     try:
-        return reader()
+        with one_file():
+            return reader()
     except UserError:
         raise
     except MemoryError:
@@ -70,6 +73,10 @@ def _read(path: Path, wanted: Wanted) -> Contents:
     if start.startswith(ZIP):
         return tensors.from_tensors(path, wanted) if tensors.is_saved(path) else numpy_files.from_npz(path, wanted)
     if start.startswith(matlab5.START):
+        if path.stat().st_size > most_bytes():
+            raise UserError(
+                f"{path} takes {path.stat().st_size / 1e9:.3g} GB, more than {SHARE_OF_MEMORY:.0%} of the memory"
+            )
         return _from_matlab(path.read_bytes(), wanted)
     if start.startswith(numpy_files.START):
         shape = list(numpy_files.from_npy(path).shape)
@@ -85,6 +92,8 @@ def _read(path: Path, wanted: Wanted) -> Contents:
     if start.startswith(HDF5) or h5py.is_hdf5(path):
         with h5py.File(path, "r") as file5:
             return _from_hdf5(file5, wanted)
+    if start.startswith(tensors.OLD):
+        raise UserError(f"{path} is of torch before 1.6; save its tensors again with a newer one, or as npz")
     if tables.looks_like(start):
         return tables.from_table(path, wanted)
     raise UserError(f"{path} {'is empty' if not start else 'is no ' + KINDS}")

@@ -35,9 +35,12 @@ def looks_like(start: bytes) -> bool:
 
 def from_table(path: Path, wanted: Wanted) -> Contents:
     """Columns ``t`` and unknowns; several runs follow each other, with a column ``sample`` or times that start anew."""
-    affordable("the file", (path.stat().st_size // 2,), 1, path.stat().st_size)
+    size = path.stat().st_size
+    affordable("the file", (2 * size,), 1, size)  # Python's numbers take 32 bytes, one of two characters at least
     with open(path, newline="", encoding="utf-8-sig") as file:
         names = _cells(file.readline())
+        if len(set(names)) < len(names):
+            raise UserError(f"the columns must have different names, got {', '.join(names)[:80]}")
         rows = []
         for n, line in enumerate(file, 2):
             if not line.strip():

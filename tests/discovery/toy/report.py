@@ -24,3 +24,6 @@ def write_report(run: str | Path) -> Path:
     """Writes the page of a run."""
     folder, config = open_run(run)
     return CloudPage(folder, load_result(folder), config).write()
+
+
+PAGE = CloudPage

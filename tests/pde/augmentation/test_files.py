@@ -157,6 +157,29 @@ def test_other_data_do_not_continue_a_file(source: Path, tmp_path: Path, monkeyp
         augment_file(other, out=out, resume=True, **KDV)
 
 
+@pytest.mark.parametrize("name", ["u", "valid", "weights", "residual"])
+def test_nothing_is_written_through_a_link_or_into_another_array(
+    name: str, source: Path, made: Path, tmp_path: Path
+) -> None:
+    """What is resumed may come from anywhere: numbers go into its own arrays, of the size and type that are written."""
+    partial, other = tmp_path / "out.h5.partial", tmp_path / "other.h5"
+    other.write_bytes(made.read_bytes())
+    for put in (
+        lambda file, old: h5py.ExternalLink("other.h5", f"/{name}"),
+        lambda file, old: old[:-1],
+        lambda file, old: old.astype("f4"),
+    ):
+        partial.write_bytes(made.read_bytes())
+        with h5py.File(partial, "r+") as file:
+            file["residual"][3:] = -1.0
+            old = file[name][()]
+            del file[name]
+            file[name] = put(file, old)
+        with pytest.raises(UserError, match="must be what an earlier `symflow augment` left"):
+            augment_file(source, out=tmp_path / "out.h5", resume=True, **KDV)
+    assert other.read_bytes() == made.read_bytes()
+
+
 def test_a_full_disk_is_one_sentence(source: Path, tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "

@@ -116,6 +116,12 @@ def test_discover_says_what_is_kept_and_what_is_lost() -> None:
     assert found.verdicts.equation.dimension == 4
 
 
+def test_families_are_not_claimed_to_keep_a_boundary() -> None:
+    found = pde.discover(HEAT, boundary="u(0,t) = 0")
+    assert found.headline == "u_t = u_xx: 4 symmetries that keep the boundary, proved"
+    assert "of the equation, not asked at the boundary: f du for every solution f" in str(found)
+
+
 @pytest.mark.parametrize(
     "text",
     [

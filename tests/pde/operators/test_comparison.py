@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 
 from symflow import NeuralField, SymbolicField, pde, principal_angles
 from symflow.errors import UserError
+from symflow.pde.operators import arms
 from symflow.pde.operators.arms import exact_field
 from symflow.pde.operators.comparison import compare_operators
 from symflow.pde.trajectories import data_coordinates
@@ -38,18 +40,18 @@ SMALL: dict[str, Any] = {
 
 
 def test_a_comparison_resumes_and_does_not_depend_on_processes(data: pde.Trajectories, tmp_path: Path) -> None:
-    arms = ("none", "exact", "wrong")
-    whole = compare_operators(data, arms=arms, **SMALL)
-    part = compare_operators(data, tmp_path / "run", arms=arms[:2], **SMALL)
+    names = ("none", "exact", "wrong")
+    whole = compare_operators(data, arms=names, **SMALL)
+    part = compare_operators(data, tmp_path / "run", arms=names[:2], **SMALL)
     told: list[tuple[str, int, int]] = []
     rest = compare_operators(
-        data, tmp_path / "run", arms=arms, resume=True, progress=lambda *how: told.append(how), **SMALL
+        data, tmp_path / "run", arms=names, resume=True, progress=lambda *how: told.append(how), **SMALL
     )
     assert told == [("wrong 0.1, seed 0", 5, 6), ("wrong 0.1, seed 1", 6, 6)]
     assert rest == whole
     assert part.arms == whole.arms[:2]
     content = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert [arm["name"] for arm in content["arms"]] == list(arms)
+    assert [arm["name"] for arm in content["arms"]] == list(names)
     assert not list((tmp_path / "run").glob("*seed-*.safetensors"))
 
 
@@ -75,6 +77,25 @@ def test_slots_are_learned_once_for_each_seed_and_moved_along(data: pde.Trajecto
     assert len(found.arms[1].errors) == 2
 
 
+def test_a_later_seed_alone_is_what_it_is_beside_the_first(data: pde.Trajectories) -> None:
+    both = compare_operators(data, arms=("none", "exact"), **SMALL)
+    rest = data[[0, 1, 2, 5, 6]]  # without the group of the first seed
+    second = compare_operators(rest, arms=("none", "exact"), first=1, **SMALL | {"seeds": 1})
+    assert [arm.errors for arm in second.arms] == [arm.errors[1:] for arm in both.arms]
+
+
+def test_where_the_route_finds_no_slot_nothing_is_moved(data: pde.Trajectories, monkeypatch) -> None:
+    class Nothing:
+        neural = None
+
+    monkeypatch.setattr(arms, "discover", lambda *data, **how: Nothing)
+    none, slots = compare_operators(data, arms=("none", "slots"), **SMALL).arms
+    assert slots.errors == none.errors
+    assert slots.angles == (math.pi / 2,) * 2
+    with pytest.raises(UserError, match="show no symmetry to learn"):
+        compare_operators(data, arms=("none", "learned"), **SMALL)
+
+
 @pytest.mark.slow
 def test_two_processes_find_what_one_finds(data: pde.Trajectories) -> None:
     one = compare_operators(data, arms=("none", "learned", "penalty"), **SMALL)
@@ -87,11 +108,11 @@ def test_two_processes_find_what_one_finds(data: pde.Trajectories) -> None:
 
 def test_arms_along_what_is_not_valid_are_refused_unless_told(data: pde.Trajectories) -> None:
     asked = SMALL | {"unproved": False}
-    for arms in (("none", "learned"), ("wrong",), ("penalty", "exact")):
+    for names in (("none", "learned"), ("wrong",), ("penalty", "exact")):
         with pytest.raises(
-            UserError, match=rf"nothing proves the fields of {arms[0] if len(arms) == 1 else '(learned|penalty)'}"
+            UserError, match=rf"nothing proves the fields of {names[0] if len(names) == 1 else '(learned|penalty)'}"
         ):
-            compare_operators(data, arms=arms, **asked)
+            compare_operators(data, arms=names, **asked)
     scaled = replace(data, u=1.05 * data.u)
     with pytest.raises(UserError, match=r"`data` must solve u_t .* but these data do not solve it .*unproved=True"):
         compare_operators(scaled, arms=("none", "exact"), **asked)
@@ -106,14 +127,14 @@ from test_comparison import SMALL
 from symflow import pde
 
 data = pde.load(sys.argv[2])
-found = pde.compare_operators(data, sys.argv[3], arms=("none", "exact"), **(SMALL | {"steps": 120}))
+found = pde.compare_operators(data, sys.argv[3], arms=("none", "exact"), **(SMALL | {"steps": 120, "batch": 3}))
 sys.stdout.write(json.dumps([arm.errors for arm in found.arms]) + "\\n")  # one write: two processes share the pipe
 """
 
 
 @pytest.mark.slow
 def test_two_workers_share_every_batch(data: pde.Trajectories, tmp_path: Path) -> None:
-    """Two gloo processes under torchrun, each with half of every batch, against one process."""
+    """Two gloo processes under torchrun, with two and one windows of every batch of three, against one process."""
     script, file = tmp_path / "worker.py", tmp_path / "data.h5"
     script.write_text(WORKER)
     pde.save(data, file)

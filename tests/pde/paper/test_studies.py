@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 from symflow.pde import generate
-from symflow.pde.paper import STUDIES, slots, varied
+from symflow.pde.paper import STUDIES, operators, slots, varied
 from symflow.pde.paper.page import page
 from symflow.pde.paper.slots import Ablation, Scale, SlotsStudy, subspace, true_field
+from symflow.pde.settings import OperatorTrainings
 from symflow.reproduction import Record
 
 
@@ -83,6 +85,52 @@ def test_every_study_is_named_on_the_page_and_what_was_not_run_says_so() -> None
         [record]
     )
     assert set(STUDIES) == {"pde", "operators"}
+
+
+def operator(seed: int, none: float, exact: float, slots: float) -> Record:
+    arms = [
+        {"name": "none", "errors": [none], "angles": []},
+        {"name": "exact", "errors": [exact], "angles": []},
+        {"name": "slots", "errors": [slots], "angles": [0.02]},
+    ]
+    return Record("operators", "ks-16", "small", seed, 60.0, "0", {"comparison": {"arms": arms}})
+
+
+def test_operators_are_compared_seed_by_seed() -> None:
+    """Halves, in pairs: the interval is that of their ratios, whatever the errors are."""
+    one = page([operator(0, 4e-3, 2e-3, 2e-3)])
+    assert "| ks-16 | small | 1 | 4.00e-03 | -50 % | -50 % | +0 % | 0.02 |" in one
+    three = page([operator(seed, 2e-3 * 2**seed, 1e-3 * 2**seed, 1e-3 * 4**seed) for seed in range(3)])
+    line = next(line for line in three.splitlines() if line.startswith("| ks-16 | small | 3 | 4.00e-03 |"))
+    against = line.split("|")[5:8]
+    assert against[0].strip() == "-50 % (-50 to -50)"
+    # logarithms 0, log 2, log 4: the mean log 2, the half width 4.3027 log 2 / sqrt 3
+    half = 4.3027 * math.log(2) / math.sqrt(3)
+    low, high = (100 * math.expm1(math.log(2) + sign * half) for sign in (-1, 1))
+    assert against[2].strip() == f"+100 % ({low:+.0f} to {high:+.0f})"
+
+
+@pytest.mark.parametrize(("size", "strengths"), [("small", [0.05]), ("paper", [0.02, 0.05, 0.1])])
+def test_a_study_of_operators_asks_for_its_seed(size: Any, strengths: list[float], tmp_path: Path, monkeypatch) -> None:
+    asked: dict[str, Any] = {}
+
+    class Compared:
+        to_dict = staticmethod(dict)
+
+    def compare(data: Any, run: Path, **how: Any) -> type[Compared]:
+        asked.update(how, samples=len(data))
+        return Compared
+
+    monkeypatch.setattr(operators, "compare_operators", compare)
+    small = replace(operators.TRAININGS[size], test=2, validation=1)
+    monkeypatch.setitem(operators.TRAININGS, size, small)
+    study = STUDIES["operators"]["nkdv-16"].run
+    assert isinstance(study, operators.OperatorStudy)
+    study = replace(study, count=1, resolution=128)
+    assert study(size, 2, tmp_path, silent) == {"comparison": {}}
+    assert (asked["first"], asked["seeds"], asked["samples"]) == (2, 1, 4)
+    assert list(asked["strengths"]) == strengths
+    OperatorTrainings(**{k: v for k, v in asked.items() if k not in ("first", "samples", "resume", "progress")})
 
 
 @pytest.mark.slow

@@ -315,7 +315,7 @@ def test_runs_of_chebfun(name, equation, wrong, points):
 
 def test_missing_empty_and_foreign(tmp_path):
     refused("there is no file", tmp_path / "no.h5")
-    refused("there is no file", tmp_path)
+    refused("must be a file of data, got a folder", tmp_path)
     (tmp_path / "a.h5").touch()
     refused("is empty", tmp_path / "a.h5")
     (tmp_path / "a.h5").write_bytes(b"\x80\x04K\x01.")  # a pickle
@@ -458,7 +458,8 @@ def test_the_first_trajectories_of_a_file_larger_than_the_memory(
 ) -> None:
     data = generate("ckdv", samples=4, seed=0, steps=20, keep=5, end=2.0)
     path = save(data, tmp_path / "a.h5")
-    monkeypatch.setattr("symflow.runs.processes.memory", lambda: 2 * 8.0 * data.u[:2].numel())
+    held = data.u[:2].numel() + len(data.x) + len(data.t) + len(data)  # half of the memory, to the last number
+    monkeypatch.setattr("symflow.runs.processes.memory", lambda: 2 * 8.0 * held)
     with pytest.raises(UserError, match="give `samples`"):
         load(path)
     assert torch.equal(load(path, samples=2).u, data.u[:2])

@@ -37,6 +37,10 @@ STUDIES = {
 }
 
 
+def figures(records: Sequence[Record]) -> dict[str, str]:
+    return {"walks": f"<svg>{len(results(records, 'pde', 'walk'))}</svg>"}
+
+
 def page(records: Sequence[Record]) -> str:
     found = [f"{r['place']:.3f}" for r in results(records, "pde", "walk")]
     return "\n".join(["## Walks", *(found or [NOT_RUN]), ""])

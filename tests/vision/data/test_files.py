@@ -155,11 +155,6 @@ def test_damaged_batches_are_read_or_refused(tmp_path, seed):
             assert 0 <= labels[0] < 10
 
 
-def test_nothing_that_a_pickle_names_is_called():
-    loaded = _readers.unpickle(b"\x80\x02cnumpy\ndtype\n" + b"U\x01O" + b"\x85R.")
-    assert type(loaded).__module__ == "symflow.vision.data._readers"
-
-
 @pytest.mark.parametrize("write", [write_python2, write_binary])
 def test_a_missing_batch(tmp_path, write):
     write_batches(tmp_path, write)

@@ -77,8 +77,13 @@ def test_parts_of_images():
     for index in (slice(3, 7), torch.arange(3, 7), [3, 4, 5, 6], torch.arange(60).sub(4.5).abs() < 2):
         assert torch.equal(images[index].pixels, images.pixels[3:7])
         assert torch.equal(images[index].labels, images.labels[3:7])
+    pixels, label = images[3]
+    assert torch.equal(pixels, images.pixels[3])
+    assert label == int(images.labels[3])
     with pytest.raises(TypeError, match="slice"):
-        images[3]
+        images[torch.zeros(2, 2, dtype=torch.int64)]
+    with pytest.raises(IndexError):
+        images[len(images)]
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.37, 0.5, 0.9])

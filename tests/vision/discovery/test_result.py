@@ -18,19 +18,17 @@ from symflow.report import write_report
 from symflow.runs import save_tensors
 from symflow.vision.augmentation.augmentation import balanced
 from symflow.vision.discovery import learned_arms
-from symflow.vision.discovery.result import (
+from symflow.vision.discovery.entries import (
     AFFINE_MOTIONS,
-    FIELDS,
     AffineMotion,
     Colour,
     Colours,
     ComparedSpan,
     Generator,
-    ImageResult,
     Setting,
     Trial,
-    load_image_result,
 )
+from symflow.vision.discovery.result import FIELDS, ImageResult, load_image_result
 from symflow.vision.discovery.verdicts import BY_AGREEMENT, UNTESTED, data_verdict, untold
 from symflow.vision.search.plane import PLANE, grid_field
 from symflow.vision.validity import AffineClaim, HeldOut
@@ -377,7 +375,7 @@ def test_the_report_is_one_file_without_scripts_and_the_same_each_time(tmp_path)
     save_tensors(tmp_path / "evidence.safetensors", evidence, {})
     page = write_report(tmp_path).read_text()
     assert page == write_report(tmp_path).read_text()
-    assert page.count('role="img"') == 5
+    assert page.count('role="img"') == 5 + 2  # the image as it moves along each of two
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == [
@@ -395,7 +393,9 @@ def test_the_report_leaves_out_what_the_run_does_not_hold(tmp_path):
     save_tensors(
         tmp_path / "evidence.safetensors", {"lengths": torch.zeros(3), "moved": torch.zeros(2, 9, 3, 5, 6)}, {}
     )
-    assert write_report(tmp_path).read_text().count('role="img"') == 1
+    page = write_report(tmp_path).read_text()
+    assert page.count('role="img"') == 1 + 1  # and a net, which the one closed form moves
+    assert "<image" not in page[: page.index("<details")]
 
 
 def test_names_from_files_are_text(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -12,7 +14,9 @@ from symflow.errors import UserError
 from symflow.reproduction import NOT_RUN, Record
 from symflow.vision import paper
 from symflow.vision.data.images import Images
-from symflow.vision.paper import arms, scales, slots
+from symflow.vision.paper import arms, drawings, scales, slots
+from symflow.vision.paper.page import CONTROLS, SLOTS
+from symflow.vision.search import grid_field, pixel_centres
 
 TINY = replace(
     scales.SCALES["small"],
@@ -91,7 +95,7 @@ def test_slots_stand_beside_their_controls_and_go_on_after_a_kill(tiny, tmp_path
 def test_augmentation_takes_the_slots_of_the_same_seed(tiny, tmp_path: Path):
     result = arms.arm_study("small", 1, tmp_path / "augmentation" / "cifar10-small-1", silent)
     assert list(result["arms"]) == list(arms.ARMS)
-    assert (tmp_path / "images" / "slots-small-1" / "network.safetensors").exists()
+    assert (tmp_path / "images" / "network-small" / "network.safetensors").exists()
     assert {name: arm["strength"] for name, arm in result["arms"].items()} == {
         "none": None,
         "crop+flip": 1.0,
@@ -102,10 +106,45 @@ def test_augmentation_takes_the_slots_of_the_same_seed(tiny, tmp_path: Path):
     assert arms.arm_study("small", 1, tmp_path / "augmentation" / "cifar10-small-1", silent) == result
 
 
+def test_figures_show_the_fields_and_the_image_of_a_record():
+    """Shifts: the longest flow of .4 is two pixels of eleven."""
+    height = width = 11
+    points = pixel_centres(height, width).flatten(0, 1)
+    constant = torch.zeros(height * width, 2, 2, dtype=torch.float64)
+    constant[:, 0, 0], constant[:, 1, 1] = 1.0, 1.0
+    turned = torch.stack([torch.stack([-points[:, 1], points[:, 0]], -1)] * 2, 1)
+    sets = {"slots, angle": constant, "slots, no score": turned, "quadratic form, mu = 0.05": turned}
+    image = torch.randint(256, (3, height, width), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    record = json.loads(json.dumps(drawings.noted(sets, image)))
+    shifts = drawings._read(record, "slots, angle")
+    assert torch.equal(shifts[:, 0], torch.tensor([1.0, 0.0]).expand(81, 2))
+    assert torch.equal(shifts[:, 1], torch.tensor([0.0, 1.0]).expand(81, 2))
+    corners = drawings._read(record, "slots, no score")[[0, 8, 72, 80], 0]
+    expected = torch.tensor([[1.0, -1.0], [1.0, 1.0], [-1.0, -1.0], [-1.0, 1.0]])
+    torch.testing.assert_close(corners, expected, rtol=0, atol=6e-4)
+
+    moved = drawings._moved(grid_field(shifts, 9, 9), record)
+    whole = image.float() / 255
+    assert (drawings.LENGTHS[2], drawings.LENGTHS[4]) == (0.0, 0.4)
+    torch.testing.assert_close(moved[:, 2], whole.expand(2, 3, height, width), rtol=0, atol=1e-5)
+    torch.testing.assert_close(moved[0, 4, :, :, :-2], whole[:, :, 2:], rtol=0, atol=1e-5)
+    torch.testing.assert_close(moved[1, 4, :, :-2], whole[:, 2:], rtol=0, atol=1e-5)
+    named = {name: {"affineness": [0.99, 0.5]} for name in sets}
+    figures = drawings.drawn({"drawn": record, "sets": named}, 2)
+    assert set(figures) == {"fields", "moved"}
+    assert all(ElementTree.fromstring(figure).tag.endswith("svg") for figure in figures.values())
+    assert figures["moved"].count("<image") == 10
+
+
 def test_images_that_are_nowhere_get_a_sentence(monkeypatch, tmp_path: Path):
     monkeypatch.delenv("SYMFLOW_DATA", raising=False)
     with pytest.raises(UserError, match="the environment variable SYMFLOW_DATA must name the folder"):
         slots.slot_study("small", 0, tmp_path, silent)
+    monkeypatch.setenv("SYMFLOW_DATA", str(tmp_path))  # where there are none
+    for studies in paper.STUDIES.values():
+        for study in studies.values():
+            with pytest.raises(UserError, match=f"must name the folder that holds .*, got '{tmp_path}'"):
+                study.check()
 
 
 def test_the_page_shows_records_and_what_was_not_run():
@@ -117,11 +156,13 @@ def test_the_page_shows_records_and_what_was_not_run():
         "largest_angle": 12.3,
         "words": ["measured", "refuted", *["cannot be told"] * 8],
     }
+    sets = dict.fromkeys((*SLOTS, *CONTROLS), found)
+    sets["slots, no score"] = found | {"affineness": [0.5] * 10}
     motions = {
         "rotation": {"word": "measured", "ratio": [0.4, 0.01], "agreement": [0.7, 0.02]},
         "squeeze": {"word": "cannot be told", "ratio": None, "agreement": None},
     }
-    result = {"network": {"name": "SmallResNet", "accuracy": 0.8}, "sets": {"slots, angle": found}, "motions": motions}
+    result = {"network": {"name": "SmallResNet", "accuracy": 0.8}, "sets": sets, "motions": motions}
     accuracies = {"none": 0.6, "crop+flip": 0.65, "affine+flip": 0.64, "slots+flip": 0.66}
     compared = {
         "arms": {
@@ -133,12 +174,16 @@ def test_the_page_shows_records_and_what_was_not_run():
         Record("images", "slots", "small", 0, 60.0, "0", result),
         *(Record("augmentation", "cifar10", "small", seed, 60.0, "0", compared) for seed in (0, 1)),
     ]
-    page = paper.page(records)
-    assert page.count(NOT_RUN) == 2
-    assert "| 0.99 0.99 0.99 0.99 0.99 0.99 | 0.10 0.10 0.10 0.10 | 12° |" in page
-    assert "mr........" in page
-    assert "| small, 0 | rotation | 0.40 ± 0.01 | 0.70 ± 0.02 | measured |" in page
-    assert "| small | 2 | slots+flip | 0.1 0.1 | 66.00 | +6.00 |" in page
+    text = paper.page(records)
+    assert text.count(NOT_RUN) == 2
+    assert "| 0.99 0.99 0.99 0.99 0.99 0.99 | 0.10 0.10 0.10 0.10 | 12° |" in text
+    assert "mr........" in text
+    assert "| small, 0 | rotation | 0.40 ± 0.01 | 0.70 ± 0.02 | measured |" in text
+    assert "| small | 2 | slots+flip | 0.1 0.1 | 66.00 | +6.00 |" in text
+    assert "| small, 0 | 5.88 | 5.88 | 5.88 | 1.50 | 5.88 |" in text
+    assert "they do\nin 0 of 1 seeds" in text  # all alike but one
+    sets |= {name: found | {"affineness": [0.9] * 10} for name in CONTROLS}
+    assert "they do\nin 1 of 1 seeds" in paper.page(records)
 
 
 def test_the_command_finds_the_studies():

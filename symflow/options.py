@@ -1,0 +1,231 @@
+"""The options that every command has, and what they are read from: words, a file, numbers as people write them.
+
+A command is a function that gives an `Answer`; the command line offers it with `Output` beside its own parameters.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from symflow.console import Answer
+from symflow.errors import UserError, nearest
+
+Command = Callable[..., Answer]
+
+ASIDE = ("command", "identity")  # entries of a configuration that are no options
+WHERE = ("out", "resume", "force")  # options that belong to one call, and not to what it asks
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a command answers; the same for all of them.
+
+    Attributes:
+        json: print the answer as one JSON object (docs/commands.md) on the standard output.
+        quiet: no progress and no notes on the standard error.
+        verbose: every step with its time, and where in the code a mistake was noticed.
+        config: a JSON object with options by name, such as --save-config writes and a run directory has; what is typed
+            beside it counts more.
+        save_config: write what is asked to a file that --config reads.
+    """
+
+    json: FlagCreatePairsOff[bool] = False
+    quiet: FlagCreatePairsOff[bool] = False
+    verbose: Annotated[FlagCreatePairsOff[bool], tyro.conf.arg(aliases=["-v"])] = False
+    config: Path | None = None
+    save_config: Path | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command with what it was given."""
+
+    command: Command
+    arguments: dict[str, Any]
+    output: Output
+
+    def answer(self) -> Answer:
+        """Carries it out."""
+        return self.command(**self.arguments)
+
+    def configuration(self) -> dict[str, Any]:
+        """What was asked, by the names of the options, JSON values; where to is left out."""
+        flat: dict[str, Any] = {"command": name_of(self.command)}
+        for name, value in self.arguments.items():
+            if name not in WHERE:
+                flat |= (
+                    {f.name: getattr(value, f.name) for f in fields(value)} if is_dataclass(value) else {name: value}
+                )
+        return {name: json.loads(json.dumps(value, default=str)) for name, value in flat.items()}
+
+
+def name_of(command: Command) -> str:
+    """How a command is typed."""
+    return command.__name__.replace("_", "-")
+
+
+def ask(command: Command, words: Sequence[str]) -> Asked:
+    """What words ask of a command; help, and words that ask nothing, end the process.
+
+    Raises:
+        UserError: `--config` names no file with options of this command.
+    """
+    with _numbers():
+        asked: Asked = tyro.cli(
+            offered(command),
+            prog=f"symflow {name_of(command)}",
+            description=description(command),
+            args=_with_file(command, list(words)),
+        )
+    return asked
+
+
+def offered(command: Command) -> Callable[..., Asked]:
+    """A function with the parameters of a command and those of `Output`, as tyro reads them."""
+    hints = get_type_hints(command, include_extras=True)
+    own = inspect.signature(command).parameters.values()
+
+    def call(*given: Any, output: Output, **named: Any) -> Asked:
+        names = [p.name for p in own]
+        return Asked(command, dict(zip(names, given, strict=False)) | named, output)
+
+    hints |= {"output": OmitArgPrefixes[Output], "return": Asked}
+    parameters = [p.replace(annotation=hints[p.name]) for p in own]
+    parameters.append(
+        inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=Output(), annotation=hints["output"])
+    )
+    call.__name__, call.__doc__, call.__annotations__ = command.__name__, command.__doc__, hints
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return call
+
+
+def description(command: Command) -> str:
+    """What stands at the head of a command's help: its docstring down to the arguments, and its examples."""
+    text = inspect.getdoc(command) or ""
+    head = text.partition("\nArgs:")[0].partition("\nExamples:")[0].strip()
+    return "\n\n".join([head, "\n".join(["examples:", *(f"  {line}" for line in examples(command))])])
+
+
+def examples(command: Command) -> list[str]:
+    """What its docstring shows being typed, a line each."""
+    section = (inspect.getdoc(command) or "").partition("\nExamples:\n")[2].partition("\n\n")[0]
+    return [line.strip() for line in section.splitlines()]
+
+
+# ---- options from a file --------------------------------------------------------------------------------------------
+
+
+def _with_file(command: Command, words: list[str]) -> list[str]:
+    """The words, after those that the file of `--config` stands for."""
+    for i, word in enumerate(words):
+        option, _, name = word.partition("=")
+        if option == "--config":
+            file = name or (words[i + 1] if i + 1 < len(words) else "")
+            if not file:
+                raise UserError("`--config` must be followed by the name of a file")
+            own = bool(words) and not words[0].startswith("-")
+            return [*([words[0]] if own else []), *_from_file(command, Path(file), own), *words[own:]]
+    return words
+
+
+def _from_file(command: Command, path: Path, positional: bool) -> list[str]:
+    """Words for the entries of a file; what has its default value needs none."""
+    from symflow.runs import CONFIG, read_record
+
+    file = path / CONFIG if path.is_dir() else path
+    content: dict[str, Any] = read_record(file, dict[str, Any], "be a configuration, a JSON object of options by name")
+    of = content.get("command", name_of(command))
+    if of != name_of(command):
+        raise UserError(f"`--config` must be of `symflow {name_of(command)}`, got one of {of!r} in {str(file)!r}")
+    known, first = offers(command)
+    words: list[str] = []
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        if name == first or (name == "data" and name not in known):
+            words = words if positional or value is None else [str(value), *words]
+        elif name in known:
+            words += _words(name, value, known[name])
+        elif name not in ASIDE:
+            hint = nearest(name, known)
+            raise UserError(f"`--config` names an option {key!r} that there is not, in {str(file)!r}{hint}")
+    return words
+
+
+def _words(name: str, value: Any, default: Any) -> list[str]:
+    """What to type for an option."""
+    option = f"--{name.replace('_', '-')}"
+    if value == (list(default) if isinstance(default, tuple) else default) or value is None:
+        return []
+    if isinstance(value, bool):
+        return [option if value else option.replace("--", "--no-", 1)]
+    return [option, *map(str, value if isinstance(value, list) else [value])]
+
+
+def offers(command: Command) -> tuple[dict[str, Any], str | None]:
+    """The options of a command by name, with their defaults, and the name of what stands first."""
+    hints = get_type_hints(command, include_extras=True)
+    found: dict[str, Any] = {}
+    first = None
+    for name, parameter in inspect.signature(command).parameters.items():
+        if is_dataclass(parameter.default):
+            found |= {f.name: getattr(parameter.default, f.name) for f in fields(parameter.default)}
+        elif tyro.conf.Positional in _metadata(hints[name]):
+            first = first or name
+        else:
+            found[name] = None if parameter.default is inspect.Parameter.empty else parameter.default
+    return found, first
+
+
+def _metadata(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint)[1:] if hasattr(hint, "__metadata__") else ()
+
+
+# ---- numbers as people write them -----------------------------------------------------------------------------------
+
+
+def _numbers() -> ConstructorRegistry:
+    """Numbers of all commands may be written as `number` reads them."""
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
+        if info.type is not float:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="FLOAT",
+            instance_from_str=lambda words: number(words[0]),
+            is_instance=lambda value: isinstance(value, float | int),
+            str_from_instance=lambda value: [f"{value:g}"],
+        )
+
+    return registry
+
+
+def number(text: str) -> float:
+    """A number, or a formula of numbers.
+
+    Raises:
+        ValueError: it is none.
+
+    >>> number("0.5"), number("−2e3"), number("2*pi")
+    (0.5, -2000.0, 6.283185307179586)
+    """
+    try:
+        return float(text.replace("−", "-"))
+    except ValueError:
+        from symflow.formulas import expressions
+
+        try:
+            return float(expressions.parse(text, {}))
+        except UserError as error:
+            raise ValueError(str(error)) from None
