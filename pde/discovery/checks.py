@@ -14,6 +14,7 @@ from symflow.discovery import Spectrum
 from symflow.fields import Coordinates, Field, SymbolicField
 
 from ..equations import Equation, JetSample, variable
+from ..families import Family
 from ..scores import InfinitesimalScore, JetScore, ObservedJets, observed, points_of, unit_weights
 from ..symmetries import Library, NullSpace, Symmetries, condition, gap_rank, polynomial_library, prolongation
 from .result import Generator, Observed
@@ -32,6 +33,12 @@ def lost(plane: Symmetries, asked: Symmetries, periodic: Sequence[str], bounded:
         return [form for form in plane.forms if form not in asked.forms]
     axes = {variable(name) for name in periodic}
     return [form for form in plane.forms if any(f.free_symbols & axes for f in form.values())]
+
+
+def with_period(families: Sequence[Family], periodic: Sequence[str]) -> list[Family]:
+    """Families that keep the period of some axes, if their functions have it."""
+    axes = {variable(name) for name in periodic}
+    return [family for family in families if not any(f.free_symbols & axes for f in family.form.values())]
 
 
 def null_space(source: Source, algebra: Symmetries, sample: JetSample) -> tuple[NullSpace, int]:

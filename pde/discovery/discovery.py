@@ -27,7 +27,7 @@ from ..laws import parts
 from ..scores import SMALL
 from ..settings import Discovery, Score
 from ..trajectories import Trajectories
-from .checks import lost
+from .checks import lost, with_period
 from .result import Identified, Result
 from .sources import asked_of, on_line
 from .stages import LOCAL, STAGES, TRAINED
@@ -133,7 +133,7 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
         ),
         rank=len(state.generators),
         generators=[for_the_data(g, said, request.trust) for g in state.generators],
-        families=[family_record(f) for f in algebra.families],
+        families=[family_record(f) for f in with_period(algebra.families, source.periodic)],
         approximate=list(state.approximate),
         coordinates=source.coordinates,
         equation=source.equation,

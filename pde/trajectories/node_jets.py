@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sympy
 import torch
@@ -124,14 +123,14 @@ def jets_at(data: Trajectories, s: int, indices: Sequence[Index], rows: Tensor, 
     at = {name: i for i, name in enumerate(space.independent)}
     clock = at.get("t")
     orders = sorted({_along(data, at, k) for k in wanted})
+    chosen: tuple[slice | Tensor, ...] = (slice(None), *places)
     for a, name in enumerate(space.dependent):
         u = data.field(name)[s]
         for i, axis in enumerate(data.axes, 1):
             u = u if axis.period is None else without_noise(u.movedim(i, -1)).movedim(-1, i)
         for in_space, v, e in _in_space(data.axes, u, torch.zeros_like(u), orders, ()):
             # [T, N]; orbits have no places
-            every: tuple[Any, ...] = (slice(None), *places)
-            columns, errors = (w[every].view(len(w), -1).expand(-1, len(rows)) for w in (v, e))
+            columns, errors = (w[chosen].view(len(w), -1).expand(-1, len(rows)) for w in (v, e))
             for k in (k for k in wanted if _along(data, at, k) == in_space):
                 later = k[clock] if clock is not None else 0
                 moved, off = _derivative(columns, errors, Axis("t", data.t), later, 0) if later else (columns, errors)
