@@ -244,6 +244,7 @@ def describe(
         raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
 
+@np.errstate(all="ignore")  # numbers of strangers: what overflows is said as what it is
 def _inventory(source: str, contents: Contents) -> Inventory:
     names = dict.fromkeys([TIME, *(d for f in contents.fields.values() for d in f.dims if d != SAMPLE)])
     counts = [f.values.shape[f.dims.index(SAMPLE)] for f in contents.fields.values() if SAMPLE in f.dims]

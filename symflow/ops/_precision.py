@@ -8,6 +8,7 @@ computed in the type of autocast.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -32,13 +33,14 @@ def precise(operation: F) -> F:
         tensors = [t for t in map(_tensor, arguments.values()) if t is not None]
         types = {t.dtype for t in tensors}
         device = tensors[0].device.type if tensors else "cpu"
-        autocast = torch.is_autocast_enabled(device)
+        known = device != "meta"  # which has no autocast
+        autocast = known and torch.is_autocast_enabled(device)
         low = len(types) == 1 and not types & {*KERNEL_DTYPES}
         if not (low or autocast) or len(given) > len(names) or not tensors:
             return operation(*given, **more)
         widest = functools.reduce(torch.promote_types, types)
         inside = widest if widest in KERNEL_DTYPES else torch.float32
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(device, enabled=False) if known else contextlib.nullcontext():
             widened = {name: _to(value, inside) for name, value in arguments.items()}
             return _rounded(operation(**widened), inside, widest)
 

@@ -71,7 +71,7 @@ def assert_no_spills(source: Path, architectures, folder: Path) -> None:
     report = compile_report(source, architectures, folder)
     found = resources(report)
     assert report.count("Compiling entry function") == len(found)
-    assert {*architectures} <= {architecture for _, architecture in found}
+    assert not found or {*architectures} <= {architecture for _, architecture in found}
     for (kernel, architecture), (registers, local) in found.items():
         assert local == 0, f"{kernel} for {architecture} keeps {local} bytes in local memory ({registers} registers)"
 

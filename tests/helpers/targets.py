@@ -241,7 +241,7 @@ def make_studies(folder: Path) -> None:
 
 def _studies(folder: Path) -> None:
     write_page(folder, folder / "page.md")
-    assert reproduce([], folder, folder) == []
+    assert list(reproduce([], folder, folder)) == []
 
 
 STATE = (

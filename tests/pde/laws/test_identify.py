@@ -37,7 +37,7 @@ def test_noise_has_no_law():
 
 def test_without_pysindy_a_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pysindy", None)
-    with pytest.raises(UserError, match=r"pip install 'symflow\[identify\]'"):
+    with pytest.raises(UserError, match=r"pip install 'symflow-torch\[identify\]'"):
         identify(torch.arange(64.0), torch.arange(40.0), torch.randn(8, 40, 64, dtype=torch.float64))
 
 
