@@ -77,9 +77,9 @@ def _solution(F: sympy.Expr, space: JetSpace, text: str) -> tuple[sympy.Symbol, 
         times = 0 if time is None else index[time]
         degree = 1
         if slope.has(symbol):
-            if not F.is_polynomial(symbol) or sympy.degree(F, symbol) != 2:
+            degree, slope = 2, sympy.expand(sympy.diff(slope, symbol))
+            if slope.has(symbol):
                 continue
-            degree, slope = 2, sympy.diff(slope, symbol)
         rank = degree, not slope.is_number, -times, sum(index), symbol.name
         found.append((rank, symbol, slope))
     for (degree, *_), symbol, slope in sorted(found, key=lambda f: f[0]):
@@ -110,7 +110,7 @@ def reduced(F: sympy.Expr, solved: Mapping[sympy.Symbol, sympy.Expr], space: Jet
             symbol = space.symbol(a, index)
             principal = next((s for s in solved if _differentiates(space, symbol, s)), None)
             if principal is not None:
-                F = sympy.expand(F.subs(symbol, _raised(solved, principal, index, space)))
+                F = _put_in(F, {symbol: _raised(solved, principal, index, space)})
                 break
         else:
             return F
@@ -174,11 +174,18 @@ def consequences(solved: Solved, space: JetSpace, order: int) -> tuple[Solved, l
             else:
                 rules[raised_] = derived[more]
     for _ in range(len(rules)):  # the rules of one equation may hold principal derivatives of the other
-        rules = {symbol: sympy.expand(value.subs(rules)) for symbol, value in rules.items()}
+        rules = {symbol: _put_in(value, rules) for symbol, value in rules.items()}
         if not any(value.has(*rules) for value in rules.values()):
             break
-    conditions = [sympy.expand(c.subs(rules)) for c in conditions]
+    conditions = [_put_in(c, rules) for c in conditions]
     return rules, [c for c in conditions if not vanishes(c)]
+
+
+def _put_in(value: sympy.Expr, rules: Mapping[sympy.Symbol, sympy.Expr]) -> sympy.Expr:
+    """What becomes of an expression by rules, multiplied out; refused where that is large."""
+    value = value.subs(rules)
+    _check_size(value)
+    return sympy.expand(value)
 
 
 def solve_explicitly(residuals: Sequence[sympy.Expr], space: JetSpace, axis: str) -> Solved | None:
