@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -84,9 +85,14 @@ def ask(command: Command, words: Sequence[str]) -> Asked:
             offered(command),
             prog=f"symflow {name_of(command)}",
             description=description(command),
-            args=_with_file(command, list(words)),
+            args=[_as_value(word) for word in _with_file(command, list(words))],
         )
     return asked
+
+
+def _as_value(word: str) -> str:
+    """A word that begins with a minus and names no option, as ``-u_t + u_xx = 0``, so that it is not taken for one."""
+    return f" {word}" if re.fullmatch("-[^-].+", word, re.DOTALL) else word
 
 
 def offered(command: Command) -> Callable[..., Asked]:
@@ -96,7 +102,8 @@ def offered(command: Command) -> Callable[..., Asked]:
 
     def call(*given: Any, output: Output, **named: Any) -> Asked:
         names = [p.name for p in own]
-        return Asked(command, dict(zip(names, given, strict=False)) | named, output)
+        asked = dict(zip(names, given, strict=False)) | named
+        return Asked(command, {k: v.lstrip() if isinstance(v, str) else v for k, v in asked.items()}, output)
 
     hints |= {"output": OmitArgPrefixes[Output], "return": Asked}
     parameters = [p.replace(annotation=hints[p.name]) for p in own]

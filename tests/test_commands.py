@@ -104,6 +104,15 @@ def test_an_answer_without_a_directory_writes_nothing(tmp_path: Path) -> None:
     assert "`--out`" in answer.stderr
 
 
+@pytest.mark.parametrize("words", [("discover", "--equation"), ("discover",)])
+def test_a_formula_may_begin_with_a_minus(words: tuple[str, ...], tmp_path: Path) -> None:
+    answer = symflow(*words, "-u_t + u_xx + k*u_x**2 = 0", "--parameters", "k=-1", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "2*t dx + x du" in answer.stdout
+    answer = symflow(*words, "-x", cwd=tmp_path)
+    assert answer.returncode == 2
+
+
 def test_what_was_asked_is_asked_again_from_a_file(tmp_path: Path) -> None:
     asked = ["discover", "u_t = nu*u_xx", "--parameters", "nu=1/4", "--seed", "7", "--domain", "plane"]
     answer = symflow(*asked, "--out", "run", "--save-config", "asked.json", cwd=tmp_path)
