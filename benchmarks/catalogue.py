@@ -36,7 +36,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from _common import medians, options, print_table, print_targets, process, write_results
+from _common import medians, options, print_table, print_targets, process, wall_seconds, write_results
 
 LIMIT = 60.0  # seconds for one equation
 SHORT = 5.0  # seconds that nearly all of them may take
@@ -159,7 +159,7 @@ def whole_commands(entries: Sequence[Known], rounds: int) -> dict[str, float]:
             process("-m", "symflow", "discover", "--equation", known.equation, *words, "--out", out, "--force")
 
         calls = {known.name: lambda n=n, known=known: command(n, known) for n, known in enumerate(entries)}
-        return medians({"": lambda: process("-c", "import torch")} | calls, rounds)
+        return medians({"": lambda: process("-c", "import torch")} | calls, rounds, wall_seconds)
 
 
 def row(run: dict[str, Any]) -> tuple[object, ...]:
