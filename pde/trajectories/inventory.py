@@ -65,6 +65,7 @@ class AxisFacts:
             what interpolation from 4 nodes on either side misses, over the spread. The largest over the fields.
         scale: the wavelength in nodes above which 99.9 % of the variance lies, on a uniform axis; the smallest over
             the fields.
+        roughest: of several fields the one whose tail it is.
     """
 
     name: str
@@ -77,6 +78,7 @@ class AxisFacts:
     said: bool | None
     tail: float | None
     scale: float | None
+    roughest: str | None
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ def _of_axis(a: AxisFacts) -> list[str]:
         word = (
             "resolved" if a.tail <= RESOLVED else "nearly resolved" if a.tail <= COARSE else "under-resolved or noisy"
         )
-        text += f"; {word} (the smallest scales are {a.tail:.1g} of the largest)"
+        whose = f" of {a.roughest}" if a.roughest else ""
+        text += f"; {word} (the smallest scales{whose} are {a.tail:.1g} of the largest)"
     if a.scale is not None:
         text += f"; 99.9 % of the variance at wavelengths above {a.scale:.3g} nodes"
     return [text]
@@ -291,10 +294,11 @@ def _filled(f: Field) -> NDArray[np.float64] | None:
 
 
 def _axis(name: str, contents: Contents) -> AxisFacts | None:
-    along = [f for f in contents.fields.values() if name in f.dims]
+    along = {field: f for field, f in contents.fields.items() if name in f.dims}
     if not along:
         return None
-    count = along[0].values.shape[along[0].dims.index(name)]
+    one = next(iter(along.values()))
+    count = one.values.shape[one.dims.index(name)]
     first = last = flat = None
     uniform = said = None
     if name in contents.axes:
@@ -306,20 +310,21 @@ def _axis(name: str, contents: Contents) -> AxisFacts | None:
         steps = np.diff(flat)
         first, last = float(flat[0]), float(flat[-1])
         uniform = bool(len(flat) < 3 or np.abs(steps / (steps.mean() or 1.0) - 1).max() <= UNIFORM)
-    rows = [rows_along(f, name) for f in along]
-    held = [r for r in rows if r is not None]
-    whole = len(held) == len(rows) and count > 2
+    held = {field: r for field, f in along.items() if (r := rows_along(f, name)) is not None}
+    whole = len(held) == len(along) and count > 2
     space = name != TIME
-    closes = whole and space and all(closed(r, 2) for r in held)
+    closes = whole and space and all(closed(r, 2) for r in held.values())
     meets: bool | None = None
     if uniform is False:
         meets = False
-    elif whole and space and None not in (found := [meeting(r, 2, closes) for r in held]):
+    elif whole and space and None not in (found := [meeting(r, 2, closes) for r in held.values()]):
         meets = all(found)
     periodic = bool(meets if said is None else said)
-    inner = [r[..., :-1] if closes and periodic else r for r in held] if whole else []
-    tails = [tail for r in inner if (tail := tail_of(r, periodic, None if uniform else flat)) is not None]
-    scales = [scale for r in inner if periodic and (scale := scale_of(r)) is not None]
+    inner = {k: r[..., :-1] if closes and periodic else r for k, r in held.items()} if whole else {}
+    places = None if uniform else flat
+    tails = {k: tail for k, r in inner.items() if (tail := tail_of(r, periodic, places)) is not None}
+    scales = [scale for r in inner.values() if periodic and (scale := scale_of(r)) is not None]
+    roughest = max(tails, key=lambda k: tails[k]) if tails else None
     return AxisFacts(
         name,
         count,
@@ -329,8 +334,9 @@ def _axis(name: str, contents: Contents) -> AxisFacts | None:
         closes,
         meets if space else None,
         said,
-        max(tails, default=None),
+        None if roughest is None else tails[roughest],
         min(scales, default=None),
+        roughest if len(along) > 1 else None,
     )
 
 

@@ -75,6 +75,7 @@ def test_sixteen_points_are_too_few():
     audit = audit_data(data)
     assert audit.verdict == "cannot be told"
     assert "too coarse in x" in audit.gate.reason
+    assert audit.sentences == (audit.gate.sentence,)  # nothing is refused by what cannot be told
 
 
 @pytest.mark.parametrize(
