@@ -36,7 +36,7 @@ def read(
     if data is None and equation is None:
         raise UserError("a file of trajectories or `--equation` must be given, got neither")
     if data is not None and Path(data).exists():
-        trajectories = load(Path(data), equation, parameters, variables, reading, check=False)
+        trajectories = load(Path(data), equation, parameters, variables, reading, check=False, part=True)
         content = hashlib.sha256(trajectories.u.numpy().tobytes())
         content.update(f"{trajectories.equation.text} {trajectories.equation.parameters}".encode())
         return trajectories, content.hexdigest()
@@ -59,18 +59,27 @@ def load(
     reading: Reading,
     *,
     check: bool,
+    part: bool = False,
 ) -> Trajectories:
-    """Data with their equation, which is fitted to them where neither the file nor the command line says it."""
+    """Data with their equation, which is fitted to them where neither the file nor the command line says it.
+
+    What asks a few trajectories only takes a part of a large file.
+    """
     from symflow import pde
+    from symflow.pde.trajectories import ENOUGH
 
     named = None if equation is None else formula(equation, parameters, variables)
     how: dict[str, Any] = {"samples": reading.samples, "group": reading.group, "boundary": reading.ends}
+    how["most"] = ENOUGH if part else None
     how |= reading.names
     try:
-        return pde.load(path, equation=named, check=check, **how)
+        loaded = pde.load(path, equation=named, check=check, **how)
     except pde.UnknownEquation:
         note("the data do not name their equation; one is fitted to them")
-        return pde.load_identified(path, **how)
+        loaded = pde.load_identified(path, **how)
+    for said in loaded.settings.get("notes", ()):
+        note(said)
+    return loaded
 
 
 @contextmanager

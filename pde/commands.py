@@ -48,6 +48,7 @@ def generate(
     Examples:
         symflow generate kdv --samples 64 --out kdv.h5
         symflow generate "u_t + u*u_x = 0.1*u_xx" --samples 16 --length 2*pi --end 5 --out burgers.h5
+        symflow generate "u_t = u_xx" --samples 8 --length 1 --end 0.1 --boundary neumann --out heat.h5
 
     Args:
         name: kdv, ks, burgers, nkdv or ckdv, or a formula such as "u_t + u*u_x + u_xxx = 0".
@@ -67,10 +68,11 @@ def generate(
             progress=lambda done: told(f"{samples} trajectories of {name}", done, ""),
         )
     pde.save(data, out, overwrite=force)
-    shape = " x ".join(str(n) for n in data.u.shape)
-    axes = ["trajectory", "t", "x"]
-    record = {"file": str(out), "equation": data.equation.text, "axes": axes, "shape": list(data.u.shape)}
-    return Answer(f"{out}: {shape} values of u ({', '.join(axes)}), float64", record)
+    sizes = [len(data), len(data.t), *map(len, data.axes)]
+    axes = ["trajectory", "t", *(axis.name for axis in data.axes)]
+    record = {"file": str(out), "equation": data.equation.text, "axes": axes, "shape": sizes}
+    shape = " x ".join(map(str, sizes))
+    return Answer(f"{out}: {shape} values of {', '.join(data.fields)} ({', '.join(axes)}), float64", record)
 
 
 def merge(
@@ -313,7 +315,7 @@ def audit(
     else:
         from symflow.pde.laws import held_out, parts
 
-        loaded = arguments.load(Path(target), equation, numbers, variables, reading, check=False)
+        loaded = arguments.load(Path(target), equation, numbers, variables, reading, check=False, part=True)
         if loaded.settings.get("identified"):
             lines.append(f"{loaded.equation.text}, {parts(loaded)}")
         found = pde.audit_data(held_out(loaded), alpha)

@@ -15,6 +15,8 @@ Domain = Literal["periodic", "plane"]
 Network = Literal["solved", "trained", "none"]
 """How a span is found without a library, if at all."""
 Score = Literal["infinitesimal", "local"]
+WALLS = ("dirichlet", "neumann")
+"""What an unknown may keep at the walls of generated data: its values, or a slope of 0."""
 
 MOST_GENERATORS = 32
 MOST_DEGREE = 6
@@ -49,6 +51,10 @@ class Generation:
             for other equations.
         shard: a part of the trajectories only, such as 3/8, to be made on another machine; `symflow merge` puts all
             parts together.
+        boundary: periodic; or walls at 0 and `length` of the one axis x, where unknowns keep their values (dirichlet),
+            which are 0 for the random initial ones, or a slope of 0 (neumann), all of them or by name, such as
+            h=neumann,v=dirichlet. Between walls there are 129 points, both ends included, 101 times and 4 waves of l in
+            {1, 2, 3}, half waves that fit.
     """
 
     seed: int = 0
@@ -62,6 +68,14 @@ class Generation:
     resolution: int | None = None
     tolerance: float | None = None
     shard: str | None = None
+    boundary: str = "periodic"
+
+    @property
+    def walls(self) -> str | dict[str, str] | None:
+        """What unknowns keep at walls, as a word or by name; ``None`` without walls."""
+        if self.boundary == "periodic":
+            return None
+        return (_pairs("boundary", self.boundary) or "") if "=" in self.boundary else self.boundary
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,8 @@ class Reading:
             what symmetries must keep, separated by semicolons: walls, conditions and periods, at places in the order of
             the independent variables: "u(0,t) = 0; u_x(1,t) = 0", "x = c*t", "u(x+1,t) = u(x,t)".
         group: of a file with several, such as valid; by default train, or the first.
-        samples: how many trajectories to read, from the first; all by default.
+        samples: how many trajectories to read, from the first; by default all, and of more than 256 MB, where a part
+            is enough (audit, describe, discover), every n-th.
 
     Raises:
         UserError: a text is not of this form.

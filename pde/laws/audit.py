@@ -23,7 +23,7 @@ from .claims import Law
 from .figures import ladder
 from .gate import gate
 from .regression import check_alpha
-from .verdict import FACTOR, MATERIAL, Coefficient, Gate
+from .verdict import FACTOR, MATERIAL, UNKNOWN, Coefficient, Gate
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,14 @@ class DataAudit(Tabled):
         errors = torch.tensor([_number(t.error) for t in self.gate.trials], dtype=torch.float64)
         return self.residual / (FACTOR * errors + MATERIAL)
 
+    def _refused(self, c: Coefficient) -> bool:
+        """An interval does not hold what a grid leaves open: data that cannot tell refuse nothing."""
+        return c.refused and self.verdict != UNKNOWN
+
     @property
     def sentences(self) -> tuple[str, ...]:
         """What is wrong, in words, and the gate's own sentence."""
-        found = [c.sentence for c in self.claims if c.refused]
+        found = [c.sentence for c in self.claims if self._refused(c)]
         for o in self.outliers:
             place = ", ".join(f"{name} = {value:.4g}" for name, value in o.place.items())
             found.append(f"trajectory {o.trajectory} is unlike the others: {o.reason} ({place})")
@@ -133,7 +137,7 @@ class DataAudit(Tabled):
     def table(self) -> Rows:
         """The coefficients: what the equation says, and the interval that the data give."""
         names = ["term", "equation", "data", "lower", "upper", "refused"]
-        return Rows(names, [[c.name, c.claimed, c.estimate, c.lower, c.upper, c.refused] for c in self.claims])
+        return Rows(names, [[c.name, c.claimed, c.estimate, c.lower, c.upper, self._refused(c)] for c in self.claims])
 
     def plot(self, axes: Any = None) -> Any:
         """Draws the interval of each coefficient that the data give beside what the equation says.
@@ -152,7 +156,7 @@ class DataAudit(Tabled):
         for place, (c, estimate, lower, upper) in enumerate(known):
             panel.plot([c.claimed], [place], "k|", markersize=12)
             if estimate is not None and lower is not None and upper is not None:
-                colour = "C3" if c.refused else "C0"
+                colour = "C3" if self._refused(c) else "C0"
                 panel.errorbar(
                     [estimate], [place], xerr=[[estimate - lower], [upper - estimate]], fmt="o", color=colour
                 )
@@ -167,10 +171,12 @@ class DataAudit(Tabled):
                 rows.append([c.name, f"{c.claimed:g}", "-", "-", "no"])
                 continue
             interval = f"{c.lower:.6g} ... {c.upper:.6g}"
-            rows.append([c.name, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if c.refused else "no"])
+            rows.append([c.name, f"{c.claimed:g}", f"{c.estimate:.6g}", interval, "yes" if self._refused(c) else "no"])
         level = f">{100 * (1 - self.gate.alpha):g} % interval"
         lines = text_table(["term", ">equation", ">data", level, "refused"], rows)
-        head = f"{len(self.gate.trials)} trajectories that claim {self.equation}: {self.verdict}"
+        count = len(self.gate.trials)
+        who = "1 trajectory that claims" if count == 1 else f"{count} trajectories that claim"
+        head = f"{who} {self.equation}: {self.verdict}"
         return "\n".join([head, "", lines, "", *self.sentences])
 
 

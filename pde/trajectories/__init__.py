@@ -23,6 +23,7 @@ from .generation import generate as generate
 from .generation import random_waves as random_waves
 from .inventory import Inventory as Inventory
 from .inventory import describe as describe
+from .layouts import ENOUGH as ENOUGH
 from .layouts import FORMAT as FORMAT
 from .layouts.reading import reason as reason
 from .node_jets import NodeJets as NodeJets

@@ -57,6 +57,7 @@ class Arranged:
         axes: nodes of each axis of space, and whether it is periodic.
         missing: ``[sample, t, axes...]``.
         notes: what was done, in words.
+        attributes: of `Contents`, by the names of the equation.
     """
 
     values: NDArray[Any]
@@ -64,6 +65,7 @@ class Arranged:
     axes: dict[str, tuple[NDArray[np.float64], bool]]
     missing: NDArray[np.bool_] | None
     notes: tuple[str, ...]
+    attributes: Mapping[str, Mapping[str, Any]]
 
 
 def arrange(
@@ -123,9 +125,15 @@ def arrange(
             missing = None if missing is None else missing.take(range(len(nodes)), i)
         if not wraps:
             notes.append(f"{name} is open: {why}")
+        shifts = {unknown: f.faces.get(dim, 0.0) for unknown, f in chosen.items()}
+        if any(shifts.values()):
+            nodes, several = _centred(nodes, several, i, shifts, wraps and missing is None, name, notes)
         found[name] = nodes, wraps
     values = np.stack(several, -1) if len(several) > 1 else several[0]
-    return Arranged(values, t, found, missing, tuple(notes))
+    source = {"": "", TIME: TIME} | {variable: dim for dim, variable in names.items()}
+    source |= {u: name for u, f in chosen.items() for name, other in held.items() if other is f}
+    said = {name: contents.attributes[own] for name, own in source.items() if own in contents.attributes}
+    return Arranged(values, t, found, missing, tuple(notes), said)
 
 
 # ---------------------------------------------------------------- unknowns
@@ -269,6 +277,38 @@ def coordinate(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     return flat
 
 
+# ---------------------------------------------------------------- faces
+
+
+def _centred(
+    nodes: NDArray[np.float64],
+    several: list[NDArray[Any]],
+    i: int,
+    shifts: Mapping[str, float],
+    wraps: bool,
+    name: str,
+    notes: list[str],
+) -> tuple[NDArray[np.float64], list[NDArray[Any]]]:
+    """Fields that lie between the nodes of dimension i, on nodes that all of them have."""
+    cells = list(shifts.values())
+    if len(set(cells)) == 1:
+        return nodes + cells[0] * (nodes[1] - nodes[0]), several
+    if not wraps:
+        raise UserError(
+            f"{', '.join(shifts)} must lie on the same nodes of {name}, got distances of "
+            f"{', '.join(f'{c:g}' for c in cells)} cells from them on an axis that is open or has missing values"
+        )
+    moved = []
+    for (unknown, shift), values in zip(shifts.items(), several, strict=True):
+        spectrum = np.fft.rfft(np.asarray(values, np.float64), axis=i)
+        turn = np.exp(-2j * np.pi * shift * np.arange(spectrum.shape[i]) / len(nodes))
+        turned = spectrum * turn.reshape([-1 if j == i else 1 for j in range(values.ndim)])
+        moved.append(np.fft.irfft(turned, len(nodes), axis=i) if shift else values)
+        if shift:
+            notes.append(f"{unknown} is moved from faces to the nodes of {name} by Fourier interpolation")
+    return nodes, moved
+
+
 # ---------------------------------------------------------------- ends
 
 
@@ -298,26 +338,23 @@ def _ends(
         return closes, True, ""
     if said is not None:
         return closes and said, said, "the file says so"
-    found = [None] if missing is not None else [meeting(values, i, closes) for values in several]
+    found = [meeting(values, i, closes, missing) for values in several]
     if all(found):
         return closes, True, ""
-    undecided = missing is None and False not in found
-    return (
-        False,
-        False,
-        f"whether the ends of {len(nodes)} nodes meet cannot be told"
-        if undecided
-        else ("the ends of the data along it do not meet"),
-    )
+    if False not in found:
+        return False, False, f"whether the ends of {len(nodes)} nodes meet cannot be told"
+    return False, False, "the ends of the data along it do not meet smoothly"
 
 
-def meeting(values: NDArray[Any], i: int, closes: bool) -> bool | None:
+def meeting(values: NDArray[Any], i: int, closes: bool, missing: NDArray[np.bool_] | None = None) -> bool | None:
     """Whether the ends along dimension i of ``[sample, t, axes...]`` meet, whose last node may repeat the first.
 
-    ``None`` where there are too few nodes to tell.
+    ``None`` where there are too few nodes to tell, or no rows without missing values.
     """
     rows = _rows(values, i)
-    return joined(rows[..., :-1] if closes else rows)
+    if missing is not None:
+        rows = rows[:, ~_rows(missing, i).bool().any(-1).any(0)]
+    return joined(rows[..., :-1] if closes else rows) if rows.shape[1] else None
 
 
 def closed(values: NDArray[Any], i: int) -> bool:

@@ -1,9 +1,8 @@
 """Systems of evolution equations on periodic boxes in one to three dimensions, by exponential Runge-Kutta steps.
 
-The formula is split (`systems`) and stepped in Fourier space by ETDRK4 in Krogstad's form, as scalar equations on a
-line are (`integrator`), with matrices in the place of numbers: the linear part couples the variables of the state.
-Products are taken on a finer grid, fine enough for the degree of the equation. Each trajectory takes its own steps:
-from one output time to the next it is solved with m and with 2 m steps, and m is doubled until both agree.
+The formula is split (`systems`) and stepped in Fourier space by ETDRK4 (`stepping`), as scalar equations on a line are
+(`integrator`), with matrices in the place of numbers: the linear part couples the variables of the state. Products are
+taken on a finer grid, fine enough for the degree of the equation.
 """
 
 from __future__ import annotations
@@ -19,20 +18,16 @@ import torch
 from numpy.typing import NDArray
 
 from symflow.errors import UserError
-from symflow.runs import processes
 
 from ..equations import Equation, variable
 from .integrator import Array, ComplexArray, _compiled, _even_fast_length
+from .stepping import TOLERANCE, Stepper, phi_functions, solve_each
 from .systems import Operator, system_of
 
-MOST_STEPS = 1 << 14  # per output interval
-TAIL = 1e-6  # of the spectrum, its last modes over the largest: above, the grid does not resolve the solution
-TOLERANCE = 1e-8  # relative error per output interval
-SPARE = 64.0  # an error so many times smaller than allowed halves the steps
 LARGEST = 1e8  # modes times variables squared: the weights of a step are held in memory
 
 
-class Box:
+class Box(Stepper):
     """A system on a grid: wavenumbers, weights, the nonlinear term.
 
     Args:
@@ -45,7 +40,8 @@ class Box:
     """
 
     def __init__(self, equation: Equation, lengths: Sequence[float], points: Sequence[int]) -> None:
-        self.equation, self.system = equation, system_of(equation)
+        super().__init__()
+        self.equation, self.system, self.gain = equation, system_of(equation), 15.0
         self.lengths, self.points = tuple(lengths), tuple(points)
         d = len(self.points)
         self.dims = tuple(range(-d, 0))
@@ -73,7 +69,6 @@ class Box:
             for i, (m, length) in enumerate(zip(self.fine, self.lengths, strict=True))
         ]
         self.rates = [None if N == 0 else _compiled(N) for N in self.system.rest]
-        self._weights: dict[float, list[ComplexArray]] = {}
 
     def _operator(self, operator: Operator, rows: int, columns: int) -> ComplexArray:
         """``[rows, columns, modes]``."""
@@ -108,35 +103,17 @@ class Box:
         found: ComplexArray = np.moveaxis(-np.linalg.pinv(C) @ B, (-2, -1), (0, 1))
         return found
 
-    def weights(self, h: float) -> list[ComplexArray]:
-        """``exp(z), exp(z/2), h phi_1(z/2)/2, h phi_2(z/2), ...`` for ``z = h L``, as of `integrator.StepWeights`."""
-        if h not in self._weights:
-            if len(self._weights) > 8:
-                self._weights.clear()
-            (whole, one, two, three), (half, half_one, half_two, _) = (self._phi(h), self._phi(h / 2))
-            self._weights[h] = [
-                whole,
-                half,
-                h * half_one / 2,
-                h * half_two,
-                h * (one - 2 * two),
-                2 * h * two,
-                h * (one - 3 * two + 4 * three),
-                h * (2 * two - 4 * three),
-                h * (4 * three - two),
-            ]
-        return self._weights[h]
+    def phi(self, h: float) -> list[ComplexArray]:
+        """Matrices of one mode each, ``[state, state, modes]``."""
+        count = int(np.prod(self.modes))
+        z = torch.from_numpy(np.moveaxis(self.L, (0, 1), (-2, -1)).reshape(count, self.q, self.q) * h)
+        several = (top.reshape(*self.modes, self.q, self.q) for top in phi_functions(z))
+        return [np.ascontiguousarray(np.moveaxis(top, (-2, -1), (0, 1))) for top in several]
 
-    def _phi(self, h: float) -> list[ComplexArray]:
-        """``exp(z), phi_1, phi_2, phi_3`` of ``z = h L``: blocks of one exponential (Sidje, ACM TOMS 24, 1998)."""
-        q, count = self.q, int(np.prod(self.modes))
-        big = torch.zeros(count, 4 * q, 4 * q, dtype=torch.complex128)
-        big[:, :q, :q] = torch.from_numpy(np.moveaxis(self.L, (0, 1), (-2, -1)).reshape(count, q, q) * h)
-        eye = torch.eye(q, dtype=torch.complex128)
-        for n in range(3):
-            big[:, n * q : (n + 1) * q, (n + 1) * q : (n + 2) * q] = eye
-        top = torch.linalg.matrix_exp(big)[:, :q].reshape(*self.modes, q, 4, q).numpy()
-        return [np.ascontiguousarray(np.moveaxis(top[..., n, :], (-2, -1), (0, 1))) for n in range(4)]
+    def times(self, matrix: ComplexArray, y: ComplexArray) -> ComplexArray:
+        """Mode by mode."""
+        found: ComplexArray = np.einsum("ab...,b...->a...", matrix, y)
+        return found
 
     def physical(self, v: ComplexArray) -> Array:
         """On the fine grid, of one spectrum."""
@@ -166,26 +143,6 @@ class Box:
             if rate is not None:
                 found[n] = self.spectrum(np.asarray(rate(values), float))
         return found
-
-    def march(self, y: ComplexArray, t: float, span: float, steps: int) -> ComplexArray:
-        """Krogstad's scheme (J. Comput. Phys. 203, 2005, equation 51) over `steps` steps."""
-        h = span / steps
-        whole, half, a, b, c_first, c_last, first, middle, last = self.weights(h)
-
-        def times(matrix: ComplexArray, v: ComplexArray) -> ComplexArray:
-            found: ComplexArray = np.einsum("ab...,b...->a...", matrix, v)
-            return found
-
-        for n in range(steps):
-            now = t + n * h
-            Ny = self.nonlinear(y, now)
-            stage = times(half, y) + times(a, Ny)
-            Na = self.nonlinear(stage, now + h / 2)
-            Nb = self.nonlinear(stage + times(b, Na - Ny), now + h / 2)
-            y = times(whole, y)
-            Nc = self.nonlinear(y + times(c_first, Ny) + times(c_last, Nb), now + h)
-            y = y + times(first, Ny) + times(middle, Na + Nb) + times(last, Nc)
-        return y
 
     def start(self, initial: Array) -> ComplexArray:
         """The spectrum of the state at the first time, ``[state, points...]``, on a grid no finer than this."""
@@ -241,50 +198,8 @@ def solve_box(
     Raises:
         UserError: the equation is not of this kind, or a trajectory blows up or is not resolved.
     """
-    points = initial.shape[2:]
-    box = Box(equation, lengths, points)
-    keep = len(times) if keep is None else keep
-    unknowns = len(equation.space.dependent)
-    out = processes.shared((len(initial), keep, *points, unknowns))
-
-    def work(which: int, tick: Callable[[float], None]) -> None:
-        y, m = box.start(initial[which]), 1
-        for j in range(len(times)):
-            if j:
-                y, m = _interval(box, y, float(times[j - 1]), float(times[j] - times[j - 1]), m, tolerance, which)
-                if box.tail(y) > TAIL:
-                    raise UserError(
-                        f"trajectory {which} of {equation.text!r} is not resolved by {' x '.join(map(str, points))} "
-                        f"points at t = {times[j]:g}: its spectrum ends at {box.tail(y):.1g} of the largest mode"
-                    )
-            if j >= len(times) - keep:
-                out[which, j - (len(times) - keep)] = box.on_grid(y)
-            tick((j + 1) / len(times))
-
-    workers = processes.available() if workers is None else workers
-    processes.each(work, len(initial), max(min(workers, len(initial)), 1), progress)
-    return out
-
-
-def _interval(
-    box: Box, y: ComplexArray, t: float, span: float, m: int, tolerance: float, which: int
-) -> tuple[ComplexArray, int]:
-    """The state after an output interval, by twice the steps that agree with half of them; and how many those are."""
-    coarse: ComplexArray | None = None
-    with np.errstate(all="ignore"):
-        while True:
-            if 2 * m > MOST_STEPS:
-                raise UserError(
-                    f"trajectory {which} of {box.equation.text!r} needs more than {MOST_STEPS} steps per output time "
-                    f"at t = {t + span:g}"
-                )
-            coarse = box.march(y, t, span, m) if coarse is None else coarse
-            fine = box.march(y, t, span, 2 * m)
-            size = float(np.sqrt((np.abs(fine) ** 2).sum()))
-            error = float(np.sqrt((np.abs(fine - coarse) ** 2).sum())) / 15
-            if math.isfinite(size) and error <= tolerance * max(size, 1e-300):
-                return fine, max(m // 2, 1) if error * SPARE <= tolerance * size else m
-            m, coarse = 2 * m, fine if math.isfinite(size) else None
+    box = Box(equation, lengths, initial.shape[2:])
+    return solve_each(box, initial, times, keep=keep, tolerance=tolerance, workers=workers, progress=progress)
 
 
 def random_plane_waves(

@@ -18,7 +18,7 @@ from ..equations import CATALOGUE, Equation, entry, lookup
 from .arranging import BOUNDARIES, Arranged, arrange, coordinate
 from .axes import Axis, period_of
 from .data import Trajectories
-from .layouts import FORMAT, SAMPLE, TIME, Contents, Field, Nodes, Wanted, read
+from .layouts import ATTRIBUTES, FORMAT, SAMPLE, TIME, Contents, Field, Nodes, Wanted, attributes_of, one_file, read
 from .layouts.contents import said_of
 from .layouts.labelled import from_xarray, is_dataset
 from .layouts.named import dims_of
@@ -112,10 +112,14 @@ def lay_out(file: h5py.File, data: Trajectories, samples: int, *fields: h5py.Dat
         file[name] = values
         file[name].make_scale(name)
         file[name].attrs["long_name"], file[name].attrs["units"] = meaning, "1"
+    for dataset in fields:
+        dataset.attrs["long_name"], dataset.attrs["units"] = "solution", "1"
+    for name, said in attributes_of(data).items():
+        if name in file:
+            file[name].attrs.update(said)
     for axis in data.axes:
         file[axis.name].attrs["periodic"] = int(axis.period is not None)
     for dataset in fields:
-        dataset.attrs["long_name"], dataset.attrs["units"] = "solution", "1"
         for place, name in enumerate(coordinates):
             dataset.dims[place].attach_scale(file[name])
     file.attrs.update(said_of(data))
@@ -137,6 +141,7 @@ def load(
     fields: Mapping[str, Any] | None = None,
     axes: Mapping[str, Any] | None = None,
     boundary: str | Mapping[str, str] | None = None,
+    most: int | None = None,
     check: bool = True,
 ) -> Trajectories:
     """Trajectories from a file, from arrays or from a Dataset of xarray, checked against their equation.
@@ -159,6 +164,9 @@ def load(
             instead of the file's own where both are given.
         u, x, t: arrays instead of a file.
         samples: how many trajectories to read, from the first; all by default.
+        most: bytes of values: where all trajectories take more, every n-th is read, which a note says. The others are
+            not touched in layouts that have trajectories one after another (`docs/data.md`), nor in arrays that
+            ``numpy.load(path, mmap_mode="r")`` gives.
         group: of a file with several, such as ``train``; by default the first.
         fields: of a file, the names of the unknowns in it, such as ``{"u": "Vx"}``; else the arrays themselves.
         axes: of a file, the names of the variables in it; else the arrays themselves.
@@ -178,21 +186,23 @@ def load(
     >>> len(load(u=u, x=x, t=t, equation="u_t + u_x = 0"))
     1
     """
-    if samples is not None:
-        check_integer("samples", samples, 1)
+    for name, number in (("samples", samples), ("most", most)):
+        if number is not None:
+            check_integer(name, number, 1)
     ends = _boundary(boundary)
     if path is None:
-        contents = _of_arrays(u, x, t, fields, axes)
-        return _trajectories(contents, equation, {}, {}, ends, samples, "arrays", check)
+        wanted = Wanted(samples, most=most)
+        contents = _of_arrays(u, x, t, fields, axes, wanted)
+        return _trajectories(contents, equation, {}, {}, ends, wanted, "arrays", check)
     if not (u is None and x is None and t is None):
         raise UserError("`load` takes a path or arrays, got both")
     names, places = _names(fields, "fields"), _names(axes, "axes")
-    wanted = Wanted(samples, group, names, places)
+    wanted = Wanted(samples, group, names, places, most)
     if is_dataset(path):
-        return _trajectories(from_xarray(path, wanted), equation, names, places, ends, samples, "xarray", check)
+        return _trajectories(from_xarray(path, wanted), equation, names, places, ends, wanted, "xarray", check)
     path = Path(path)
     try:
-        return _trajectories(read(path, wanted), equation, names, places, ends, samples, path.name, check)
+        return _trajectories(read(path, wanted), equation, names, places, ends, wanted, path.name, check)
     except UserError as error:
         raise type(error)(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
@@ -214,7 +224,9 @@ def _names(given: Mapping[str, Any] | None, argument: str) -> dict[str, str]:
     return found
 
 
-def _of_arrays(u: Any, x: Any, t: Any, fields: Mapping[str, Any] | None, axes: Mapping[str, Any] | None) -> Contents:
+def _of_arrays(
+    u: Any, x: Any, t: Any, fields: Mapping[str, Any] | None, axes: Mapping[str, Any] | None, wanted: Wanted
+) -> Contents:
     """Contents of the caller's arrays."""
     if fields is None and axes is None:
         missing = [name for name, value in (("u", u), ("x", x), ("t", t)) if value is None]
@@ -245,7 +257,14 @@ def _of_arrays(u: Any, x: Any, t: Any, fields: Mapping[str, Any] | None, axes: M
                 f"`{name}` must have dimensions of the lengths of the axes, {sizes}, got {list(array.shape)}"
             )
         found[name] = Field(array, dims, gone)
-    return Contents("arrays", found, nodes)
+    held = [f.values.shape for f in found.values() if f.dims[0] == SAMPLE]
+    with one_file() as notes:
+        which = wanted.which(max((shape[0] for shape in held), default=1), [shape[1:] for shape in held])
+    for name, f in found.items():
+        if f.dims[0] == SAMPLE:
+            gone = None if f.missing is None else f.missing[which]
+            found[name] = Field(f.values[which], f.dims, gone)
+    return Contents("arrays", found, nodes, notes=tuple(notes.notes))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # long doubles beyond float64 become infinite and are refused as such
@@ -255,7 +274,7 @@ def _trajectories(
     fields: Mapping[str, str],
     axes: Mapping[str, str],
     boundary: Mapping[str, str],
-    samples: int | None,
+    wanted: Wanted,
     origin: str,
     check: bool,
 ) -> Trajectories:
@@ -267,19 +286,25 @@ def _trajectories(
     known = lookup(equation)
     own = about.get("format") == FORMAT
     settings = dict(about.get("settings", {})) if own else {"origin": origin}
-    if found.notes:
-        settings["notes"] = list(found.notes)
+    with one_file() as left:  # of layouts that are read as a whole
+        which = wanted.which(len(found.values), [found.values.shape[1:]])
+    earlier = settings.pop("notes", None)  # of what a file of our own was made from, in whose own axes nothing is new
+    told = [n for n in earlier if isinstance(n, str)] if isinstance(earlier, list) else []
+    if notes := [*told, *(contents.notes if own else found.notes), *left.notes]:
+        settings["notes"] = notes
+    if found.attributes and not own:
+        settings[ATTRIBUTES] = {name: dict(said) for name, said in found.attributes.items()}
     data = Trajectories(
         equation=equation,
         x=torch.zeros(0),
         t=torch.from_numpy(found.t.copy()),
-        u=torch.from_numpy(np.array(found.values[:samples], np.float64)),
+        u=torch.from_numpy(np.array(found.values[which], np.float64)),
         name=known[0] if known else None,
         seed=about.get("seed") if own else None,
         settings=settings,
         fields=equation.space.dependent,
         axes=_axes(found),
-        missing=None if found.missing is None else torch.from_numpy(found.missing[:samples].copy()),
+        missing=None if found.missing is None else torch.from_numpy(found.missing[which].copy()),
         **({"version": about["version"]} if own and "version" in about else {}),
     )
     if check and AUGMENTATION not in data.settings:  # rows that are not valid solve nothing

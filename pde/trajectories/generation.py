@@ -19,6 +19,7 @@ from . import solvers
 from .box_generation import generate_system
 from .data import Trajectories, _float64
 from .shards import OF, SHARD, share
+from .wall_generation import generate_between_walls
 
 RESOLVED = 1e-6  # the tail of the spectrum above which generated data do not go on a grid unasked
 
@@ -67,6 +68,10 @@ def generate(
     the period of every axis, there are 101 times, 4 waves of components of l in {-2 ... 2} for each variable, and 256,
     64 or 32 points an axis in one, two or three dimensions; orbits start at 1 + U(-amplitude, amplitude).
 
+    Between walls (`boundary`) an equation in t and x is solved with the period 2 `length` where mirror images of
+    solutions are solutions, by sines, whose even derivatives are 0 at the walls too, or cosines, whose odd ones are;
+    else on Chebyshev's nodes, if it is of order 2 in x. ``settings["method"]`` says which.
+
     Args:
         equation: a name of the catalogue, or any evolution equation whose highest x-derivative is linear; or a system
             of first or second order in time.
@@ -74,7 +79,7 @@ def generate(
         settings: its fields, by place from the seed on or by name, are arguments of this function.
         initial: u at t = 0 instead of random waves, ``[samples, any number of points]`` on the uniform grid from 0;
             of a system ``[samples, variables, points...]``, the unknowns in their order, each with its u_t after it
-            where the equation has u_tt.
+            where the equation has u_tt. Between walls the ends are included, and there are `resolution` points.
         workers: processes, at most one per 8 trajectories; by default one per available processor.
         progress: called with the fraction that is done.
 
@@ -96,6 +101,8 @@ def generate(
             raise UserError(f"`equation` must be a name or an Equation, got {type(equation).__name__}")
         found = lookup(equation)
         name, defaults = (found[0], dict(found[1].settings)) if found else (None, {})
+    if settings.walls is not None:
+        return generate_between_walls(equation, samples, settings, settings.walls, defaults, initial, workers, progress)
     if not equation.evolutionary:
         return generate_system(equation, samples, settings, initial, workers, progress)
     seed, amplitude = settings.seed, settings.amplitude

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from symflow.errors import UserError, check_integer
@@ -17,16 +16,14 @@ from symflow.formulas import Rows, Tabled, text_table
 
 from .arranging import NEGLIGIBLE, closed, coordinate, meeting
 from .axes import UNIFORM
-from .layouts import SAMPLE, TIME, Contents, Field, Wanted, read
+from .layouts import ENOUGH, SAMPLE, TIME, Contents, Field, Wanted, read
 from .layouts.labelled import from_xarray, is_dataset
-from .seams import NEAR, missed
+from .resolution import MOST, rows_along, scale_of, tail_of
 
 RESOLVED = 1e-6  # of the largest mode: above, the last modes of the spectrum hold something that others would miss
 COARSE = 1e-3
 UNLIKE = 10.0  # times the median: an outlier
 CONSTANT = 1e-13
-SHARE = 0.999  # of the variance, up to the smallest scale that is named
-MOST = 64  # trajectories that are looked at one by one
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,7 @@ class AxisFacts:
             what interpolation from 4 nodes on either side misses, over the spread. The largest over the fields.
         scale: the wavelength in nodes above which 99.9 % of the variance lies, on a uniform axis; the smallest over
             the fields.
+        roughest: of several fields the one whose tail it is.
     """
 
     name: str
@@ -80,6 +78,7 @@ class AxisFacts:
     said: bool | None
     tail: float | None
     scale: float | None
+    roughest: str | None
 
 
 @dataclass(frozen=True)
@@ -188,18 +187,27 @@ def _of_axis(a: AxisFacts) -> list[str]:
     if a.name != TIME:
         if a.said is not None:
             text += f"; {'periodic' if a.said else 'open'}, the file says"
-            text += "" if a.joined is None or a.joined == a.said else ", but the ends of the data do not meet" * a.said
+            text += (
+                ""
+                if a.joined is None or a.joined == a.said
+                else ", but the ends of the data do not meet smoothly" * a.said
+            )
         elif a.closed and a.joined:
             text += "; periodic, the last node repeats the first"
         elif a.joined is not None:
-            text += "; the ends of the data meet: periodic" if a.joined else "; the ends of the data do not meet: open"
+            text += (
+                "; the ends of the data meet: periodic"
+                if a.joined
+                else "; the ends of the data do not meet smoothly: open"
+            )
         else:
             text += "; whether the ends of the data meet cannot be told"
     if a.tail is not None and a.name != TIME:
         word = (
             "resolved" if a.tail <= RESOLVED else "nearly resolved" if a.tail <= COARSE else "under-resolved or noisy"
         )
-        text += f"; {word} (the smallest scales are {a.tail:.1g} of the largest)"
+        whose = f" of {a.roughest}" if a.roughest else ""
+        text += f"; {word} (the smallest scales{whose} are {a.tail:.1g} of the largest)"
     if a.scale is not None:
         text += f"; 99.9 % of the variance at wavelengths above {a.scale:.3g} nodes"
     return [text]
@@ -217,7 +225,7 @@ def describe(
 
     Args:
         source: a path, or a Dataset or DataArray of xarray.
-        samples: how many trajectories to read, from the first; all by default.
+        samples: how many trajectories to read, from the first; by default all, or of more than 256 MB every n-th.
         group: of a file with several.
         fields, axes: names of unknowns and variables in a file of bare arrays, as of `load`.
 
@@ -234,7 +242,7 @@ def describe(
     """
     if samples is not None:
         check_integer("samples", samples, 1)
-    wanted = Wanted(samples, group, dict(fields or {}), dict(axes or {}))
+    wanted = Wanted(samples, group, dict(fields or {}), dict(axes or {}), ENOUGH)
     if is_dataset(source):
         return _inventory("dataset", from_xarray(source, wanted))
     path = Path(os.fspath(source))
@@ -286,11 +294,12 @@ def _filled(f: Field) -> NDArray[np.float64] | None:
 
 
 def _axis(name: str, contents: Contents) -> AxisFacts | None:
-    along = [f for f in contents.fields.values() if name in f.dims]
+    along = {field: f for field, f in contents.fields.items() if name in f.dims}
     if not along:
         return None
-    count = along[0].values.shape[along[0].dims.index(name)]
-    first = last = None
+    one = next(iter(along.values()))
+    count = one.values.shape[one.dims.index(name)]
+    first = last = flat = None
     uniform = said = None
     if name in contents.axes:
         nodes, said = contents.axes[name].values, contents.axes[name].periodic
@@ -301,20 +310,21 @@ def _axis(name: str, contents: Contents) -> AxisFacts | None:
         steps = np.diff(flat)
         first, last = float(flat[0]), float(flat[-1])
         uniform = bool(len(flat) < 3 or np.abs(steps / (steps.mean() or 1.0) - 1).max() <= UNIFORM)
-    rows = [_rows(f, name) for f in along]
-    held = [r for r in rows if r is not None]
-    whole = len(held) == len(rows) and count > 2
+    held = {field: r for field, f in along.items() if (r := rows_along(f, name)) is not None}
+    whole = len(held) == len(along) and count > 2
     space = name != TIME
-    closes = whole and space and all(closed(r, 2) for r in held)
+    closes = whole and space and all(closed(r, 2) for r in held.values())
     meets: bool | None = None
     if uniform is False:
         meets = False
-    elif whole and space and None not in (found := [meeting(r, 2, closes) for r in held]):
+    elif whole and space and None not in (found := [meeting(r, 2, closes) for r in held.values()]):
         meets = all(found)
     periodic = bool(meets if said is None else said)
-    inner = [r[..., :-1] if closes and periodic else r for r in held] if whole else []
-    tails = [tail for r in inner if (tail := _tail(r, periodic)) is not None]
-    scales = [scale for r in inner if periodic and (scale := _scale(r)) is not None]
+    inner = {k: r[..., :-1] if closes and periodic else r for k, r in held.items()} if whole else {}
+    places = None if uniform else flat
+    tails = {k: tail for k, r in inner.items() if (tail := tail_of(r, periodic, places)) is not None}
+    scales = [scale for r in inner.values() if periodic and (scale := scale_of(r)) is not None]
+    roughest = max(tails, key=lambda k: tails[k]) if tails else None
     return AxisFacts(
         name,
         count,
@@ -324,41 +334,10 @@ def _axis(name: str, contents: Contents) -> AxisFacts | None:
         closes,
         meets if space else None,
         said,
-        max(tails, default=None),
+        None if roughest is None else tails[roughest],
         min(scales, default=None),
+        roughest if len(along) > 1 else None,
     )
-
-
-def _rows(f: Field, name: str) -> NDArray[np.float64] | None:
-    """``[S, rows, n]`` along an axis; ``None`` where values are missing."""
-    values = _filled(f)
-    if values is None:
-        return None
-    order = [f.dims.index(SAMPLE)] if SAMPLE in f.dims else []
-    rest = [i for i, d in enumerate(f.dims) if d not in (SAMPLE, name)]
-    turned: NDArray[np.float64] = values.transpose([*order, *rest, f.dims.index(name)])
-    samples = values.shape[order[0]] if order else 1
-    return np.asarray(turned.reshape(samples, -1, turned.shape[-1])[:MOST])
-
-
-def _tail(rows: NDArray[np.float64], periodic: bool) -> float | None:
-    """How large the smallest scales are; ``None`` where there are too few nodes to tell."""
-    spread = float(rows.std()) or 1.0
-    if periodic:
-        size = np.abs(np.fft.rfft(rows - rows.mean(), norm="forward")).max((0, 1))
-        return float(size[-max(len(size) // 8, 1) :].max() / (size.max() or 1.0))
-    if rows.shape[-1] <= 2 * NEAR:
-        return None
-    return float(missed(torch.from_numpy(np.ascontiguousarray(rows)), NEAR).max()) / spread
-
-
-def _scale(rows: NDArray[np.float64]) -> float | None:
-    power = (np.abs(np.fft.rfft(rows - rows.mean(-1, keepdims=True))) ** 2).mean((0, 1))
-    total = np.cumsum(power)
-    if not total[-1] > 0:
-        return None
-    k = int(np.searchsorted(total, SHARE * total[-1]))
-    return float(rows.shape[-1] / max(k, 1))
 
 
 def _strange(contents: Contents) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:

@@ -1,7 +1,8 @@
 """Variables over named dimensions with attributes, as netCDF, zarr and xarray have them, by the CF conventions.
 
 A variable with the name of its one dimension holds that dimension's coordinates. ``_FillValue`` and ``missing_value``
-mark what is missing, ``scale_factor`` and ``add_offset`` unpack what is packed.
+mark what is missing, ``scale_factor`` and ``add_offset`` unpack what is packed. Other attributes, such as units, are
+kept.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from symflow.errors import UserError
 
-from .contents import SAMPLE, Contents, Field, Nodes, Wanted
+from .contents import SAMPLE, TEXTS, Contents, Field, Nodes, Wanted
 from .named import axis_name
 
+USED = ("_FillValue", "missing_value", "scale_factor", "add_offset", "periodic", "bounds", "coordinates")
+UNWRITTEN = 9.969209968386869e36  # what netCDF holds of reals where nothing was written, unless a file says otherwise
 SAMPLES = ("sample", "samples", "trajectory", "trajectories", "run", "batch", "ensemble", "member", "number")
 
 
@@ -46,9 +49,9 @@ def decoded(
     *,
     parameters: Mapping[str, float] | None = None,
     about: Mapping[str, Any] | None = None,
-    guess: str = "",
+    said: Mapping[str, Any] | None = None,
 ) -> Contents:
-    """Contents of the variables of a file.
+    """Contents of the variables of a file, whose own attributes are `said`.
 
     Raises:
         UserError: no variable holds numbers over dimensions, or two dimensions have one meaning.
@@ -56,6 +59,7 @@ def decoded(
     fields: dict[str, Field] = {}
     axes: dict[str, Nodes] = {}
     notes: list[str] = []
+    kept = {"": _kept({k: v for k, v in (said or {}).items() if k not in (*TEXTS, "name", "seed")})}
     for name, variable in variables.items():
         if variable.values.dtype.kind not in "fiucmM" or not variable.dims:
             continue
@@ -63,19 +67,45 @@ def decoded(
         if variable.dims == (name,):
             if dims != (SAMPLE,):
                 axes[dims[0]] = Nodes(_coordinates(name, variable, notes), _periodic(variable))
+                kept[dims[0]] = _kept(variable.attributes) | _since(variable)
             continue
         if variable.values.dtype.kind in "mM" or str(variable.attributes.get("bounds", "")) == name:
             continue
         if len(set(dims)) < len(dims):
             raise UserError(f"the dimensions {', '.join(variable.dims)} of `{name}` must be different ones")
         values, missing = _unpacked(variable)
+        faces: dict[str, float] = {}
         if (offset := variable.attributes.get("offset")) is not None and np.size(offset) > 1:
-            places = ", ".join(f"{float(o):g}" for o in np.reshape(offset, -1))
+            of_space = [float(o) for o in np.reshape(offset, -1)]
+            places = ", ".join(f"{o:g}" for o in of_space)
             notes.append(f"{name} is stored on the faces of cells (offset {places}), coordinates are those of centres")
-        fields[name] = Field(values, dims, missing)
+            faces = {d: o - 0.5 for d, o in zip(dims[-len(of_space) :], of_space, strict=False) if o != 0.5}
+        fields[name] = Field(values, dims, missing, faces)
+        kept[name] = _kept(variable.attributes)
     if not fields:
         raise UserError(f"no variable is a field; found {', '.join(list(variables)[:8]) or 'nothing'}")
-    return Contents(layout, fields, axes, parameters or {}, about or {}, tuple(notes), guess)
+    attributes = {name: found for name, found in kept.items() if found}
+    return Contents(layout, fields, axes, parameters or {}, about or {}, tuple(notes), "", attributes)
+
+
+def _kept(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes that are for people, as JSON values."""
+    found = {}
+    for name, value in attributes.items():
+        plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        plain = plain[0] if isinstance(plain, list) and len(plain) == 1 else plain
+        several = plain if isinstance(plain, list | tuple) else [plain]
+        finite = all(isinstance(v, str | int) or (isinstance(v, float) and np.isfinite(v)) for v in several)
+        if str(name) not in USED and finite:
+            found[str(name)] = list(several) if isinstance(plain, list | tuple) else plain
+    return found
+
+
+def _since(variable: Variable) -> dict[str, str]:
+    """The units of dates that are read as seconds."""
+    if variable.values.dtype.kind == "M":
+        return {"units": f"seconds since {variable.values[0]}"}
+    return {"units": "seconds"} if variable.values.dtype.kind == "m" else {}
 
 
 def _periodic(variable: Variable) -> bool | None:
@@ -108,6 +138,8 @@ def _unpacked(variable: Variable) -> tuple[NDArray[Any], NDArray[np.bool_] | Non
         if fill is not None and np.asarray(fill).dtype.kind in "fiu":
             (number,) = np.reshape(fill, -1)[:1]
             missing |= np.isnan(values) if np.isnan(number) else values == number
+    if values.dtype.kind == "f" and "_FillValue" not in said:
+        missing |= values == values.dtype.type(UNWRITTEN)
     factor, offset = said.get("scale_factor"), said.get("add_offset")
     if factor is not None or offset is not None:
         scale, shift = (float(np.reshape(n, -1)[0]) for n in (1 if factor is None else factor, offset or 0))

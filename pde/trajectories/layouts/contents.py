@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 1 << 16
 SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
+ENOUGH = 1 << 28  # bytes of values that an audit, a discovery or a description of data looks at
 MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
 SAMPLE, TIME = "sample", "t"
 FORMAT = "symflow trajectories 1"  # of files of our own
+ATTRIBUTES = "attributes"  # among the settings of trajectories: what a file says besides, by field or axis
 TEXTS = ("format", "equation", "version", "parameters", "settings", "independent", "unknowns")  # their attributes
 
 
@@ -35,11 +37,13 @@ class Field:
         values: real or complex.
         dims: a name for each dimension: ``sample``, ``t``, or that of an axis of space.
         missing: where nothing was measured, of the shape of values.
+        faces: how far the values lie from the coordinates, in cells, by dimension.
     """
 
     values: NDArray[Any]
     dims: tuple[str, ...]
     missing: NDArray[np.bool_] | None = None
+    faces: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Contents:
         about: equation, parameters, name, seed, settings, version and format of files of our own.
         notes: what was assumed or left out, in words.
         guess: which equation the file may be of, in words; empty where nothing says it.
+        attributes: what the file says besides (units, long names, history), by field or axis, ``""`` for the file.
 
     Raises:
         UserError: a field or an axis holds no numbers.
@@ -73,6 +78,7 @@ class Contents:
     about: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     guess: str = ""
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         arrays = [(name, f.values) for name, f in self.fields.items()]
@@ -91,25 +97,52 @@ class Wanted:
         group: of a file that has several.
         fields: names in the file, by the names that they shall have.
         axes: likewise.
+        most: bytes of values in memory; where all trajectories take more, every n-th is read. `samples` goes before.
     """
 
     samples: int | None = None
     group: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, str] = field(default_factory=dict)
+    most: int | None = None
+
+    def which(self, total: int, shapes: Iterable[tuple[int, ...]]) -> slice:
+        """The trajectories to read of `total`, of which one has fields of these shapes.
+
+        >>> Wanted(samples=3).which(1000, [(20, 64)]), Wanted(most=1 << 20).which(1000, [(20, 64)])
+        (slice(None, 3, None), slice(None, None, 10))
+        """
+        if self.samples is not None or self.most is None:
+            return slice(self.samples)
+        fit = max(self.most // max(8 * sum(map(math.prod, shapes)), 1), 1)
+        if total <= fit:
+            return slice(None)
+        step = -(-total // fit)
+        if (file := _file.get()) is not None:
+            file.notes.append(f"one trajectory in {step} was read: {len(range(0, total, step)):,} of {total:,}")
+        return slice(None, None, step)
 
 
-_taken: ContextVar[list[int] | None] = ContextVar("taken", default=None)  # bytes of the arrays read from one file
+@dataclass
+class OneFile:
+    """What happens while one file is read: bytes of the arrays that were read, and what was left out, in words."""
+
+    taken: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+_file: ContextVar[OneFile | None] = ContextVar("file", default=None)
 
 
 @contextmanager
-def one_file() -> Iterator[None]:
+def one_file() -> Iterator[OneFile]:
     """A block that reads one file, whose arrays must be `affordable` together."""
-    token = _taken.set([])
+    found = OneFile()
+    token = _file.set(found)
     try:
-        yield
+        yield found
     finally:
-        _taken.reset(token)
+        _file.reset(token)
 
 
 def affordable(
@@ -129,13 +162,14 @@ def affordable(
         )
     shape = shape if wanted is None else wanted
     numbers = math.prod(shape)
-    taken = [] if (so_far := _taken.get()) is None else so_far
+    taken = [] if (file := _file.get()) is None else file.taken
     taken.append(8 * numbers)
     if sum(taken) > SHARE_OF_MEMORY * processes.memory():
         beside = f", {sum(taken) / 1e9:.3g} GB with the arrays before it" if len(taken) > 1 else ""
         raise UserError(
             f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB{beside}, more than "
-            f"{SHARE_OF_MEMORY:.0%} of the memory; give `samples` to read fewer trajectories"
+            f"{SHARE_OF_MEMORY:.0%} of the memory; give `samples` to read fewer trajectories, of layouts that have "
+            "them one after another"
         )
 
 
@@ -157,6 +191,14 @@ def said_of(data: Trajectories) -> dict[str, Any]:
     if data.seed is not None:
         said["seed"] = data.seed
     return said
+
+
+def attributes_of(data: Trajectories) -> dict[str, dict[str, Any]]:
+    """What the file that data come from says of its fields and axes, ``""`` of itself; empty where nothing was said."""
+    held = data.settings.get(ATTRIBUTES, {})
+    if not isinstance(held, Mapping):
+        return {}
+    return {str(name): dict(said) for name, said in held.items() if isinstance(said, Mapping)}
 
 
 def about_of(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import h5py
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from symflow.errors import UserError
 
-from .contents import LONGEST_TEXT, affordable
+from .contents import LONGEST_TEXT, Wanted, affordable
 
 
 def inner(parent: h5py.Group, name: str, kind: type) -> bool:
@@ -36,8 +36,14 @@ def is_complex(dataset: h5py.Dataset) -> bool:
     return bool(dataset.dtype.kind == "c" or dataset.dtype.names == ("real", "imag"))
 
 
-def numbers(parent: h5py.Group, name: str, samples: int | None = None, *, complex_too: bool = False) -> NDArray[Any]:
-    """A data set, of which `samples` limits the first dimension.
+def of_samples(parent: h5py.Group, names: Iterable[str], wanted: Wanted) -> slice:
+    """The trajectories to read of data sets that have them in the first place."""
+    shapes = [parent[n].shape for n in names if inner(parent, n, h5py.Dataset) and len(parent[n].shape or ()) > 1]
+    return wanted.which(max((shape[0] for shape in shapes), default=1), [shape[1:] for shape in shapes])
+
+
+def numbers(parent: h5py.Group, name: str, which: slice | None = None, *, complex_too: bool = False) -> NDArray[Any]:
+    """A data set, of which `which` is read along the first dimension where it has more than one.
 
     Raises:
         UserError: it is missing, a link, stored elsewhere, no numbers, or not of the size that it declares.
@@ -53,10 +59,10 @@ def numbers(parent: h5py.Group, name: str, samples: int | None = None, *, comple
         kind = "real numbers, or of complex ones" if complex_too else "real numbers"
         raise UserError(f"`{name}` must be an array of {kind}, got {dataset.dtype}")
     shape = dataset.shape
-    few = samples is not None and dataset.ndim >= 2 and samples < shape[0]
-    wanted = (samples, *shape[1:]) if few else shape
+    few = which if which is not None and dataset.ndim >= 2 else slice(None)
+    wanted = (len(range(*few.indices(shape[0]))), *shape[1:]) if shape else shape
     affordable(name, shape, dataset.dtype.itemsize, dataset.id.get_storage_size(), wanted)
-    found: NDArray[Any] = dataset[:samples] if few else dataset[()]
+    found: NDArray[Any] = dataset[few] if shape else dataset[()]
     if found.dtype.names == ("real", "imag"):
         found = found["real"] + 1j * found["imag"]
     return found

@@ -38,6 +38,28 @@ def axis_name(name: str) -> str | None:
     return next((axis for axis, names in PLACES.items() if name.lower() in names), None)
 
 
+def is_place(name: str, wanted: Wanted) -> bool:
+    """Whether an array of this name may hold the nodes of an axis."""
+    return name in wanted.axes.values() or (name not in wanted.fields.values() and axis_name(name) is not None)
+
+
+def sampled(
+    shapes: Mapping[str, tuple[int, ...]], places: Mapping[str, NDArray[Any]], wanted: Wanted
+) -> tuple[list[str], slice]:
+    """The arrays, by name and shape, that have trajectories in the first place, and which of these to read.
+
+    >>> sampled({"u": (100, 20, 64)}, {"x": np.arange(64), "t": np.arange(20)}, Wanted(samples=3))
+    (['u'], slice(None, 3, None))
+    """
+    by_hand = {source: axis for axis, source in wanted.axes.items()}
+    lengths = {
+        by_hand.get(name) or axis_name(name) or name: nodes.shape[-1] for name, nodes in places.items() if nodes.ndim
+    }
+    dims = {name: dims_of(shape, lengths) for name, shape in shapes.items()}
+    long = [name for name, found in dims.items() if found and found[0] == SAMPLE]
+    return long, wanted.which(max((shapes[n][0] for n in long), default=1), [shapes[n][1:] for n in long])
+
+
 def arranged(
     arrays: Mapping[str, NDArray[Any]], wanted: Wanted, layout: str, *, space_first: bool = False, about: Any = None
 ) -> Contents:

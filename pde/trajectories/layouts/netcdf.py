@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from symflow.errors import UserError
 
-from .cf import Variable, decoded
-from .contents import Contents, Wanted, affordable
-from .hdf5 import attribute, datasets, inner, numbers, parameters
+from .cf import Variable, decoded, dimension
+from .contents import SAMPLE, Contents, Wanted, affordable
+from .hdf5 import attribute, datasets, inner, numbers, of_samples, parameters
 
 CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable"
-MARKS = ("_FillValue", "missing_value", "scale_factor", "add_offset", "units", "periodic", "bounds", "offset")
+NETCDF = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties")
+_MOST_ATTRIBUTES = 64  # of one variable that are read
 
 _TYPES = {1: "i1", 2: "S1", 3: ">i2", 4: ">i4", 5: ">f4", 6: ">f8", 7: "u1", 8: ">u2", 9: ">u4", 10: ">i8", 11: ">u8"}
 _DIMENSIONS, _VARIABLES, _ATTRIBUTES = 10, 11, 12
@@ -40,19 +41,30 @@ def has_scales(file: h5py.File) -> bool:
 
 def from_netcdf4(file: h5py.File, wanted: Wanted, layout: str = "netCDF", about: Any = None) -> Contents:
     """Data sets over dimension scales."""
-    found: dict[str, Variable] = {}
+    held = {}
     for name in datasets(file):
         dataset = file[name]
-        scale = dataset.is_scale
+        scale = attribute(dataset, "CLASS") in (b"DIMENSION_SCALE", "DIMENSION_SCALE")  # `is_scale` may crash on damage
         if scale and str(attribute(dataset, "NAME")).startswith(NO_COORDINATE):
             continue
-        dims = (
+        held[name] = (
             (name,) if scale and dataset.ndim == 1 else tuple(_name_of(file, d, i) for i, d in enumerate(dataset.dims))
         )
-        first = wanted.samples if dims and dims[0] == "sample" else None
-        marks = {mark: value for mark in MARKS if (value := attribute(dataset, mark)) is not None}
-        found[name] = Variable(numbers(file, name, first, complex_too=True), dims, marks)
-    return decoded(found, wanted, layout, parameters=parameters(file), about=about)
+    sampled = [name for name, dims in held.items() if dims and dimension(dims[0], wanted) == SAMPLE]
+    which = of_samples(file, sampled, wanted)
+    found = {
+        name: Variable(
+            numbers(file, name, which if name in sampled else None, complex_too=True), dims, _attributes(file[name])
+        )
+        for name, dims in held.items()
+    }
+    return decoded(found, wanted, layout, parameters=parameters(file), about=about, said=_attributes(file))
+
+
+def _attributes(holder: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """Those that are not of the format itself."""
+    names = [name for name in holder.attrs if name not in NETCDF][:_MOST_ATTRIBUTES]
+    return {name: value for name in names if (value := attribute(holder, name)) is not None}
 
 
 def _name_of(file: h5py.File, dimension: Any, i: int) -> str:
@@ -177,7 +189,7 @@ def from_classic(path: Path, wanted: Wanted) -> Contents:
         for name, value in said.items()
         if isinstance(value, np.ndarray) and value.size == 1 and np.isfinite(value[0])
     }
-    return decoded(found, wanted, "netCDF classic", parameters=numbers_)
+    return decoded(found, wanted, "netCDF classic", parameters=numbers_, said=said)
 
 
 def _values(

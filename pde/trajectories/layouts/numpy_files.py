@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from symflow.errors import UserError
 
 from .contents import Contents, Wanted, affordable
-from .named import SOLUTIONS, arranged, axis_name
+from .named import SOLUTIONS, arranged, axis_name, is_place, sampled
 
 START = b"\x93NUMPY"
 NUMBERS = "fiuc"
@@ -25,7 +25,11 @@ def from_npz(path: Path, wanted: Wanted) -> Contents:
     """An archive with axes and fields by name, and perhaps the text ``equation``."""
     with zipfile.ZipFile(path) as archive:
         names = [name[:-4] for name in archive.namelist() if name.endswith(".npy")]
-        found = {name: _member(archive, name) for name in names if name != "equation"}
+        places = {name: _member(archive, name) for name in names if is_place(name, wanted)}
+        held = {name: array for name, array in places.items() if array is not None}
+        others = [name for name in names if name not in places and name != "equation"]
+        long, which = sampled({name: _shape_in(archive, name) for name in others}, held, wanted)
+        found = places | {name: _member(archive, name, which=which if name in long else None) for name in others}
         about = {}
         if "equation" in names:
             text = _member(archive, "equation", "U")
@@ -36,10 +40,10 @@ def from_npz(path: Path, wanted: Wanted) -> Contents:
     return arranged(arrays, wanted, "npz", about=about)
 
 
-def from_npy(path: Path) -> NDArray[Any]:
-    """One array."""
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Of the one array of a file, from its header."""
     with open(path, "rb") as file:
-        shape, dtype = _header(file)
+        shape, _, dtype = _header(file)
         start = file.tell()
     if dtype.hasobject or dtype.kind not in NUMBERS:
         raise UserError(f"the array must be of numbers, got {dtype}")
@@ -48,13 +52,11 @@ def from_npy(path: Path) -> NDArray[Any]:
         raise UserError(
             f"the array declares {math.prod(shape) * dtype.itemsize:,} bytes, but only {stored:,} are stored"
         )
-    affordable("array", shape, dtype.itemsize, stored)
-    array: NDArray[Any] = np.load(path, allow_pickle=False)
-    return array
+    return shape
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type, from a header whose length is bounded before so much is read."""
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type, from a header whose length is bounded before so much is read."""
     version = np.lib.format.read_magic(file)
     first = version == (1, 0)
     size = file.read(2 if first else 4)
@@ -63,17 +65,25 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
         raise ValueError(f"a header of {length:,} bytes")
     read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
     try:
-        shape, _, dtype = read(io.BytesIO(size + file.read(length)))
+        shape, columns_first, dtype = read(io.BytesIO(size + file.read(length)))
     except MemoryError:  # how Python's parser calls nesting that is too deep
         raise ValueError("a header that is nested too deeply") from None
-    return shape, dtype
+    return shape, columns_first, dtype
 
 
-def _member(archive: zipfile.ZipFile, name: str, kinds: str = NUMBERS) -> NDArray[Any] | None:
-    """An array of the archive; ``None`` for one of another kind, which is not read."""
+def _shape_in(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    with archive.open(f"{name}.npy") as member:
+        return _header(member)[0]
+
+
+def _member(
+    archive: zipfile.ZipFile, name: str, kinds: str = NUMBERS, which: slice | None = None
+) -> NDArray[Any] | None:
+    """An array of the archive, of which `which` is read along the first dimension; ``None`` for one of another kind."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as member:
-        shape, dtype = _header(member)
+        shape, columns_first, dtype = _header(member)
+        start = member.tell()
     if dtype.hasobject or dtype.kind not in kinds:
         if kinds == NUMBERS and (name in SOLUTIONS or axis_name(name)):
             raise UserError(f"`{name}` must be an array of real numbers, got {dtype}")
@@ -81,6 +91,15 @@ def _member(archive: zipfile.ZipFile, name: str, kinds: str = NUMBERS) -> NDArra
     size = math.prod(shape) * dtype.itemsize
     if size > info.file_size:
         raise UserError(f"`{name}` declares {size:,} bytes, but only {info.file_size:,} are stored")
-    affordable(name, shape, dtype.itemsize, info.compress_size)
+    rows = range(*(which or slice(None)).indices(shape[0])) if shape else range(1)
+    part = bool(shape) and len(rows) < shape[0] and not columns_first
+    affordable(name, shape, dtype.itemsize, info.compress_size, (len(rows), *shape[1:]) if part else shape)
     with archive.open(info) as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+        if not part:
+            whole = np.lib.format.read_array(member, allow_pickle=False)
+            return whole[which] if which else whole
+        found = np.empty((len(rows), *shape[1:]), dtype)
+        for row, i in zip(found, rows, strict=True):
+            member.seek(start + i * row.nbytes)
+            row[...] = np.frombuffer(member.read(row.nbytes), dtype).reshape(row.shape)
+        return found

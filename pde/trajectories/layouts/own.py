@@ -10,7 +10,7 @@ from symflow.errors import UserError
 
 from .contents import FORMAT, LONGEST_TEXT, TEXTS, Contents, Nodes, Wanted, about_of
 from .hdf5 import datasets, numbers
-from .named import SOLUTIONS, arranged, axis_name
+from .named import SOLUTIONS, arranged, axis_name, is_place, sampled
 from .netcdf import from_netcdf4
 
 
@@ -36,10 +36,12 @@ def from_arrays(file: h5py.File, wanted: Wanted) -> Contents:
     """Arrays by name; those of MATLAB 7.3, whose axes are reversed, are turned."""
     matlab = "usol" in file or "uu" in file or any("MATLAB_class" in file[name].attrs for name in datasets(file))
     needed = [name for name in file if name in SOLUTIONS or axis_name(name)]  # links and texts are refused
-    found = {
-        name: numbers(file, name, None if matlab or axis_name(name) else wanted.samples, complex_too=True)
-        for name in dict.fromkeys([*needed, *datasets(file)])
-    }
+    names = list(dict.fromkeys([*needed, *datasets(file)]))
+    found = {n: numbers(file, n, complex_too=True) for n in names if matlab or is_place(n, wanted)}
+    long, which = sampled({n: file[n].shape for n in set(names) - set(found) if n in datasets(file)}, found, wanted)
+    for name in names:
+        if name not in found:
+            found[name] = numbers(file, name, which if name in long else None, complex_too=True)
     if matlab:
         found = {name: value.T for name, value in found.items()}
     return arranged(found, wanted, "MATLAB 7.3" if matlab else "HDF5", space_first=matlab, about=attributes_of(file))

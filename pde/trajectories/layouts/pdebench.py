@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from symflow.errors import UserError
 
 from .contents import SAMPLE, TIME, Contents, Field, Nodes, Wanted
-from .hdf5 import attribute, groups, inner, numbers, parameters
+from .hdf5 import attribute, groups, inner, numbers, of_samples, parameters
 
 FLOW = ("density", "pressure", "Vx", "Vy", "Vz")
 RUN = re.compile(r"\d{4,}")
@@ -34,8 +34,9 @@ def from_tensor(file: h5py.File, wanted: Wanted) -> Contents:
         raise UserError("`x-coordinate` is missing in the file")
     fields = {}
     t: NDArray[Any] | None = None
+    which = of_samples(file, names, wanted)
     for name in names:
-        values = numbers(file, name, wanted.samples)
+        values = numbers(file, name, which)
         if values.ndim == len(axes) + 3 and values.shape[-1] == 1:
             values = values[..., 0]
         if values.ndim != len(axes) + 2:
@@ -80,7 +81,9 @@ def is_runs(file: h5py.File) -> bool:
 
 def from_runs(file: h5py.File, wanted: Wanted) -> Contents:
     """``NNNN/data [nt, ..., channels]`` over ``NNNN/grid``; none of these is periodic."""
-    names = [name for name in groups(file) if RUN.fullmatch(name)][: wanted.samples]
+    names = [name for name in groups(file) if RUN.fullmatch(name)]
+    first_run = file[names[0]]["data"]
+    names = names[wanted.which(len(names), [getattr(first_run, "shape", None) or ()])]
     grids = [
         {axis: numbers(file[name]["grid"], axis) for axis in ("t", "x", "y") if axis in file[name]["grid"]}
         for name in names
@@ -122,8 +125,8 @@ def is_incompressible(file: h5py.File) -> bool:
 
 def from_incompressible(file: h5py.File, wanted: Wanted) -> Contents:
     """``velocity [b, nt, nx, ny, 2]``, ``particles [.., 1]``, ``t [b, nt]``; frames after `latestIndex` are no data."""
-    velocity, particles = numbers(file, "velocity", wanted.samples), numbers(file, "particles", wanted.samples)
-    t = numbers(file, "t", wanted.samples)
+    which = of_samples(file, ("velocity", "particles"), wanted)
+    velocity, particles, t = (numbers(file, name, which) for name in ("velocity", "particles", "t"))
     latest = attribute(file, "latestIndex")
     written = slice(None if latest is None else int(latest) + 1)
     dims = (SAMPLE, TIME, "x", "y")

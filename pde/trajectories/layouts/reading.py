@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,9 @@ def read(path: Path, wanted: Wanted) -> Contents:
 
 def _guarded(path: Path, reader: Callable[[], Contents]) -> Contents:
     try:
-        with one_file():
-            return reader()
+        with one_file() as file:
+            found = reader()
+            return replace(found, notes=(*found.notes, *file.notes))
     except UserError:
         raise
     except MemoryError:
@@ -62,7 +64,7 @@ def _guarded(path: Path, reader: Callable[[], Contents]) -> Contents:
     except PermissionError:
         raise UserError(f"{path} may not be read: permission denied") from None
     except Exception as error:  # a damaged file can make its reader raise anything
-        if "lock" in str(error).lower():
+        if re.search(r"\b(un)?lock", str(error).lower()):
             raise UserError(f"{path} is locked by a program that writes it ({reason(error)})") from None
         raise UserError(f"{path} is truncated or damaged ({reason(error)})") from None
 
@@ -79,9 +81,10 @@ def _read(path: Path, wanted: Wanted) -> Contents:
             )
         return _from_matlab(path.read_bytes(), wanted)
     if start.startswith(numpy_files.START):
-        shape = list(numpy_files.from_npy(path).shape)
+        shape = list(numpy_files.shape_of(path))
         raise UserError(
-            f"{path} holds one array of shape {shape} without coordinates; give it to `load` as `u` with `x` and `t`"
+            f"{path} holds one array of shape {shape} without coordinates; give it to `load` as `u` with `x` and `t`, "
+            "mapped by numpy.load(..., mmap_mode='r') where it is large"
         )
     if start.startswith(CDF):
         from .netcdf import from_classic

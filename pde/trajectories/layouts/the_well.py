@@ -29,15 +29,19 @@ def from_well(file: h5py.File, wanted: Wanted) -> Contents:
     space = texts(dimensions, "spatial_dims") or [n for n in dimensions if n != "time"]
     axes = {name: Nodes(numbers(dimensions, name), _periodic(file, name)) for name in space if name in dimensions}
     varying = bool(attribute(dimensions["time"], "sample_varying")) if "time" in dimensions else False
-    axes[TIME] = Nodes(numbers(dimensions, "time", wanted.samples if varying else None))
+    held = [
+        (file[group], name, order)
+        for order, group in enumerate(("t0_fields", "t1_fields", "t2_fields"))
+        if inner(file, group, h5py.Group)
+        for name in texts(file[group], "field_names") or list(file[group])
+        if inner(file[group], name, h5py.Dataset)
+    ]
+    shapes = [group[name].shape for group, name, _ in held if _varies(group[name], "sample")]
+    which = wanted.which(max((s[0] for s in shapes if s), default=1), [s[1:] for s in shapes if s])
+    axes[TIME] = Nodes(numbers(dimensions, "time", which if varying else None))
     fields: dict[str, Field] = {}
-    for order in range(3):
-        group = f"t{order}_fields"
-        if not inner(file, group, h5py.Group):
-            continue
-        for name in texts(file[group], "field_names") or list(file[group]):
-            if inner(file[group], name, h5py.Dataset):
-                fields |= _components(file[group], name, order, space, wanted)
+    for group, name, order in held:
+        fields |= _components(group, name, order, space, which)
     if not fields:
         raise UserError("the file has no fields, `t0_fields`, `t1_fields` and `t2_fields` are empty")
     named = texts(file, "simulation_parameters")
@@ -46,13 +50,17 @@ def from_well(file: h5py.File, wanted: Wanted) -> Contents:
     return Contents("The Well", fields, axes, said, {}, (), f"{told}" if isinstance(told, str) else "")
 
 
-def _components(group: h5py.Group, name: str, order: int, space: list[str], wanted: Wanted) -> dict[str, Field]:
+def _varies(dataset: h5py.Dataset, along: str) -> bool:
+    """Whether a field varies along samples or times, as all do that do not say otherwise."""
+    return attribute(dataset, f"{along}_varying") in (None, True, np.True_)
+
+
+def _components(group: h5py.Group, name: str, order: int, space: list[str], which: slice) -> dict[str, Field]:
     dataset = group[name]
-    sampled = attribute(dataset, "sample_varying") in (None, True, np.True_)
-    timed = attribute(dataset, "time_varying") in (None, True, np.True_)
+    sampled, timed = _varies(dataset, "sample"), _varies(dataset, "time")
     varying = attribute(dataset, "dim_varying")
     along = [True] * len(space) if varying is None else [bool(v) for v in np.reshape(varying, -1)]
-    values = numbers(group, name, wanted.samples if sampled else None)
+    values = numbers(group, name, which if sampled else None)
     dims = ((SAMPLE,) * sampled) + ((TIME,) * timed) + tuple(s for s, on in zip(space, along, strict=False) if on)
     if values.ndim != len(dims) + order:
         raise UserError(

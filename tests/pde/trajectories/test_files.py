@@ -337,6 +337,7 @@ def test_truncated_files(data, tmp_path):
             with pytest.raises(UserError) as caught:
                 load(path, TRAVEL if path != own else None)
             assert str(path) in str(caught.value)
+            assert "locked" not in str(caught.value)
 
 
 def test_noise_in_a_file_never_escapes_as_another_exception(data, tmp_path):

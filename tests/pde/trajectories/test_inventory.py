@@ -50,6 +50,20 @@ def test_the_smallest_scales_are_those_of_the_data(tmp_path):
     assert "under-resolved or noisy" in str(found)
 
 
+def test_nodes_of_their_own_are_judged_by_where_they_are(tmp_path):
+    x = np.sort(np.append(np.random.default_rng(0).uniform(0, 2 * np.pi, 158), [0, 2 * np.pi]))
+    found = describe(stored(tmp_path / "a.npz", np.exp(np.sin(x - T[:, None])), x=x))
+    assert found.axes[1].uniform is False
+    assert found.axes[1].tail < 1e-5
+
+
+def test_rows_with_missing_values_are_left_out(tmp_path):
+    u = wave(X)
+    u[0, 3, 5] = np.nan
+    found = describe(stored(tmp_path / "a.npz", u))
+    assert (found.axes[1].joined, found.axes[1].tail < 1e-12) == (True, True)
+
+
 def test_samples_that_look_wrong(tmp_path):
     u = wave(X, samples=12)
     u[3] = 1.5

@@ -113,6 +113,55 @@ def test_what_is_missing_is_left_out_by_the_audit(tmp_path):
         load(tmp_path / "a.nc", TRAVEL)
 
 
+def test_what_was_never_written_is_missing(tmp_path):
+    """netCDF's own mark stands where a file names none."""
+    u = wave(X)
+    u[2, 7, 4] = 9.969209968386869e36
+    data = load(netcdf4(tmp_path / "a.nc", u, {}), TRAVEL)
+    assert data.missing.nonzero().tolist() == [[2, 7, 4]]
+    assert data.axes[0].period is not None  # as the other rows tell
+    u[:, :, 3] = np.nan
+    data = load(netcdf4(tmp_path / "b.nc", u, {"_FillValue": np.nan}), TRAVEL)
+    assert data.axes[0].period is None
+    assert "x is open: whether the ends of 32 nodes meet cannot be told" in data.settings["notes"]
+
+
+@pytest.mark.parametrize("offset", [(1.0, 0.5), (0.5, 1.0), (1.0, 1.0)])
+def test_velocities_on_the_faces_of_cells(offset, tmp_path):
+    """As jax-cfd stores them; the audit of a flow without divergence, u = a sin x cos y, v = -a cos x sin y."""
+    x, y = grid(32, centred=True), grid(24, centred=True)
+    h = np.array([x[1] - x[0], y[1] - y[0]])
+    t = np.linspace(0, 1, 31)
+    shifts = {"u": (np.array(offset) - 0.5) * h, "v": (np.array(offset[::-1]) - 0.5) * h}
+
+    def flow(name, sx, sy):
+        px, py = x[:, None] + sx, y[None] + sy
+        shape = np.sin(px) * np.cos(py) if name == "u" else -np.cos(px) * np.sin(py)
+        return np.exp(-2 * t)[:, None, None] * shape
+
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        for name, nodes in (("time", t), ("x", x), ("y", y)):
+            file[name] = nodes
+            file[name].make_scale(name)
+        for name, cells in (("u", offset), ("v", offset[::-1])):
+            file[name] = flow(name, *shifts[name])
+            file[name].attrs["offset"] = cells
+            for i, dim in enumerate(("time", "x", "y")):
+                file[name].dims[i].attach_scale(file[dim])
+    data = load(tmp_path / "a.nc", "u_x + v_y = 0; u_t = u_xx + u_yy")
+    common = shifts["u"] if offset[0] == offset[1] else (0.0, 0.0)  # all on one grid: that grid is theirs
+    for name in ("u", "v"):
+        np.testing.assert_allclose(data.field(name)[0], flow(name, *common), atol=1e-14)
+    np.testing.assert_allclose(data.axes[0].nodes, x + common[0])
+    assert audit_data(data).verdict == "solves"
+    with (
+        pytest.raises(UserError, match="must lie on the same nodes of x")
+        if offset[0] != offset[1]
+        else (contextlib.nullcontext())
+    ):
+        load(tmp_path / "a.nc", "u_x + v_y = 0; u_t = u_xx + u_yy", boundary="open")
+
+
 def test_units_since_a_date_are_said(tmp_path):
     path = netcdf4(tmp_path / "a.nc", wave(X))
     with h5py.File(path, "a") as file:
