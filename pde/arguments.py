@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from symflow.console import note
 from symflow.errors import UserError, nearest
-from symflow.options import number
+from symflow.words import number
 
 from .settings import Reading, Variables
 
@@ -22,9 +22,7 @@ def formula(text: str, parameters: dict[str, float], variables: Variables) -> Eq
     """An equation by its name, in any case, or its text."""
     from symflow import pde
 
-    if text.lower() in pde.CATALOGUE or not any(sign in text for sign in "=_("):
-        return pde.equations.entry(text).equation
-    return pde.Equation(text, variables.independent, variables.unknowns, **parameters)
+    return pde.equations.equation_of(text, variables.independent, variables.unknowns, **parameters)
 
 
 def read(
@@ -43,7 +41,8 @@ def read(
     text = data if data is not None and equation is None else equation
     if text is None or (data is not None and equation is not None):
         raise UserError(f"`data` must be a file of trajectories, got {data!r}, and {_missing(str(data))}")
-    if data is not None and text.lower() not in pde.CATALOGUE and "=" not in text and "_" not in text:
+    names_file = pde.equations.FILE.search(text) or not any(sign in text for sign in "=_(")
+    if data is not None and text.lower() not in pde.CATALOGUE and names_file:
         raise UserError(
             f"`data` must be a file of trajectories or a formula, got {text!r}, and {_missing(text, pde.CATALOGUE)}"
         )

@@ -139,7 +139,7 @@ def discover(
         symflow discover mine.h5 --equation "u_t + u*u_x + u_xxx = 0" --out runs/mine
 
     Args:
-        data: a file of trajectories; without it, the equation alone is studied.
+        data: a file of trajectories; or an equation, as for `--equation`, which is then studied alone.
         out: the run directory to make; without one the answer is printed and nothing is written. With `equations` a
             file for the answers, a JSON object a line.
         equation: a name, or a formula such as "u_t = nu*u_xx + u_x**2" or "u_tt - u_xx + sin(u) = 0"; the equations of

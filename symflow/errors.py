@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 
@@ -43,15 +46,37 @@ def check_integer(
         raise error(f"`{name}` must be an integer {limits}, got {value!r}")
 
 
-def check_positive(**sizes: int) -> None:
+def check_positive(**sizes: Any) -> None:
     """Refuses a call with a size below 1.
 
     Raises:
-        ValueError: a size is below 1.
+        ValueError: a size is no integer of at least 1.
     """
     for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, Integral):
+            raise ValueError(f"`{name}` must be an integer of at least 1, got {size!r}")
         if size < 1:
             raise ValueError(f"`{name}` must be at least 1, got {size}")
+
+
+def path_of(name: str, value: Any, otherwise: str = "") -> Path:
+    """The path that an argument is, with ``~`` for the home of the user.
+
+    Args:
+        name: of the argument.
+        value: what came.
+        otherwise: what else it may be, or what makes it one, as the end of the sentence.
+
+    Raises:
+        UserError: it is none.
+
+    >>> path_of("path", 3)
+    Traceback (most recent call last):
+    symflow.errors.UserError: `path` must be the path of a file or a folder, got int
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise UserError(f"`{name}` must be the path of a file or a folder, got {type(value).__name__}{otherwise}")
+    return Path(value).expanduser()
 
 
 def nearest(word: str, names: Iterable[str]) -> str:

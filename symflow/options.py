@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes
@@ -19,6 +19,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from symflow.console import Answer
 from symflow.errors import UserError, nearest
+from symflow.words import REQUIRED, check, number, parameters
 
 Command = Callable[..., Answer]
 
@@ -75,18 +76,16 @@ def name_of(command: Command) -> str:
 
 
 def ask(command: Command, words: Sequence[str]) -> Asked:
-    """What words ask of a command; help, and words that ask nothing, end the process.
+    """What words ask of a command; help ends the process.
 
     Raises:
-        UserError: `--config` names no file with options of this command.
+        UserError: the command does not take them, or `--config` names no file with options of it.
     """
-    with _numbers():
-        asked: Asked = tyro.cli(
-            offered(command),
-            prog=f"symflow {name_of(command)}",
-            description=description(command),
-            args=[_as_value(word) for word in _with_file(command, list(words))],
-        )
+    name, call = f"symflow {name_of(command)}", offered(command)
+    given = [_as_value(word) for word in _with_file(command, list(words))]
+    check(call, name, given, examples(command)[0])
+    with _values():
+        asked: Asked = tyro.cli(call, prog=name, description=description(command), args=given)
     return asked
 
 
@@ -105,14 +104,22 @@ def offered(command: Command) -> Callable[..., Asked]:
         asked = dict(zip(names, given, strict=False)) | named
         return Asked(command, {k: v.lstrip() if isinstance(v, str) else v for k, v in asked.items()}, output)
 
+    for parameter in parameters(command):
+        if parameter.positional:  # by its name in the usage, not by its type
+            hints[parameter.name] = Annotated[hints[parameter.name], tyro.conf.arg(metavar=parameter.typed)]
     hints |= {"output": OmitArgPrefixes[Output], "return": Asked}
-    parameters = [p.replace(annotation=hints[p.name]) for p in own]
-    parameters.append(
+    taken = [p.replace(annotation=hints[p.name]) for p in own]
+    taken.append(
         inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=Output(), annotation=hints["output"])
     )
-    call.__name__, call.__doc__, call.__annotations__ = command.__name__, command.__doc__, hints
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__name__, call.__doc__, call.__annotations__ = command.__name__, _flowing(inspect.getdoc(command) or ""), hints
+    call.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
     return call
+
+
+def _flowing(docstring: str) -> str:
+    """Its arguments a line each: tyro keeps the ends of lines."""
+    return re.sub(r"\n {8,}(?=\S)", " ", docstring)
 
 
 def description(command: Command) -> str:
@@ -179,29 +186,31 @@ def _words(name: str, value: Any, default: Any) -> list[str]:
 
 def offers(command: Command) -> tuple[dict[str, Any], str | None]:
     """The options of a command by name, with their defaults, and the name of what stands first."""
-    hints = get_type_hints(command, include_extras=True)
-    found: dict[str, Any] = {}
-    first = None
-    for name, parameter in inspect.signature(command).parameters.items():
-        if is_dataclass(parameter.default):
-            found |= {f.name: getattr(parameter.default, f.name) for f in fields(parameter.default)}
-        elif tyro.conf.Positional in _metadata(hints[name]):
-            first = first or name
-        else:
-            found[name] = None if parameter.default is inspect.Parameter.empty else parameter.default
-    return found, first
+    known = [*parameters(command)]
+    first = next((p.name for p in known if p.positional), None)
+    return {p.name: None if p.default is REQUIRED else p.default for p in known if not p.positional}, first
 
 
-def _metadata(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint)[1:] if hasattr(hint, "__metadata__") else ()
+# ---- words as values ------------------------------------------------------------------------------------------------
 
 
-# ---- numbers as people write them -----------------------------------------------------------------------------------
-
-
-def _numbers() -> ConstructorRegistry:
-    """Numbers of all commands may be written as `number` reads them."""
+def _values() -> ConstructorRegistry:
+    """Numbers may be written as `symflow.words.number` reads them, and what may be None shows what else it is."""
     registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        read = {int: int, float: number, str: str, Path: Path}
+        kind = next((k for k in read if info.type == k | None), None)
+        if kind is None:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar=kind.__name__.upper(),
+            instance_from_str=lambda words: None if words == ["None"] else read[kind](words[0]),
+            is_instance=lambda value: value is None or isinstance(value, kind),
+            str_from_instance=lambda value: [str(value)],
+        )
 
     @registry.primitive_rule
     def rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
@@ -216,23 +225,3 @@ def _numbers() -> ConstructorRegistry:
         )
 
     return registry
-
-
-def number(text: str) -> float:
-    """A number, or a formula of numbers.
-
-    Raises:
-        ValueError: it is none.
-
-    >>> number("0.5"), number("−2e3"), number("2*pi")
-    (0.5, -2000.0, 6.283185307179586)
-    """
-    try:
-        return float(text.replace("−", "-"))
-    except ValueError:
-        from symflow.formulas import expressions
-
-        try:
-            return float(expressions.parse(text, {}))
-        except UserError as error:
-            raise ValueError(str(error)) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from symflow.errors import nearest
 Returned = TypeVar("Returned")
 
 
-def with_settings(settings: type) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
+def with_settings(settings: type, elsewhere: str = "") -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
     """Lets a function be called with the fields of a dataclass, or with ``settings=`` the whole of it.
 
     The function itself takes an instance as its argument ``settings``. Positional arguments beyond those before it fill
@@ -25,6 +25,7 @@ def with_settings(settings: type) -> Callable[[Callable[..., Returned]], Callabl
 
     Args:
         settings: a frozen dataclass; what it raises for values out of range is what the call raises.
+        elsewhere: where a name that is no argument may belong, for the sentence about one.
 
     Raises:
         TypeError: the call names no field, one twice, or both a field and ``settings``.
@@ -41,6 +42,7 @@ def with_settings(settings: type) -> Callable[[Callable[..., Returned]], Callabl
     (2.0, 4.0, 5.0)
     """
     names = [f.name for f in fields(settings)]
+    lists = {f.name for f in fields(settings) if "tuple[" in str(f.type)}
 
     def decorate(function: Callable[..., Returned]) -> Callable[..., Returned]:
         own = list(inspect.signature(function).parameters.values())
@@ -55,17 +57,22 @@ def with_settings(settings: type) -> Callable[[Callable[..., Returned]], Callabl
                     f"{function.__name__}() takes at most {place + len(names)} positional arguments, got "
                     f"{len(arguments)}"
                 )
-            chosen = dict(zip(names, rest, strict=False))
+            chosen = dict(zip(names, map(_plain, rest), strict=False))
             for name in [n for n in given if n in names]:
                 if name in chosen:
                     raise TypeError(f"{function.__name__}() got two values of `{name}`")
-                chosen[name] = given.pop(name)
+                chosen[name] = _plain(given.pop(name))
             for name in given:
                 if name not in own_names:
-                    hint = nearest(name, [*names, *own_names])
+                    hint = nearest(name, [*names, *own_names]) or (elsewhere and f"; {elsewhere}")
                     raise TypeError(
                         f"{function.__name__}() has no argument `{name}`; it takes {', '.join(names)}{hint}"
                     )
+            for name in lists & {*chosen}:
+                if chosen[name] is not None and (
+                    isinstance(chosen[name], str) or not isinstance(chosen[name], Iterable)
+                ):
+                    raise TypeError(f"`{name}` must be a list, got {chosen[name]!r}")
             if "settings" in given:
                 if chosen:
                     raise TypeError(f"{function.__name__}() takes `settings` or {', '.join(chosen)}, not both")
@@ -81,3 +88,8 @@ def with_settings(settings: type) -> Callable[[Callable[..., Returned]], Callabl
         return call
 
     return decorate
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python's, so that files can hold it."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value

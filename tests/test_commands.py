@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import random
 import re
 import shlex
 import subprocess
@@ -19,7 +20,9 @@ import symflow as package
 from command_line import symflow
 from symflow import console, options
 from symflow.cli import commands
+from symflow.errors import UserError
 from symflow.formulas import expressions
+from symflow.words import number
 
 ROOT = Path(package.__file__).parent
 DOCS = Path(__file__).parents[1] / "docs" / "commands.md"
@@ -180,17 +183,110 @@ def test_verbose_says_where(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("discover kdv --domian plane", "`symflow discover` has no option '--domian'; did you mean '--domain'?"),
+        ("discover kdv --Quiet", "did you mean '--quiet'?"),
+        ("discover kdv -o run", "has no option '-o'; `symflow discover --help` lists them"),
+        ("discover kdv --domain box", "`--domain` must be periodic or plane, got 'box'"),
+        ("discover kdv --domain Plane", "got 'Plane'; did you mean 'plane'?"),
+        ("discover kdv --seed one", "`--seed` must be an integer, got 'one'"),
+        ("discover kdv --degree 1.5", "`--degree` must be an integer, got '1.5'"),
+        ("discover kdv --tolerance 0,1", "`--tolerance` must be a number, got '0,1'"),
+        ("discover kdv --seed", "`--seed` must be followed by an integer"),
+        ("discover --equation --json", "`--equation` must be followed by a text"),
+        ("discover kdv --trust yes", "`--trust` takes no value, got 'yes'"),
+        ("discover kdv --trust=yes", "`--trust` takes no value, got 'yes'"),
+        ("discover u_t = u_xx", "a formula with spaces stands in quotation marks"),
+        ("generate kdv", "needs `--samples` and `--out`, as in: symflow generate kdv --samples 64 --out kdv.h5"),
+        ("audit", "`symflow audit` needs `TARGET`, as in: symflow audit mine.h5"),
+        ("completion fish", "`SHELL` must be bash, zsh or tcsh, got 'fish'"),
+        ("train-operator kdv --out r --strengths 0.1 big", "`--strengths` must be a number, got 'big'"),
+    ],
+)
+def test_words_that_a_command_does_not_take_get_a_sentence(line: str, sentence: str, tmp_path: Path) -> None:
+    answer = symflow(*shlex.split(line), cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert sentence in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+WORDS = [
+    *("kdv", "a b", "plane", "box", "1", "-5", "1.5", "2*pi", "ten", "None", "a=1", "-u_t = 0", "zsh", "pde"),
+    *(
+        "--seed",
+        "--seed=2",
+        "--seed=x",
+        "--domain",
+        "--domain=plane",
+        "--tolerance",
+        "--trust",
+        "--no-trust",
+    ),
+    *(
+        "--json",
+        "--no-json",
+        "-v",
+        "--parameters",
+        "--parameters=a=1",
+        "--out",
+        "--save_config",
+        "--samples",
+        "--domian",
+    ),
+]
+
+
+ENOUGH = {
+    "discover": [],
+    "generate": ["kdv", "--samples", "1", "--out", "a.h5"],
+    "merge": ["a.h5", "--out", "b.h5"],
+    "report": ["run"],
+    "reproduce": ["pde"],
+    "completion": ["zsh"],
+    "doctor": [],
+}
+
+
+@pytest.mark.parametrize("name", ENOUGH)
+def test_what_is_refused_is_what_tyro_refuses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words are looked through by rules of our own; on words drawn at random both have the same opinion."""
+    draw = random.Random(0)
+    opinions = []
+    for _ in range(100):
+        words = [*ENOUGH[name], *draw.choices(WORDS, k=draw.randrange(4))]
+        with monkeypatch.context() as patch, redirect_stderr(io.StringIO()):
+            patch.setattr(options, "check", lambda *given: None)
+            try:
+                options.ask(COMMANDS[name], words)
+                theirs = False
+            except SystemExit:
+                theirs = True
+            except UserError:  # a value out of its range, which comes after the words
+                continue
+        try:
+            options.ask(COMMANDS[name], words)
+            ours = False
+        except UserError:
+            ours = True
+        assert ours == theirs, words
+        opinions.append(ours)
+    assert 15 < sum(opinions) < len(opinions) - 15
+
+
+@pytest.mark.parametrize(
     ("text", "value"),
     [("0.5", 0.5), ("-1e3", -1e3), ("−2", -2.0), ("pi", np.pi), ("2*pi", 2 * np.pi), ("1/3", 1 / 3), ("π", np.pi)],
 )
 def test_numbers_are_read_as_people_write_them(text: str, value: float) -> None:
-    assert options.number(text) == pytest.approx(value, rel=1e-15)
+    assert number(text) == pytest.approx(value, rel=1e-15)
 
 
 @pytest.mark.parametrize("text", ["x", "", "2*", "1/0", "nan*2"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
-        options.number(text)
+        number(text)
 
 
 @pytest.mark.parametrize(

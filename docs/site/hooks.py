@@ -22,6 +22,7 @@ import records  # noqa: E402
 import reference  # noqa: E402
 
 INSTALLED = ROOT / "build" / "api"  # the sources as they are installed, for mkdocstrings
+INSTALLED.mkdir(parents=True, exist_ok=True)  # now: it passes over a folder that is not there when it starts
 NOTEBOOKS = ("own_equation", "own_data", "images", "own_function", "audit_transform", "augment_data", "kernels")
 ELSEWHERE = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md"}
 log = logging.getLogger("mkdocs.hooks.symflow")

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from symflow.errors import UserError, check_integer
 from symflow.fields import Field, GridField, Network, NeuralField, Series, SymbolicField, Table, series
 from symflow.formulas import expressions
-from symflow.ops import LEAST_ROWS, flow, has_kernel, resample
+from symflow.ops import LEAST_ROWS, check_is_field, flow, has_kernel, resample
 from symflow.runs import one_thread
 
 from ..trajectories import UNIFORM, BothSides, Trajectories, filtered
@@ -83,6 +83,10 @@ class TrajectoryAugment(nn.Module):
         self, field: Field | Discovered, data: Trajectories, strength: float, *, steps: int = 4, unproved: bool = False
     ) -> None:
         super().__init__()
+        if not isinstance(data, Trajectories):
+            raise UserError(f"`data` must be trajectories, got {type(data).__name__}")
+        if not isinstance(field, Discovered):
+            check_is_field(field)
         owned = _owned(field.along(data, unproved) if isinstance(field, Discovered) else field)
         if owned.coordinates.names != AXES:
             got = ", ".join(owned.coordinates.names)

@@ -144,6 +144,10 @@ def classify(
     >>> found.general.dimension, [(case.choice, case.superposition) for case in found.cases]
     (4, [({'k': '0'}, True)])
     """
+    if not isinstance(text, str):
+        raise UserError(
+            f"`text` must be an equation such as 'u_t = Derivative(f(u)*u_x, x)', got {type(text).__name__}"
+        )
     template = Template(text, parameters, independent, unknowns)
     if not template.functions and not numbers:
         raise UserError(f"`text` must call an arbitrary function, such as f(u), or `numbers` name one, got {text!r}")

@@ -23,7 +23,7 @@ import sympy
 
 from symflow.errors import UserError
 
-from ..equations import Equation, JetSpace
+from ..equations import Equation, JetSpace, equation_of
 from .condition import coefficients, equations_at, jet
 from .echelon import Echelon
 from .modular import PRIME, Index, NoValue, Ring, monomials
@@ -58,14 +58,14 @@ class Count:
 
 
 def count_symmetries(
-    equation: Equation, at_least: int = 0, *, most_columns: int = MOST_COLUMNS, seed: int = 0
+    equation: Equation | str, at_least: int = 0, *, most_columns: int = MOST_COLUMNS, seed: int = 0
 ) -> Count:
     """The smallest bound that Taylor polynomials of so many coefficients give.
 
     Determinism: the same seed gives the same count.
 
     Args:
-        equation: any that is solved for its principal derivatives.
+        equation: any that is solved for its principal derivatives, or its name or formula.
         at_least: how many symmetries are known: a bound that meets it ends the search.
         most_columns: Taylor coefficients of all components together.
         seed: of the point and the jets.
@@ -76,6 +76,7 @@ def count_symmetries(
     >>> count_symmetries(Equation("u_t + u*u_x - u_xx = 0"), 5).at_most
     5
     """
+    equation = equation_of(equation)
     order, best = equation.order + 1, None
     while True:
         found = at_order(equation, order, seed)

@@ -47,7 +47,7 @@ class Route:
 ROUTES: Mapping[Score, Route] = {"infinitesimal": Route(TRAINED, 7, 150), "local": Route(LOCAL, 4, SMALL.steps)}
 
 
-@with_settings(Discovery)
+@with_settings(Discovery, "numbers in an equation are given to pde.Equation(text, nu=0.1)")
 def discover(
     data: Trajectories | Equation | str,
     settings: Discovery,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from symflow.errors import UserError
 from symflow.fields import Coordinates
 
-from ..equations import Equation, Index, JetSample, Manifold, entry, lookup
+from ..equations import Equation, Index, JetSample, Manifold, equation_of, lookup
 from ..scores import ObservedJets, both_jets, jets_of
 from ..settings import Domain
 from ..symmetries import derivatives_in
@@ -60,7 +60,7 @@ def asked_of(
 def source_of(data: Trajectories | Equation | str, domain: Domain) -> Source:
     """The jets of trajectories, completed by their equation; of an equation, or the name of one, random ones."""
     if isinstance(data, str):
-        data = Equation(data) if "=" in data else entry(data).equation
+        data = equation_of(data)
     if isinstance(data, Equation):
         space = tuple(name for name in data.space.independent if name != data.time)
         return _of_equation(data, space if domain == "periodic" else ())

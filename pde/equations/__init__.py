@@ -1,8 +1,10 @@
 """Equations from their text, the variables of their jet space, and points on their manifold."""
 
 from .catalogue import CATALOGUE as CATALOGUE
+from .catalogue import FILE as FILE
 from .catalogue import Entry as Entry
 from .catalogue import entry as entry
+from .catalogue import equation_of as equation_of
 from .catalogue import lookup as lookup
 from .complex_unknowns import complex_form as complex_form
 from .complex_unknowns import real_and_imaginary as real_and_imaginary

@@ -7,7 +7,8 @@ by the changes of variables given in `pde.trajectories.solvers`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,10 @@ class Entry:
     @property
     def equation(self) -> Equation:
         return Equation(self.text, None, None, **self.parameters)
+
+
+FILE = re.compile(r"\.[A-Za-z]\w*\s*$")
+"""How names of files end, and no formula does."""
 
 
 def _field(dx: str = "0", dt: str = "0", du: str = "0") -> dict[str, str]:
@@ -117,6 +122,39 @@ def entry(name: str) -> Entry:
     except (KeyError, AttributeError):
         hint = nearest(str(name), CATALOGUE)
         raise UserError(f"unknown equation {name!r}; known by name are {', '.join(CATALOGUE)}{hint}") from None
+
+
+def equation_of(
+    equation: str | Equation,
+    independent: str | Sequence[str] | None = None,
+    unknowns: str | Sequence[str] | None = None,
+    **parameters: float,
+) -> Equation:
+    """An equation by its name, in any case, or from its formula; one that is an equation already as it is.
+
+    A text without ``=``, ``_`` and ``(`` is a name. Parameters of a name take the place of the catalogue's.
+
+    Raises:
+        UserError: it is neither.
+
+    >>> equation_of("Burgers", nu=0.5).parameters
+    {'nu': 0.5}
+    >>> equation_of("u_t - u_xx").order
+    2
+    """
+    if isinstance(equation, Equation):
+        return equation
+    if not isinstance(equation, str):
+        raise UserError(f"`equation` must be a name, a formula or an Equation, got {type(equation).__name__}")
+    if FILE.search(equation):
+        raise UserError(f"an equation must be a name or a formula, got {equation!r}; `pde.load` reads files")
+    if any(sign in equation for sign in "=_("):
+        return Equation(equation, independent, unknowns, **parameters)
+    known = entry(equation)
+    if stray := [name for name in parameters if name not in known.parameters]:
+        has = f"has the parameters {', '.join(known.parameters)}" if known.parameters else "has no parameters"
+        raise UserError(f"{equation!r} {has}, got {stray[0]!r}")
+    return Equation(known.text, None, None, **{**known.parameters, **parameters})
 
 
 def lookup(equation: Equation) -> tuple[str, Entry] | None:

@@ -60,6 +60,9 @@ def highest_derivative(expression: sympy.Expr) -> int:
 
 
 def _number(name: str, value: Any) -> float:
+    if name == "parameters" and isinstance(value, Mapping):
+        given = ", ".join(f"{k}={v!r}" for k, v in value.items())
+        raise UserError(f"parameters are given by name, as Equation(text, {given}), got a mapping of them")
     try:
         return float(value)
     except (TypeError, ValueError):

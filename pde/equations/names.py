@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from symflow.errors import UserError
 from symflow.formulas import expressions
@@ -51,7 +52,7 @@ class Names:
         )
 
 
-def declared(what: str, names: str | Sequence[str] | None) -> tuple[str, ...]:
+def declared(what: str, names: Any) -> tuple[str, ...]:
     """Names that a user lists, as ``"r, s"`` or one by one.
 
     Raises:
@@ -62,6 +63,9 @@ def declared(what: str, names: str | Sequence[str] | None) -> tuple[str, ...]:
     """
     if not names:
         return ()
+    if not isinstance(names, str | Sequence):
+        got = f"got {type(names).__name__}; numbers are given by name, as nu=0.1"
+        raise UserError(f"`{what}` must list names such as 'r, s', {got}")
     parts = re.split(r"[\s,]+", names.strip(" ,")) if isinstance(names, str) else list(names)
     pattern = _INDEPENDENT_DECLARED if what == "independent" else _UNKNOWN_DECLARED
     for name in parts:
@@ -127,7 +131,7 @@ def names_of(
 
 def _check(independent: Sequence[str], unknowns: Sequence[str], text: str) -> None:
     if not unknowns or not independent:
-        where = "in x, y, z, t or declared variables"
+        where = "in x, y, z, t or declared variables, such as u_t or u_xx"
         raise UserError(f"the equation must contain a derivative of an unknown {where}, got {text!r}")
     if len(independent) > MOST_INDEPENDENT:
         got = f"got {len(independent)} ({', '.join(independent)})"

@@ -9,6 +9,7 @@ import sympy
 
 from symflow.errors import UserError
 from symflow.formulas import expressions
+from symflow.formulas.spelling import LONGEST
 
 from .complex_unknowns import real_and_imaginary
 from .names import Names
@@ -24,8 +25,10 @@ def parts_of(text: str) -> list[str]:
     Raises:
         UserError: there are too many, or they are too long.
     """
-    if len(text) > expressions.LONGEST * 4:
-        raise UserError(f"a system must have at most {expressions.LONGEST * 4} characters, got {len(text)}")
+    if not isinstance(text, str):
+        raise UserError(f"equations and conditions must be text, got {type(text).__name__}")
+    if len(text) > LONGEST * 4:
+        raise UserError(f"a system must have at most {LONGEST * 4} characters, got {len(text)}")
     parts = [part for part in re.split(r"[;\n]", text) if part.strip()] or [text]
     if len(parts) > MOST_EQUATIONS:
         raise UserError(f"a system of at most {MOST_EQUATIONS} equations is expected, got {len(parts)}")
@@ -44,7 +47,11 @@ def residuals_of(parts: Sequence[str], names: Names, values: Mapping[str, sympy.
         UserError: one is no formula, or they are too large.
     """
     vocabulary, called = Vocabulary(names, values), calls(names)
-    residuals = [sympy.expand(f) for part in parts for f in _real(expressions.parse(part, vocabulary, called), part)]
+
+    def read(part: str) -> sympy.Expr:
+        return expressions.parse(part, vocabulary, called, vocabulary.hint)
+
+    residuals = [sympy.expand(f) for part in parts for f in _real(read(part), part)]
     if sum(expressions.nodes(F) for F in residuals) > LARGEST_TREE:
         raise UserError(f"the equation must have at most {LARGEST_TREE} parts when multiplied out")
     numbers = {n for F in residuals for n in F.atoms(sympy.Rational)}

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import sympy
 
-from symflow.errors import UserError
+from symflow.errors import UserError, nearest
 from symflow.formulas import expressions
 from symflow.formulas.vectors import Vector
 
 from .complex_unknowns import UNIT, conjugate, modulus, real_and_imaginary
-from .jets import Index, JetSpace, derivative, in_order, variable
+from .jets import Index, JetSpace, derivative, in_order, subscript, variable
 from .names import IMAGINARY, REAL, STANDARD, UNITS, Names
 
 MOST_JETS = 3_000  # unknowns and derivatives to one order more than the equation's
@@ -55,6 +55,19 @@ class Vocabulary(Mapping[str, sympy.Expr]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def hint(self, name: str) -> str:
+        """What may be meant by a name that is none of these, as the end of a sentence."""
+        independent = self.names.independent
+        for unknown in self.names.unknowns:
+            below = name.removeprefix(unknown).strip("_")
+            if below != name and below and subscript(below, (*independent, *STANDARD)) is not None:
+                return f"; did you mean {derivative(unknown, subscript(below, (*independent, *STANDARD)) or ())}"
+            if name.startswith(f"{unknown}_") and {*below} - {*independent, *STANDARD}:
+                letters = ", ".join(dict.fromkeys((*below, *independent)))
+                return f"; other variables than x, y, z, t are declared: independent='{letters}'"
+        close = nearest(name, [*self.parameters, *expressions.FUNCTIONS, *expressions.CONSTANTS]).removesuffix("?")
+        return f"{close}; numbers are given by name: Equation(text, {name}=0.1), `--parameters {name}=0.1`"
 
 
 def too_high(space: JetSpace, index: Index) -> bool:

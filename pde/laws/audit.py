@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from symflow import plotting
+from symflow.errors import UserError
 from symflow.formulas import Rows, Tabled, text_table
 from symflow.runs import one_thread
 
@@ -203,6 +204,8 @@ def audit_data(data: Trajectories, alpha: float = 0.05) -> DataAudit:
     >>> audit_data(replace(data, equation=pde.Equation("u_t + 6*u*u_x + u_xxx = 0"))).sentences[0]
     'the data have u*u_x with coefficient 1.00000 ± 0.00006, the equation says 6'
     """
+    if not isinstance(data, Trajectories):
+        raise UserError(f"`data` must be trajectories, got {type(data).__name__}; `pde.load` reads files")
     check_alpha(alpha)
     judged = gate(data, alpha=alpha)
     residual, noise, centres = _map(data)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from symflow.errors import UserError, check_integer
+from symflow.errors import UserError, check_integer, path_of
 from symflow.runs import replacing
 
-from ..equations import CATALOGUE, Equation, entry, lookup
+from ..equations import CATALOGUE, Equation, equation_of, lookup
 from .arranging import BOUNDARIES, Arranged, arrange, coordinate
 from .axes import Axis, period_of
 from .data import Trajectories
@@ -69,11 +69,13 @@ def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = 
     """
     import h5py  # takes as long as all of pde.trajectories, and an equation alone needs none of it
 
-    path = Path(path)
+    if not isinstance(data, Trajectories):
+        raise UserError(f"`data` must be trajectories, got {type(data).__name__}")
+    path = path_of("path", path)
     if path.is_dir() or not path.parent.is_dir():
         raise UserError(f"`path` must be a file in a folder that exists, got {str(path)!r}")
     if path.exists() and not overwrite:
-        raise UserError(f"{path} exists; choose another name or ask for it to be overwritten")
+        raise UserError(f"{path} exists; `overwrite=True` replaces it")
     try:
         with replacing(path) as temporary, h5py.File(temporary, "w") as file:
             _write(data, file)
@@ -200,7 +202,7 @@ def load(
     wanted = Wanted(samples, group, names, places, most)
     if is_dataset(path):
         return _trajectories(from_xarray(path, wanted), equation, names, places, ends, wanted, "xarray", check)
-    path = Path(path)
+    path = path_of("path", path, ", which `load` takes by name: u=, x= and t=")
     try:
         return _trajectories(read(path, wanted), equation, names, places, ends, wanted, path.name, check)
     except UserError as error:
@@ -217,6 +219,8 @@ def _boundary(given: str | Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _names(given: Mapping[str, Any] | None, argument: str) -> dict[str, str]:
+    if not isinstance(given, Mapping | None):
+        raise UserError(f"`{argument}` must be a mapping such as {{'u': 'Vx'}}, got {given!r}")
     found = dict(given or {})
     for value in found.values():
         if not isinstance(value, str):
@@ -281,7 +285,7 @@ def _trajectories(
     about = contents.about
     if equation is None:
         equation = _own_equation(about)
-    equation = _as_equation(equation)
+    equation = equation_of(equation)
     found = arrange(contents, equation, fields, axes, boundary)
     known = lookup(equation)
     own = about.get("format") == FORMAT
@@ -320,14 +324,6 @@ def _axes(found: Arranged) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def _as_equation(equation: str | Equation) -> Equation:
-    if isinstance(equation, Equation):
-        return equation
-    if not isinstance(equation, str):
-        raise UserError(f"`equation` must be a name, a formula or an Equation, got {type(equation).__name__}")
-    return Equation(equation) if "=" in equation else entry(equation).equation
-
-
 def _own_equation(about: Mapping[str, Any]) -> Equation:
     text, parameters = about.get("equation"), about.get("parameters", {})
     if not isinstance(text, str):
@@ -342,7 +338,7 @@ def _own_equation(about: Mapping[str, Any]) -> Equation:
     if {"text", "self", *declared} & set(parameters):
         raise UserError("the attribute `parameters` has a name that cannot be a parameter")
     if not parameters and not any(declared.values()):
-        return _as_equation(text)
+        return equation_of(text)
     return Equation(text, declared["independent"], declared["unknowns"], **parameters)
 
 

@@ -13,7 +13,7 @@ from symflow.errors import UserError, check_integer
 from symflow.runs import processes
 from symflow.settings import with_settings
 
-from ..equations import Equation, entry, lookup
+from ..equations import Equation, equation_of, lookup
 from ..settings import Generation
 from . import solvers
 from .box_generation import generate_system
@@ -90,17 +90,9 @@ def generate(
     >>> data.t.tolist()[-1]
     2.0
     """
-    if isinstance(equation, str) and "=" not in equation:
-        name: str | None = equation.lower()
-        known = entry(equation)
-        equation = known.equation
-        defaults = dict(known.settings)
-    else:
-        equation = Equation(equation) if isinstance(equation, str) else equation
-        if not isinstance(equation, Equation):
-            raise UserError(f"`equation` must be a name or an Equation, got {type(equation).__name__}")
-        found = lookup(equation)
-        name, defaults = (found[0], dict(found[1].settings)) if found else (None, {})
+    equation = equation_of(equation)
+    found = lookup(equation)
+    name, defaults = (found[0], dict(found[1].settings)) if found else (None, {})
     if settings.walls is not None:
         return generate_between_walls(equation, samples, settings, settings.walls, defaults, initial, workers, progress)
     if not equation.evolutionary:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symflow.errors import UserError, check_integer
+from symflow.errors import UserError, check_integer, path_of
 from symflow.formulas import Rows, Tabled, text_table
 
 from .arranging import NEGLIGIBLE, closed, coordinate, meeting
@@ -245,7 +243,7 @@ def describe(
     wanted = Wanted(samples, group, dict(fields or {}), dict(axes or {}), ENOUGH)
     if is_dataset(source):
         return _inventory("dataset", from_xarray(source, wanted))
-    path = Path(os.fspath(source))
+    path = path_of("source", source)
     try:
         return _inventory(path.name, read(path, wanted))
     except UserError as error:

@@ -31,7 +31,7 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.runs import one_thread
 
-from ..equations import Equation, Manifold
+from ..equations import Equation, Manifold, equation_of
 from ..symmetries import symmetries
 from . import data_transform
 from .data_transform import REFINEMENTS
@@ -57,13 +57,13 @@ ROUGH_IDENTITY, ROUGH_GROUP = 1e-3, 0.05  # of the group law on data, where tran
 
 
 @one_thread()
-def audit_transform(function: Callable[..., Any], equation: Equation, *, seed: int = 0) -> TransformAudit:
+def audit_transform(function: Callable[..., Any], equation: Equation | str, *, seed: int = 0) -> TransformAudit:
     """Whether a function is a symmetry of an equation.
 
     Args:
         function: a point transform ``(x, t, u, epsilon) -> (x, t, u)`` or a data transform (the module's head has an
             example of each), on numpy arrays or torch tensors. It is called as it is, many times, and gets copies.
-        equation: any for point transforms; one ``u_t = ...`` in x, t and u for data transforms.
+        equation: any for point transforms, its name or formula; one ``u_t = ...`` in x, t and u for data transforms.
         seed: the same seed gives the same audit.
 
     Raises:
@@ -76,6 +76,7 @@ def audit_transform(function: Callable[..., Any], equation: Equation, *, seed: i
     >>> audit.verdict, audit.findings[1]
     ('not a symmetry', 'The nearest symmetry is t dx + du: du is -1, it must be 1.')
     """
+    equation = equation_of(equation)
     transform = as_transform(function, equation)
     if isinstance(transform, PointTransform):
         return _audit_points(transform, equation, seed)

@@ -2,13 +2,13 @@
 
 from .load import kind_of as kind_of
 from .load import load_result as load_result
+from .reading import load_as as load_as
 from .result import Approximate as Approximate
 from .result import Family as Family
 from .result import Generator as Generator
 from .result import OneSpaceResult as OneSpaceResult
 from .result import Result as Result
 from .result import Spectrum as Spectrum
-from .result import load_as as load_as
 from .stages import Beside as Beside
 from .stages import Context as Context
 from .stages import Kept as Kept

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from symflow import domains
 from symflow.errors import UserError
-from symflow.runs import RESULT, read_json
+from symflow.runs import read_json
 
+from .reading import file_of
 from .result import Result
 
 
@@ -37,7 +38,7 @@ def kind_of(path: str | Path) -> str:
     Raises:
         UserError: it holds none.
     """
-    file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
+    file = file_of(path)
     content = read_json(file)
     kind = content.get("kind", "pde") if isinstance(content, dict) else None
     if not isinstance(kind, str) or kind not in domains.PACKAGES:

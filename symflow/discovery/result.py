@@ -25,7 +25,7 @@ from symflow.errors import UserError
 from symflow.fields import Coordinates, SymbolicField
 from symflow.fields.planes import plot
 from symflow.formulas import Rows, Tabled, format_generator, notation, text_table
-from symflow.runs import RESULT, from_json, machine, read_json, refusing, to_json, write_json
+from symflow.runs import machine, to_json, write_json
 
 from .verdicts import DataVerdict, Statement, Verdicts, lines, statements, symmetries
 
@@ -376,25 +376,3 @@ class OneSpaceResult(Result):
         """
         titles = [f"{g.name}: {g.formula}" for g in self.generators if g.closed_form is not None]
         return plot(self.symbolic_field, axes, titles)
-
-
-def load_as(path: str | Path, schema: type[R]) -> R:
-    """The result of one class, from ``result.json`` or the run directory that holds it.
-
-    Raises:
-        UserError: there is none, or it is of another kind, another version, or damaged.
-    """
-    file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
-    content = read_json(file)
-    with refusing(file, "be a result of symflow"):
-        if not isinstance(content, dict):
-            raise ValueError(f"it holds no object, but {type(content).__name__}")
-        kind, number = content.pop("kind", "pde"), content.pop("schema", None)  # schema 2 named no kind for equations
-        if kind != schema.kind or number not in (2, SCHEMA) or isinstance(number, bool):
-            raise ValueError(
-                f"it must be of kind {schema.kind!r} and schema 2 or {SCHEMA}, not {kind!r} and {number!r}"
-            )
-        content = schema.upgraded(content) if number == 2 else schema.completed(content)
-        result: R = from_json({"machine": None} | content, schema)
-        result.check()
-        return result.beside(file.parent)

@@ -111,6 +111,7 @@ def run_stages(
 
     Raises:
         ValueError: two stages have one name.
+        TypeError: `run` is no run, or `progress` cannot be called.
 
     >>> double = Stage("double", lambda state, context: 2 * state)
     >>> add = Stage("add", lambda state, context: state + 1)
@@ -120,6 +121,10 @@ def run_stages(
     names = [stage.name for stage in every(stages)]
     if len(set(names)) != len(names):
         raise ValueError(f"`stages` must have distinct names, got {', '.join(names)}")
+    if run is not None and not isinstance(run, Run):
+        raise TypeError(f"`run` must be a symflow.runs.Run, such as Run('runs/mine', {{}}), got {type(run).__name__}")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"`progress` must be called with stage, share and figures, got {type(progress).__name__}")
     show: Progress = progress or (lambda stage, done, figures: None)
     seconds: dict[str, float] = {}
     for step in stages:

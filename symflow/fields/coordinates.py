@@ -90,6 +90,8 @@ class Coordinates:
         return tuple(None if p is None else p / s for p, s in zip(self.periods, self.scale, strict=True))
 
     def _row(self, values: tuple[float, ...], like: Tensor) -> Tensor:
+        if not isinstance(like, Tensor):
+            raise TypeError(f"points must be a tensor or an array [..., {self.dimension}], got {type(like).__name__}")
         if like.shape[-1] != self.dimension:
             raise ValueError(
                 f"the last dimension must hold the {self.dimension} coordinates {self.names}, "

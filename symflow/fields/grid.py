@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from symflow.arrays import takes_arrays
+from symflow.arrays import as_tensor, takes_arrays
 from symflow.fields.coordinates import Coordinates
 from symflow.fields.field import Field
 from symflow.fields.planes import Plotted
@@ -163,7 +163,7 @@ class GridField(nn.Module, Plotted):
         upper: Sequence[float | None] | None = None,
     ) -> None:
         super().__init__()
-        d = coordinates.dimension
+        d, values = coordinates.dimension, as_tensor(values)
         if not isinstance(values, Tensor) or not values.is_floating_point():
             got = values.dtype if isinstance(values, Tensor) else type(values).__name__
             raise TypeError(f"`values` must be a floating-point tensor, got {got}")

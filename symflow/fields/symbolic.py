@@ -36,6 +36,11 @@ class SymbolicField(Plotted):
     """
 
     def __init__(self, coordinates: Coordinates, closed_forms: Sequence[Mapping[str, str]]) -> None:
+        if not isinstance(coordinates, Coordinates):
+            raise UserError(f"`coordinates` must be Coordinates(('x', 'y')), say, got {type(coordinates).__name__}")
+        if isinstance(closed_forms, str | Mapping) or not all(isinstance(form, Mapping) for form in closed_forms):
+            wanted = "a list of generators such as {'dx': '-y', 'dy': 'x'}"
+            raise UserError(f"`closed_forms` must be {wanted}, got {closed_forms!r:.60}")
         if not closed_forms:
             raise UserError("`closed_forms` must hold at least one generator, got none")
         self.coordinates = coordinates

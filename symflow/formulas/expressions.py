@@ -16,6 +16,8 @@ import sympy
 
 from symflow.errors import UserError, nearest
 
+from .spelling import LONGEST, said_of
+from .spelling import typed as typed
 from .vectors import Vector
 
 OWN = (
@@ -36,7 +38,6 @@ FUNCTIONS: dict[str, Any] = {f.__name__: f for f in OWN} | {
 CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "E": sympy.E}
 COMPLEX = ("abs", "conj", "re", "im")  # what is taken of complex numbers; the first of real ones too
 
-LONGEST = 2_000  # characters: far above any equation, far below what could exhaust a parser
 DEEPEST = 50  # nested parentheses, signs and powers
 LARGEST_EXPONENT = 64  # so that 9**9**9 is refused instead of computed
 LARGEST_NUMBER = 10**308  # the range of float64, for numerators, denominators and the value of any constant
@@ -48,10 +49,6 @@ _TOKEN = re.compile(
     r"\s*(?:([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?)"
     r"|([A-Za-z_][A-Za-z0-9_]*)|(\*\*|[-+*/^()=,|]))"
 )
-_NUMBER = re.compile(r"(?<![\w.])(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?(?=([A-Za-z_]\w*|\()?)", re.ASCII)
-_TYPED = str.maketrans({"−": "-", "–": "-", "×": "*", "·": "*", "⋅": "*", "÷": "/", "π": "pi", "\u00a0": " "})
-_POWER = re.compile("(⁻?)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
-_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 
 
 Value: TypeAlias = sympy.Expr | Vector
@@ -61,31 +58,12 @@ Argument: TypeAlias = Value | tuple[sympy.Expr, int]
 Calls = Mapping[str, Callable[[Sequence[Argument]], Value]]
 
 
-def typed(text: str) -> str:
-    """A formula in the characters of the grammar: ``−``, ``×``, ``π`` and ``²`` are read as people mean them.
-
-    Raises:
-        UserError: a number stands before a name without the sign of a product; the sentence says what to write.
-
-    >>> typed("u_t − 2·u² = π")
-    'u_t - 2*u**2 = pi'
-    >>> typed("u_t + 2u_x = 0")
-    Traceback (most recent call last):
-    symflow.errors.UserError: a product needs its sign, 2*u_x for 2u_x, at column 7 of the formula 'u_t + 2u_x = 0'
-    """
-    text = _POWER.sub(
-        lambda power: f"**{f'(-{power[2]})' if power[1] else power[2]}".translate(_DIGITS), text.translate(_TYPED)
-    )
-    for number in _NUMBER.finditer(text) if len(text) <= LONGEST else ():
-        if after := number[1]:
-            wrong, column = f"{number[0]}{after}", number.start() + 1
-            raise UserError(
-                f"a product needs its sign, {number[0]}*{after} for {wrong}, at column {column} of the formula {text!r}"
-            )
-    return text
-
-
-def parse(text: str, symbols: Mapping[str, sympy.Expr], calls: Calls | None = None) -> sympy.Expr:
+def parse(
+    text: str,
+    symbols: Mapping[str, sympy.Expr],
+    calls: Calls | None = None,
+    hint: Callable[[str], str] = lambda name: "",
+) -> sympy.Expr:
     """The sympy expression of a formula such as ``50*(exp(t/50) - 1)``.
 
     Numbers are read as exact rationals (``0.01`` is 1/100). A formula with ``=`` stands for its left side minus its
@@ -96,6 +74,7 @@ def parse(text: str, symbols: Mapping[str, sympy.Expr], calls: Calls | None = No
         symbols: the names it may use, with what they stand for.
         calls: functions besides `FUNCTIONS`: each is given its arguments and may raise `ValueError` with what is wrong
             with them.
+        hint: what is said of an unknown name besides, as ``; did you mean 'u_xx'``; by default the nearest one.
 
     Raises:
         UserError: the text is no formula, or too large a one (the constants above); the sentence points at the column.
@@ -108,7 +87,7 @@ def parse(text: str, symbols: Mapping[str, sympy.Expr], calls: Calls | None = No
         raise UserError(f"a formula must be text, got {type(text).__name__}")
     if len(text) > LONGEST:
         raise UserError(f"a formula must have at most {LONGEST} characters, got {len(text)}")
-    return _Parser(typed(text), symbols, calls or {}).formula()
+    return _Parser(typed(text), symbols, calls or {}, hint).formula()
 
 
 class _Parser:
@@ -116,15 +95,15 @@ class _Parser:
     signed = {+-} power; power = atom [** signed]; atom = number | name | name(argument {, argument}) | (sum {, sum})
     | "|" sum "|"; argument = sum | (name, number)."""
 
-    def __init__(self, text: str, symbols: Mapping[str, sympy.Expr], calls: Calls) -> None:
-        self.text, self.symbols, self.calls, self.depth = text, symbols, calls, 0
+    def __init__(self, text: str, symbols: Mapping[str, sympy.Expr], calls: Calls, hint: Callable[[str], str]) -> None:
+        self.text, self.symbols, self.calls, self.hint, self.depth = text, symbols, calls, hint, 0
         self.tokens: list[tuple[str, str, int]] = []  # kind, token, column
         position = 0
         while text[position:].strip():
             match = _TOKEN.match(text, position)
             if match is None:
                 column = position + len(text[position:]) - len(text[position:].lstrip())
-                raise self.error(f"unexpected {text[column]!r}", column)
+                raise self.error(f"unexpected {text[column]!r}{said_of(text[column])}", column)
             kind = ("number", "name", "operator")[(match.lastindex or 1) - 1]
             self.tokens.append((kind, match[match.lastindex or 1], match.start(match.lastindex or 1)))
             position = match.end()
@@ -152,7 +131,9 @@ class _Parser:
             value = self.added([value, self.scaled(self.sum(), sympy.Integer(-1), column)], column)
         kind, token, column = self.tokens[self.at]
         if kind != "end":
-            hint = "" if kind == "operator" and token != "(" else " (a product needs its sign, *)"  # noqa: S105
+            hint = " (a product needs its sign, *)"
+            if kind == "operator" and token != "(":  # noqa: S105
+                hint = said_of(token)
             raise self.error(f"unexpected {token!r}{hint}", column)
         self.bounded(value, 0)
         return self.scalar(value, 0)
@@ -219,8 +200,9 @@ class _Parser:
                 return value
             if token in CONSTANTS:
                 return CONSTANTS[token]
-            known = ", ".join(dict.fromkeys([*self.symbols, *CONSTANTS, *FUNCTIONS, *self.calls]))
-            hint = nearest(token, [*self.symbols, *CONSTANTS, *FUNCTIONS, *self.calls]).removesuffix("?")
+            names, functions = [*self.symbols, *CONSTANTS], [*FUNCTIONS, *self.calls]
+            known = ", ".join(dict.fromkeys(functions if called else names))
+            hint = ("" if called else self.hint(token)) or nearest(token, [*names, *functions]).removesuffix("?")
             raise self.error(f"unknown name {token!r} (known: {known}{hint})", column)
         if token == "(":  # noqa: S105
             parts = [self.sum()]
@@ -232,7 +214,7 @@ class _Parser:
             value = self.applied("abs", self.sum(), column)
             self.expect("|")
             return value
-        raise self.error(f"unexpected {token!r}" if token else "unexpected end", column)
+        raise self.error(f"unexpected {token!r}{said_of(token)}" if token else "unexpected end", column)
 
     def applied(self, name: str, value: Value, column: int) -> Value:
         """A function of one argument: the caller's, or of `FUNCTIONS`."""

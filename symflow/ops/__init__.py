@@ -3,6 +3,7 @@
 One module per operation, from its public function to its reference. What others may use is listed here.
 """
 
+from symflow.ops._arguments import check_is_field as check_is_field
 from symflow.ops._ext import built as built
 from symflow.ops._resample_ref import LEAST_ROWS as LEAST_ROWS
 from symflow.ops._resample_ref import resample_ref as resample_ref

@@ -12,8 +12,8 @@ KERNEL_DTYPES = (torch.float32, torch.float64)
 
 def check_flow(field: Field, name: str, points: Tensor, leading: tuple[int, ...], weights: Tensor, steps: int) -> None:
     """What every flow asks of its arguments. ``points [*leading, B, N, d]`` are called ``name`` in the messages."""
-    check_floating_point(**{name: points, "weights": weights})
     check_is_field(field)
+    check_floating_point(**{name: points, "weights": weights})
     d, generators = field.coordinates.dimension, field.generators
     axes = len(leading)
     if points.dim() != axes + 3 or points.shape[:axes] != leading or points.shape[-1] != d:
@@ -28,10 +28,10 @@ def check_flow(field: Field, name: str, points: Tensor, leading: tuple[int, ...]
 
 def check_is_field(field: Field) -> None:
     """Refuses a function, which has neither coordinates nor generators."""
-    if not all(hasattr(field, name) for name in ("coordinates", "generators")):
+    if not hasattr(field, "coordinates") or not isinstance(getattr(field, "generators", None), int):
         raise TypeError(
-            "`field` must be a field, such as symflow.SymbolicField, NeuralField or GridField, got "
-            f"{type(field).__name__}"
+            "`field` must be a field, such as symflow.SymbolicField, NeuralField, GridField or the `symbolic_field` of "
+            f"a result, got {type(field).__name__}"
         )
 
 

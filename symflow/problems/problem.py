@@ -81,6 +81,8 @@ class Problem:
         parts = self.parts
         if not parts or not all(isinstance(part, Tensor | np.ndarray) and part.ndim for part in parts):
             raise UserError(f"`data` must be a tensor or a tuple of tensors, datum by datum, got {_kind(self.data)}")
+        if any(isinstance(part, np.ndarray) and part.dtype.kind not in "biufc" for part in parts):
+            raise UserError("`data` must be arrays of numbers, got one of Python objects")
         lengths = sorted({len(part) for part in parts})
         if len(lengths) > 1 or lengths[0] < 1:
             raise UserError(f"`data` must hold as many data in each tensor, at least one, got {lengths}")

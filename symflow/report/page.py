@@ -16,6 +16,7 @@ from torch import Tensor
 
 from symflow._version import __version__
 from symflow.discovery import Generator, OneSpaceResult, Result
+from symflow.errors import path_of
 from symflow.fields import Coordinates
 from symflow.formulas import notation
 from symflow.runs import REPORT, command, load_tensors, read_config, replacing
@@ -182,7 +183,8 @@ def open_run(run: str | Path) -> tuple[Path, dict[str, Any]]:
     Raises:
         UserError: the configuration is none.
     """
-    return Path(run), read_config(Path(run))
+    folder = path_of("run", run)
+    return folder, read_config(folder)
 
 
 def readable(sentence: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from symflow.errors import UserError
+from symflow.errors import UserError, path_of
 from symflow.fields import NeuralField
 
 from .claims import claimed
@@ -50,7 +50,7 @@ class Run:
     def __init__(
         self, path: str | Path, config: Mapping[str, Any], *, resume: bool = False, replace: bool = False
     ) -> None:
-        self.path = Path(path)
+        self.path = path_of("path", path)
         self.config: dict[str, Any] = json.loads(json.dumps(config))
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"`out` must be a directory, got the file {str(path)!r}")

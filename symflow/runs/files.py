@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from symflow.errors import UserError
+from symflow.errors import UserError, path_of
 
 
 @contextmanager
@@ -28,8 +28,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
     ...     _ = temporary.write_text("whole")
     >>> target.read_text()
     'whole'
+
+    Raises:
+        UserError: it is no path, or that of a folder.
     """
-    path = Path(path)
+    path = path_of("path", path)
+    if path.is_dir():
+        raise UserError(f"`path` must be a file, got the folder {str(path)!r}")
     for abandoned in leftovers(path.parent, path.name):
         abandoned.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.{os.getpid()}-", suffix=path.suffix, dir=path.parent)
@@ -87,7 +92,7 @@ def read_json(path: str | Path) -> Any:
         UserError: it is missing or no JSON.
     """
     try:
-        return json.loads(Path(path).read_bytes().decode())
+        return json.loads(path_of("path", path).read_bytes().decode())
     except FileNotFoundError:
         raise UserError(f"there is no file {str(path)!r}") from None
     except (OSError, ValueError, RecursionError) as error:  # a ValueError also for integers of too many digits

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from symflow.fields import Coordinates, Field, GridField, SymbolicField
-from symflow.ops import flow_warp
+from symflow.ops import check_is_field, flow_warp
 
+from ..data import channels_last
 from ..search import AFFINE_FORMS, PLANE
 
 DISTRIBUTIONS = ("uniform", "gaussian")
@@ -74,6 +75,7 @@ class GeneratorAugment(nn.Module):
     def __init__(self, field: Field | Any, strength: float | Sequence[float], weights: str = "uniform") -> None:
         super().__init__()
         field = getattr(field, "field", field)
+        check_is_field(field)
         if field.coordinates.dimension != 2:
             raise ValueError(f"`field` must have the 2 coordinates of the plane, got {field.coordinates.dimension}")
         generators = field.generators
@@ -294,7 +296,9 @@ def balanced(displacements: Sequence[float], turned: Sequence[Sequence[float]], 
     return reached(high)
 
 
-def _deviations(strength: float | Sequence[float], generators: int, weights: str) -> Tensor:
+def _deviations(strength: Any, generators: int, weights: str) -> Tensor:
+    if isinstance(strength, str):
+        raise ValueError(f"`strength` must be a number, got {strength!r}")
     strengths = torch.as_tensor(strength, dtype=torch.float64)
     if strengths.shape not in ((), (generators,)) or not bool((strengths.isfinite() & (strengths >= 0)).all()):
         raise ValueError(f"`strength` must be one number or {generators}, finite and at least 0, got {strength}")
@@ -317,6 +321,10 @@ def _batch(images: Tensor) -> Tensor:
         raise TypeError(f"`images` must be a floating-point tensor, got {got}")
     if images.dim() not in (3, 4):
         raise ValueError(f"`images` must have shape [B, C, H, W] or [C, H, W], got {list(images.shape)}")
+    if channels_last(images.shape):
+        raise ValueError(
+            f"`images` must have shape [B, C, H, W] or [C, H, W], got {list(images.shape)}; are the channels last?"
+        )
     return images if images.dim() == 4 else images[None]
 
 

@@ -42,6 +42,8 @@ class Transform(nn.Module):
 
     def __init__(self, augment: GeneratorAugment | ColourAugment) -> None:
         super().__init__()
+        if not isinstance(augment, GeneratorAugment | ColourAugment):
+            raise TypeError(f"`augment` must be GeneratorAugment or ColourAugment, got {type(augment).__name__}")
         self.augment = augment
 
     def forward(self, *inputs: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from symflow.errors import UserError
+from symflow.errors import UserError, path_of
 
 from . import _readers
 from .images import Images, split
@@ -37,7 +37,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Images, Images]:
         UserError: the folder is missing or none of these, or a file in it is missing, corrupted, too large or of
             another format.
     """
-    folder = Path(path)
+    folder = path_of("path", path)
     if not folder.is_dir():
         raise UserError(f"`path` must be a folder of images, got {str(path)!r}, which is {_what(folder)}")
     for suffix, read in (("", _readers.cifar_pickle), (".bin", _readers.cifar_binary)):

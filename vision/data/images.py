@@ -13,6 +13,16 @@ from torch import Tensor
 from symflow.errors import UserError
 
 
+def channels_last(shape: Sequence[int]) -> bool:
+    """Whether a shape ``[..., C, H, W]`` looks like ``[..., H, W, C]``: one or three at the end, and not before.
+
+    >>> channels_last((8, 32, 32, 3)), channels_last((8, 3, 32, 32)), channels_last((32, 32, 1))
+    (True, False, True)
+    """
+    channels, height, width = shape[-3:]
+    return width in (1, 3) and channels not in (1, 3) and height > width
+
+
 @dataclass(frozen=True)
 class Images:
     """Labelled images of one size.
@@ -47,6 +57,9 @@ class Images:
                 raise TypeError(f"`{argument}` must be a tensor of {dtype}, got {got}")
         if self.pixels.dim() != 4 or 0 in self.pixels.shape[1:]:
             raise ValueError(f"`pixels` must have shape [N, C, H, W], got {list(self.pixels.shape)}")
+        if channels_last(self.pixels.shape):
+            shape = list(self.pixels.shape)
+            raise ValueError(f"`pixels` must have shape [N, C, H, W], got {shape}; are the channels last?")
         if self.labels.shape != self.pixels.shape[:1]:
             raise ValueError(f"`labels` must have shape [{len(self.pixels)}], got {list(self.labels.shape)}")
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
@@ -150,8 +163,8 @@ def split(images: Images, fraction: float, seed: int) -> tuple[Images, Images]:
     >>> few.labels.bincount().tolist(), len(many)
     ([5, 5], 40)
     """
-    if not 0.0 < fraction < 1.0:
-        raise ValueError(f"`fraction` must be between 0 and 1, got {fraction}")
+    if isinstance(fraction, bool) or not isinstance(fraction, float | int) or not 0.0 < fraction < 1.0:
+        raise ValueError(f"`fraction` must be between 0 and 1, got {fraction!r}")
     rng = torch.Generator().manual_seed(seed)
     chosen = torch.zeros(len(images), dtype=torch.bool)
     for label in range(len(images.classes)):

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 
 from symflow.discovery import Tell
-from symflow.errors import UserError
+from symflow.errors import UserError, path_of
 from symflow.runs import Run, from_json, refusing
 
 from ..classifiers import classifiers
@@ -29,7 +29,7 @@ def split_for_discovery(images: Images | str | os.PathLike[str]) -> tuple[Images
             raise UserError(f"`images` must hold at least 2 images, got {len(images)}")
         test, train = split(images, HELD_OUT, seed=0)
     else:
-        train, test = load(images)
+        train, test = load(path_of("images", images, "; vision.from_dataset makes Images of a torch Dataset"))
     if len(train) < 2:
         raise UserError(f"`images` must hold at least 2 images to learn from, got {len(train)}")
     return train, test

@@ -38,6 +38,11 @@ class Moving:
         if not isinstance(points, Tensor) or not points.is_floating_point() or not points.dim():
             got = f"{points.dtype} of shape {list(points.shape)}" if isinstance(points, Tensor) else type(points)
             raise UserError(f"`residual` must move points [..., d] of floating-point numbers, got {got}")
+        if points.dim() < 2:
+            raise UserError(
+                f"`residual` must move points [..., d], got shape {list(points.shape)}; z[:, None] are points of one "
+                "coordinate"
+            )
         known = {name: p.shape[-1] for name, p in self.calls}
         if known.get(space, points.shape[-1]) != points.shape[-1]:
             raise UserError(

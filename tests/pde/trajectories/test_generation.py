@@ -120,7 +120,7 @@ def test_default_settings_work_for_any_seed(name):
     ("arguments", "sentence"),
     [
         ({"equation": "kvd"}, "unknown equation 'kvd'; known by name are kdv, ks, burgers, nkdv, ckdv"),
-        ({"equation": 3}, "`equation` must be a name or an Equation, got int"),
+        ({"equation": 3}, "`equation` must be a name, a formula or an Equation, got int"),
         ({"equation": "u_t + u_x = 0"}, "`length` must be given"),
         ({"samples": 0}, "`samples` must be an integer of at least 1, got 0"),
         ({"samples": 2.0}, "`samples` must be an integer"),

@@ -1,0 +1,112 @@
+"""Commands that people are shown, in the help, the README and the pages: they are taken, and those of the help run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from command_line import symflow
+from symflow import options, vision
+from symflow.cli import commands
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = commands()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def shown(page: Path) -> list[str]:
+    """The lines of a page's blocks that begin with the program."""
+    return [line for block in BLOCK.findall(page.read_text()) for line in block.splitlines() if line[:8] == "symflow "]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if shown(p)], ids=lambda p: p.name)
+def test_commands_of_a_page_are_taken(page: Path) -> None:
+    for line in shown(page):
+        _, command, *words = shlex.split(line.partition(" > ")[0], comments=True)
+        options.ask(COMMANDS[command], words)
+
+
+def test_the_front_pages_show_commands() -> None:
+    assert len(shown(ROOT / "README.md")) > 10
+    assert len(shown(ROOT / "docs" / "quickstart.md")) >= 5
+
+
+# ---- the examples of the help, on small data ------------------------------------------------------------------------
+
+FEW = ["--samples", "4", "--steps", "100", "--keep", "80", "--end", "40", "--resolution", "128"]
+LESS = {
+    "generate": ["--samples", "2", "--steps", "40", "--keep", "30"],
+    "train-operator": [
+        *("--trajectories", "2", "--seeds", "1", "--points", "32", "--width", "4", "--modes", "4", "--layers", "1"),
+        *("--steps", "2", "--batch", "2", "--copies", "2", "--strengths", "0.1", "--validation", "1", "--test", "1"),
+        *("--workers", "1"),
+    ],
+    "discover-images": ["--generators", "2", "--epochs", "1"],
+    "train-classifier": ["--seeds", "1", "--epochs", "1", "--fraction", "0.5", "--strengths", "0.1", "--shifts", "2"],
+}
+"""What makes an example small; of an option that comes twice the last one counts."""
+ELSEWHERE = ("reproduce", "completion")  # studies take minutes, and tests of their own; files go to a person's home
+VERDICTS = {"audit": (0, 1, 3), "discover-images": (0, 1, 3)}
+
+
+def pictures(folder: Path) -> None:
+    """Upright and lying bars, a subfolder for each class."""
+    draw = np.random.default_rng(0)
+    for name in ("upright", "lying"):
+        (folder / name).mkdir(parents=True)
+        for k in range(60):
+            image = draw.integers(0, 60, (16, 16, 3), dtype=np.uint8)
+            image[:, (at := draw.integers(2, 12)) : at + 3] = 220
+            Image.fromarray(image if name == "upright" else image.transpose(1, 0, 2)).save(folder / name / f"{k}.png")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the examples name."""
+    folder = tmp_path_factory.mktemp("home")
+    assert symflow("generate", "kdv", *FEW, "--out", "mine.h5", cwd=folder).returncode == 0
+    for k in (1, 2):
+        part = ("--shard", f"{k}/2", "--out", f"part{k}.h5")
+        assert symflow("generate", "kdv", *FEW, *part, cwd=folder).returncode == 0
+    for name in ("mine.nc", "theirs.nc"):  # netCDF-4 is HDF5
+        shutil.copy(folder / "mine.h5", folder / name)
+    with h5py.File(folder / "two.h5", "w") as file:
+        file["Vx"], file["Vy"] = np.zeros((2, 20, 64)), np.ones((2, 20, 64))
+        file["x"], file["t"] = np.arange(64.0), np.arange(20.0)
+    (folder / "my_transform.py").write_text(
+        "def boost(x, t, u, epsilon):\n    return x + epsilon * t, t, u + epsilon\n"
+    )
+    pictures(folder / "cifar-10-batches-py")
+    pictures(folder / "photographs")
+    vision.save_network(vision.SmallResNet(2, 3, width=4, stages=2), folder / "mine.safetensors")
+    images = ("discover-images", "photographs", "--network", "mine.safetensors", "--generators", "2")
+    assert symflow(*images, "--out", "runs/cifar", cwd=folder).returncode in VERDICTS["discover-images"]
+    for run, equation in (("mine", "kdv"), ("kdv", "kdv"), ("burgers", "burgers")):
+        assert symflow("discover", equation, "--out", f"runs/{run}", cwd=folder).returncode == 0
+    shutil.copy(folder / "runs" / "mine" / "result.json", folder / "result.json")
+    return folder
+
+
+def examples() -> list[str]:
+    return [line for name, c in COMMANDS.items() if name not in ELSEWHERE for line in options.examples(c)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", examples())
+def test_an_example_of_the_help_runs(line: str, home: Path) -> None:
+    _, command, *words = shlex.split(line)
+    if "--out" in words:  # what another example left
+        left = home / words[words.index("--out") + 1]
+        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    if (command, "mine.h5") == ("describe", words[0]):
+        words[0] = "two.h5"  # with the fields that the example names
+    answer = symflow(command, *words, *LESS.get(command, []), cwd=home)
+    assert answer.returncode in VERDICTS.get(command, (0,)), answer.stderr
