@@ -76,6 +76,14 @@ def test_a_table_has_a_row_for_each_generator(result):
     json.dumps(rows, allow_nan=False)
 
 
+def test_pandas_holds_the_same_table(result):
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    columns, rows = result.table()
+    frame = result.to_pandas()
+    assert list(frame.columns) == list(columns)
+    assert [list(row) for row in frame.itertuples(index=False)] == [list(row) for row in rows]
+
+
 def test_generators_are_callable_on_arrays(burgers):
     points = np.array([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]])
     for g in burgers.generators:
