@@ -60,12 +60,10 @@ def generate(
     from symflow import pde
 
     check_new(out, force)
+    pde.trajectories.check_written(out)
     with noted() as told:
         data = pde.generate(
-            name,
-            samples,
-            settings=settings,
-            progress=lambda done: told(f"{samples} trajectories of {name}", done, ""),
+            name, samples, settings=settings, progress=lambda done: told(f"{samples} trajectories of {name}", done, "")
         )
     pde.save(data, out, overwrite=force)
     sizes = [len(data), len(data.t), *map(len, data.axes)]
@@ -307,6 +305,8 @@ def audit(
     numbers = arguments.numbers(parameters)
     found: pde.TransformAudit | pde.DataAudit
     lines = []
+    if target.endswith(".py"):
+        raise UserError(f"`target` must name a function in a file of Python, as {target}:function, got the file alone")
     if ".py:" in target:
         if equation is None:
             raise UserError("`--equation` must say of which equation the transformation should be a symmetry")

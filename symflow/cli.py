@@ -101,10 +101,9 @@ def _named(given: Sequence[str]) -> options.Command:
     if name == "--version":
         print(f"symflow {__version__}")
         sys.exit(HOLDS)
-    if name not in ("--help", "-h"):
-        raise UserError(
-            f"there is no command {name!r}{nearest(name, known)}; `symflow --help` lists them: {', '.join(known)}"
-        )
+    if name not in ("--help", "-h", "help"):
+        hint = nearest(name, known) or f"; `symflow --help` lists them: {', '.join(known)}"
+        raise UserError(f"there is no command {name!r}{hint}")
     codes = "\n".join(f"  {code}: {meaning}" for code, meaning in MEANINGS.items())
     tyro.extras.subcommand_cli_from_dict(
         {name: _titled(function) for name, function in known.items()},

@@ -94,6 +94,11 @@ def test_discover_from_a_formula(tmp_path: Path) -> None:
         (("discover", "kdv", "--out", "run", "--generators", "1000"), "`generators` must be an integer from 1 to 32"),
         (("discover", "kdv", "--out", "run", "--resume"), "there is no run to resume in 'run'"),
         (("report", "nowhere"), "there is no file 'nowhere/result.json'"),
+        (("report", "junk.h5"), "`run` must be a run directory, got the file 'junk.h5'"),
+        (("verify", "junk.h5"), "'junk.h5' must be a JSON file"),
+        (("generate", "kdv", "--samples", "1", "--out", "a.csv"), "whose name ends in .h5"),
+        (("audit", "mine.py", "--equation", "kdv"), "as mine.py:function"),
+        (("augment", "few.npz", "--equation", "kdv", "--generators", "kvd", "--out", "b.h5"), "did you mean 'kdv'?"),
         (("discover", "bad.h5", "--out", "run", "--equation", "kdv"), "must be finite"),
         (("discover", "junk.h5", "--out", "run"), "junk.h5"),
         (("discover", "few.npz", "--out", "run", "--equation", "kdv", "--trust"), "at least 16 profiles"),
@@ -126,6 +131,20 @@ def test_an_existing_file_is_not_replaced(data: Path) -> None:
     assert answer.stderr.strip().splitlines()[-1].startswith("symflow: ")
     assert "--force" in answer.stderr
     assert data.read_bytes() == before
+
+
+def test_a_run_that_is_refused_leaves_its_place_free(tmp_path: Path) -> None:
+    """So that the command can be typed again, put right."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").mkdir()
+    for out in ("run", "there"):
+        (tmp_path / "there").mkdir(exist_ok=True)
+        for _ in range(2):
+            answer = symflow("discover-images", "mine", "--out", out, cwd=tmp_path)
+            assert answer.returncode == 2
+            assert "must hold pictures in one subfolder per class" in answer.stderr
+    assert not (tmp_path / "run").exists()
+    assert list((tmp_path / "there").iterdir()) == []
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere/a.h5", "file/a.h5", "."])

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from symflow import domains
-from symflow.errors import UserError, check_integer
+from symflow.errors import UserError, check_integer, nearest
 from symflow.fields import Field, SymbolicField
 from symflow.runs import RESULT, load_field
 from symflow.settings import with_settings
@@ -99,7 +99,7 @@ def _entry(name: str | Path) -> Entry:
     if str(name).lower() not in CATALOGUE:
         raise UserError(
             f"`generators` must be a run directory or one of {', '.join(CATALOGUE)}, got {str(name)!r}, "
-            "which is neither"
+            f"which is neither{nearest(str(name), CATALOGUE)}"
         )
     return entry(str(name))
 

@@ -14,6 +14,7 @@ from .differentiation import differentiate as differentiate
 from .differentiation import fourier_derivative as fourier_derivative
 from .files import AUGMENTATION as AUGMENTATION
 from .files import UnknownEquation as UnknownEquation
+from .files import check_written as check_written
 from .files import is_own as is_own
 from .files import lay_out as lay_out
 from .files import load as load

@@ -27,6 +27,7 @@ from .layouts.reading import reason
 if TYPE_CHECKING:
     import h5py
 
+OTHERS = (".csv", ".txt", ".npz", ".npy", ".mat", ".json", ".pt", ".zarr")  # endings of formats that are only read
 AUGMENTATION = "augmentation"  # among the settings of a file that `augment_file` wrote
 
 
@@ -39,6 +40,20 @@ def is_own(path: str | Path) -> bool:
             return bool(file.attrs.get("format") == FORMAT)
     except OSError:
         return False
+
+
+def check_written(path: Path) -> None:
+    """Refuses a name that says another format than the one that is written.
+
+    Raises:
+        UserError: it ends as files of another format do.
+
+    >>> check_written(Path("data.csv"))
+    Traceback (most recent call last):
+    symflow.errors.UserError: trajectories are written as HDF5, whose name ends in .h5, got 'data.csv'
+    """
+    if path.suffix.lower() in OTHERS:
+        raise UserError(f"trajectories are written as HDF5, whose name ends in .h5, got {str(path)!r}")
 
 
 def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -74,6 +89,7 @@ def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = 
     path = path_of("path", path)
     if path.is_dir() or not path.parent.is_dir():
         raise UserError(f"`path` must be a file in a folder that exists, got {str(path)!r}")
+    check_written(path)
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists; `overwrite=True` replaces it")
     try:

@@ -112,6 +112,7 @@ def run_stages(
     Raises:
         ValueError: two stages have one name.
         TypeError: `run` is no run, or `progress` cannot be called.
+        UserError: a stage refuses what it is given; of the run nothing is left if nothing was kept so far.
 
     >>> double = Stage("double", lambda state, context: 2 * state)
     >>> add = Stage("add", lambda state, context: state + 1)
@@ -127,12 +128,17 @@ def run_stages(
         raise TypeError(f"`progress` must be called with stage, share and figures, got {type(progress).__name__}")
     show: Progress = progress or (lambda stage, done, figures: None)
     seconds: dict[str, float] = {}
-    for step in stages:
-        if isinstance(step, Beside):
-            state, taken = _beside(step, state, run, show)
-        else:
-            state, taken = _in_turn([step], state, run, show)
-        seconds |= taken
+    try:
+        for step in stages:
+            if isinstance(step, Beside):
+                state, taken = _beside(step, state, run, show)
+            else:
+                state, taken = _in_turn([step], state, run, show)
+            seconds |= taken
+    except UserError:
+        if run is not None:
+            run.discard()
+        raise
     return state, seconds
 
 

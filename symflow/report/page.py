@@ -16,7 +16,7 @@ from torch import Tensor
 
 from symflow._version import __version__
 from symflow.discovery import Generator, OneSpaceResult, Result
-from symflow.errors import path_of
+from symflow.errors import UserError, path_of
 from symflow.fields import Coordinates
 from symflow.formulas import notation
 from symflow.runs import REPORT, command, load_tensors, read_config, replacing
@@ -181,9 +181,11 @@ def open_run(run: str | Path) -> tuple[Path, dict[str, Any]]:
     """A run directory and its configuration.
 
     Raises:
-        UserError: the configuration is none.
+        UserError: it is a file, or the configuration is none.
     """
     folder = path_of("run", run)
+    if folder.is_file():
+        raise UserError(f"`run` must be a run directory, got the file {str(folder)!r}")
     return folder, read_config(folder)
 
 

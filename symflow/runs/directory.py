@@ -56,6 +56,8 @@ class Run:
             raise UserError(f"`out` must be a directory, got the file {str(path)!r}")
         if resume and not self.path.is_dir():
             raise UserError(f"there is no run to resume in {str(path)!r}: there is no such directory")
+        self._new = not self.path.exists()
+        self._begun = False  # by this process, so that it may be taken back
         self.path.mkdir(parents=True, exist_ok=True)
         self._claim = claimed(self.path)
         dead = leftovers(self.path)
@@ -74,10 +76,21 @@ class Run:
         if held and not own:
             raise UserError(f"`out` must be a new or empty directory, got {str(path)!r}, which holds other files")
         if own and not replace:
-            raise UserError(f"{str(path)!r} holds a run already; resume it, replace it, or name another directory")
+            raise UserError(
+                f"{str(path)!r} holds a run already; resume it (`--resume`), replace it (`--force`), or name another "
+                "directory"
+            )
         for p in (*own, *dead):
             p.unlink(missing_ok=True)
         write_json(self.path / CONFIG, self.config)
+        self._begun = True
+
+    def discard(self) -> None:
+        """Takes a run back that was refused before it left anything, so that the next one finds its place free."""
+        if self._begun and [p.name for p in self.path.iterdir()] == [CONFIG]:
+            (self.path / CONFIG).unlink()
+            if self._new:
+                self.path.rmdir()
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Appends a line to ``metrics.jsonl``."""

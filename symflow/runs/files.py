@@ -95,5 +95,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(path_of("path", path).read_bytes().decode())
     except FileNotFoundError:
         raise UserError(f"there is no file {str(path)!r}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{str(path)!r} must be a JSON file, got one that is no text") from None
     except (OSError, ValueError, RecursionError) as error:  # a ValueError also for integers of too many digits
         raise UserError(f"{str(path)!r} must be a JSON file, got one that cannot be read ({error})") from None
