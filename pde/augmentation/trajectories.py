@@ -83,6 +83,7 @@ class TrajectoryAugment(nn.Module):
         self, field: Field | Discovered, data: Trajectories, strength: float, *, steps: int = 4, unproved: bool = False
     ) -> None:
         super().__init__()
+        data.require_line("augmentation")
         owned = _owned(field.along(data, unproved) if isinstance(field, Discovered) else field)
         if owned.coordinates.names != AXES:
             got = ", ".join(owned.coordinates.names)
