@@ -194,6 +194,7 @@ def _measured(source: Path) -> Trajectories:
     import h5py
 
     first = load(source, samples=1)
+    first.require_evolution("augmentation")
     try:
         if not h5py.is_hdf5(source):
             raise KeyError

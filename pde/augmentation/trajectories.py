@@ -85,6 +85,7 @@ class TrajectoryAugment(nn.Module):
         super().__init__()
         if not isinstance(data, Trajectories):
             raise UserError(f"`data` must be trajectories, got {type(data).__name__}")
+        data.require_line("augmentation")
         if not isinstance(field, Discovered):
             check_is_field(field)
         owned = _owned(field.along(data, unproved) if isinstance(field, Discovered) else field)

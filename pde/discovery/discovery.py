@@ -80,6 +80,8 @@ def discover(
         raise UserError(
             "`boundary` says itself what is periodic, as u(0,t) = u(1,t): it goes with no `domain` periodic"
         )
+    if settings.score == "local" and isinstance(data, Trajectories):
+        data.require_evolution("the score local")
     route, alone = ROUTES[settings.score], not isinstance(data, Trajectories)
     domain, boundary = asked_of(data, settings.domain, boundary)
     request = Request(

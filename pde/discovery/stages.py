@@ -188,7 +188,6 @@ def learn_slots(state: State, context: Context) -> State:
     source, request = known(state.source), state.request
     if source.data is None:
         raise UserError("`score` local needs trajectories, got an equation without data")
-    source.data.require_line("the score local")
     learned = learned_slots(
         source.data, source.coordinates, request.generators, request.steps, request.seed, _learning(context)
     )

@@ -30,7 +30,7 @@ from symflow.errors import UserError
 from symflow.runs import one_thread
 
 from ..equations import Equation, derivative_symbol, u
-from ..trajectories import Trajectories, load
+from ..trajectories import Trajectories, describe, load
 from ..weak import weak_rows
 from .clock import candidates_with_time
 from .drift import drifts
@@ -91,6 +91,15 @@ def load_identified(path: str | os.PathLike[str], **reading: Any) -> Trajectorie
     Raises:
         UserError: as `load` and `identify`; or the data are no u on a periodic line.
     """
+    how = {name: reading.get(name) for name in ("samples", "group", "fields", "axes")}
+    found = describe(path, **how)
+    unknowns = list(how["fields"] or [f.name for f in found.fields if "t" in f.dims])
+    space = [a.name for a in found.axes if a.name != "t" and a.nodes > 1]
+    if len(unknowns) != 1 or len(space) != 1:
+        raise UserError(
+            f"a fit of an equation needs one unknown on a periodic line, got {', '.join(unknowns)} over "
+            f"{', '.join(['t', *space])}; `equation` says what they solve"
+        )
     data = load(path, equation=PLACEHOLDER, check=False, **reading)
     data.require_line("a fit of an equation")
     fitted, _ = split(data)

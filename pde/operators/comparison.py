@@ -220,5 +220,4 @@ def _check(data: Trajectories, settings: OperatorTrainings) -> None:
             f"`data` must hold at least {needed} trajectories ({s.seeds} seeds of {s.trajectories}, "
             f"{s.validation} for validation, {s.test} for the test), got {len(data)}"
         )
-    if not data.equation.evolutionary:
-        raise UserError(f"`data` must solve one evolution equation, got {data.equation.text!r}")
+    data.require_evolution("an operator")

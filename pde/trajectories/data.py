@@ -211,6 +211,16 @@ class Trajectories(Shown):
         gone = ", some values missing" if self.missing is not None else ""
         raise UserError(f"{what} needs one unknown u on a periodic line, got {shape}{gone}")
 
+    def require_evolution(self, what: str) -> None:
+        """Refuses data that are not of ``u_t = ...`` on a periodic line, which `what` does not know.
+
+        Raises:
+            UserError: the sentence says what the data, or the equation, are.
+        """
+        self.require_line(what)
+        if not self.equation.evolutionary:
+            raise UserError(f"{what} needs an equation u_t = ... in x, t and u, got {self.equation.text!r}")
+
     @property
     def length(self) -> float:
         """The period in x.

@@ -41,8 +41,8 @@ def kinds_of(equation: Equation, boundary: str | Mapping[str, str]) -> dict[str,
     Raises:
         UserError: another word, or an unknown that the equation does not have or that is left out.
 
-    >>> kinds_of(Equation("h_t + h*v_x + v*h_x = 0; v_t + v*v_x + h_x = 0"), {"h": "neumann", "v": "dirichlet"})
-    {'h': 'neumann', 'v': 'dirichlet'}
+    >>> kinds_of(Equation("u_t = u_xx + v; v_t = v_xx - u"), "neumann")
+    {'u': 'neumann', 'v': 'neumann'}
     """
     unknowns = equation.space.dependent
     given = dict.fromkeys(unknowns, boundary) if isinstance(boundary, str) else dict(boundary)
