@@ -14,8 +14,8 @@ from torch import Tensor
 
 from symflow import pde
 from symflow.pde import Equation, Trajectories
+from symflow.pde.generation.boxes import random_plane_waves
 from symflow.pde.trajectories import Axis
-from symflow.pde.trajectories.boxes import random_plane_waves
 
 TURN = 2 * math.pi
 

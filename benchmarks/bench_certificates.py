@@ -31,11 +31,11 @@ from _common import RESULTS, options, print_table, write_results
 
 from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation, derivative_symbol, u
+from symflow.pde.generation.generation import generate
 from symflow.pde.laws.certificates import Points, _closed_form, certify, smooth_points
 from symflow.pde.laws.prolonged_law import growth_condition, jet_order, prolong, relative_condition
 from symflow.pde.laws.regression import choose_widths, effective_coefficients
 from symflow.pde.trajectories import Trajectories, data_coordinates
-from symflow.pde.trajectories.generation import generate
 from symflow.pde.weak.terms import law
 from symflow.pde.weak.weak_form import weak_rows
 

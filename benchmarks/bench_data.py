@@ -31,8 +31,8 @@ import torch
 from _common import child, megabytes, options, peak_megabytes, print_peak, print_table, print_targets, write_results
 
 from symflow.pde.equations.catalogue import CATALOGUE
-from symflow.pde.trajectories import solvers
-from symflow.pde.trajectories.generation import generate, random_waves
+from symflow.pde.generation import solvers
+from symflow.pde.generation.generation import generate, random_waves
 
 # coefficients of u, u_x, u_xx, ...; points; the fewest and the most steps per output time that are tried
 PEER = {

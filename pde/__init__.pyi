@@ -1,6 +1,7 @@
 from . import augmentation as augmentation
 from . import discovery as discovery
 from . import equations as equations
+from . import generation as generation
 from . import laws as laws
 from . import operators as operators
 from . import scores as scores
@@ -23,6 +24,7 @@ from .discovery import load_result as load_result
 from .equations import CATALOGUE as CATALOGUE
 from .equations import Equation as Equation
 from .equations import Jets as Jets
+from .generation import generate as generate
 from .laws import Certificates as Certificates
 from .laws import DataAudit as DataAudit
 from .laws import audit_data as audit_data
@@ -43,7 +45,6 @@ from .trajectories import Inventory as Inventory
 from .trajectories import Trajectories as Trajectories
 from .trajectories import UnknownEquation as UnknownEquation
 from .trajectories import describe as describe
-from .trajectories import generate as generate
 from .trajectories import load as load
 from .trajectories import merge as merge
 from .trajectories import save as save

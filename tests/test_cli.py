@@ -149,7 +149,7 @@ def test_a_run_that_is_refused_leaves_its_place_free(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["/proc/nowhere/a.h5", "file/a.h5", "."])
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(place: str, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("symflow.pde.trajectories.generation.random_waves", lambda *a, **b: pytest.fail("it began"))
+    monkeypatch.setattr("symflow.pde.generation.generation.random_waves", lambda *a, **b: pytest.fail("it began"))
     (tmp_path / "file").write_text("x")
     answer = symflow("generate", "kdv", "--samples", "1", "--out", place, cwd=tmp_path)
     assert answer.returncode == 2

@@ -24,7 +24,7 @@ def characteristics(field: Field, data: Trajectories) -> Tensor:
         data: solutions of an evolution equation.
 
     >>> from symflow import Coordinates, SymbolicField
-    >>> from symflow.pde.trajectories import generate
+    >>> from symflow.pde.generation import generate
     >>> data = generate("kdv", samples=1, seed=0, steps=20, keep=4, end=2.0, resolution=64)
     >>> c = Coordinates(("x", "t", "u"), periods=(data.length, None, None))
     >>> Q = characteristics(SymbolicField(c, [{"dx": "1"}]), data)

@@ -2,7 +2,7 @@
 
 The algebras were verified by computer algebra and are verified again, exactly, in the tests. Sources: Olver,
 *Applications of Lie Groups to Differential Equations*, chapter 2, for KdV and Burgers; nKdV and cKdV follow from KdV
-by the changes of variables given in `pde.trajectories.solvers`.
+by the changes of variables given in `pde.generation.solvers`.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ from symflow.errors import UserError
 from symflow.runs import one_thread
 
 from ..equations import Equation
+from ..generation import Budget
 from ..trajectories import Trajectories, tears
-from ..trajectories.solvers import Budget
 from ..weak import Samples
 from .claims import Law
 from .coefficients import Found, coefficients

@@ -22,8 +22,8 @@ from torch import Tensor
 from symflow.errors import UserError
 
 from ..equations import Equation
+from ..generation import Budget, solve
 from ..trajectories import Trajectories
-from ..trajectories.solvers import Budget, solve
 from .verdict import FACTOR, KNOWN, MATERIAL, UNKNOWN, word_of
 
 WORK = 2e7  # of a file: some seconds

@@ -10,8 +10,9 @@ from typing import Any
 from symflow.reproduction import Size, Tell
 from symflow.runs import CONFIG
 
+from ..generation import generate
 from ..operators import compare_operators
-from ..trajectories import generate, load, save
+from ..trajectories import load, save
 
 ARMS = ("none", "exact", "slots")
 

@@ -15,9 +15,10 @@ from symflow.learning import learn, random_layer, solve, span_field
 from symflow.reproduction import Size, Tell
 from symflow.runs import CONFIG, Run, one_thread
 
+from ..generation import generate
 from ..scores import PAPER, SMALL, LocalForms, LocalScore, Recipe, Slots
 from ..symmetries import gap_rank, symmetries
-from ..trajectories import Trajectories, data_coordinates, generate, load, save
+from ..trajectories import Trajectories, data_coordinates, load, save
 from .comparison import angles, points_of, slot_table
 
 SLOTS = 4  # the paper's K

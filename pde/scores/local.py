@@ -205,7 +205,7 @@ class LocalScore:
         seed: of the draw.
 
     >>> from symflow import Coordinates, SymbolicField
-    >>> from symflow.pde.trajectories import generate
+    >>> from symflow.pde.generation import generate
     >>> data = generate("ckdv", samples=2, seed=0, steps=60, keep=20, end=20.0)
     >>> axes = Coordinates(("x", "t", "u"), (128.0, None, None), (0.0, 13.0, 0.0), (128.0, 7.0, 0.1))
     >>> score = LocalScore(data.equation, axes, data, patches=4)

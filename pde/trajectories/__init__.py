@@ -1,9 +1,10 @@
-"""Solutions on a grid: made by solvers, read from files, differentiated."""
+"""Solutions on a grid: read from files, described, differentiated."""
 
 from .axes import UNIFORM as UNIFORM
 from .axes import Axis as Axis
 from .data import MISLABELLED as MISLABELLED
 from .data import Trajectories as Trajectories
+from .data import real_array as real_array
 from .derivatives import difference_weights as difference_weights
 from .derivatives import filtered as filtered
 from .derivatives import interpolated as interpolated
@@ -20,8 +21,6 @@ from .files import lay_out as lay_out
 from .files import load as load
 from .files import save as save
 from .files import within as within
-from .generation import generate as generate
-from .generation import random_waves as random_waves
 from .inventory import Inventory as Inventory
 from .inventory import describe as describe
 from .layouts import ENOUGH as ENOUGH
@@ -34,7 +33,10 @@ from .node_jets import without_jets as without_jets
 from .seams import joined as joined
 from .seams import meets as meets
 from .seams import tears as tears
+from .shards import OF as OF
+from .shards import SHARD as SHARD
 from .shards import merge as merge
+from .shards import share as share
 from .sides import BothSides as BothSides
 from .units import data_coordinates as data_coordinates
 from .walls import boundary_of as boundary_of

@@ -90,7 +90,7 @@ class Trajectories(Shown):
         line = self.axes is LINE and self.fields == ("u",)
         object.__setattr__(self, "fields", tuple(self.fields))
         for name in ("t", "u"):
-            object.__setattr__(self, name, _float64(getattr(self, name), name))
+            object.__setattr__(self, name, real_array(getattr(self, name), name))
         if self.t.ndim != 1:
             raise UserError(f"`t` must have shape [T], got {list(self.t.shape)}")
         object.__setattr__(self, "axes", self._placed_axes())
@@ -110,7 +110,7 @@ class Trajectories(Shown):
         given = tuple(self.axes)
         if not given or self.x is given[0].nodes:
             return given
-        x = _float64(self.x, "x")
+        x = real_array(self.x, "x")
         if x.numel() == 0 and self.axes is not LINE:
             return given
         if x.ndim != 1:
@@ -386,7 +386,8 @@ class Trajectories(Shown):
         return math.sqrt(miss / (size_t + size_x)), math.sqrt(doubt_t / size_t + doubt_x / size_x)
 
 
-def _float64(value: Any, name: str) -> Tensor:
+def real_array(value: Any, name: str) -> Tensor:
+    """Real numbers of any kind as a tensor of doubles, or a `UserError` that names them."""
     try:
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError):

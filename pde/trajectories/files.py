@@ -76,7 +76,7 @@ def save(data: Trajectories, path: str | os.PathLike[str], *, overwrite: bool = 
         UserError: there is a file already, there is no such folder, or the disk is full.
 
     >>> import tempfile
-    >>> from symflow.pde.trajectories import generate
+    >>> from symflow.pde.generation import generate
     >>> data = generate("ckdv", samples=2, seed=0, steps=20, keep=10, end=2.0)
     >>> path = save(data, Path(tempfile.mkdtemp()) / "ckdv.h5")
     >>> bool((load(path).u == data.u).all())

@@ -23,8 +23,9 @@ from torch import Tensor
 from symflow.errors import UserError
 
 from ..equations import BOXES, Equation, Manifold
+from ..generation import generate, random_waves
 from ..symmetries import SOFTENING
-from ..trajectories import UNIFORM, generate, random_waves
+from ..trajectories import UNIFORM
 from .user_function import GriddedSolution
 
 PERIOD = 4 * math.pi  # of the trajectories, in units of the manifold's scale

@@ -8,9 +8,9 @@ import torch
 
 from symflow import ops
 from symflow.pde.equations.equation import Equation
-from symflow.pde.trajectories import solvers, splitting
-from symflow.pde.trajectories.generation import random_waves
-from symflow.pde.trajectories.integrator import SpectralGrid
+from symflow.pde.generation import solvers, splitting
+from symflow.pde.generation.generation import random_waves
+from symflow.pde.generation.integrator import SpectralGrid
 
 EQUATIONS = {
     "dispersive": "u_t + u*u_x + u_xxx = 0",

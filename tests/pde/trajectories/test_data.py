@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from symflow.errors import UserError
 from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation
+from symflow.pde.generation.generation import generate
 from symflow.pde.trajectories.data import Trajectories
-from symflow.pde.trajectories.generation import generate
 
 ADVECTION = Equation("u_t + u_x = 0")
 SMALL = {"length": 32.0, "end": 4.0, "steps": 21, "keep": 15, "resolution": 128}

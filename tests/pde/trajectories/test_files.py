@@ -19,8 +19,8 @@ import torch
 
 from symflow.errors import UserError
 from symflow.pde.equations.equation import Equation
+from symflow.pde.generation.generation import generate
 from symflow.pde.trajectories.files import load, save
-from symflow.pde.trajectories.generation import generate
 from symflow.pde.trajectories.layouts import matlab5
 from symflow.runs import processes
 

@@ -20,13 +20,11 @@ from symflow.runs import processes
 
 from ..equations import Equation, variable
 from ..settings import WALLS, Generation
+from ..trajectories import OF, SHARD, Axis, Trajectories, share
 from . import solvers
-from .axes import Axis
 from .boxes import solve_box
 from .chebyshev import BetweenWalls, from_uniform
-from .data import Trajectories
 from .integrator import Array
-from .shards import OF, SHARD, share
 from .stepping import TOLERANCE, solve_each
 from .systems import system_of
 

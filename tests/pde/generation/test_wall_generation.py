@@ -9,9 +9,9 @@ import torch
 from command_line import symflow
 from symflow.errors import UserError
 from symflow.pde import Equation, audit_data, generate, load
-from symflow.pde.trajectories.chebyshev import BetweenWalls, from_uniform
-from symflow.pde.trajectories.stepping import solve_each
-from symflow.pde.trajectories.wall_generation import mirrored
+from symflow.pde.generation.chebyshev import BetweenWalls, from_uniform
+from symflow.pde.generation.stepping import solve_each
+from symflow.pde.generation.wall_generation import mirrored
 from symflow.pde.trajectories.walls import walls
 
 N, LENGTH, END, NU = 65, 2.0, 0.6, 0.05

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow.pde.equations.catalogue import CATALOGUE
-from symflow.pde.trajectories import integrator, solvers, splitting
-from symflow.pde.trajectories.generation import random_waves
+from symflow.pde.generation import integrator, solvers, splitting
+from symflow.pde.generation.generation import random_waves
 
 KDV = CATALOGUE["kdv"].equation
 

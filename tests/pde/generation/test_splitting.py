@@ -6,7 +6,7 @@ import sympy
 
 from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation, t, u
-from symflow.pde.trajectories import splitting
+from symflow.pde.generation import splitting
 
 KDV = CATALOGUE["kdv"].equation
 

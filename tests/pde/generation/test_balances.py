@@ -6,7 +6,7 @@ import sympy
 
 from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation, t, x
-from symflow.pde.trajectories import balances
+from symflow.pde.generation import balances
 
 
 def test_balances():

@@ -14,8 +14,8 @@ import torch
 from symflow.errors import UserError
 from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation
-from symflow.pde.trajectories import solvers
-from symflow.pde.trajectories.generation import generate, random_waves
+from symflow.pde.generation import solvers
+from symflow.pde.generation.generation import generate, random_waves
 
 SMALL = {"length": 32.0, "end": 4.0, "steps": 21, "keep": 15, "resolution": 128}
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from symflow.errors import UserError
 from symflow.pde.equations.catalogue import CATALOGUE
 from symflow.pde.equations.equation import Equation
-from symflow.pde.trajectories import solvers
-from symflow.pde.trajectories.generation import generate, random_waves
+from symflow.pde.generation import solvers
+from symflow.pde.generation.generation import generate, random_waves
 
 KDV, KS = CATALOGUE["kdv"].equation, CATALOGUE["ks"].equation
 

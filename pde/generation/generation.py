@@ -15,10 +15,9 @@ from symflow.settings import with_settings
 
 from ..equations import Equation, equation_of, lookup
 from ..settings import Generation
+from ..trajectories import OF, SHARD, Trajectories, real_array, share
 from . import solvers
 from .box_generation import generate_system
-from .data import Trajectories, _float64
-from .shards import OF, SHARD, share
 from .wall_generation import generate_between_walls
 
 RESOLVED = 1e-6  # the tail of the spectrum above which generated data do not go on a grid unasked
@@ -58,7 +57,7 @@ def generate(
     """Trajectories of an equation from random initial waves, at the paper's settings unless told otherwise.
 
     ``u0 = sum_i A_i sin(2 pi l_i x/L + phi_i)``, ``A ~ U(-amplitude, amplitude)``, ``phi ~ U(0, 2 pi)``; solved from t
-    = 0 to `end` (`pde.trajectories.solvers`), of which the last `keep` of `steps` equidistant times, 0 and `end`
+    = 0 to `end` (`pde.generation.solvers`), of which the last `keep` of `steps` equidistant times, 0 and `end`
     included, are kept.
 
     Convention: trajectory i of a seed is the same, bit for bit, whatever `samples`, `workers` and `shard` are: the
@@ -146,7 +145,7 @@ def generate(
             numbers, seed, points, waves=chosen["waves"], wavenumbers=chosen["wavenumbers"], amplitude=amplitude
         )
     else:
-        u0 = _float64(initial, "initial").numpy()
+        u0 = real_array(initial, "initial").numpy()
         if u0.ndim != 2 or u0.shape[0] != samples or u0.shape[1] < 4 or not np.isfinite(u0).all():
             raise UserError(f"`initial` must be finite with shape [samples = {samples}, points], got {list(u0.shape)}")
     times = np.linspace(0.0, chosen["end"], chosen["steps"])

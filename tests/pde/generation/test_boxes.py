@@ -10,8 +10,8 @@ import torch
 
 from symflow.errors import UserError
 from symflow.pde import Equation, audit_data, generate
-from symflow.pde.trajectories.boxes import solve_box
-from symflow.pde.trajectories.systems import system_of
+from symflow.pde.generation.boxes import solve_box
+from symflow.pde.generation.systems import system_of
 
 G = np.arange(32) * (2 * np.pi / 32)
 X, Y = np.meshgrid(G, G, indexing="ij")
