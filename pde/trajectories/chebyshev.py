@@ -80,7 +80,7 @@ class BetweenWalls(Stepper):
         self.L = np.zeros((q * inner, q * inner))
         self.constant = np.zeros((q, inner))
         for (row, column), terms in self.system.linear.items():
-            whole = sum(c * self.powers[index[0]] for index, c in terms.items())[1:-1]
+            whole = np.sum([c * self.powers[index[0]] for index, c in terms.items()], 0)[1:-1]
             at = slice(row * inner, (row + 1) * inner), slice(column * inner, (column + 1) * inner)
             self.L[at] = whole @ self.extensions[column]
             self.constant[row] += whole @ self.ends[column]
@@ -149,14 +149,15 @@ def difference_matrix(x: Array) -> Array:
     """The derivative of the polynomial through Chebyshev's nodes, rows that sum to 0 (Trefethen 2000, chapter 6)."""
     n = len(x)
     c = np.where((np.arange(n) == 0) | (np.arange(n) == n - 1), 2.0, 1.0) * (-1.0) ** np.arange(n)
-    D = np.outer(c, 1 / c) / (x[:, None] - x + np.eye(n))
-    return D - np.diag(D.sum(1))
+    D: Array = np.outer(c, 1 / c) / (x[:, None] - x + np.eye(n))
+    D -= np.diag(D.sum(1))
+    return D
 
 
 def _extension(D: Array, kind: str) -> Array:
     """E: all nodes of the inner ones, with ends of 0 or the ends where the slope is 0."""
     n = len(D)
-    E = np.eye(n)[:, 1:-1]
+    E: Array = np.eye(n)[:, 1:-1]
     if kind == "neumann":
         ends = [0, n - 1]
         E[ends] = np.linalg.solve(D[np.ix_(ends, ends)], -D[ends, 1:-1])
