@@ -91,7 +91,7 @@ class BetweenWalls(Stepper):
             )
         self.rates = [None if N == 0 else _compiled(N) for N in self.system.rest]
         last = (np.arange(points) == 0) | (np.arange(points) == points - 1)
-        weights = (-1.0) ** np.arange(points) * np.where(last, 0.5, 1.0)
+        weights = ((-1.0) ** np.arange(points) * np.where(last, 0.5, 1.0)).astype(np.float64)
         self.uniform = interpolation_matrix(self.x, np.linspace(0.0, length, points), weights)
 
     def _grows(self, k: float) -> bool:
@@ -121,7 +121,7 @@ class BetweenWalls(Stepper):
         u = self.whole(y)
         values: dict[sympy.Symbol, Any] = {variable("t"): t, variable("x"): self.x}
         values |= {symbol: self.powers[index[0]] @ u[n] for symbol, (n, index) in self.system.symbols.items()}
-        found = self.constant.copy()
+        found: State = self.constant.copy()
         for n, rate in enumerate(self.rates):
             if rate is not None:
                 found[n] += np.broadcast_to(np.asarray(rate(values), float), self.x.shape)[1:-1]

@@ -221,7 +221,7 @@ def _is_number(value: Any) -> bool:
 
 
 def attributes_of(data: Trajectories) -> dict[str, dict[str, Any]]:
-    """What the file that data come from says of their fields and axes, ``""`` of itself; empty where it says nothing."""
+    """What the file that data come from says of their fields and axes, and of itself as ``""``."""
     held = data.settings.get(ATTRIBUTES)
     names = ("", TIME, *data.fields, *(axis.name for axis in data.axes))
     return {n: plain(held[n]) for n in names if isinstance(held, Mapping) and isinstance(held.get(n), Mapping)}
