@@ -15,8 +15,9 @@ from symflow.runs import processes
 from ..equations import Equation, variable
 from ..settings import Generation
 from ..trajectories import OF, SHARD, Axis, Trajectories, share
-from .boxes import TOLERANCE, random_plane_waves, solve_box
+from .boxes import random_plane_waves, solve_box
 from .integrator import Array, _compiled
+from .stepping import TOLERANCE
 from .systems import System, system_of
 
 RESOLUTION = {1: 256, 2: 64, 3: 32}  # points along each axis, by the number of axes

@@ -80,7 +80,7 @@ class BetweenWalls(Stepper):
         self.L = np.zeros((q * inner, q * inner))
         self.constant = np.zeros((q, inner))
         for (row, column), terms in self.system.linear.items():
-            whole = sum(c * self.powers[index[0]] for index, c in terms.items())[1:-1]
+            whole = np.sum([c * self.powers[index[0]] for index, c in terms.items()], 0)[1:-1]
             at = slice(row * inner, (row + 1) * inner), slice(column * inner, (column + 1) * inner)
             self.L[at] = whole @ self.extensions[column]
             self.constant[row] += whole @ self.ends[column]
@@ -91,7 +91,7 @@ class BetweenWalls(Stepper):
             )
         self.rates = [None if N == 0 else _compiled(N) for N in self.system.rest]
         last = (np.arange(points) == 0) | (np.arange(points) == points - 1)
-        weights = (-1.0) ** np.arange(points) * np.where(last, 0.5, 1.0)
+        weights = ((-1.0) ** np.arange(points) * np.where(last, 0.5, 1.0)).astype(np.float64)
         self.uniform = interpolation_matrix(self.x, np.linspace(0.0, length, points), weights)
 
     def _grows(self, k: float) -> bool:
@@ -121,7 +121,7 @@ class BetweenWalls(Stepper):
         u = self.whole(y)
         values: dict[sympy.Symbol, Any] = {variable("t"): t, variable("x"): self.x}
         values |= {symbol: self.powers[index[0]] @ u[n] for symbol, (n, index) in self.system.symbols.items()}
-        found = self.constant.copy()
+        found: State = self.constant.copy()
         for n, rate in enumerate(self.rates):
             if rate is not None:
                 found[n] += np.broadcast_to(np.asarray(rate(values), float), self.x.shape)[1:-1]
@@ -149,14 +149,15 @@ def difference_matrix(x: Array) -> Array:
     """The derivative of the polynomial through Chebyshev's nodes, rows that sum to 0 (Trefethen 2000, chapter 6)."""
     n = len(x)
     c = np.where((np.arange(n) == 0) | (np.arange(n) == n - 1), 2.0, 1.0) * (-1.0) ** np.arange(n)
-    D = np.outer(c, 1 / c) / (x[:, None] - x + np.eye(n))
-    return D - np.diag(D.sum(1))
+    D: Array = np.outer(c, 1 / c) / (x[:, None] - x + np.eye(n))
+    D -= np.diag(D.sum(1))
+    return D
 
 
 def _extension(D: Array, kind: str) -> Array:
     """E: all nodes of the inner ones, with ends of 0 or the ends where the slope is 0."""
     n = len(D)
-    E = np.eye(n)[:, 1:-1]
+    E: Array = np.eye(n)[:, 1:-1]
     if kind == "neumann":
         ends = [0, n - 1]
         E[ends] = np.linalg.solve(D[np.ix_(ends, ends)], -D[ends, 1:-1])

@@ -30,6 +30,8 @@ UNKNOWNS: dict[str, tuple[str, ...]] = {
     "rho": ("density",),
     "p": ("pressure", "pres"),
     "h": ("height", "depth"),
+    "m": ("x-momentum", "momentum_x"),
+    "n": ("y-momentum", "momentum_y"),
     "T": ("temperature", "temp"),
     "b": ("buoyancy",),
     "c": ("concentration",),
@@ -132,8 +134,8 @@ def arrange(
     values = np.stack(several, -1) if len(several) > 1 else several[0]
     source = {"": "", TIME: TIME} | {variable: dim for dim, variable in names.items()}
     source |= {u: name for u, f in chosen.items() for name, other in held.items() if other is f}
-    said = {name: contents.attributes[own] for name, own in source.items() if own in contents.attributes}
-    return Arranged(values, t, found, missing, tuple(notes), said)
+    attributes = {name: contents.attributes[own] for name, own in source.items() if own in contents.attributes}
+    return Arranged(values, t, found, missing, tuple(notes), attributes)
 
 
 # ---------------------------------------------------------------- unknowns

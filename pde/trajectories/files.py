@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from .arranging import BOUNDARIES, Arranged, arrange, coordinate
 from .axes import Axis, period_of
 from .data import Trajectories
 from .layouts import ATTRIBUTES, FORMAT, SAMPLE, TIME, Contents, Field, Nodes, Wanted, attributes_of, one_file, read
-from .layouts.contents import said_of
+from .layouts.contents import LONGEST_TEXT, said_of
 from .layouts.labelled import from_xarray, is_dataset
 from .layouts.named import dims_of
 from .layouts.reading import reason
@@ -313,7 +314,11 @@ def _trajectories(
     if notes := [*told, *(contents.notes if own else found.notes), *left.notes]:
         settings["notes"] = notes
     if found.attributes and not own:
-        settings[ATTRIBUTES] = {name: dict(said) for name, said in found.attributes.items()}
+        kept = {name: dict(said) for name, said in found.attributes.items()}
+        if len(json.dumps(kept)) <= LONGEST_TEXT // 2:
+            settings[ATTRIBUTES] = kept
+        else:
+            settings["notes"] = [*settings.get("notes", []), "the attributes of the file are too long to be kept"]
     data = Trajectories(
         equation=equation,
         x=torch.zeros(0),

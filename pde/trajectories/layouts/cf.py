@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from symflow.errors import UserError
 
-from .contents import SAMPLE, TEXTS, Contents, Field, Nodes, Wanted
+from .contents import SAMPLE, TEXTS, Contents, Field, Nodes, Wanted, plain
 from .named import axis_name
 
-USED = ("_FillValue", "missing_value", "scale_factor", "add_offset", "periodic", "bounds", "coordinates")
 UNWRITTEN = 9.969209968386869e36  # what netCDF holds of reals where nothing was written, unless a file says otherwise
 SAMPLES = ("sample", "samples", "trajectory", "trajectories", "run", "batch", "ensemble", "member", "number")
 
@@ -59,7 +58,7 @@ def decoded(
     fields: dict[str, Field] = {}
     axes: dict[str, Nodes] = {}
     notes: list[str] = []
-    kept = {"": _kept({k: v for k, v in (said or {}).items() if k not in (*TEXTS, "name", "seed")})}
+    kept = {"": plain({k: v for k, v in (said or {}).items() if k not in (*TEXTS, "name", "seed")})}
     for name, variable in variables.items():
         if variable.values.dtype.kind not in "fiucmM" or not variable.dims:
             continue
@@ -67,7 +66,7 @@ def decoded(
         if variable.dims == (name,):
             if dims != (SAMPLE,):
                 axes[dims[0]] = Nodes(_coordinates(name, variable, notes), _periodic(variable))
-                kept[dims[0]] = _kept(variable.attributes) | _since(variable)
+                kept[dims[0]] = plain(variable.attributes) | _since(variable)
             continue
         if variable.values.dtype.kind in "mM" or str(variable.attributes.get("bounds", "")) == name:
             continue
@@ -81,24 +80,11 @@ def decoded(
             notes.append(f"{name} is stored on the faces of cells (offset {places}), coordinates are those of centres")
             faces = {d: o - 0.5 for d, o in zip(dims[-len(of_space) :], of_space, strict=False) if o != 0.5}
         fields[name] = Field(values, dims, missing, faces)
-        kept[name] = _kept(variable.attributes)
+        kept[name] = plain(variable.attributes)
     if not fields:
         raise UserError(f"no variable is a field; found {', '.join(list(variables)[:8]) or 'nothing'}")
     attributes = {name: found for name, found in kept.items() if found}
     return Contents(layout, fields, axes, parameters or {}, about or {}, tuple(notes), "", attributes)
-
-
-def _kept(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes that are for people, as JSON values."""
-    found = {}
-    for name, value in attributes.items():
-        plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-        plain = plain[0] if isinstance(plain, list) and len(plain) == 1 else plain
-        several = plain if isinstance(plain, list | tuple) else [plain]
-        finite = all(isinstance(v, str | int) or (isinstance(v, float) and np.isfinite(v)) for v in several)
-        if str(name) not in USED and finite:
-            found[str(name)] = list(several) if isinstance(plain, list | tuple) else plain
-    return found
 
 
 def _since(variable: Variable) -> dict[str, str]:

@@ -26,6 +26,11 @@ MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than
 SAMPLE, TIME = "sample", "t"
 FORMAT = "symflow trajectories 1"  # of files of our own
 ATTRIBUTES = "attributes"  # among the settings of trajectories: what a file says besides, by field or axis
+USED = (  # attributes that reading has taken up, or that are of the format itself
+    *("_FillValue", "missing_value", "scale_factor", "add_offset", "periodic", "bounds", "coordinates", "offset"),
+    *("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties"),
+)
+_MOST_ENTRIES, _LONGEST = 64, 4096  # attributes of one field, entries of one attribute, and characters
 TEXTS = ("format", "equation", "version", "parameters", "settings", "independent", "unknowns")  # their attributes
 
 
@@ -168,8 +173,7 @@ def affordable(
         beside = f", {sum(taken) / 1e9:.3g} GB with the arrays before it" if len(taken) > 1 else ""
         raise UserError(
             f"`{name}` with shape {list(shape)} takes {8 * numbers / 1e9:.3g} GB{beside}, more than "
-            f"{SHARE_OF_MEMORY:.0%} of the memory; give `samples` to read fewer trajectories, of layouts that have "
-            "them one after another"
+            f"{SHARE_OF_MEMORY:.0%} of the memory; give `samples` to read fewer trajectories"
         )
 
 
@@ -193,12 +197,34 @@ def said_of(data: Trajectories) -> dict[str, Any]:
     return said
 
 
+def plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Those attributes that are for people, numbers and texts as JSON and HDF5 have them, alone or in a list."""
+    found: dict[str, Any] = {}
+    for name, value in attributes.items():
+        held = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        several = list(held) if isinstance(held, list | tuple) else [held]
+        several = [v.strip("\0") if isinstance(v, str) else v for v in several]
+        kinds = {str if isinstance(v, str) else float if _is_number(v) else None for v in several}
+        short = len(several) <= _MOST_ENTRIES and sum(len(v) for v in several if isinstance(v, str)) <= _LONGEST
+        usual = isinstance(name, str) and name.isprintable() and name not in ("", *USED)
+        whole = not any("\0" in v for v in several if isinstance(v, str))
+        if usual and short and whole and kinds in ({str}, {float}):
+            found[name] = several if isinstance(held, list | tuple) and len(several) > 1 else several[0]
+        if len(found) == _MOST_ENTRIES:
+            break
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+    return whole or (isinstance(value, float) and math.isfinite(value))
+
+
 def attributes_of(data: Trajectories) -> dict[str, dict[str, Any]]:
-    """What the file that data come from says of its fields and axes, ``""`` of itself; empty where nothing was said."""
-    held = data.settings.get(ATTRIBUTES, {})
-    if not isinstance(held, Mapping):
-        return {}
-    return {str(name): dict(said) for name, said in held.items() if isinstance(said, Mapping)}
+    """What the file that data come from says of their fields and axes, and of itself as ``""``."""
+    held = data.settings.get(ATTRIBUTES)
+    names = ("", TIME, *data.fields, *(axis.name for axis in data.axes))
+    return {n: plain(held[n]) for n in names if isinstance(held, Mapping) and isinstance(held.get(n), Mapping)}
 
 
 def about_of(said: Mapping[str, Any]) -> dict[str, Any]:

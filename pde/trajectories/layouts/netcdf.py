@@ -25,7 +25,7 @@ from .hdf5 import attribute, datasets, inner, numbers, of_samples, parameters
 
 CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable"
-NETCDF = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "_NCProperties")
+REFERENCES = ("DIMENSION_LIST", "REFERENCE_LIST")  # attributes that are no numbers or texts
 _MOST_ATTRIBUTES = 64  # of one variable that are read
 
 _TYPES = {1: "i1", 2: "S1", 3: ">i2", 4: ">i4", 5: ">f4", 6: ">f8", 7: "u1", 8: ">u2", 9: ">u4", 10: ">i8", 11: ">u8"}
@@ -63,7 +63,7 @@ def from_netcdf4(file: h5py.File, wanted: Wanted, layout: str = "netCDF", about:
 
 def _attributes(holder: h5py.Group | h5py.Dataset) -> dict[str, Any]:
     """Those that are not of the format itself."""
-    names = [name for name in holder.attrs if name not in NETCDF][:_MOST_ATTRIBUTES]
+    names = [name for name in holder.attrs if name not in REFERENCES][:_MOST_ATTRIBUTES]
     return {name: value for name in names if (value := attribute(holder, name)) is not None}
 
 

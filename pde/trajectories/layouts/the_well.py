@@ -69,9 +69,9 @@ def _components(group: h5py.Group, name: str, order: int, space: list[str], whic
     if order == 0:
         return {name: Field(values, dims)}
     found = {}
-    for which in product(range(values.shape[-1]), repeat=order):
-        letters = "".join(space[i] if i < len(space) else str(i) for i in which)
-        place: tuple[Any, ...] = (..., *which)
+    for component in product(range(values.shape[-1]), repeat=order):
+        letters = "".join(space[i] if i < len(space) else str(i) for i in component)
+        place: tuple[Any, ...] = (..., *component)
         found[f"{name}_{letters}"] = Field(values[place], dims)
     return found
 

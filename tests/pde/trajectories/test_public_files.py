@@ -82,6 +82,7 @@ def test_sixteen_points_are_too_few():
     ("name", "equation", "periodic"),
     [
         ("python-hydro-pyro2/gaussian_0164.h5", "phi_t = phi_xx + phi_yy", False),
+        ("python-hydro-pyro2/dam_x_0081.h5", "h_t + m_x + n_y = 0; m_t + h*h_x = 0; n_t + h*h_y = 0", False),
         ("python-hydro-pyro2/smooth_0040.h5", "u_t + u_x + u_y = 0", True),
         ("Feesh5-QCES/snapshots_s1.h5", "h_t + 4000*(u_x + v_y) = 0; u_t + 9.81*h_x = 0; v_t + 9.81*h_y = 0", True),
         ("pyqg-pyqg/lowres.nc", "q_t + p_x*q_y - p_y*q_x = 0; q = p_xx + p_yy", True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import h5py
@@ -190,3 +191,24 @@ def test_a_zarr_store(tmp_path):
     held = xarray.Dataset({"phi": (("sample", "time", "x", "y"), u)}, {"time": T, "x": X, "y": Y})
     held.to_zarr(tmp_path / "a.zarr")
     holds(load(tmp_path / "a.zarr", PLANE), u, [2 * np.pi] * 2)
+
+
+def test_attributes_that_no_file_can_hold_are_left_out(xarray, tmp_path):
+    """Of a Dataset, and of a file of our own whose settings say anything."""
+    strange = {
+        "units": "m\0", "": "no name", "CLASS": "DIMENSION_SCALE", "list": [1, "a"], "nothing": None, "big": 1 << 70,
+        "nan": float("nan"), "deep": {"a": 1}, "long": "x" * 5000, "torn": "a\0b", "yes": True,
+    }  # fmt: skip
+    coords = {"time": T, "x": ("x", X, strange), "y": Y}
+    made = xarray.Dataset({"u": (("sample", "time", "x", "y"), plane_wave(X, Y))}, coords, {})
+    data = load(made, PLANE)
+    assert data.settings["attributes"] == {"x": {"units": "m"}}
+    anything = {"x": strange, "/": {"format": "none"}, "u": 3}
+    odd = replace(data, settings={"attributes": {k: v for k, v in anything.items() if k != "x"} | {"x": {"deep": {}}}})
+    again = load(save(odd, tmp_path / "a.h5"))
+    assert torch.equal(again.u, data.u)
+    many = {f"{i}": "x" * 4000 for i in range(20)}
+    crowded = load(xarray.Dataset({"u": (("sample", "time", "x", "y"), plane_wave(X, Y))}, coords, many), PLANE)
+    assert "attributes" not in crowded.settings
+    assert "the attributes of the file are too long to be kept" in crowded.settings["notes"]
+    save(crowded, tmp_path / "b.h5")
