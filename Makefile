@@ -91,9 +91,10 @@ MINUTES ?= 30
 soak: install  ## damaged files, kills, full disks, shared folders, for MINUTES=30; goes on after a kill
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
-KERNELS := tests/ops tests/cuda
+EMULATED := $(patsubst %,tests/cuda/test_%.py,elementary emulation flow grid_flow jet_flow resample warp)
 sanitize: install  ## kernels and the emulation of CUDA under the address, undefined-behaviour and thread sanitizers
-	.ci/sanitize address,undefined -m "not slow" -k "not ($(NO_KERNEL))" $(KERNELS)
+	.ci/sanitize emulation -m "not slow" $(EMULATED)
+	.ci/sanitize address,undefined -m "not slow" -k "not ($(NO_KERNEL))" tests/ops
 	.ci/sanitize thread -m "not slow" -k "not ($(NO_KERNEL))" tests/ops
 
 # Other versions lie in a folder before the pinned ones on the path; torch is the pinned one in both.

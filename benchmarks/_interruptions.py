@@ -118,7 +118,10 @@ def clean(folder: Path) -> None:
 
 
 def ended(arguments: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=SLOWEST, **options)
+    try:
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=SLOWEST, **options)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(arguments, -signal.SIGKILL, "", f"no end after {SLOWEST:.0f} s")
 
 
 def fault_of(answer: subprocess.CompletedProcess[str]) -> str | None:
@@ -167,29 +170,38 @@ class Bench:
         return f"other bits in {', '.join(names)}" if names else None
 
 
-def _record(ledger: dict, key: str, names: tuple[str, ...]) -> dict:
-    return ledger.setdefault(key, {**dict.fromkeys(names, 0), "faults": [], "next": 0})
+def _records(ledger: dict, part: str, names: tuple[str, ...]) -> dict[str, dict]:
+    """What the ledger says of each command in a part, by key."""
+    keys = (f"{part}: {command.name}" for command in COMMANDS)
+    return {k: ledger.setdefault(k, {**dict.fromkeys(names, 0), "seconds": 0.0, "faults": [], "next": 0}) for k in keys}
 
 
-def _turns(seed: int, seconds: float, part: str, work: Callable[[Bench, Command, random.Random, int], None]) -> None:
-    """Commands in turn until the time is over."""
+def _turns(
+    seed: int,
+    seconds: float,
+    records: dict[str, dict],
+    work: Callable[[Bench, Command, random.Random, dict], None],
+    told: Callable[[str], object],
+) -> None:
+    """Commands in turn until the time is over, those first that have had the fewest; ``records`` by their key."""
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
-        bench, turn = Bench(Path(folder)), 0
+        bench = Bench(Path(folder))
         while time.monotonic() < end:
-            for command in COMMANDS:
-                if time.monotonic() < end:
-                    bench.reference(command)
-                    work(bench, command, random.Random(f"{part} {command.name} {seed} {turn} {time.time_ns()}"), turn)
-            turn += 1
+            key, record = min(records.items(), key=lambda item: item[1]["next"])
+            command = next(c for c in COMMANDS if key.endswith(f": {c.name}"))
+            begun = time.monotonic()
+            bench.reference(command)
+            work(bench, command, random.Random(f"{key} {seed} {record['next']}"), record)
+            record["next"] += 1
+            record["seconds"] = round(record["seconds"] + time.monotonic() - begun, 1)
+            told(key)
 
 
 def kills(seed: int, seconds: float, ledger: dict, told: Callable[[str], object]) -> None:
     """SIGKILL at random moments, up to three times in a row; what is then left must be the whole's bits."""
 
-    def work(bench: Bench, command: Command, draw: random.Random, turn: int) -> None:
-        key = f"kills: {command.name}"
-        record = _record(ledger, key, ("kills", "resumed", "begun anew", "runs"))
+    def work(bench: Bench, command: Command, draw: random.Random, record: dict) -> None:
         duration = bench.reference(command)[1]
         clean(bench.outputs)
         moments, more = [], ()
@@ -218,9 +230,8 @@ def kills(seed: int, seconds: float, ledger: dict, told: Callable[[str], object]
         fault = fault_of(answer) or refused or bench.differing(command)
         if fault:
             record["faults"].append({"case": record["runs"], "text": f"killed after {moments}: {fault}"})
-        told(key)
 
-    _turns(seed, seconds, "kills", work)
+    _turns(seed, seconds, _records(ledger, "kills", ("kills", "resumed", "begun anew", "runs")), work, told)
 
 
 LIMITED = (
@@ -232,9 +243,7 @@ LIMITED = (
 def limits(seed: int, seconds: float, ledger: dict, told: Callable[[str], object]) -> None:
     """A full disk, a folder that vanishes, two processes in one folder, a place that cannot be written."""
 
-    def work(bench: Bench, command: Command, draw: random.Random, turn: int) -> None:
-        key = f"limits: {command.name}"
-        record = _record(ledger, key, ("full disk", "vanished", "two at once", "no place"))
+    def work(bench: Bench, command: Command, draw: random.Random, record: dict) -> None:
         duration = bench.reference(command)[1]
         clean(bench.outputs)
         arguments = words(command, bench.inputs, bench.out)
@@ -253,7 +262,6 @@ def limits(seed: int, seconds: float, ledger: dict, told: Callable[[str], object
             text = fault_of(again) or (again.stderr if again.returncode == 2 else None) or bench.differing(command)
         fault("full disk", text and f"limit {size}: {text}")
         if own:
-            told(key)
             return
         clean(bench.outputs)
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -276,6 +284,5 @@ def limits(seed: int, seconds: float, ledger: dict, told: Callable[[str], object
         late = answer.returncode != 2 and "it was not refused"
         slow = time.monotonic() - begun > max(10.0, 0.8 * duration) and "it was refused after the work"
         fault("no place", fault_of(answer) or late or slow or None)
-        told(key)
 
-    _turns(seed, seconds, "limits", work)
+    _turns(seed, seconds, _records(ledger, "limits", ("full disk", "vanished", "two at once", "no place")), work, told)

@@ -1,10 +1,12 @@
-"""Reliability over time: damaged files, kills, full disks, shared folders. Seeded, bounded in time, resumable.
+"""Reliability over time: damaged files, calls of any kind, kills, full disks, shared folders. Seeded, bounded in time,
+resumable.
 
-    python benchmarks/soak.py [--minutes 30] [--seed 0] [--parts state data images kills limits] [--out FILE]
+    python benchmarks/soak.py [--minutes 30] [--seed 0] [--parts state data images operators kills limits] [--out FILE]
 
-Damaged files are read in processes of their own: one that crashes, hangs, takes memory or raises anything but a
-sentence is a fault, and is named so that ``--case TARGET NUMBER`` shows it again. Commands are killed at random
-moments, run out of disk, lose their folder or share it, and must end in the bits of a run that nothing befell.
+Damaged files are read, and operations called, in processes of their own: what crashes, hangs, takes memory, is wrong or
+raises anything but a sentence is a fault, and is named so that ``--case TARGET NUMBER`` shows it again. Commands are
+killed at random moments, run out of disk, lose their folder or share it, and must end in the bits of a run that nothing
+befell.
 
 What is done is kept in ``runs/soak``; the same call goes on there until ``--fresh``. Every figure is printed and
 written. The exit code is 1 where there was a fault.
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -28,43 +31,55 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "helpers")]
 
 MEMORY = 2 << 30  # that readers are told the machine has
 ABOVE = 3 << 30  # address space of a reader beyond what it has before its first case
-SHARES = {"state": 0.25, "data": 0.25, "images": 0.08, "kills": 0.3, "limits": 0.12}
+SHARES = {"state": 0.22, "data": 0.22, "images": 0.06, "operators": 0.1, "kills": 0.28, "limits": 0.12}
 
 
-# ---- damaged files --------------------------------------------------------------------------------------------------
+# ---- damaged files, and calls ---------------------------------------------------------------------------------------
+
+DRAWN = ("state", "data", "images", "operators")
 
 
 def targets(part: str) -> list:
+    if part == "operators":
+        import operations
+
+        return list(operations.ALL)
     import targets as found
 
     return list({"state": found.STATE, "data": found.DATA, "images": found.IMAGES}[part])
 
 
-def find(name: str):
-    return next(t for part in ("state", "data", "images") for t in targets(part) if t.name == name)
+def cases(name: str, seed: int, folder: Path):
+    """From a number to the outcome of that case of a target."""
+    target = next(t for part in DRAWN for t in targets(part) if t.name == name)
+    if not hasattr(target, "make"):
+        return lambda number: target.outcome(seed, number)
+    from hostile import case
+
+    whole = folder / "whole"
+    whole.mkdir()
+    target.make(whole)
+    return lambda number: case(target, whole, folder / "scratch", seed, number)
 
 
 def worker(name: str, seed: int, first: int, seconds: float) -> None:
     """Cases of one target, a line before and after each."""
     import torch
 
-    from hostile import case
     from symflow.runs import processes
 
     torch.set_num_threads(1)
     processes.memory = lambda: float(MEMORY)
-    target, number = find(name), first
+    number = first
     with tempfile.TemporaryDirectory() as folder:
-        whole, scratch = Path(folder) / "whole", Path(folder) / "scratch"
-        whole.mkdir()
-        target.make(whole)
+        case = cases(name, seed, Path(folder))
         end = time.monotonic() + seconds
         held = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (held + ABOVE, held + ABOVE))
         while time.monotonic() < end:
             print(json.dumps({"begin": number}), flush=True)
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            outcome = case(target, whole, scratch, seed, number)
+            outcome = case(number)
             grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
             word, text = outcome.word, outcome.text
             if "does not fit into the memory" in text or "MemoryError" in text:
@@ -74,50 +89,71 @@ def worker(name: str, seed: int, first: int, seconds: float) -> None:
             number += 1
 
 
+class Silence(Exception):
+    """A worker said nothing for too long."""
+
+
+def lines(stream: int, longest: float) -> Iterator[bytes]:
+    """The lines of a pipe as they come. (A buffered reader would hold back what `select` then waits for.)"""
+    rest = b""
+    while True:
+        ready, _, _ = select.select([stream], [], [], longest)
+        if not ready:
+            raise Silence
+        more = os.read(stream, 1 << 16)
+        if not more:
+            return
+        *whole, rest = (rest + more).split(b"\n")
+        yield from whole
+
+
 def one_target(name: str, seed: int, first: int, seconds: float) -> dict:
     """Counts of one target over some seconds, across the processes that it needs."""
     from hostile import LONGEST
 
     found = {"cases": 0, "read": 0, "refused": 0, "faults": [], "crashes": 0, "hangs": 0, "slowest": 0.0, "memory": 0}
-    end, number = time.monotonic() + seconds, first
-    while (left := end - time.monotonic()) > 0.5:
+    begun, number = time.monotonic(), first
+    while (left := begun + seconds - time.monotonic()) > 0.5:
         words = [sys.executable, __file__, "--worker", name, str(number), str(left), "--seed", str(seed)]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        running = None
-        while True:
-            ready, _, _ = select.select([process.stdout], [], [], 2 * LONGEST)
-            line = process.stdout.readline() if ready else ""
-            if not line:
-                break
-            said = json.loads(line)
-            if "begin" in said:
-                running = said["begin"]
-                continue
-            running, number = None, said["n"] + 1
-            found["cases"] += 1
-            found["slowest"] = max(found["slowest"], said["seconds"])
-            found["memory"] = max(found["memory"], said["grown"])
-            if said["word"] == "fault":
-                found["faults"].append({"case": said["n"], "text": said["text"][-2000:]})
-            else:
-                found[said["word"]] += 1
-        hung = not ready
-        if hung:
-            process.kill()
-        _, errors = process.communicate()
+        running, hung = None, False
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors)
+            try:
+                for said in map(json.loads, lines(process.stdout.fileno(), 2 * LONGEST)):
+                    if "begin" in said:
+                        running = said["begin"]
+                        continue
+                    running, number = None, said["n"] + 1
+                    found["cases"] += 1
+                    found["slowest"] = max(found["slowest"], said["seconds"])
+                    found["memory"] = max(found["memory"], said["grown"])
+                    if said["word"] == "fault":
+                        found["faults"].append({"case": said["n"], "text": said["text"][-2000:]})
+                    else:
+                        found[said["word"]] += 1
+            except Silence:
+                hung = True
+                process.kill()
+            process.stdout.close()
+            process.wait()
+            errors.seek(0)
+            text = errors.read().decode(errors="replace")
         if running is not None:
             found["cases"] += 1
             found["hangs" if hung else "crashes"] += 1
             how = "a hang" if hung else f"exit code {process.returncode}"
-            found["faults"].append({"case": running, "text": f"{how}: {errors[-1000:]}"})
+            found["faults"].append({"case": running, "text": f"{how}: {text[-1000:]}"})
             number = running + 1
         elif process.returncode:
-            found["faults"].append({"case": number, "text": f"the reader did not start: {errors[-2000:]}"})
+            found["faults"].append({"case": number, "text": f"the reader did not start: {text[-2000:]}"})
             break
-    return found | {"next": number}
+    return found | {"seconds": round(time.monotonic() - begun, 1), "next": number}
 
 
-def damaged(part: str, seed: int, seconds: float, ledger: dict) -> None:
+COUNTS = ("cases", "read", "refused", "crashes", "hangs", "seconds")
+
+
+def drawn(part: str, seed: int, seconds: float, ledger: dict) -> None:
     """A turn of all targets of a part, each as long as it is worth."""
     some = targets(part)
     total = sum(t.often for t in some)
@@ -125,7 +161,7 @@ def damaged(part: str, seed: int, seconds: float, ledger: dict) -> None:
         key = f"{part}: {target.name}"
         earlier = ledger.get(key, {})
         now = one_target(target.name, seed, earlier.get("next", 0), seconds * target.often / total)
-        merged = {k: earlier.get(k, 0) + now[k] for k in ("cases", "read", "refused", "crashes", "hangs")}
+        merged = {k: round(earlier.get(k, 0) + now[k], 1) for k in COUNTS}
         merged |= {k: max(earlier.get(k, 0), now[k]) for k in ("slowest", "memory")}
         ledger[key] = merged | {"faults": [*earlier.get("faults", []), *now["faults"]], "next": now["next"]}
         tell(key, ledger[key])
@@ -153,7 +189,7 @@ def tell(key: str, record: dict) -> None:
         print(f"  case {fault['case']}: {fault['text'].strip().splitlines()[-1][:300]}", flush=True)
 
 
-def summary(ledger: dict, seed: int, minutes: float) -> dict:
+def summary(ledger: dict, seed: int) -> dict:
     parts: dict[str, dict] = {}
     for key, record in ledger.items():
         part = parts.setdefault(key.partition(":")[0], {"faults": 0})
@@ -161,8 +197,8 @@ def summary(ledger: dict, seed: int, minutes: float) -> dict:
         for name, value in record.items():
             if isinstance(value, int | float) and name != "next":
                 most = name in ("slowest", "memory")
-                part[name] = max(part.get(name, 0), value) if most else part.get(name, 0) + value
-    return {"seed": seed, "minutes": minutes, "processors": os.cpu_count(), "parts": parts, "targets": ledger}
+                part[name] = max(part.get(name, 0), value) if most else round(part.get(name, 0) + value, 1)
+    return {"seed": seed, "processors": os.cpu_count(), "parts": parts, "targets": ledger}
 
 
 def main() -> None:
@@ -179,14 +215,8 @@ def main() -> None:
         worker(a.worker[0], a.seed, int(a.worker[1]), float(a.worker[2]))
         return
     if a.case:
-        from hostile import case
-
-        target = find(a.case[0])
         with tempfile.TemporaryDirectory() as folder:
-            whole = Path(folder) / "whole"
-            whole.mkdir()
-            target.make(whole)
-            print(case(target, whole, Path(folder) / "scratch", a.seed, int(a.case[1])))
+            print(cases(a.case[0], a.seed, Path(folder))(int(a.case[1])))
         return
     ledger = json.loads(LEDGER.read_text()) if LEDGER.exists() and not a.fresh else {}
     total, end = sum(SHARES[p] for p in a.parts), time.monotonic() + 60 * a.minutes
@@ -197,8 +227,8 @@ def main() -> None:
 
             getattr(_interruptions, part)(a.seed, seconds, ledger, lambda key: (tell(key, ledger[key]), save(ledger)))
         else:
-            damaged(part, a.seed, seconds, ledger)
-    found = summary(ledger, a.seed, a.minutes)
+            drawn(part, a.seed, seconds, ledger)
+    found = summary(ledger, a.seed)
     from symflow.runs import write_json
 
     a.out.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,8 @@ from symflow.errors import UserError, is_singular, nearest
 
 DESCRIPTION = "Finds the continuous symmetries of data and names them in closed form, with proof."
 SHELLS = Literal["bash", "zsh", "tcsh"]
+SHARED = ("train-operator", "train-classifier")
+"""The commands whose work is shared out under ``torchrun``. Of the others worker 0 does all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     talk: Literal["quiet", "normal", "verbose"] = "normal"
     try:
         command = _named(given)
+        if _worker() > 0 and given[0] not in SHARED:
+            return
         asked = options.ask(command, given[1:])
         talk = "verbose" if asked.output.verbose else "quiet" if asked.output.quiet else "normal"
         with loudness(talk):
@@ -64,9 +68,15 @@ def _answer(asked: options.Asked) -> None:
 
         write_json(output.save_config, asked.configuration())
     answer = asked.answer()
-    _say(json.dumps(answer.record, indent=2, allow_nan=False) if output.json else answer.text)
+    if _worker() == 0:
+        _say(json.dumps(answer.record, indent=2, allow_nan=False) if output.json else answer.text)
     if answer.code != HOLDS:
         sys.exit(answer.code)
+
+
+def _worker() -> int:
+    """Which worker this is under ``torchrun``; 0 without it."""
+    return int(os.environ.get("RANK", "0")) if "WORLD_SIZE" in os.environ else 0
 
 
 def _say(text: str) -> None:

@@ -41,6 +41,14 @@ def test_doctor_says_what_was_built(tmp_path: Path) -> None:
     assert "built: True" in answer.stdout
 
 
+def test_under_torchrun_one_worker_does_what_is_not_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, told in (("0", 0), ("1", 1)):
+        monkeypatch.setenv("RANK", rank)
+        answer = symflow("completion", "bash", cwd=tmp_path)
+        assert (answer.returncode, answer.stdout == "") == (0, bool(told))
+
+
 def test_discover_leaves_a_result_figures_and_a_page(data: Path, tmp_path: Path) -> None:
     answer = symflow("discover", str(data), "--out", "run", "--network", "trained", "--steps", "10", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr

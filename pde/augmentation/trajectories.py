@@ -199,11 +199,13 @@ class AugmentedTrajectories(Dataset[dict[str, Any]]):
     def __init__(self, data: Trajectories, augment: TrajectoryAugment, copies: int, seed: int = 0) -> None:
         for name, value, least in (("copies", copies, 1), ("seed", seed, 0)):
             check_integer(name, value, least, error=ValueError)
-        self.data, self.augment, self.copies, self.seed, self.epoch = data, augment, copies, seed, 0
+        self.data, self.augment, self.copies, self.seed = data, augment, copies, seed
+        # in memory that the workers of a loader share, for those that outlive an epoch
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def set_epoch(self, epoch: int) -> None:
-        """New weights for every copy, as samplers of torch do it; before the workers start."""
-        self.epoch = epoch
+        """New weights for every copy, as samplers of torch do it; also for workers that are persistent."""
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self.data) * self.copies
@@ -217,7 +219,7 @@ class AugmentedTrajectories(Dataset[dict[str, Any]]):
             valid = torch.ones(u.shape[:2], dtype=torch.bool, device=u.device)
             weights = u.new_zeros(1, self.augment.field.generators)
         else:
-            weights = seeded_weights(self.augment, self.seed, source, number, self.epoch)
+            weights = seeded_weights(self.augment, self.seed, source, number, int(self._epoch))
             u, valid = self.augment.move(u, weights)
         return {"u": u[0], "valid": valid[0], "weights": weights[0], "source": source}
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import sympy
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symflow.fields import Coordinates, Field, Series, total_degree
 from symflow.ops import jet_flow
@@ -82,12 +82,19 @@ class InfinitesimalScore:
 
     @one_thread()
     def __call__(self, field: Field) -> Tensor:
-        """The score of each generator, ``[K]``."""
+        """The score of each generator, ``[K]``; modules are evaluated in the type of their parameters."""
         lines = normalised(solution_lines(self.equation, self.sample), self.coordinates)
+        lines = as_held(field, lines)
         vectors = field.series(lines).coefficients.double()  # [C, N, K, d]
         factors = vectors.new_tensor(row_factors(lines.truncation))
         R = torch.einsum("ecrn,rnkc->enk", self._relative * factors[:, None], vectors)
         return R.square().mean((0, 1)).sqrt() * unit_weights(field, lines.coefficients[0])
+
+
+def as_held(field: Field, points: Series) -> Series:
+    """Points in the type of a module's parameters, which it can be evaluated in."""
+    held = next(field.parameters(), None) if isinstance(field, nn.Module) else None
+    return points if held is None else Series(points.truncation, points.coefficients.to(held.dtype))
 
 
 def normalised(points: Series, coordinates: Coordinates) -> Series:
@@ -246,10 +253,11 @@ class JetScore:
 
     @one_thread()
     def __call__(self, field: Field) -> Tensor:
-        """The score of each generator, ``[K]``."""
-        weights = unit_weights(field, self.surface.coefficients[0]) * self.length
+        """The score of each generator, ``[K]``; modules are evaluated in the type of their parameters."""
+        surface = as_held(field, self.surface)
+        weights = unit_weights(field, surface.coefficients[0]) * self.length
         scores = []
         for k in range(field.generators):
-            moved = both_ways(field.slot(k), self.surface, weights[k], self.steps)
+            moved = both_ways(field.slot(k), surface, weights[k], self.steps)
             scores.append(self.residual(moved).square().mean().sqrt())
         return torch.stack(scores)

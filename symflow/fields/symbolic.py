@@ -82,8 +82,12 @@ class SymbolicField(Plotted):
     def series(self, points: Series) -> Series:
         """The same on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``."""
         c, truncation = self.coordinates, points.truncation
-        scale = points.coefficients.new_tensor(c.scale)
-        physical = points * scale + points.coefficients.new_tensor(c.offset)
+        of = {
+            "dtype": points.coefficients.dtype,
+            "device": points.coefficients.device,
+        }  # `new_tensor` takes no lazy sign
+        scale, offset = torch.tensor(c.scale, **of), torch.tensor(c.offset, **of)
+        physical = points * scale + offset
         columns = [Series(truncation, column) for column in physical.coefficients.unbind(-1)]
         values = dict(zip(self.symbols, columns, strict=True))
         found = []

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from symflow.fields import Field, Network, Table
+from symflow.runs.processes import memory
 
 KERNEL_DTYPES = (torch.float32, torch.float64)
+LOW_DTYPES = (torch.float16, torch.bfloat16)
+MOST_STEPS = 2**31 - 1
+MEMORY = memory()  # a constant, for torch.compile
+ADDRESSES = 2.0**47  # bytes that a process can address
 
 
 def check_flow(field: Field, name: str, points: Tensor, leading: tuple[int, ...], weights: Tensor, steps: int) -> None:
@@ -40,6 +47,18 @@ def check_floating_point(**tensors: Tensor) -> None:
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
             raise TypeError(f"`{name}` must be a floating-point tensor, got {got}")
+        if tensor.layout != torch.strided or tensor.dtype not in (*KERNEL_DTYPES, *LOW_DTYPES):
+            got = tensor.dtype if tensor.layout == torch.strided else tensor.layout
+            raise TypeError(f"`{name}` must be a dense tensor of float16, bfloat16, float32 or float64, got {got}")
+
+
+def check_room(name: str, like: Tensor, *sizes: int) -> None:
+    """Refuses a result of so many numbers of a tensor's type, which the argument ``name`` asks for, that the machine's
+    memory cannot hold it; on other devices, that no memory can."""
+    wanted = math.prod(sizes) * like.element_size()
+    most = MEMORY if like.device.type == "cpu" else ADDRESSES
+    if wanted > most:
+        raise ValueError(f"`{name}` asks for {wanted} bytes, {list(sizes)} numbers, and there is room for {most:.1e}")
 
 
 def check_alike(name: str, first: Tensor, **others: Tensor) -> None:
@@ -69,3 +88,5 @@ def check_steps(steps: int) -> None:
         raise TypeError(f"`steps` must be an integer, got {type(steps).__name__}")
     if steps < 1:
         raise ValueError(f"`steps` must be at least 1, got {steps}")
+    if steps > MOST_STEPS:
+        raise ValueError(f"`steps` must be at most {MOST_STEPS}, got {steps}")

@@ -17,6 +17,8 @@ import torch
 from numpy.polynomial import chebyshev
 from torch import Tensor
 
+from symflow.runs import one_thread
+
 TAPS = 16  # window_taps of core/resample.h
 _TERMS = 13  # of the polynomials: the window to 1e-14
 _SHAPE = math.pi * TAPS * 0.75  # the best for twice as many nodes
@@ -41,6 +43,7 @@ def _division(columns: int, device: torch.device) -> Tensor:
     return torch.tensor(np.i0(_SHAPE) * root / (TAPS * np.sinh(root)), device=device)
 
 
+@one_thread()  # transforms of torch have other bits with more
 def fine_rows(rows: Tensor) -> Tensor:
     """The table that the kernels read: ``[..., columns] -> [..., 2 columns + 16]``, column q at fine node q - 7."""
     columns = rows.shape[-1]
@@ -52,6 +55,7 @@ def fine_rows(rows: Tensor) -> Tensor:
     return fine[..., nodes]
 
 
+@one_thread()
 def transpose_to_rows(table: Tensor, columns: int) -> Tensor:
     """The transpose of `fine_rows`."""
     period = 2 * columns

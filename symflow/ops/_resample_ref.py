@@ -52,6 +52,8 @@ def scatter_ref(
         spectra = torch.stack(
             [s.index_put(where, v[..., None] * waves, True) for s, v in zip(spectra, (share * u, share), strict=True)]
         )
+    if points.shape[0] == 0:  # which not every transform of torch takes
+        return (empty := points.sum() * points.new_zeros(0, rows, columns)), empty
     sums, weight = torch.fft.irfft(spectra, columns)
     return mean_where_dense(sums, weight), weight
 
@@ -72,6 +74,8 @@ def resample_ref(points: Tensor, period: float, times: tuple[float, float]) -> t
         Values ``[B, rows, columns]`` and support, of the same shape, boolean.
     """
     B, rows, columns = points.shape[:3]
+    if B == 0:  # which not every transform of torch takes
+        return points[..., 2], torch.zeros(points.shape[:3], dtype=torch.bool, device=points.device)
     dx, dt = cell_sizes(rows, columns, period, *times)
     x, t, u = points.double().unbind(-1)
     node = torch.arange(columns, dtype=torch.float64, device=points.device)

@@ -15,7 +15,7 @@ from torch import Tensor
 from symflow.arrays import takes_arrays
 from symflow.fields import Field, GridField, NeuralField
 from symflow.ops import _ext
-from symflow.ops._arguments import check_field, check_floating_point, check_steps
+from symflow.ops._arguments import check_field, check_floating_point, check_is_field, check_room, check_steps
 from symflow.ops._flow_operator import NETWORK
 from symflow.ops._precision import precise
 from symflow.ops._registration import call, kernel, last_derivative, register
@@ -93,6 +93,7 @@ def flow_warp(
 
 def _check(field: Field, images: Tensor, weights: Tensor, steps: int, padding: str, size: Size) -> None:
     check_floating_point(images=images, weights=weights)
+    check_is_field(field)
     if field.coordinates.dimension != 2:
         raise ValueError(f"`field` must have the 2 coordinates of the pixel plane, got {field.coordinates.dimension}")
     sides = images.shape[2:]
@@ -109,8 +110,16 @@ def _check(field: Field, images: Tensor, weights: Tensor, steps: int, padding: s
     check_field(field, "images", images, weights)
     check_steps(steps)
     check_padding(padding)
-    if size is not None and (len(size) != 2 or not all(type(n) is int and 1 <= n <= LONGEST_SIDE for n in size)):
+    if size is not None and not _is_size(size):
         raise ValueError(f"`size` must be rows and columns, each from 1 to {LONGEST_SIDE}, got {size!r}")
+    results = images.shape[:2].numel() * weights.shape[-2]
+    name, sides = ("images", sides) if size is None else ("size", size)
+    check_room(name, images, max(results, 2), *sides)  # 2: the centres of the pixels
+
+
+def _is_size(size: object) -> bool:
+    sides = size if isinstance(size, Sequence) else ()
+    return len(sides) == 2 and all(type(n) is int and 1 <= n <= LONGEST_SIDE for n in sides)
 
 
 def pixel_points(images: Tensor, size: Size = None) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from symflow.arrays import takes_arrays
 from symflow.ops import _ext
-from symflow.ops._arguments import KERNEL_DTYPES, check_floating_point
+from symflow.ops._arguments import KERNEL_DTYPES, check_floating_point, check_room
 from symflow.ops._fine_rows import (
     TAPS,
     cell_sizes,
@@ -65,7 +65,7 @@ def resample(points: Tensor, *, period: float, times: tuple[float, float]) -> tu
         The values ``[B, rows, columns]``, and the support, of the same shape, boolean.
 
     Raises:
-        TypeError: ``points`` is no floating-point tensor.
+        TypeError: ``points`` is no dense floating-point tensor, or the period or a time no number.
         ValueError: a shape, the period or the times do not fit.
         NotImplementedError: a derivative is asked for that the kernels do not have: forward mode, second order.
 
@@ -121,7 +121,8 @@ def scatter(
         The values and the weight, both ``[B, rows, columns]``.
 
     Raises:
-        TypeError: ``points`` is no floating-point tensor, or ``shape`` are not two integers.
+        TypeError: ``points`` is no dense floating-point tensor, ``shape`` not two integers, or the period or a time no
+            number.
         ValueError: a shape, the period or the times do not fit.
         NotImplementedError: a derivative is asked for that the kernels do not have: forward mode, second order.
 
@@ -136,12 +137,14 @@ def scatter(
         raise TypeError(f"`shape` must be two integers, (rows, columns), got {shape!r}")
     if shape[0] < 2 or shape[1] < 1:
         raise ValueError(f"`shape` must be at least 2 rows and 1 column, got {tuple(shape)}")
+    check_room("shape", points, max(points.shape[0], 1), 2, *shape)
     extent = _extent(period, times)
     return (scatter_kernel if _has_kernel(points) else scatter_ref)(points, shape, *extent)
 
 
 def _has_kernel(points: Tensor) -> bool:
-    on_kernel_device = points.device.type == "cpu" or (points.device.type == "cuda" and _ext.cuda)
+    device = points.device.type
+    on_kernel_device = device in ("cpu", "meta") or (device == "cuda" and _ext.cuda)
     return on_kernel_device and points.dtype in KERNEL_DTYPES and _ext.built
 
 
@@ -153,12 +156,22 @@ def _check_points(points: Tensor, dimensions: int, shape: str) -> None:
 
 def _extent(period: float, times: tuple[float, float]) -> tuple[float, tuple[float, float]]:
     """The period and the times as floats that a grid can have."""
-    period, first, last = float(period), float(times[0]), float(times[1])
+    if not isinstance(times, Sequence) or len(times) != 2:
+        raise TypeError(f"`times` must be two numbers, those of the first and the last row, got {times!r}")
+    period, first, last = _number("period", period), *(_number("times", time) for time in times)
     if not 0 < period < math.inf:
         raise ValueError(f"`period` must be positive and finite, got {period}")
     if not -math.inf < first < last < math.inf:
         raise ValueError(f"`times` must be two finite numbers, the first one smaller, got ({first}, {last})")
     return period, (first, last)
+
+
+def _number(name: str, value: Any) -> float:
+    """A Python number, or a number of numpy or torch, as a float."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise TypeError(f"`{name}` must be a number that a float holds, got {type(value).__name__}") from None
 
 
 def scatter_kernel(

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from symflow.arrays import takes_arrays
 from symflow.ops import _ext
-from symflow.ops._arguments import KERNEL_DTYPES, check_alike, check_floating_point
+from symflow.ops._arguments import KERNEL_DTYPES, check_alike, check_floating_point, check_room
 from symflow.ops._precision import precise
 from symflow.ops._registration import call, kernel, last_derivative, register
 
@@ -94,6 +94,7 @@ def _check(images: Tensor, grid: Tensor, padding: str) -> None:
         raise ValueError(f"`images` must have sides of 1 to {LONGEST_SIDE} pixels, got {list(images.shape[2:])}")
     check_alike("images", images, grid=grid)
     check_padding(padding)
+    check_room("grid", images, *images.shape[:2], *grid.shape[-4:-1])
 
 
 def check_padding(padding: str) -> None:

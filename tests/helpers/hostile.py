@@ -60,6 +60,11 @@ def case(target: Target, whole: Path, scratch: Path, seed: int, number: int) -> 
     shutil.copytree(whole, scratch)
     files = sorted({p for pattern in target.damaged for p in scratch.glob(pattern) if p.is_file()})
     mutated(random.choice(files), random)
+    return timed(lambda: target.use(scratch))
+
+
+def timed(work: Callable[[], Any]) -> Outcome:
+    """How some work ends: it may raise `UserError` only, and must end in time."""
 
     def late(*_: Any) -> None:
         raise Late(f"it took more than {LONGEST:.0f} s")
@@ -69,7 +74,7 @@ def case(target: Target, whole: Path, scratch: Path, seed: int, number: int) -> 
     begun = time.monotonic()
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            target.use(scratch)
+            work()
         word, text = "read", ""
     except UserError as error:
         word, text = "refused", str(error)

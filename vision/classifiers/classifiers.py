@@ -86,6 +86,11 @@ def train(
         raise ValueError(f"`epochs` must be at least 1, got {epochs}")
     device = next(network.parameters()).device
     rank, workers = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    if workers > 1 and min(batch, len(images)) < workers:
+        raise UserError(
+            f"`batch` and the number of images must be at least the number of workers, {workers}, got {batch} and "
+            f"{len(images)}"
+        )
     statistics = statistics or Statistics.of(images)
     batches = Batches(images, statistics, batch, seed, flip, device, rank, workers)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

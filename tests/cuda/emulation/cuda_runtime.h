@@ -27,6 +27,12 @@
 #include <string>
 #include <vector>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(begin, size)
+#endif
+
 // ---- words of the language ----------------------------------------------------------------------------------------
 
 #define __global__
@@ -224,6 +230,8 @@ inline void run_block() {
     t.copies.clear();
     t.committed = 0;
     t.index = {unsigned(i) % blockDim.x, unsigned(i) / blockDim.x % blockDim.y, unsigned(i) / blockDim.x / blockDim.y};
+    // What the frames of the last block's threads have poisoned is poisoned still: they never returned.
+    ASAN_UNPOISON_MEMORY_REGION(block.stacks + i * Block::stack_bytes, Block::stack_bytes);
     getcontext(&t.context);
     t.context.uc_stack.ss_sp = block.stacks + i * Block::stack_bytes;
     t.context.uc_stack.ss_size = Block::stack_bytes;
@@ -263,7 +271,10 @@ inline cudaError_t run(dim3 grid, dim3 threads, std::size_t shared_bytes, std::f
     return cudaErrorInvalidValue;
   }
   if (block.stacks_size < count * Block::stack_bytes) {
-    if (block.stacks != nullptr) munmap(block.stacks, block.stacks_size);
+    if (block.stacks != nullptr) {
+      ASAN_UNPOISON_MEMORY_REGION(block.stacks, block.stacks_size);
+      munmap(block.stacks, block.stacks_size);
+    }
     block.stacks_size = count * Block::stack_bytes;
     block.stacks = static_cast<unsigned char*>(
         mmap(nullptr, block.stacks_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));

@@ -321,7 +321,8 @@ def test_items_depend_on_the_seed_and_their_number_alone(data: Trajectories) -> 
     assert len(more) == 6
     torch.manual_seed(1)
     first = [more[i] for i in range(6)]
-    again = list(DataLoader(more, batch_size=None, num_workers=1))
+    loader = DataLoader(more, batch_size=None, num_workers=1, persistent_workers=True)
+    again = list(loader)
     for i, (one, other) in enumerate(zip(first, again, strict=True)):
         assert one["source"] == other["source"] == i // 3
         for key in ("u", "valid", "weights"):
@@ -335,6 +336,8 @@ def test_items_depend_on_the_seed_and_their_number_alone(data: Trajectories) -> 
     more.set_epoch(1)
     assert not torch.equal(more[5]["weights"], first[5]["weights"])
     assert torch.equal(more[-1]["weights"], more[5]["weights"])
+    for one, other in zip(loader, range(6), strict=True):  # by the worker of the first epoch
+        assert torch.equal(one["weights"], more[other]["weights"])
     with pytest.raises(IndexError):
         more[6]
 

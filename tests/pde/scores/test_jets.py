@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -187,3 +188,10 @@ def test_the_jet_order_suffices_and_no_less_does() -> None:
         with pytest.raises(IndexError):
             equation.surface(jets.x, jets.t, jets.u[:-1], truncation)
         assert prolongation.jet_order(equation) <= needed
+
+
+def test_networks_of_float32_are_scored_in_their_type():
+    field = NeuralField(COORDINATES, 2, width=8, head_width=4)
+    for score in (kdv_score(), kdv_limit()):
+        single, double = score(field), score(copy.deepcopy(field).double())
+        torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=0)
