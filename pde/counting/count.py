@@ -41,7 +41,7 @@ class Count:
 
     Attributes:
         order: Q.
-        dimensions: ``D_Q(0), ..., D_Q(Q)``.
+        dimensions: ``D_Q(0), ..., D_Q(Q)``; none where there are too many columns to begin with.
         at_most: the dimension of a finite algebra is at most this; ``None`` where no two dimensions in a row agree.
         beyond: how many orders Q is above that of the equation.
     """
@@ -78,6 +78,8 @@ def count_symmetries(
     """
     equation = equation_of(equation)
     order, best = equation.order + 1, None
+    if taylor_coefficients(equation, order) > most_columns:
+        return Count(order, (), None)
     while True:
         found = at_order(equation, order, seed)
         if best is None or found.at_most is not None or best.at_most is None:

@@ -14,6 +14,7 @@ from ..counting import count_symmetries
 from ..families import accounted, beside, whole_algebra
 from ..symmetries import Symmetries, first_order_symmetries, restricted, spanned, symmetries
 from .state import Algebra, State
+from .verdicts import FEWEST_ORDERS
 
 MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
 
@@ -35,7 +36,7 @@ def look_for_families(state: State, context: Context) -> State:
     Where there are data all generators of the library stay listed: they are what moves data.
     """
     source, algebra = known(state.source), known(state.algebra)
-    plane, asked = algebra.plane, algebra.asked
+    plane, asked, alone = algebra.plane, algebra.asked, algebra.asked is algebra.plane
     found = whole_algebra(source.equation, plane.forms, plane.superposition)
     if not found.families:
         return state
@@ -43,13 +44,18 @@ def look_for_families(state: State, context: Context) -> State:
         more = symmetries(source.equation, at_least=len(plane.forms) + found.room)
         if len(more.forms) > len(plane.forms) and all(more.verified):
             found = accounted(source.equation, found.families, more.forms)
-            plane, asked = more, more if asked is plane else asked
-    proved = all(plane.verified)  # what is not proved bounds nothing from below
+            plane = more
+        else:
+            plane = plane.left_out_by(more)
+    if not all(plane.verified):
+        fewer = accounted(source.equation, found.families, plane.proved.forms)
+        if fewer.counted is not None and fewer.counted >= FEWEST_ORDERS:  # these are all: the others are none
+            found, plane = fewer, plane.proved
+    proved = all(plane.verified[i] for i in found.finite)  # what is not proved bounds nothing from below
     if source.data is None:
-        alone = asked is plane
         plane = restricted(plane, found.finite)
-        asked = plane if alone else restricted(asked, beside(found.families, asked.forms, source.equation)[0])
-    described = algebra if asked is algebra.asked else _described(plane, asked)
+        asked = asked if alone else restricted(asked, beside(found.families, asked.forms, source.equation)[0])
+    described = algebra if plane is algebra.plane else _described(plane, plane if alone else asked)
     counted = found.counted if proved else None
     return replace(state, algebra=replace(described, families=found.families, counted=counted))
 
@@ -82,7 +88,9 @@ def widen(state: State, context: Context) -> State:
     algebra, equation = known(state.algebra), known(state.source).equation
     more = symmetries(equation, at_least=known(state.at_most))
     if sum(more.verified) <= sum(algebra.plane.verified):
-        return state
+        plane = algebra.plane.left_out_by(more)
+        asked = plane if algebra.asked is algebra.plane else algebra.asked
+        return replace(state, algebra=replace(algebra, plane=plane, asked=asked))
     plane = asked = more.proved
     if algebra.asked is not algebra.plane:
         asked = symmetries(equation, without=known(state.source).periodic, degree=max(more.counts)).proved

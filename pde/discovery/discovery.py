@@ -123,12 +123,11 @@ def _result(state: State, seconds: dict[str, float], made_by: str | None) -> Res
                 all(algebra.plane.verified),
                 len(algebra.plane.forms),
                 (asked.stable or state.at_most == len(algebra.plane.forms)) and not state.endless,
-                "; ".join(
-                    [searched(algebra.plane.condition.library, max(algebra.plane.counts)), *algebra.plane.left_out]
-                ),
+                searched(algebra.plane.condition.library, max(algebra.plane.counts)),
                 state.at_most,
                 len(algebra.families),
                 algebra.counted,
+                "; ".join(algebra.plane.left_out),
             ),
             domain_verdict(request.domain, all(asked.verified), len(asked.forms), gone, bounded),
             said,

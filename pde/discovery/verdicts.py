@@ -39,12 +39,13 @@ def equation_verdict(
     at_most: int | None = None,
     families: int = 0,
     counted: int | None = None,
+    left_out: str = "",
 ) -> EquationVerdict:
     """Of all solutions. That a count is stable is no proof that it is complete; an upper bound that it meets is."""
     missing = at_most - dimension if at_most is not None and at_most >= dimension else None
     complete = missing == 0 or (counted is not None and counted >= FEWEST_ORDERS)
     word = "proved" if complete and proved else _word(proved, dimension + families)
-    return EquationVerdict(word, dimension, complete, stable, missing, searched, families, counted)
+    return EquationVerdict(word, dimension, complete, stable, missing, searched, families, counted, left_out)
 
 
 def searched(library: Library, degree: int) -> str:

@@ -13,7 +13,7 @@ from symflow.formulas.vectors import Vector
 
 from .complex_unknowns import UNIT, conjugate, modulus, real_and_imaginary
 from .jets import Index, JetSpace, derivative, in_order, subscript, variable
-from .names import IMAGINARY, REAL, STANDARD, UNITS, Names
+from .names import IMAGINARY, OPERATORS, REAL, STANDARD, UNITS, Names
 
 MOST_JETS = 3_000  # unknowns and derivatives to one order more than the equation's
 
@@ -115,6 +115,10 @@ def calls(names: Names) -> expressions.Calls:
 
     def one(name: str, arguments: Sequence[expressions.Argument], vector: bool = False) -> expressions.Value:
         (value, *rest) = arguments
+        if not places and name in OPERATORS:  # they would be of no terms, and nobody would know
+            raise ValueError(
+                f"{name} is in the variables of space, of which the text shows none: list them in `independent`"
+            )
         if rest or isinstance(value, tuple) or isinstance(value, Vector) != vector:
             raise ValueError(f"{name} takes one {'vector, such as grad(u) or (u, v)' if vector else 'expression'}")
         if isinstance(value, Vector) and len(value.parts) != len(places):

@@ -14,15 +14,24 @@ MOST_ARGUMENTS = 8  # that are tried, coordinates among them
 HIGHEST = 4  # degree of a quotient
 
 
-def candidates(equation: Equation, forms: Sequence[Mapping[str, sympy.Expr]]) -> list[Functions]:
-    """Functions to try, those of most arguments first: what they leave over depends on fewer.
+def single_arguments(equation: Equation, forms: Sequence[Mapping[str, sympy.Expr]]) -> list[sympy.Expr]:
+    """What a function of one argument may depend on.
 
     Args:
         equation: whose characteristics give arguments.
         forms: known symmetries: where one is g times another, g is an argument.
     """
     single = [*equation.space.variables, *map(_primitive, [*_characteristics(equation), *_quotients(forms)])]
-    single = list(dict.fromkeys(single))[:MOST_ARGUMENTS]
+    return list(dict.fromkeys(single))[:MOST_ARGUMENTS]
+
+
+def candidates(equation: Equation, single: Sequence[sympy.Expr]) -> list[Functions]:
+    """Functions to try, those of most arguments first: what they leave over depends on fewer.
+
+    Args:
+        equation: whose symbol gives complex arguments.
+        single: arguments for the others.
+    """
     found: dict[tuple[sympy.Expr, ...], Functions] = {}
     for count in range(len(equation.space.names), 0, -1):
         for some in combinations(single, count):

@@ -9,8 +9,9 @@ a basis is kept: what adds nothing to the Taylor polynomials of the families bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import combinations, product
 
 import sympy
@@ -22,6 +23,7 @@ from symflow.runs import one_thread
 from ..counting import coefficients
 from ..equations import Equation, JetSpace, Manifold, reduced, solve_for_principal
 from ..symmetries import (
+    Condition,
     Superposition,
     by_derivatives,
     condition,
@@ -30,7 +32,7 @@ from ..symmetries import (
     gap_rank,
     linear_conditions,
 )
-from .arguments import candidates
+from .arguments import candidates, single_arguments
 from .family import Family
 from .functions import Functions
 from .library import family_library
@@ -58,22 +60,26 @@ def superposed(equation: Equation, found: Superposition) -> Family:
     return Family(form, functions, 0, True)
 
 
-def hodographs(equation: Equation) -> list[Family]:
+def hodographs(equation: Equation, linear: bool = False) -> list[Family]:
     """Superposition in disguise: functions of other coordinates that solve linear equations.
 
     ``f(t, u) d/dx`` where x as a function of t and u solves a linear equation; for systems functions of the unknowns,
     ``f(u, v) d/dx + g(u, v) d/dt``, and ``f(x, t) d/dv`` where the equations are linear in some of them.
+
+    Args:
+        equation: any.
+        linear: in all unknowns, and that is known: being linear in some of them says no more.
     """
     space = equation.space
     p = len(space.independent)
     independent, unknowns = space.variables[:p], space.variables[p:]
     trials: list[tuple[list[sympy.Symbol], list[sympy.Symbol]]] = []
-    if p > 1:  # a system that is linear in some of its unknowns
-        some = (part for n in range(1, len(unknowns)) for part in combinations(unknowns, n))
-        trials = [(list(part), list(independent)) for part in some]
+    if p > 1 and not linear:  # a system that is linear in some of its unknowns
+        some = (part for n in range(1, len(unknowns)) for part in combinations(range(len(unknowns)), n))
+        trials = [([unknowns[a] for a in part], list(independent)) for part in some if _linear_in(equation, part)]
     if len(unknowns) == 1:
         trials += [([z], [*(y for y in independent if y != z), *unknowns]) for z in independent]
-    elif len(unknowns) == p:
+    elif len(unknowns) == p == 2:  # of more variables derivatives become quotients of minors, which are not linear
         trials += [(list(independent), list(unknowns))]
     found = []
     for components, arguments in trials:
@@ -86,6 +92,17 @@ def hodographs(equation: Equation) -> list[Family]:
             form |= {f"d{z.name}": s for z, s in zip(components, symbols, strict=True)}
             found.append(Family(form, functions, 0, True))
     return found
+
+
+def _linear_in(equation: Equation, unknowns: Collection[int]) -> bool:
+    """Whether the solved equations are of degree one in some unknowns and their derivatives together."""
+
+    def own(formula: sympy.Expr) -> list[sympy.Symbol]:
+        space = equation.space
+        return [space.symbol(a, index) for a, index in space.indices(formula) if a in unknowns]
+
+    slopes = (sympy.diff(rule, s) for rule in equation.rules.values() for s in own(rule))
+    return not any(own(slope) for slope in slopes)
 
 
 @one_thread()
@@ -114,13 +131,16 @@ def families(
     """
     space = equation.space
     found = list(known)
-    spans = Spans(space.variables)
+    spans = Spans(equation)
     for family in known:
         spans.add(spans.polynomials(family))
     tried: set[Functions] = set()
+    alone = cache(lambda argument: _alone(equation, Functions((argument,)), seed))
     while True:  # quotients of what was found are arguments for others
         fields = [*(_with_one(family) for family in found if not family.order), *forms]
-        fresh = [f for f in candidates(equation, fields) if f not in tried]
+        # a function of one argument is one of several: where it has no family, they have none
+        single = [a for a in single_arguments(equation, fields) if alone(a)]
+        fresh = [f for f in candidates(equation, single) if f not in tried]
         tried |= set(fresh)
         before = len(found)
         for functions in fresh:
@@ -129,15 +149,21 @@ def families(
             found += _of(equation, functions, spans, seed)
         if len(found) == before:
             break
-    return _named(
-        _needed(found, space.variables), [c for c in LETTERS if c not in {*space.names, *equation.parameters}]
-    )
+    return _named(_needed(found, equation), [c for c in LETTERS if c not in {*space.names, *equation.parameters}])
 
 
 def _with_one(family: Family) -> ClosedForm:
     """The generator that it has for the function 1."""
     ones = dict.fromkeys(family.functions.symbols(0), sympy.Integer(1))
     return {key: sympy.expand(f.subs(ones)) for key, f in family.form.items()}
+
+
+def _alone(equation: Equation, functions: Functions, seed: int) -> bool:
+    """Whether there are families over the largest libraries with derivatives up to each order."""
+    largest: dict[int, int] = {}  # by degree, the highest order
+    for order in (0, ORDERS[2], ORDERS[1]):
+        largest[_degree(equation, functions, order)] = order
+    return any(_rank(equation, functions, order, degree, seed) for degree, order in largest.items())
 
 
 def _of(equation: Equation, functions: Functions, spans: Spans, seed: int) -> list[Family]:
@@ -159,11 +185,11 @@ def _of(equation: Equation, functions: Functions, spans: Spans, seed: int) -> li
     return found
 
 
-def _needed(found: Sequence[Family], variables: Sequence[sympy.Symbol]) -> list[Family]:
+def _needed(found: Sequence[Family], equation: Equation) -> list[Family]:
     """Those that are no part of the others."""
     kept = list(found)
     for family in found:
-        spans = Spans(variables)
+        spans = Spans(equation)
         for other in kept:
             if other is not family:
                 spans.add(spans.polynomials(other))
@@ -189,19 +215,32 @@ def _degree(equation: Equation, functions: Functions, order: int) -> int:
     return max((n for n, count in enumerate(columns) if count <= MOST_COLUMNS), default=0)
 
 
-def _combinations(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> list[Family]:
-    """A basis of the families over one library, simple ones first; none is proved."""
+def _rank(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> int:
+    """How many families there are over one library."""
+    reduced = _condition(equation, functions, order, degree, seed)
+    return 0 if reduced is None else gap_rank(reduced.values(), RESOLUTION, CEILING)
+
+
+def _condition(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> Condition | None:
+    """The determining condition over one library; ``None`` where the equation has no values to draw from."""
     variables, manifold = equation.space.variables, Manifold(equation)
     library = family_library(variables, functions, order, degree, seed)
     count = int(SPARE * len(variables) * len(library) / len(equation.residuals)) + MORE
     try:
-        reduced = condition(equation, manifold.sample(count, seed), library, manifold.coordinates)
-    except UserError:  # no values to draw from
+        return condition(equation, manifold.sample(count, seed), library, manifold.coordinates)
+    except UserError:
+        return None
+
+
+def _combinations(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> list[Family]:
+    """A basis of the families over one library, simple ones first; none is proved."""
+    reduced = _condition(equation, functions, order, degree, seed)
+    if reduced is None:
         return []
-    rank = gap_rank(reduced.null_space().values, RESOLUTION, CEILING)
-    names = ["d" + v.name for v in variables]
+    rank = gap_rank(reduced.values(), RESOLUTION, CEILING)
+    names = ["d" + v.name for v in equation.space.variables]
     rows = echelon(reduced, rank) if rank else []
-    forms = [readout.combination(row, library.functions, names) for row in rows]
+    forms = [readout.combination(row, reduced.library.functions, names) for row in rows]
     exact = [f for f in forms if not any(c.has(sympy.Float) for c in f.values())]
     return [Family(f, functions, _highest(f, functions, order), False) for f in exact]
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+import numpy as np
 import sympy
 import torch
 from torch import Tensor
 
 from symflow.algebra import ClosedForm
+from symflow.algebra import values as numbers
 from symflow.fields import Series, series, total_degree
 from symflow.formulas import expressions
 
+from ..equations import Equation, Manifold
 from .family import Family
 
 TAYLOR = 4  # the order to which families are told from each other
 NEW = 1e-7  # of a Taylor polynomial of unit size that is in no span: more than rounding
+
+
+def _point(equation: Equation, seed: int) -> Tensor:
+    """One near 1 in every coordinate, or else one of a jet: where the roots and logarithms of the equation are real."""
+    variables = equation.space.variables
+    formulas = (*equation.residuals, *equation.rules.values())
+    parts = {p for F in formulas for p in F.atoms(sympy.Pow, sympy.Function) if p.free_symbols <= {*variables}}
+    generator = torch.Generator().manual_seed(seed)
+    near = 0.6 + 0.8 * torch.rand(len(variables), generator=generator, dtype=torch.float64)
+    at = dict(zip(variables, near.numpy(), strict=True))
+    if all(np.isfinite(numbers(p, at)) for p in parts):
+        return near
+    return Manifold(equation).sample(1, seed).points[0]
 
 
 class Spans:
@@ -25,11 +41,11 @@ class Spans:
         basis: orthonormal, ``[rank, monomials d]``.
     """
 
-    def __init__(self, variables: Sequence[sympy.Symbol], order: int = TAYLOR, seed: int = 0) -> None:
-        self.variables, self.truncation = variables, total_degree(order, len(variables))
-        generator = torch.Generator().manual_seed(seed)
-        self.point = 0.6 + 0.8 * torch.rand(len(variables), generator=generator, dtype=torch.float64)
-        self.basis = torch.zeros(0, len(self.truncation) * len(variables), dtype=torch.float64)
+    def __init__(self, equation: Equation, order: int = TAYLOR, seed: int = 0) -> None:
+        self.variables = equation.space.variables
+        self.truncation = total_degree(order, len(self.variables))
+        self.point = _point(equation, seed)
+        self.basis = torch.zeros(0, len(self.truncation) * len(self.variables), dtype=torch.float64)
 
     def adds(self, rows: Tensor) -> bool:
         """Whether some of the polynomials are not in the span."""

@@ -56,7 +56,7 @@ def whole_algebra(
     ([-f_x, -g_t], (), True)
     """
     known = [] if superposition is None else [superposed(equation, superposition)]
-    found = families(equation, forms, [*known, *hodographs(equation)], _bound(equation, seed), seed)
+    found = families(equation, forms, [*known, *hodographs(equation, bool(known))], _bound(equation, seed), seed)
     return accounted(equation, found, forms, seed)
 
 
@@ -69,7 +69,7 @@ def accounted(equation: Equation, found: Sequence[Family], forms: Sequence[Close
 
 def beside(found: Sequence[Family], forms: Sequence[ClosedForm], equation: Equation) -> tuple[list[int], Spans]:
     """Which generators are no members of families, nor combinations with others; and what all of them span."""
-    spans = Spans(equation.space.variables)
+    spans = Spans(equation)
     for family in found:
         spans.add(spans.polynomials(family))
     finite = []
@@ -84,6 +84,8 @@ def beside(found: Sequence[Family], forms: Sequence[ClosedForm], equation: Equat
 def _bound(equation: Equation, seed: int) -> tuple[int, ...]:
     """Dimensions that families reach which are all of an infinite algebra; empty where there is no count."""
     order = equation.order + 1
+    if _too_large(equation):
+        return ()
     while taylor_coefficients(equation, order + 1) <= FEW_COLUMNS:
         order += 1
     try:
@@ -92,9 +94,17 @@ def _bound(equation: Equation, seed: int) -> tuple[int, ...]:
         return ()
 
 
+def _too_large(equation: Equation) -> bool:
+    """Whether only the order after the equation's could be counted, at which nothing shows."""
+    return taylor_coefficients(equation, equation.order + 2) > MOST_COLUMNS
+
+
 def _counted(equation: Equation, lower: Sequence[int], seed: int) -> tuple[int | None, int]:
     """The order up to which the upper bounds meet the lower ones, and by how much they are apart at `SEEN`."""
     best, order, room = None, equation.order + 1, 0
+    if _too_large(equation):
+        return None, 0
+    before: tuple[int, ...] = ()
     while taylor_coefficients(equation, order) <= MOST_COLUMNS:
         try:
             upper = at_order(equation, order, seed).dimensions
@@ -109,4 +119,7 @@ def _counted(equation: Equation, lower: Sequence[int], seed: int) -> tuple[int |
             break
         if met > SEEN and taylor_coefficients(equation, order) > FEW_COLUMNS:
             break
+        if upper[: len(lower)] == before:  # they fall no more
+            break
+        before = upper[: len(lower)]
     return best, room

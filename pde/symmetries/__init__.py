@@ -12,6 +12,7 @@ from .first_order import FirstOrder as FirstOrder
 from .first_order import first_order_symmetries as first_order_symmetries
 from .library import Library as Library
 from .library import polynomial_library as polynomial_library
+from .nullspace import Condition as Condition
 from .nullspace import NullSpace as NullSpace
 from .nullspace import complexity as complexity
 from .nullspace import condition as condition

@@ -27,10 +27,12 @@ from .rates import own_units
 from .search import Search, Step
 from .superposition import Superposition, factors, superposition
 
-LEAST_DEGREE = 3  # up to which the library always grows
+LEAST_DEGREE = 3  # up to which the library grows
+MOST_AT_LEAST = (1_000, 2_500)  # unknowns of its polynomials, and of all of it, else of a lower degree: large systems
 MOST_DEGREE = 6
 MOST_DEGREE_OF_TWO = 9  # in two coordinates: one equation of one unknown in one variable
 MOST_UNKNOWNS = 1_600  # to which the library grows by itself
+MOST_CLOSED = 32  # generators whose brackets are looked at
 WIDEST_DEGREE, WIDEST_UNKNOWNS = 8, 1_800  # where symmetries are known to be missing
 
 
@@ -71,6 +73,10 @@ class Symmetries:
         less = len(self.forms) - len(kept)
         counts = {degree: count - less for degree, count in self.counts.items()}
         return replace(restricted(self, kept), rank=self.rank - less, counts=counts)
+
+    def left_out_by(self, more: Symmetries) -> Symmetries:
+        """With what a search for more, which found none, did not look through to the end."""
+        return replace(self, left_out=tuple(dict.fromkeys([*self.left_out, *more.left_out])))
 
     @property
     def stable(self) -> bool:
@@ -129,6 +135,16 @@ class _Widest:
     degree: int
     step: Step
     reading: _Reading
+    cut: int | None = None  # the degree at which the budget was spent
+
+
+def _least_degree(search: Search, special: Sequence[sympy.Expr]) -> int:
+    """`LEAST_DEGREE`, but for systems of so many coordinates that it would be too much."""
+    polynomials, all_ = MOST_AT_LEAST
+    return next(
+        (n for n in (LEAST_DEGREE, 2) if search.unknowns([], n) <= polynomials and search.unknowns(special, n) <= all_),
+        1,
+    )
 
 
 def _widest(
@@ -138,11 +154,16 @@ def _widest(
     at_least: int,
     units: Sequence[sympy.Expr],
 ) -> _Widest:
-    """The first step with so many proved generators, else that with most, over all degrees and some libraries."""
+    """The first step with so many proved generators, else that with most, over all degrees and some libraries.
+
+    It ends where the budget of the search is spent.
+    """
     best = _Widest(0, search.step(libraries[0], 0, factor), _Reading(0, [], [], []))
     for degree, functions in product(range(WIDEST_DEGREE + 1), libraries):
         if search.unknowns(functions, degree) > WIDEST_UNKNOWNS:
             continue
+        if not search.budget.pays(search.unknowns(functions, degree)):
+            return replace(best, cut=degree)
         step = search.step(functions, degree, factor)
         if sum(best.reading.proved) < step.finite <= at_least:  # more would hold fields that only nearly are symmetries
             reading = _most_proved(step, search, units)
@@ -227,14 +248,17 @@ def symmetries(
         widest = _widest(search, several, late, at_least, units)
         degree = widest.degree
     elif degree is None:
-        degree = LEAST_DEGREE
+        least = degree = _least_degree(search, special)
+        if least < LEAST_DEGREE:
+            counts[least - 1] = at(least - 1).finite
         counts[degree] = at(degree).finite
-        most = MOST_DEGREE if len(equation.space.names) > 2 else MOST_DEGREE_OF_TWO
+        stable = counts.get(degree - 1) == counts[degree]
+        most = least if least < LEAST_DEGREE else MOST_DEGREE if len(equation.space.names) > 2 else MOST_DEGREE_OF_TWO
         while not stable and degree < most and search.unknowns(special, degree + 1) <= MOST_UNKNOWNS:
             degree += 1
             counts[degree] = at(degree).finite
             stable = counts[degree] == counts[degree - 1]
-        target = counts[degree] if stable else counts[LEAST_DEGREE]
+        target = counts[degree] if stable else counts[least]
         # read from the smallest library that holds them all
         degree = next(n for n in range(degree + 1) if at(n).finite >= target)
     step = at(degree) if widest is None else widest.step
@@ -250,11 +274,14 @@ def symmetries(
     named = [general if has_parameters(general) else form for form, general, _ in found_]
     if superposed is not None and all(verified) and not search.homogeneous(superposed.factor):
         forms = named = without_solutions(forms, equation)
-    elif forms and stable and all(verified) and structure_constants(forms) is None:
+    elif 0 < len(forms) <= MOST_CLOSED and stable and all(verified) and structure_constants(forms) is None:
         # a bracket of symmetries is one, also where the library does not hold it
         closed, _ = complete_algebra(forms, lambda form: prolongation.is_symmetry(equation, form))
         forms, named = closed, [*named, *closed[len(forms) :]]
         verified = (True,) * len(forms)
+    left_out = [f"not all exponentials and powers of {', '.join(cut)} were tried"] if cut else []
+    if widest is not None and widest.cut is not None:
+        left_out.append(f"the search for more ended at polynomials of degree {widest.cut}: its budget was spent")
     return Symmetries(
         equation,
         search.manifold.coordinates,
@@ -266,5 +293,5 @@ def symmetries(
         tuple(named),
         superposed,
         dict(sorted(counts.items())),
-        (f"not all exponentials and powers of {', '.join(cut)} were tried",) if cut else (),
+        tuple(left_out),
     )

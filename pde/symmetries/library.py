@@ -179,11 +179,14 @@ def integral(g: sympy.Expr, z: sympy.Symbol) -> sympy.Expr | None:
 
 
 def simple_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
-    """`literal_functions` and the reciprocals of the bases of powers: what other functions are multiplied by."""
+    """`literal_functions` and the reciprocals of the bases of powers: what other functions are multiplied by.
+
+    Products of roots, ``(1 + x)^a (1 - x)^b``, come with their reciprocals, without the roots that they nearly are.
+    """
     residuals = equation.residuals if residuals is None else residuals
     found = literal_functions(equation, residuals)
     for z in equation.space.variables[: len(equation.space.independent)]:
-        found += [1 / base for base in bases(equation, residuals, z)]
+        found += [*_products_of_roots(equation, residuals, z), *(1 / base for base in bases(equation, residuals, z))]
     return list(dict.fromkeys([*found, *_denominators(equation, residuals)]))[:MOST_SPECIAL]
 
 
@@ -257,6 +260,15 @@ def bases(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) 
             if any(not (e.is_Integer and e > 0) for e in powers):
                 found.append(z)
         found += [base for base, _ in _zeros(equation, F, z)]
+    return list(dict.fromkeys(found))
+
+
+def _products_of_roots(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
+    found: list[sympy.Expr] = []
+    for term in (term for F in residuals for term in sympy.Add.make_args(F)):
+        roots = [f for f in sympy.Mul.make_args(term) if f.has(z) and not f.as_base_exp()[1].is_Integer]
+        if len(roots) > 1 and not any(_others(f, z, equation) for f in roots):
+            found += [sympy.Mul(*roots), 1 / sympy.Mul(*roots)]
     return list(dict.fromkeys(found))
 
 

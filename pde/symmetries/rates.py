@@ -33,6 +33,7 @@ RATE_LEAST, RATE_MOST = 1e-3, 1e2  # of |lambda| in normalised units
 CLEAR = 1e-9  # of singular values: above the rounding unit's
 SINGULAR = 1e14
 ANY = complex(0.7390851, 0.5671432)  # a rate that no equation has
+MOST_BESIDE = 500  # unknowns of W, else polynomials of a lower degree: several decompositions of so many columns
 MOST_TRIED = 400  # exact numbers near the eigenvalues of one coordinate
 SIMPLE_NUMERATOR = 1_000  # of a fraction whose root a rate may be
 POLYNOMIAL = 3  # the highest power that is left to polynomials
@@ -87,9 +88,12 @@ def rates(
         degree: of the polynomials W.
 
     Returns:
-        The rates, and whether all numbers near the eigenvalues were tried: `MOST_TRIED` of them are.
+        The rates, and whether all numbers near the eigenvalues were tried, over polynomials of that degree:
+        `MOST_TRIED` of them are, and W has `MOST_BESIDE` unknowns.
     """
-    matrices, free = _polynomial_in_rate(equation, sample, z, scale, base, special, degree)  # [m + 1, rows, n]
+    beside = next((n for n in range(degree, 1, -1) if _unknowns(equation, z, special, n) <= MOST_BESIDE), 1)
+    whole_degree = beside == degree
+    matrices, free = _polynomial_in_rate(equation, sample, z, scale, base, special, beside)  # [m + 1, rows, n]
     solutions = matrices[:, :, free if linear else torch.zeros_like(free)]
     R = matrices
     if degree == RATE_DEGREE or _nullity(R, ANY):  # of few functions that stand apart nothing needs to be taken away
@@ -97,7 +101,7 @@ def rates(
     unit = 1.0 if base is not None else scale[equation.space.variables.index(z)]
     units = [(sympy.Integer(1), 1.0), *((u, float(u)) for u in own_units(equation))]
     if _nullity(R, ANY) > _nullity(solutions, ANY):
-        return [], True  # at every number alike: there are arbitrary functions of z
+        return [], whole_degree  # at every number alike: there are arbitrary functions of z
     found: list[Rate] = []
     tried = 0
     values = _eigenvalues(R)
@@ -117,8 +121,8 @@ def rates(
                     found.append(Rate(z, growth, turn, base))
                 break
         if len(set(found)) > MOST_RATES:
-            return [], True
-    return _sorted(found), True
+            return [], whole_degree
+    return _sorted(found), whole_degree
 
 
 Guess: TypeAlias = tuple[sympy.Expr, sympy.Expr, complex, float]
@@ -162,6 +166,16 @@ def _sorted(found: Sequence[Rate]) -> list[Rate]:
     return sorted(set(found), key=lambda r: (abs(r.growth) + abs(r.turn), -r.growth))
 
 
+def _beside(equation: Equation, z: sympy.Symbol, special: Sequence[sympy.Expr], degree: int) -> Library:
+    """The functions of W."""
+    others = [s for s in special if z not in s.free_symbols]
+    return polynomial_library(equation, degree, others, [z.name])
+
+
+def _unknowns(equation: Equation, z: sympy.Symbol, special: Sequence[sympy.Expr], degree: int) -> int:
+    return len(equation.space.names) * len(_beside(equation, z, special, degree))
+
+
 def _polynomial_in_rate(
     equation: Equation,
     sample: JetSample,
@@ -172,8 +186,7 @@ def _polynomial_in_rate(
     degree: int,
 ) -> tuple[Tensor, Tensor]:
     """``R_j`` on functions W, in units of the flow's parameter, and which unknowns are free of the unknowns."""
-    others = [s for s in special if z not in s.free_symbols]
-    library = polynomial_library(equation, degree, others, [z.name])
+    library = _beside(equation, z, special, degree)
     p = len(equation.space.independent)
     # what is free of the unknowns comes first, so that orthonormal functions keep it apart
     library = Library(library.variables, tuple(sorted(library.monomials, key=lambda m: any(m[p:]))), library.special)

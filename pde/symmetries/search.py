@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, combinations_with_replacement, islice, product
 
@@ -27,7 +27,7 @@ from .library import (
     simple_functions,
     with_products,
 )
-from .nullspace import Condition, condition, echelon, gap_rank
+from .nullspace import Budget, Condition, condition, echelon, gap_rank
 from .rates import RATE_DEGREE, Rate, rates
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
@@ -80,11 +80,13 @@ class Search:
         equation: any.
         without: coordinates that generators must not depend on.
         seed: of the jets.
+        budget: for decompositions beside those of the steps.
     """
 
     equation: Equation
     without: tuple[str, ...]
     seed: int
+    budget: Budget = field(default_factory=Budget, compare=False)
 
     @cached_property
     def manifold(self) -> Manifold:
@@ -220,7 +222,8 @@ class Search:
             )
         count = int(SPARE * d * len(library) / len(equation.residuals)) + 100
         reduced = condition(equation, manifold.sample(count, self.seed), library, manifold.coordinates)
-        values = reduced.null_space().values
+        reduced = replace(reduced, budget=self.budget)
+        values = reduced.values()
         rank = gap_rank(values, RESOLUTION, CEILING)
         if factor is None:
             return Step(library, reduced, values, rank, None, rank)
@@ -230,12 +233,8 @@ class Search:
         late[len(equation.space.independent) :] = free
         if self.homogeneous(factor):
             reduced = replace(reduced, columns=reduced.columns & ~late)
-            values = reduced.null_space().values
+            values = reduced.values()
             rank = gap_rank(values, RESOLUTION, CEILING)
             return Step(library, reduced, values, rank, None, rank)
-        superposed = (
-            gap_rank(reduced.null_space(late).values, RESOLUTION, CEILING)
-            if bool((late & reduced.columns).any())
-            else 0
-        )
+        superposed = gap_rank(reduced.values(late), RESOLUTION, CEILING) if bool((late & reduced.columns).any()) else 0
         return Step(library, reduced, values, rank, late, rank - superposed)

@@ -134,6 +134,8 @@ def complete_algebra(
         return _evaluate([form], count).flatten()
 
     inner, outer = [column(form) for form in found], list[Tensor]()
+    if not all(values.isfinite().all() for values in inner):  # fields without values at the points: nothing is told
+        return found, rejected
     second = 1
     while second < len(found) < most:
         for first in range(second):

@@ -19,6 +19,7 @@ LARGEST_DENOMINATOR = 10_000
 OUTSIDE = 1e-6  # of a bracket, relative: more than rounding leaves of one in the span
 OTHER, SURE = 4, 1e7  # a unit besides 1 must save so much; products of numerator and denominator that say something
 LARGEST_RELATION = 200  # of integers between a number, 1 and an irrational unit
+WHERE = ((0.5, 1.5), (0.1, 0.6), (-1.5, -0.5))  # points of brackets: on the first of these where all fields exist
 SNAP = 1e-9  # relative distance at which a coefficient is taken for a rational number; chance hits fail the proof
 
 ClosedForm = dict[str, sympy.Expr]
@@ -110,13 +111,12 @@ def combination(
         units: numbers besides 1.
     """
     values = {(c, f): float(v) for c, row in enumerate(coefficients) for f, v in enumerate(row) if v != 0.0}
-    snapped = {key: exact_number(v, units) for key, v in values.items()}
     exact: dict[tuple[int, int], sympy.Expr]
-    if all(r is not None for r in snapped.values()):
-        numbers = [r for r, _ in filter(None, snapped.values())]
+    if (snapped := _all_exact(values, units)) is not None:
+        numbers = [r for r, _ in snapped.values()]
         factor = sympy.Rational(math.lcm(*(int(r.q) for r in numbers)))
         factor /= math.gcd(*(int(r * factor) for r in numbers))
-        exact = {key: pair[0] * factor * pair[1] for key, pair in snapped.items() if pair is not None}
+        exact = {key: r * factor * unit for key, (r, unit) in snapped.items()}
     else:
         exact = {key: sympy.Float(v, 8) for key, v in values.items()}
     if exact[min(exact)] < 0:  # what is written first is positive
@@ -125,6 +125,19 @@ def combination(
     for c, name in enumerate(components):
         form[name] = simplest(sympy.Add(*(v * functions[f] for (i, f), v in exact.items() if i == c)))
     return form
+
+
+def _all_exact(
+    values: Mapping[tuple[int, int], float], units: Sequence[sympy.Expr]
+) -> dict[tuple[int, int], tuple[sympy.Rational, sympy.Expr]] | None:
+    """Every number as `exact_number` gives it; ``None`` from the first that has none: noise costs one relation."""
+    found = {}
+    for key, value in values.items():
+        number = exact_number(value, units)
+        if number is None:
+            return None
+        found[key] = number
+    return found
 
 
 def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, sympy.Expr] | None:
@@ -164,7 +177,8 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
     """``c[i][j][k]`` with ``[V_i, V_j] = sum_k c_ijk V_k``, exact.
 
     Found by least squares at points and accepted only when the difference vanishes symbolically; ``None`` when the
-    span is not closed under brackets, by more than rounding at the points, or a constant is not rational.
+    span is not closed under brackets, by more than rounding at the points, a constant is not rational, or the fields
+    have no values on common intervals.
 
     >>> x, t, u = sympy.symbols("x t u", real=True)
     >>> zero, one = sympy.Integer(0), sympy.Integer(1)
@@ -176,13 +190,19 @@ def structure_constants(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[list[
     symbols = sorted({s for form in forms for f in form.values() for s in f.free_symbols}, key=lambda s: s.name)
     generator = torch.Generator().manual_seed(0)
     count = 8 * len(forms) + 8
-    points = (0.5 + torch.rand(count, max(len(symbols), 1), generator=generator, dtype=torch.float64)).numpy()
-    at = dict(zip(symbols, points.T, strict=False))
+    at: dict[sympy.Symbol, np.ndarray] = {}
 
     def column(form: Mapping[str, sympy.Expr]) -> Tensor:
         return torch.from_numpy(np.concatenate([np.broadcast_to(values(f, at), count) for f in form.values()]))
 
-    basis = torch.stack([column(form) for form in forms], 1)
+    for low, high in WHERE:
+        uniform = torch.rand(count, max(len(symbols), 1), generator=generator, dtype=torch.float64)
+        at |= dict(zip(symbols, (low + (high - low) * uniform).numpy().T, strict=False))
+        basis = torch.stack([column(form) for form in forms], 1)
+        if basis.isfinite().all():
+            break
+    else:
+        return None
     inverse = torch.linalg.pinv(basis)
     k = len(forms)
     constants = [[[sympy.Integer(0)] * k for _ in range(k)] for _ in range(k)]

@@ -33,6 +33,7 @@ class EquationVerdict:
         families: how many families there are that depend on arbitrary functions.
         counted: the order up to which a count finds room for no other Taylor polynomials than those of the generators
             and families; ``None`` without families or count.
+        left_out: what was not looked for to the end, because it is too much; may be empty.
     """
 
     word: Literal["proved", "found"]
@@ -43,6 +44,7 @@ class EquationVerdict:
     searched: str = ""
     families: int = 0
     counted: int | None = None
+    left_out: str = ""
 
     @property
     def count(self) -> str:
@@ -59,7 +61,13 @@ class EquationVerdict:
 
         >>> EquationVerdict("proved", 4, searched="polynomials of degree 4 in x, t, u").reach
         'no others among polynomials of degree 4 in x, t, u'
+        >>> EquationVerdict("proved", 4, missing=1, left_out="not all powers of x were tried").reach
+        'at most 1 of 5 not found in closed form, counted modulo a prime; not all powers of x were tried'
         """
+        return self._reach + (f"; {self.left_out}" if self.left_out and not self.complete else "")
+
+    @property
+    def _reach(self) -> str:
         if self.counted is not None:
             return f"no others up to order {self.counted} of their Taylor polynomials, counted modulo a prime"
         if self.families and not self.stable:

@@ -103,6 +103,14 @@ def test_jacobi_identity_and_antisymmetry(algebra: list[dict[str, sympy.Expr]]) 
             assert sum(c[i][j][l] * c[l][k][m] + c[j][k][l] * c[l][i][m] + c[k][i][l] * c[l][j][m] for l in n) == 0
 
 
+def test_fields_that_exist_on_an_interval_have_constants() -> None:
+    """``[sqrt(1 - x) d, (1 - x) d] = -sqrt(1 - x) d/2``."""
+    constants = structure_constants(forms(("sqrt(1 - x)", "0", "0"), ("1 - x", "0", "0")))
+    assert constants is not None
+    assert constants[0][1] == [sympy.Rational(-1, 2), 0]
+    assert structure_constants(forms(("sqrt(-4 - x)", "0", "0"))) is None  # nowhere that is looked at
+
+
 def test_a_span_that_is_not_closed_has_no_constants() -> None:
     assert structure_constants(forms(("0", "x", "0"), ("0", "0", "y"))) is None
 

@@ -12,8 +12,9 @@ import sympy
 
 from symflow import pde
 from symflow.errors import UserError
+from symflow.formulas import expressions
 from symflow.pde.boundaries import Boundary, keeps, kept
-from symflow.pde.symmetries import Symmetries, symmetries
+from symflow.pde.symmetries import Symmetries, is_symmetry, symmetries
 
 HEAT = "u_t = u_xx"
 BURGERS = "u_t + u*u_x = u_xx"
@@ -65,6 +66,44 @@ def test_dimensions_of_the_literature(equation: str, boundary: str, dimension: i
     basis = kept(at, found.forms)
     assert len(basis) == dimension
     assert all(keeps(at, form) for form in basis)
+
+
+SCALING = {"dx": "x", "dt": "2*t"}
+SIMILARITY: list[tuple[str, str, list[dict[str, str]]]] = [
+    # what a boundary keeps is what its solution is found by; chapters of the books in which it is
+    (HEAT, "u(0,t) = 1; u(x,0) = 0", [SCALING]),  # Stokes' first problem: Schlichting, section 5.4
+    (HEAT, "u_x(0,t) = -1; u(x,0) = 0", [SCALING | {"du": "u"}]),  # a constant flux: Carslaw, Jaeger 1959, section 2.9
+    (HEAT, "u(0,t) = t**2; u(x,0) = 0", [SCALING | {"du": "4*u"}]),  # a power of time: section 2.5
+    # Stefan's problem of one phase, its front at 2 sqrt(t): chapter 11
+    (HEAT, "u(2*sqrt(t),t) = 0; u_x(2*sqrt(t),t) = -1/sqrt(t)", [SCALING]),
+    (HEAT, "u(3*t,t) = 1", [{"dx": "3", "dt": "1"}]),  # a front that travels: section 10.7
+    ("u_t = Derivative(u**2*u_x, x)", "u(0,t) = 1; u(x,0) = 0", [SCALING]),  # Boltzmann: Crank 1975, section 7.2
+    # a source of a gas in a porous medium: Barenblatt 1996, chapter 2
+    ("u_t = Derivative(u*u_x, x)", "u_x(0,t) = 0; u(x,0) = 0", [SCALING, {"dx": "x", "du": "2*u"}]),
+    ("u_xt = u", "u(x,0) = 1; u(0,t) = 1", [{"dx": "x", "dt": "-t"}]),  # Riemann's function: Courant, Hilbert, volume 2
+    # an expansion wave, x/(1 + t): Whitham 1974, chapter 4
+    (
+        BURGERS,
+        "u(x,0) = x",
+        [{"dx": "1 + t", "du": "1"}, {"dx": "x + 2*t*x", "dt": "2*t + 2*t**2", "du": "2*x - 2*t*u - u"}],
+    ),
+    (KDV, "u(0,t) = t**(-2/3)", [{"dx": "x", "dt": "3*t", "du": "-2*u"}]),  # Painleve II: Ablowitz, Segur 1981
+]
+
+
+@pytest.mark.parametrize(("equation", "boundary", "known"), SIMILARITY)
+def test_what_reduces_the_problems_of_the_literature_is_kept(
+    equation: str, boundary: str, known: list[dict[str, str]]
+) -> None:
+    found = algebra(equation)
+    at = Boundary.read(found.equation, boundary)
+    space = found.equation.space
+    names = dict(zip(space.names, space.variables, strict=True))
+    for form in known:
+        exact = {f"d{name}": expressions.parse(form.get(f"d{name}", "0"), names) for name in space.names}
+        assert is_symmetry(found.equation, exact)
+        assert keeps(at, exact)
+    assert len(kept(at, found.forms)) == len(known)
 
 
 _KNOWN: dict[str, Symmetries] = {}

@@ -73,7 +73,7 @@ def test_members_are_symmetries_by_the_prolongation_formula(
 def test_families_and_generators_have_all_taylor_polynomials_there_can_be(text: str) -> None:
     """The count knows nothing of families; that of an order is sharp well below it."""
     equation, known, whole = found(text)
-    spans = Spans(equation.space.variables)
+    spans = Spans(equation)
     for family in whole.families:
         spans.add(spans.polynomials(family))
     for i in whole.finite:

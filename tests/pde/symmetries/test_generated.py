@@ -12,7 +12,7 @@ import pytest
 import sympy
 
 from symflow.formulas import expressions
-from symflow.pde import Equation, count_symmetries
+from symflow.pde import Equation, count_symmetries, discover
 from symflow.pde.symmetries.algebra import Symmetries, symmetries
 
 Rule = Callable[[Random], tuple[str, dict[str, float]]]
@@ -65,6 +65,21 @@ def central_forces(draw: Random) -> tuple[str, dict[str, float]]:
     return f"x_tt + x/(x**2 + y**2)**({n}) = 0; y_tt + y/(x**2 + y**2)**({n}) = 0", {}
 
 
+def powers_without_a_scaling(draw: Random) -> tuple[str, dict[str, float]]:
+    """``(1 + t)^r`` with ``r^2 - r = c``."""
+    return f"u_t + u*u_x + u_xxx = {draw.choice([1, 3, 4, 5])}*x/(1 + t)**2", {}
+
+
+def logarithms_of_derivatives(draw: Random) -> tuple[str, dict[str, float]]:
+    return "u_tt = k*log(u_xx)", {"k": _decimal(draw)}
+
+
+def numbers_that_nearly_vanish(draw: Random) -> tuple[str, dict[str, float]]:
+    """What is small is not absent."""
+    small = draw.choice(["1e-6", "1e-9", "1e-11", "0.000123"])
+    return draw.choice(["u_t = u_xx + {}*u**2", "u_tt = u_xx + {}*u**3", "u_t = u_xx + {}*u*u_x"]).format(small), {}
+
+
 RULES: list[Rule] = [
     powers_across_a_gap,
     powers_that_are_parameters,
@@ -75,6 +90,9 @@ RULES: list[Rule] = [
     polar_coordinates,
     linear_odes,
     central_forces,
+    powers_without_a_scaling,
+    logarithms_of_derivatives,
+    numbers_that_nearly_vanish,
 ]
 
 
@@ -94,6 +112,99 @@ def is_read_back(form: dict[str, sympy.Expr], found: Symmetries) -> bool:
     """Whether an answer, written as text, is the same to the parser."""
     names = {v.name: v for v in found.equation.space.variables}
     return all(sympy.simplify(expressions.parse(str(f), names) - f) == 0 for f in form.values())
+
+
+Infinite = Callable[[Random], tuple[str, dict[str, float], int, int]]
+"""An equation, its parameters, the dimension of its finite part, and how many families it has at least."""
+
+
+def waves_in_disguise(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    """``w_xt = a b w`` for ``w = exp(-a u)``."""
+    return f"u_xt = {draw.randint(1, 4)}*u_x*u_t - {draw.randint(1, 4)}", {}, 4, 1
+
+
+def potentials_in_disguise(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    """``w_t = w_xx - c x^2 w`` for ``w = exp(u)``."""
+    return f"u_t = u_xx + u_x**2 - {draw.choice([1, 4, 9])}*x**2", {}, 6, 1
+
+
+def systems_that_are_linear_in_part(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    return f"u_t = u_xx + u**{draw.choice([2, 3])}; v_t = v_xx - {draw.randint(1, 4)}*x**2*v", {}, 2, 1
+
+
+def waves_on_a_curved_surface(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    """Of any mass: sl(2) beside ``u du``."""
+    return f"u_tt = u_xx - {draw.choice([1, 2, 3, 6])}*u/sin(x)**2", {}, 4, 1
+
+
+def heat_in_another_time(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    return f"u_t = u_xx/(1 + {draw.choice([1, 4])}*t**2)", {}, 6, 1
+
+
+def conformal_maps(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    """Liouville's equation in other units of x."""
+    return f"u_xt = {draw.choice(['exp(x)', 'exp(2*x)', '(1 + x**2)', 'exp(-x)*t'])}*exp(u)", {}, 0, 2
+
+
+def light_cones(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    """Functions of ``x + c t`` and ``x - c t`` beside superposition."""
+    return f"u_tt = {draw.choice(['4', '9', '1/4'])}*u_xx", {}, 1, 3
+
+
+def linear_with_awkward_numbers(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    """Translations and ``u du``."""
+    a, b, c = draw.randint(11, 2999), draw.randint(11, 99), draw.randint(11, 99)
+    return f"u_t + {a}*u_x - {b}*u_xx - u_xxx/{c} + 3*u_xxxx/40000 = 0", {}, 3, 1
+
+
+def interest_rates(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    return "u_t + x*u_xx/2 + (a - x)*u_x - x*u = 0", {"a": _decimal(draw)}, 4, 1
+
+
+def media_with_two_powers(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    return "u_tt - (1 + x)**(2 + A)*(1 - x)**(2 - A)*u_xx = 0", {"A": round(draw.uniform(0.2, 0.9), 2)}, 4, 1
+
+
+def media_that_grow(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    return "u_t = Derivative(exp(mu*x)*u_x, x)", {"mu": _decimal(draw)}, 4, 1
+
+
+INFINITE: list[Infinite] = [
+    waves_in_disguise,
+    potentials_in_disguise,
+    systems_that_are_linear_in_part,
+    waves_on_a_curved_surface,
+    heat_in_another_time,
+    conformal_maps,
+    light_cones,
+    linear_with_awkward_numbers,
+    interest_rates,
+    media_with_two_powers,
+    media_that_grow,
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("rule", INFINITE, ids=lambda rule: rule.__name__)
+def test_families_and_what_is_beside_them_are_all_that_are_counted(rule: Infinite, seed: int) -> None:
+    text, parameters, finite, families = rule(Random(f"{rule.__name__} {seed}"))
+    found = discover(Equation(text, **parameters))
+    said = found.verdicts.equation
+    assert said is not None
+    assert (said.word, said.dimension) == ("proved", finite), text
+    assert len(found.families) >= families, text
+    assert said.complete, text  # the Taylor polynomials at a point are all there can be, modulo a prime
+
+
+@pytest.mark.slow
+def test_a_search_that_is_too_long_says_where_it_ended() -> None:
+    """A linear equation with a source of products: what superposes is known, the rest is said not to be."""
+    found = discover(Equation("u_xx + u_yy = 64*u - 10*(17 + x**2 + y**2)*sin(p*x)*sin(4*p*y)", p=3.14))
+    said = found.verdicts.equation
+    assert said is not None
+    assert len(found.families) == 1
+    assert said.complete or "its budget was spent" in said.reach
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sympy
 import torch
@@ -14,7 +16,7 @@ from symflow.pde.equations.equation import t
 from symflow.pde.equations.manifold import Manifold
 from symflow.pde.symmetries import symmetries
 from symflow.pde.symmetries.library import Library, own_functions, polynomial_library
-from symflow.pde.symmetries.nullspace import condition, gap_rank
+from symflow.pde.symmetries.nullspace import Budget, Condition, condition, gap_rank
 
 PLANE = {"kdv": 4, "ks": 3, "burgers": 5, "nkdv": 4, "ckdv": 4}
 PERIODIC = {"kdv": 3, "ks": 3, "burgers": 3, "nkdv": 3, "ckdv": 2}
@@ -84,6 +86,53 @@ def test_a_library_with_a_repeated_function_loses_nothing() -> None:
     doubled = Library(library.variables, library.monomials, (sympy.Integer(1), sympy.Integer(2)))
     values = condition(equation, manifold.sample(400, seed=1), doubled, manifold.coordinates).null_space().values
     assert gap_rank(values, 1e-12, 1e-6) == 5
+
+
+def reduced(degree: int, budget: int) -> Condition:
+    equation = CATALOGUE["burgers"].equation
+    manifold = Manifold(equation)
+    library = polynomial_library(equation, degree)
+    found = condition(equation, manifold.sample(400, seed=1), library, manifold.coordinates)
+    return replace(found, budget=Budget(budget))
+
+
+def test_values_alone_are_those_of_the_decomposition() -> None:
+    over = reduced(3, 10**9)
+    some = torch.rand(over.columns.shape, generator=torch.Generator().manual_seed(0)) < 0.7
+    for columns in (None, some):
+        assert torch.allclose(over.values(columns), over.null_space(columns).values, rtol=0, atol=1e-13)
+
+
+def test_a_support_has_as_many_columns_as_the_budget_leaves() -> None:
+    """With none all stay, with enough the five generators' own: dx, dt; boost and scaling; the projective one."""
+    spent, whole = reduced(2, 0), reduced(2, 10**9)
+    assert torch.equal(spent.support(5), spent.columns)
+    assert int(whole.support(5).sum()) == 1 + 1 + 2 + 3 + 4
+    assert spent.budget.left < 0 < whole.budget.left
+
+
+def test_the_search_for_more_says_where_its_budget_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "pays", lambda self, columns: columns < 100)
+    found = symmetries(CATALOGUE["burgers"].equation, at_least=9)
+    assert found.left_out == ("the search for more ended at polynomials of degree 4: its budget was spent",)
+    assert all(found.verified)
+
+
+def test_functions_without_values_are_left_out() -> None:
+    equation = CATALOGUE["burgers"].equation
+    manifold = Manifold(equation)
+    library = polynomial_library(equation, 2, [sympy.log(t - 100)])
+    found = condition(equation, manifold.sample(400, seed=1), library, manifold.coordinates)
+    assert gap_rank(found.values(), 1e-12, 1e-6) == 5
+
+
+def test_large_systems_have_rates_of_fewer_polynomials_which_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    equation = Equation("u_t = u_xx + u*u_x + u")  # a boost that grows like exp(t)
+    assert symmetries(equation).left_out == ()
+    monkeypatch.setattr("symflow.pde.symmetries.rates.MOST_BESIDE", 20)
+    fewer = symmetries(equation)
+    assert len(fewer.forms) == 3
+    assert fewer.left_out == ("not all exponentials and powers of x, t were tried",)
 
 
 def test_too_few_points_are_refused() -> None:
