@@ -90,7 +90,7 @@ class Reading:
             what symmetries must keep, separated by semicolons: walls, conditions and periods, at places in the order of
             the independent variables: "u(0,t) = 0; u_x(1,t) = 0", "x = c*t", "u(x+1,t) = u(x,t)".
         group: of a file with several, such as valid; by default train, or the first.
-        samples: how many trajectories to read, from the first; by default all, and of more than 256 MB, where a part
+        samples: how many trajectories to read, from the first; by default all, and of more than 128 MB, where a part
             is enough (audit, describe, discover), every n-th.
 
     Raises:

@@ -223,7 +223,7 @@ def describe(
 
     Args:
         source: a path, or a Dataset or DataArray of xarray.
-        samples: how many trajectories to read, from the first; by default all, or of more than 256 MB every n-th.
+        samples: how many trajectories to read, from the first; by default all, or of more than 128 MB every n-th.
         group: of a file with several.
         fields, axes: names of unknowns and variables in a file of bare arrays, as of `load`.
 

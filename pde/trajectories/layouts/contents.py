@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 1 << 16
 SHARE_OF_MEMORY = 0.5  # of the machine's memory, for the numbers of one file
-ENOUGH = 1 << 28  # bytes of values that an audit, a discovery or a description of data looks at
+ENOUGH = 1 << 27  # bytes of values that an audit, a discovery or a description of data looks at
 MOST_COMPRESSED = 1_100  # deflate reaches 1,032: a file that declares more than that was never written to the end
 SAMPLE, TIME = "sample", "t"
 FORMAT = "symflow trajectories 1"  # of files of our own
