@@ -34,7 +34,7 @@ from symflow import (
 )
 from symflow.fields.series import Series, total_degree
 from symflow.learning.losses import lipschitz, orthonormality, sobolev
-from symflow.pde.scores import InfinitesimalScore, JetScore, LocalScore, Slots, jets_of
+from symflow.pde.scores import InfinitesimalScore, JetScore, LocalScore, Slots, both_jets, jets_of
 from symflow.vision.features import Normalised, SmallResNet
 from symflow.vision.search.plane import PLANE
 from symflow.vision.search.scores import COLOURS, ColourAngle, FeatureAngle, FeatureDerivative
@@ -124,10 +124,9 @@ def equation_scores() -> dict[str, tuple[Score, NeuralField, GridField]]:
         patches, alpha = (drawn.to(next(field.parameters())) for drawn in slots.draw(0, field.generators))
         return slots._scores(field, patches, alpha, 1e-3)
 
-    jets = jets_of(data, 64, 0, total_degree(data.equation.order).monomials)
     scores: dict[str, Score] = {
-        "InfinitesimalScore": InfinitesimalScore(data.equation, axes, jets),
-        "JetScore": JetScore(data.equation, axes, jets),
+        "InfinitesimalScore": InfinitesimalScore(data.equation, axes, both_jets(data, 64, 0)[0]),
+        "JetScore": JetScore(data.equation, axes, jets_of(data, 64, 0, total_degree(data.equation.order).monomials)),
         "LocalScore": LocalScore(data.equation, axes, data, patches=4),
         "Slots, a step": step,
     }

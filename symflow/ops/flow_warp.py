@@ -113,8 +113,8 @@ def _check(field: Field, images: Tensor, weights: Tensor, steps: int, padding: s
     if size is not None and not _is_size(size):
         raise ValueError(f"`size` must be rows and columns, each from 1 to {LONGEST_SIDE}, got {size!r}")
     results = images.shape[:2].numel() * weights.shape[-2]
-    name, sides = ("images", sides) if size is None else ("size", size)
-    check_room(name, images, max(results, 2), *sides)  # 2: the centres of the pixels
+    asks, extent = ("images", tuple(sides)) if size is None else ("size", tuple(size))
+    check_room(asks, images, max(results, 2), *extent)  # 2: the centres of the pixels
 
 
 def _is_size(size: object) -> bool:

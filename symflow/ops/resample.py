@@ -154,7 +154,7 @@ def _check_points(points: Tensor, dimensions: int, shape: str) -> None:
         raise ValueError(f"`points` must have shape {shape}, got {list(points.shape)}")
 
 
-def _extent(period: float, times: tuple[float, float]) -> tuple[float, tuple[float, float]]:
+def _extent(period: Any, times: Any) -> tuple[float, tuple[float, float]]:
     """The period and the times as floats that a grid can have."""
     if not isinstance(times, Sequence) or len(times) != 2:
         raise TypeError(f"`times` must be two numbers, those of the first and the last row, got {times!r}")

@@ -261,14 +261,14 @@ class Fault(AssertionError):
 
 
 def same_bits(found: Results, expected: Results, what: str) -> None:
-    for a, b in zip(found, expected, strict=True):
+    for a, b in ((f.detach(), e.detach()) for f, e in zip(found, expected, strict=True)):
         if a.dtype != b.dtype or a.shape != b.shape or not torch.equal(a.nan_to_num(1.25), b.nan_to_num(1.25)):
             raise Fault(f"{what}: {_difference(a, b)}")
 
 
 def alike(found: Results, expected: Results, what: str) -> None:
     """The same to 64 units in the last place of the largest number: plain torch in another order."""
-    for a, b in zip(found, expected, strict=True):
+    for a, b in ((f.detach(), e.detach()) for f, e in zip(found, expected, strict=True)):
         room = 0.0
         if b.dtype.is_floating_point and b.numel():
             room = 64 * torch.finfo(b.dtype).eps * (float(b.abs().nan_to_num(0, 0, 0).max()) + 1)
@@ -295,12 +295,16 @@ def near(
     held = next(iter(tensors.values())).dtype
     double = {n: t.detach().double() for n, t in tensors.items()}
     inside = torch.finfo(torch.float64 if held == torch.float64 else torch.float32).eps
-    expected = call(double)
+
+    def exact(tensors: dict[str, Tensor]) -> Results:
+        return tuple(result.detach() for result in call(tensors))
+
+    expected = exact(double)
     generator, around = torch.Generator().manual_seed(0), []
     for _ in range(2):
         signs = {n: torch.randint(0, 2, t.shape, generator=generator) * 2.0 - 1 for n, t in double.items()}
-        around.append(call({n: t + 8 * inside * (1 + t.abs()) * signs[n] for n, t in double.items()}))
-    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+        around.append(exact({n: t + 8 * inside * (1 + t.abs()) * signs[n] for n, t in double.items()}))
+    for i, (a, b) in enumerate(zip([f.detach() for f in found], expected, strict=True)):
         if a.shape != b.shape:
             raise Fault(f"{what}: shape {list(a.shape)} instead of {list(b.shape)}")
         if a.dtype == torch.bool or not a.numel():

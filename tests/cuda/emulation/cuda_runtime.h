@@ -218,6 +218,17 @@ inline bool release(std::size_t first, std::size_t count, Wait wait, const char*
   return false;
 }
 
+// A function of its own: whoever calls getcontext may have its variables clobbered.
+inline void prepare(ucontext_t& context, unsigned char* stack) {
+  // What the frames of the last block's threads have poisoned is poisoned still: they never returned.
+  ASAN_UNPOISON_MEMORY_REGION(stack, Block::stack_bytes);
+  getcontext(&context);
+  context.uc_stack.ss_sp = stack;
+  context.uc_stack.ss_size = Block::stack_bytes;
+  context.uc_link = nullptr;
+  makecontext(&context, run_coroutine, 0);
+}
+
 inline void run_block() {
   std::vector<std::size_t> order(block.threads.size());
   std::iota(order.begin(), order.end(), 0);
@@ -230,13 +241,7 @@ inline void run_block() {
     t.copies.clear();
     t.committed = 0;
     t.index = {unsigned(i) % blockDim.x, unsigned(i) / blockDim.x % blockDim.y, unsigned(i) / blockDim.x / blockDim.y};
-    // What the frames of the last block's threads have poisoned is poisoned still: they never returned.
-    ASAN_UNPOISON_MEMORY_REGION(block.stacks + i * Block::stack_bytes, Block::stack_bytes);
-    getcontext(&t.context);
-    t.context.uc_stack.ss_sp = block.stacks + i * Block::stack_bytes;
-    t.context.uc_stack.ss_size = Block::stack_bytes;
-    t.context.uc_link = nullptr;
-    makecontext(&t.context, run_coroutine, 0);
+    prepare(t.context, block.stacks + i * Block::stack_bytes);
   }
   for (bool moving = true; moving && machine.problem.empty();) {
     moving = false;
