@@ -82,7 +82,7 @@ def merge(
 
     Examples:
         symflow merge part1.h5 part2.h5 --out kdv.h5
-        symflow merge part1.h5 part2.h5 part3.h5 --out kdv.h5 --force
+        symflow merge part2.h5 part1.h5 --out kdv.h5 --force
 
     Args:
         parts: their files, all of them, in any order.

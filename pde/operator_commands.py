@@ -41,7 +41,7 @@ def train_operator(
         data: a file of trajectories, or the name of an equation, whose trajectories are then generated.
         out: the run directory to make; every finished training is kept there.
         settings: which operators are trained, on what.
-        generators: a run of discover whose learned fields are used for all seeds.
+        generators: a run of discover whose learned fields, as those of `--network trained`, are used for all seeds.
         equation: what the trajectories of a file solve, as for discover; by default what it says, or fitted to them.
         parameters: numbers for the names in it.
         reading: how a file is read.
@@ -53,6 +53,11 @@ def train_operator(
     from symflow.runs import load_field
 
     needed = settings.seeds * settings.trajectories + settings.validation + settings.test
+    if generators is not None and not (generators / "span.safetensors").exists():
+        raise UserError(
+            "`generators` must be a run of discover whose network learned fields, as `--network trained` does, got "
+            f"{str(generators)!r}, which has none"
+        )
     field = None if generators is None else load_field(generators / "span.safetensors")
     with noted() as told:
         if Path(data).exists():

@@ -200,7 +200,7 @@ def _values() -> ConstructorRegistry:
 
     @registry.primitive_rule
     def optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-        read = {int: int, float: number, str: str, Path: Path}
+        read: dict[type, Callable[[str], Any]] = {int: int, float: number, str: str, Path: Path}
         kind = next((k for k in read if info.type == k | None), None)
         if kind is None:
             return None

@@ -106,6 +106,7 @@ def test_discover_from_a_formula(tmp_path: Path) -> None:
         (("verify", "junk.h5"), "'junk.h5' must be a JSON file"),
         (("generate", "kdv", "--samples", "1", "--out", "a.csv"), "whose name ends in .h5"),
         (("audit", "mine.py", "--equation", "kdv"), "as mine.py:function"),
+        (("train-operator", "kdv", "--out", "run", "--generators", "none"), "whose network learned fields"),
         (("augment", "few.npz", "--equation", "kdv", "--generators", "kvd", "--out", "b.h5"), "did you mean 'kdv'?"),
         (("discover", "bad.h5", "--out", "run", "--equation", "kdv"), "must be finite"),
         (("discover", "junk.h5", "--out", "run"), "junk.h5"),
