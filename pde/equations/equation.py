@@ -26,7 +26,7 @@ from symflow.formulas import expressions
 from .complex_unknowns import in_complex
 from .jets import JetSpace, derivative, variable
 from .names import Names, declared, names_of
-from .principal import Solved, consequences, several_of_one, solve_explicitly, solve_for_principal
+from .principal import Solved, consequences, several_of_one, solve_explicitly, solve_for_principal, vanishes
 from .reading import parts_of, residuals_of
 from .spelling import Vocabulary, letters_of, written
 
@@ -232,6 +232,8 @@ class Equation:
             if not conditions and several_of_one(solved, self.space):  # what they agree on shows an order later
                 _, conditions = consequences(solved, self.space, order + 1)
             if not conditions:
+                if len(residuals) > 1 and not all(vanishes(F.subs(rules)) for F in residuals):
+                    break
                 return solved, rules
             known += conditions
         raise UserError(f"the equations must agree after a few derivatives, got {self.text!r}")

@@ -80,7 +80,9 @@ def _solution(F: sympy.Expr, space: JetSpace, text: str) -> tuple[sympy.Symbol, 
             degree, slope = 2, sympy.expand(sympy.diff(slope, symbol))
             if slope.has(symbol):
                 continue
-        rank = degree, not slope.is_number, -times, sum(index), symbol.name
+        # in systems the highest: what a lower one of another unknown is equal to raises the order of other equations
+        size = -sum(index) if len(space.dependent) > 1 else sum(index)
+        rank = degree, not slope.is_number, -times, size, symbol.name
         found.append((rank, symbol, slope))
     for (degree, *_), symbol, slope in sorted(found, key=lambda f: f[0]):
         if vanishes(slope):

@@ -266,6 +266,8 @@ def symmetries(
     reading = _most_proved(step, search, units) if widest is None else widest.reading
     counts = {n: count - (step.rank - reading.rank) for n, count in counts.items()}
     usual = bool(equation.parameters) and step.library.special[1:] == tuple(s for s in special if s != 1)
+    # those that hold for all values as they are have no parameters in them
+    usual = usual and not all(prolongation.is_symmetry(equation, form, general=True) for form in reading.forms)
     by_name = named_forms(equation, reading.rows, tuple(without), degree, late, seed) if usual else None
     found_ = sorted(
         zip(reading.forms, by_name or reading.forms, reading.proved, strict=True), key=lambda f: complexity(f[0])

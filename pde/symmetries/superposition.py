@@ -77,7 +77,8 @@ def _linearising(equation: Equation) -> list[sympy.Expr]:
 def superposition(equation: Equation, candidates: Sequence[sympy.Expr]) -> Superposition | None:
     """The first ``f(x, t) h(u) d/du`` that is a symmetry for every solution f of linear equations, or ``None``.
 
-    Every unknown has an arbitrary function of its own, and there are at most as many equations as functions.
+    Every unknown has an arbitrary function of its own, and there are at most as many equations as functions, or as the
+    system has.
 
     Args:
         equation: any.
@@ -120,7 +121,10 @@ def linear_conditions(
     determining = prolongation.determining_equations(equation, form)
     equations = [e for e in (sympy.expand(e / factor) for e in determining) if e != 0]
     linear = [_linear(e, functions, arguments) for e in equations]
-    if any(e is None for e in linear) or not _as_few(linear, equation, arguments, len(components)):  # type: ignore[arg-type]
+    # all unknowns together solve as many equations as there are: Maxwell's are more
+    whole = len(components) == len(equation.space.dependent)
+    most = max(len(components), len(equation.residuals)) if whole else len(components)
+    if any(e is None for e in linear) or not _as_few(linear, equation, arguments, most):  # type: ignore[arg-type]
         return ()
     others = set(equation.space.variables) - set(arguments)
     chosen: list[sympy.Expr] = []

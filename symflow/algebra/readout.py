@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -141,7 +142,10 @@ def _all_exact(
 
 
 def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, sympy.Expr] | None:
-    """A number as a rational one times a unit, the simplest; else in 1 and an irrational unit, else of many digits."""
+    """A number as a rational one times a unit, the simplest; else in 1 and an irrational unit, else of many digits.
+
+    The second, ``r (p + q w)`` with w irrational, times a rational unit too: 0.823 (1 + sqrt(3)).
+    """
     found: list[tuple[float, int, sympy.Rational, sympy.Expr]] = []
     for unit in (sympy.Integer(1), *units):
         number = rational(value / float(unit), largest=SIMPLE)
@@ -149,11 +153,12 @@ def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Ratio
             found.append((abs(number.p) * number.q * (1 if unit == 1 else OTHER), len(found), number, unit))
     if found and (best := min(found))[0] <= SURE:
         return best[2], best[3]
-    for unit in units:
-        if not unit.is_Rational and (relation := mpmath.pslq([value, 1.0, float(unit)], SNAP, LARGEST_RELATION)):
+    rational_units = [sympy.Integer(1), *(unit for unit in units if unit.is_Rational)]
+    for size, unit in itertools.product(rational_units, (unit for unit in units if not unit.is_Rational)):
+        if relation := mpmath.pslq([value / float(size), 1.0, float(unit)], SNAP, LARGEST_RELATION):
             own, one, other = relation
             if own:
-                return sympy.Integer(1), -(one + other * unit) / own
+                return sympy.Integer(1), -size * (one + other * unit) / own
     if found:
         return best[2], best[3]
     number = rational(value, largest=LARGEST_DENOMINATOR)

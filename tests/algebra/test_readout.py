@@ -147,3 +147,7 @@ def test_numbers_in_units_of_the_equation_are_exact() -> None:
     row = torch.tensor([[1.5 * 3.14159265], [1.0]], dtype=torch.float64)
     form = combination(row, [t], ["dx", "dt"], [unit])
     assert form == {"dx": 3 * unit * t, "dt": 2 * t}
+    decimal, root = sympy.Rational("0.823"), sympy.sqrt(3)
+    row = torch.tensor([[1.0], [float(decimal * (1 + root))]], dtype=torch.float64)
+    form = combination(row, [t], ["dx", "dt"], [decimal, 1 / decimal, root])
+    assert sympy.expand(form["dt"] / form["dx"] - decimal * (1 + root)) == 0

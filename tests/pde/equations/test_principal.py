@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from symflow.pde.equations.equation import (
-    Equation,
-)
+from symflow.pde.equations.equation import Equation
+from symflow.pde.symmetries import is_symmetry
 
 
 @pytest.mark.parametrize(
@@ -60,3 +59,16 @@ def test_roles():
     assert [str(s) for s in wave.explicit("s")] == ["w_ss"]
     assert Equation("u_t - u_xxt + u_x = 0").explicit("t") is None
     assert Equation("u_t + p_x = u_yy; u_x + p_y = 0").explicit("t") is None
+
+
+def test_every_equation_of_a_system_holds_on_its_manifold():
+    """Convection: the equation of the pressure that follows must not take the place of that of the temperature."""
+    text = (
+        "u_t + u*u_x + v*u_y + p_x = laplace(u); v_t + u*v_x + v*v_y + p_y - T = laplace(v); "
+        "T_t + u*T_x + v*T_y = laplace(T); u_x + v_y = 0"
+    )
+    found = Equation(text)
+    assert all(sympy.expand(F.subs(found.rules)) == 0 for F in found.residuals)
+    x, y, t, u, v, p, T = (sympy.Symbol(name, real=True) for name in "xytuvpT")
+    scaling = {"dx": x, "dy": y, "dt": 2 * t, "du": -u, "dv": -v, "dp": -2 * p, "dT": -3 * T}
+    assert is_symmetry(found, scaling)

@@ -14,6 +14,7 @@ from symflow.pde import Equation
 from symflow.pde.counting import at_order
 from symflow.pde.families import Functions, Spans, Whole, families, whole_algebra
 from symflow.pde.symmetries import Symmetries, prolongation, symmetries
+from symflow.pde.symmetries.superposition import superposition
 
 x, y, t, u, v = sympy.symbols("x y t u v", real=True)
 
@@ -85,6 +86,21 @@ def test_families_and_generators_have_all_taylor_polynomials_there_can_be(text: 
 def test_an_equation_of_a_finite_algebra_has_no_family() -> None:
     equation = Equation("u_t + u*u_x + u_xxx = 0")
     assert families(equation, symmetries(equation).forms) == []
+
+
+def test_systems_of_more_equations_than_unknowns_superpose() -> None:
+    """Maxwell's in the plane, with the constraint."""
+    maxwell = Equation("h_t = e_y - f_x; e_t = h_y; f_t = -h_x; e_x + f_y = 0")
+    superposed = superposition(maxwell, [sympy.Integer(1)])
+    assert superposed is not None
+    assert len(superposed.condition) == 4
+
+
+def test_generators_of_which_every_order_brings_more_are_not_called_all() -> None:
+    """Cauchy and Riemann: what is left belongs to holomorphic functions of both x + i y and u + i v."""
+    _, _, whole = found("u_x + v_y = 0; u_y - v_x = 0")
+    assert whole.finite
+    assert whole.counted is None
 
 
 def test_generators_that_are_members_of_families_are_taken_out() -> None:
