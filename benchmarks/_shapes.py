@@ -27,8 +27,8 @@ class Shape:
     Attributes:
         text: the equation.
         make: trajectories by number and seed.
-        due: symmetries that keep the periods and walls, as the literature has them.
-        families: and how many that depend on arbitrary functions.
+        due: symmetries that keep the periods and walls, as the literature has them, members of families left out.
+        families: how many of these there are.
     """
 
     text: str
@@ -126,7 +126,7 @@ SHAPES = {
     "Klein-Gordon": _by_solver("u_tt = u_xx - u - u**3", 2, end=6.0, length=TURN),
     "2-D wave": _by_solver("u_tt = u_xx + u_yy", 4, 1, end=4.0, **BOX),
     "shallow water": _by_solver(
-        SHALLOW, 4, 1, still="h", end=0.4, length=TURN, resolution=256, steps=61, amplitude=0.1, wavenumbers=(0, 1, 2)
+        SHALLOW, 2, 1, still="h", end=0.4, length=TURN, resolution=256, steps=61, amplitude=0.1, wavenumbers=(0, 1, 2)
     ),
     "2-D shallow water": _by_solver(SHALLOW_2D, 6, still="h", end=0.4, amplitude=0.1, wavenumbers=(0, 1, 2), **BOX),
     "Burgers, u = 0": Shape("u_t + u*u_x = 0.1*u_xx", partial(between_walls, "u_t + u*u_x = 0.1*u_xx", burgers), 1),

@@ -2,8 +2,7 @@
 
 Each kind of data (`_shapes.py`) is made by the package's solvers or from a closed form, and nothing is set by hand. The
 number that is due is the literature's, of generators that keep the periods and the walls of the data, beside families
-that depend on arbitrary functions. Of these, data list the members that the library holds, too, but for superposed
-solutions.
+that depend on arbitrary functions. Members of these are not counted: translations of shallow water are some.
 
     python benchmarks/shapes.py [--only NAME ...] [--samples N] [--out FILE]
 """

@@ -3,7 +3,8 @@
 For each kind of data (`_shapes.py`) and draw: the right label; one coefficient 2 % off; one axis with n/(n + 1) of its
 spacing; one term left out; one trajectory of the eight ruined. Noise of 0, .1 and 1 % in turn. A verdict is wrong when
 right data are refuted or accused of trajectories unlike the others; when data with a wrong label solve it, unless what
-is wrong is named as not tested; and when a trajectory is ruined and it, or another, is accused falsely or not at all.
+is wrong is named as not tested or not excluded; and when a trajectory is ruined and another is accused, or none is,
+unless it is named as one of which nothing can be told.
 
     python benchmarks/verdict_shapes.py [--draws N] [--only NAME ...] [--out FILE]
 """
@@ -25,13 +26,14 @@ from torch import Tensor
 from symflow.pde import Equation, Trajectories
 from symflow.pde.laws.claims import Law
 from symflow.pde.laws.gate import gate
+from symflow.pde.laws.verdict import Gate
 from symflow.pde.trajectories import Axis
 from symflow.pde.weak.samples import Samples
 
 NOISES = (0.0, 1e-3, 1e-2)
 RUINS = ("white noise", "shuffled", "constant", "scaled", "two rows swapped")
 KINDS = ("right", "2 % off", "wrong spacing", "term missing", "one ruined")
-HEADS = ("data", *(f"{k}" for k in KINDS), "cannot be told", "wrong")
+HEADS = ("data", *KINDS, "named", "cannot be told", "wrong")
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def draws(name: str, count: int, seed: int) -> list[Draw]:
         if removable:
             i, m, c = one_of(removable)
             found.append(Draw("term missing", relabelled(bare, i, m, -c), (str(m),), about=str(m)))
-        way, s = one_of(RUINS), one_of(range(8))
+        linear = all(m.is_Symbol for law in laws for m in law.terms)  # then any multiple is a solution
+        way, s = one_of([r for r in RUINS if not (linear and r == "scaled")]), one_of(range(8))
         u = bare.u.clone()
         u[s] = ruined(u[s], way, random)
         found.append(Draw("one ruined", replace(bare, u=u), ruined=s, about=way))
@@ -144,12 +147,31 @@ def judged(draw: Draw) -> dict[str, Any]:
     if draw.kind == "right":
         bad = found.verdict in ("refuted", "outliers")
     elif draw.ruined is not None:
-        bad = named != {draw.ruined} and found.verdict != "cannot be told"
+        untold = {t.trajectory for t in found.trials if t.word == "cannot be told"}
+        bad = named != {draw.ruined} and found.verdict != "cannot be told" and draw.ruined not in untold
     else:
         open_ = {name.split(" in the equation")[0] for name in found.not_tested}
         excused = set(draw.wrong) <= open_ if draw.wrong else bool(open_)
+        if draw.kind == "wrong spacing":
+            excused = any("not excluded" in r and f"that of {draw.about} is" in r for r in found.remarks)
         bad = found.verdict == "solves" and not excused
-    return {"kind": draw.kind, "about": draw.about, "verdict": found.verdict, "bad": bad, "sentence": found.sentence}
+    return {
+        "kind": draw.kind,
+        "about": draw.about,
+        "verdict": found.verdict,
+        "bad": bad,
+        "named": found.verdict in ("refuted", "outliers") and _names(found, draw),
+        "sentence": found.sentence,
+    }
+
+
+def _names(found: Gate, draw: Draw) -> bool:
+    """Whether what is wrong is named, and nothing else."""
+    if draw.ruined is not None:
+        return {t.trajectory for t in found.outliers} == {draw.ruined}
+    if draw.kind == "wrong spacing":
+        return f"spacing of {draw.about} were" in found.sentence
+    return {c.term for c in (*found.coefficients, *found.missing) if c.refused} == set(draw.wrong)
 
 
 def main() -> None:
@@ -164,13 +186,23 @@ def main() -> None:
     for name in options.only:
         found = [judged(d) for d in draws(name, options.draws, options.seed)]
         wrong = [f for f in found if f["bad"]]
-        for f in wrong:
-            print(name, f, flush=True)
+        for f in found:
+            print(
+                name, "WRONG" if f["bad"] else "", *(f[k] for k in ("kind", "about", "named", "sentence")), flush=True
+            )
         words = {kind: Counter(f["verdict"] for f in found if f["kind"] == kind) for kind in KINDS}
-        content[name] = {"verdicts": {k: dict(w) for k, w in words.items()}, "wrong": wrong, "cases": len(found)}
+        accused = [f for f in found if f["verdict"] in ("refuted", "outliers")]
+        named = sum(f["named"] for f in accused)
+        content[name] = {
+            "verdicts": {k: dict(w) for k, w in words.items()},
+            "wrong": wrong,
+            "accused": len(accused),
+            "named": named,
+            "cases": len(found),
+        }
         cells = [", ".join(f"{n} {word}" for word, n in sorted(words[k].items())) for k in KINDS]
         untold = sum(f["verdict"] == "cannot be told" for f in found)
-        rows.append((name, *cells, untold, len(wrong)))
+        rows.append((name, *cells, f"{named} of {len(accused)}", untold, len(wrong)))
         write_results("verdict_shapes", content, options.out)
     print_table(HEADS, rows)
 

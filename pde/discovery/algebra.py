@@ -13,6 +13,7 @@ from ..boundaries import Boundary, kept
 from ..counting import count_symmetries
 from ..families import accounted, beside, whole_algebra
 from ..symmetries import Symmetries, first_order_symmetries, restricted, spanned, symmetries
+from .checks import with_period
 from .state import Algebra, State
 from .verdicts import FEWEST_ORDERS
 
@@ -33,7 +34,7 @@ def solve_equation(state: State, context: Context) -> State:
 def look_for_families(state: State, context: Context) -> State:
     """Symmetries that depend on arbitrary functions; their members are no longer listed one by one.
 
-    Where there are data all generators of the library stay listed: they are what moves data.
+    Under periods these are the members of families that have them; a boundary is asked of members, too.
     """
     source, algebra = known(state.source), known(state.algebra)
     plane, asked, alone = algebra.plane, algebra.asked, algebra.asked is algebra.plane
@@ -52,20 +53,23 @@ def look_for_families(state: State, context: Context) -> State:
         if fewer.counted is not None and fewer.counted >= FEWEST_ORDERS:  # these are all: the others are none
             found, plane = fewer, plane.proved
     proved = all(plane.verified[i] for i in found.finite)  # what is not proved bounds nothing from below
-    if source.data is None:
+    if state.request.boundary is None:
         plane = restricted(plane, found.finite)
-        asked = asked if alone else restricted(asked, beside(found.families, asked.forms, source.equation)[0])
+        periodic = with_period(found.families, source.periodic)
+        asked = asked if alone else restricted(asked, beside(periodic, asked.forms, source.equation)[0])
     described = algebra if plane is algebra.plane else _described(plane, plane if alone else asked)
     counted = found.counted if proved else None
     return replace(state, algebra=replace(described, families=found.families, counted=counted))
 
 
 def keep_boundary(state: State, context: Context) -> State:
-    """The combinations of what is proved that keep the boundary; members of families are not asked."""
-    algebra = known(state.algebra)
-    boundary = Boundary.read(known(state.source).equation, known(state.request.boundary))
-    asked = spanned(algebra.plane, kept(boundary, algebra.plane.proved.forms))
-    described = _described(algebra.plane, asked)
+    """The combinations of what is proved that keep the boundary, members of families in the library among them."""
+    algebra, equation = known(state.algebra), known(state.source).equation
+    boundary, plane = Boundary.read(equation, known(state.request.boundary)), algebra.plane
+    asked = spanned(plane, kept(boundary, plane.proved.forms))
+    if algebra.families:
+        plane = restricted(plane, beside(algebra.families, plane.forms, equation)[0])
+    described = _described(plane, asked)
     return replace(state, algebra=replace(described, families=algebra.families, counted=algebra.counted))
 
 

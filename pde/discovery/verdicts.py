@@ -57,12 +57,12 @@ def searched(library: Library, degree: int) -> str:
 
 
 def domain_verdict(
-    domain: str, proved: bool, dimension: int, lost: Sequence[str], bounded: bool = False
+    domain: str, proved: bool, dimension: int, lost: Sequence[str], bounded: bool = False, families: int = 0
 ) -> DomainVerdict | None:
     """Of the period or the boundary; ``None`` where none was asked for."""
     if domain == "plane" and not bounded:
         return None
-    return DomainVerdict(_word(proved, dimension), dimension, list(lost))
+    return DomainVerdict(_word(proved, dimension + families), dimension, list(lost), families)
 
 
 def _word(proved: bool, dimension: int) -> Literal["proved", "found"]:

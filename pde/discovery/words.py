@@ -152,7 +152,7 @@ def remarks(result: Result) -> list[str]:
     if result.first_order is not None:
         lines += result.first_order.lines()
     if result.neural is not None:
-        lines += _without_library(result.neural, looked_for(result))
+        lines += _without_library(result.neural, looked_for(result), bool(result.families))
     if result.identified:
         lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
         lines += _identified(result)
@@ -176,7 +176,7 @@ def _identified(result: Result) -> list[str]:
     return [found.parts, *(d.sentence for d in found.drifts), *over]
 
 
-def _without_library(neural: NeuralSpan, rank: int) -> list[str]:
+def _without_library(neural: NeuralSpan, rank: int, infinite: bool) -> list[str]:
     """What the network counts, and beside a count from the library whether they agree."""
     spectrum, from_data = neural.spectrum, "" if neural.misfit is None else ", u_t from the data"
     if neural.word == "cannot be told":
@@ -187,7 +187,8 @@ def _without_library(neural: NeuralSpan, rank: int) -> list[str]:
         f"{spectrum.above:.0e}" + "".join(f"; angle to these {a:.0e} rad" for a in neural.agreement[-1:])
     ]
     if spectrum.rank != rank:
-        lines.append("The two counts differ: a symmetry may lie outside the library, or beyond the network.")
+        others = "be a member of an infinite family" if infinite else "lie outside the library"
+        lines.append(f"The two counts differ: a symmetry may {others}, or lie beyond the network.")
     return lines
 
 

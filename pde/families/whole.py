@@ -90,7 +90,7 @@ def beside(found: Sequence[Family], forms: Sequence[ClosedForm], equation: Equat
 def _bound(equation: Equation, seed: int) -> tuple[int, ...]:
     """Dimensions that families reach which are all of an infinite algebra; empty where there is no count."""
     order = equation.order + 1
-    if _too_large(equation):
+    if _too_large(equation) or _of_paths(equation):
         return ()
     while taylor_coefficients(equation, order + 1) <= FEW_COLUMNS:
         order += 1
@@ -105,10 +105,19 @@ def _too_large(equation: Equation) -> bool:
     return taylor_coefficients(equation, equation.order + 2) > MOST_COLUMNS
 
 
+def _of_paths(equation: Equation) -> bool:
+    """Whether a solution is a path through each point: then any function of the integrals makes symmetries.
+
+    Of these no list of closed forms is complete, and an upper bound says nothing.
+    """
+    space = equation.space
+    return len(space.independent) == 1 and equation.order == 1 and len(equation.residuals) == len(space.dependent)
+
+
 def _counted(equation: Equation, lower: Sequence[int], seed: int) -> tuple[int | None, int]:
     """The order up to which the upper bounds meet the lower ones, and by how much they are apart at `SEEN`."""
     best, order, room = None, equation.order + 1, 0
-    if _too_large(equation):
+    if _too_large(equation) or _of_paths(equation):
         return None, 0
     before: tuple[int, ...] = ()
     while taylor_coefficients(equation, order) <= MOST_COLUMNS:

@@ -150,6 +150,9 @@ def _orbit(system: System, start: Array, times: Array, tolerance: float) -> Arra
     clock = torch.from_numpy(times)
     # steps end at the output times: between them the method's interpolant is of lower order
     how = {"rtol": tolerance, "atol": tolerance * 1e-2, "method": "dopri8", "options": {"step_t": clock[1:]}}
-    found = odeint(rate, torch.from_numpy(start), clock, **how).numpy()
+    try:
+        found = odeint(rate, torch.from_numpy(start), clock, **how).numpy()
+    except AssertionError:  # its steps go to 0
+        raise UserError(f"an orbit from {', '.join(f'{v:.4g}' for v in start)} ends before t = {times[-1]:g}") from None
     columns = [n for n, (_, j) in enumerate(system.state) if j == 0]
     return np.asarray(found[:, columns])

@@ -28,12 +28,18 @@ STABILITY = 1.5  # h max|u| k_max: above 2, single trajectories become NaN or dr
 _TERMS = 17  # of the series of phi_3 on the unit disc: 1/20! is 4e-19
 PADDING = 2.5  # points per mode: what is aliased is below TAIL^1.5, for a spectrum that decays geometrically
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "exp": np.exp,
-    "log": np.log,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tanh": np.tanh,
+    name: getattr(np, name) for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sign")
+} | {
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "Abs": np.abs,
+    "erf": np.vectorize(math.erf, otypes=[float]),
 }
+"""Those of `symflow.formulas.expressions`, by sympy's names."""
 
 
 def _compiled(expression: sympy.Expr) -> Callable[[dict[sympy.Symbol, Any]], Any]:

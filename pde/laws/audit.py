@@ -108,8 +108,8 @@ class DataAudit(Tabled):
     @property
     def excess(self) -> Tensor:
         """``[S]``, the residual over the largest that noise and grid allow: 1 and less for data of the equation."""
-        errors = torch.tensor([_number(t.error) for t in self.gate.trials], dtype=torch.float64)
-        return self.residual / (FACTOR * errors + MATERIAL)
+        allowed = [FACTOR * _number(t.error) + MATERIAL if t.allowed is None else t.allowed for t in self.gate.trials]
+        return self.residual / torch.tensor(allowed, dtype=torch.float64)
 
     def _refused(self, c: Coefficient) -> bool:
         """An interval does not hold what a grid leaves open: data that cannot tell refuse nothing."""

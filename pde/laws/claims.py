@@ -102,11 +102,11 @@ def _order(term: sympy.Expr, space: JetSpace) -> int:
 
 
 def _neighbours(leading: sympy.Expr, terms: Sequence[sympy.Expr], space: JetSpace) -> tuple[sympy.Expr, ...]:
-    """Linear terms up to one order above, quadratic and cubic ones in conservation form, and terms that drift in t."""
+    """Linear terms up to one order above the equation's, products in conservation form, and terms that drift in t."""
     time = space.independent.index("t") if "t" in space.independent else None
     unknowns = [space.symbol(a, (0,) * len(space.independent)) for a in range(len(space.dependent))]
     ((_, lead),) = _own(leading, space)
-    highest = max((_order(m, space) for m in terms), default=0)
+    highest = max(_order(m, space) for m in (leading, *terms))
     in_space = [k for k in space.up_to(min(highest + 1, HIGHEST)) if time is None or k[time] == 0]
     found = [space.symbol(a, k) for a in range(len(unknowns)) for k in in_space]
     found += [a * b for a, b in combinations_with_replacement(unknowns, 2)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import sympy
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from .claims import Law
 from .fits import Fit, fit
 from .spacing import wrong_spacing
 from .trials import MISTAKE, Own
-from .verdict import MATERIAL, Coefficient
+from .verdict import FACTOR, MATERIAL, Coefficient
 
 TESTED = 0.01  # half-length of the interval of a coefficient that is tested
 MISSING = 1e-4  # of the terms: a smaller contribution of a neighbour may be the solver's
@@ -34,6 +33,7 @@ class Found:
         open: names of neighbours that they do not exclude.
         ratios, halves: for each law, fitted over claimed coefficients and the half-lengths of what refuses.
         spacing: which spacing is wrong, in words.
+        fits: whether the terms with these coefficients, and what is missing, leave no more than noise and grid explain.
     """
 
     terms: list[Coefficient]
@@ -42,6 +42,7 @@ class Found:
     ratios: list[Tensor]
     halves: list[Tensor]
     spacing: str
+    fits: bool = True
 
     def agrees(self, own: Own) -> bool:
         """Whether a coefficient of one trajectory by itself is that of those here."""
@@ -66,7 +67,7 @@ def coefficients(
         left: the trajectories.
         alpha: probability of error of the intervals that are shown.
     """
-    found = Found([], [], [], [], [], "")
+    found, fits = Found([], [], [], [], [], ""), True
     named = [str(law.leading) if len(laws) > 1 else "" for law in laws]
     tests = max(sum(len(law.terms) for law in laws), 1)
     absent = max(sum(len(law.neighbours) for law in laws), 1)
@@ -80,35 +81,63 @@ def coefficients(
             lengths = [float(f.half(MISTAKE, tests).clamp(1e-12, 1e12).log().mean()) for f in tried]
             rung = lengths.index(min(lengths))
             best = tried[rung]
-            if law.smoothed():
-                best = replace(best, grid=best.grid + _bias(samples, law, own[rung], left, best, scale))
-            half, shown = best.half(MISTAKE, tests), best.half(alpha, tests)
+            bias = _bias(samples, law, own[rung], left, best, scale) if law.smoothed() else torch.zeros_like(scale)
+            best = best.less_sure(bias)
             found.ratios.append(best.ratio)
-            found.halves.append(half)
-            for j, m in enumerate(law.terms):
-                figures = (float(v[j]) for v in (best.ratio, half, shown))
-                found.terms.append(replace(_claim(n, m, law.claimed[j], *figures), leading=named[n]))
+            found.halves.append(best.half(MISTAKE, tests))
+            found.terms.extend(_claims(n, law, named[n], best, tests, alpha))
         else:
             found.ratios.append(scale)
             found.halves.append(scale)
         # a missing term shows at more than one width, an accident of the noise less often
-        second = sorted(range(len(own)), key=lambda i: (lengths[i], i))[:2][-1] if J else rung
-        seen, open_ = _absent(n, law, own[rung], scale, absent, alpha)
-        if seen:
-            again = {c.term for c in _absent(n, law, own[second], scale, absent, alpha)[0]}
-            seen = [c for c in seen if c.term in again]
-        found.missing.extend(replace(c, leading=named[n]) for c in seen)
+        beside, open_ = _absent(law, own[rung], scale, absent)
+        complete: list[_Beside] = []
+        if beside:
+            others = sorted((i for i in range(len(own)) if i != rung), key=lambda i: (lengths[i], i) if J else i)
+            widths = [beside, *(_absent(law, own[i], scale, absent)[0] for i in others)]
+            again = {b.term for b in (widths[1] if others else beside)}
+            beside = [b for b in beside if b.term in again]
+            # without it no width is known to be the best: the first that agrees at each, and of these the best known
+            agreeing = [
+                next((b for b in seen if J and _agree(b.terms.less_sure(bias), tests)), None) for seen in widths
+            ]
+            complete = [b for b in agreeing if b is not None and beside]
+            if complete:
+                whole = min(complete, key=lambda b: float(b.fit.half(MISTAKE, tests).clamp(1e-12, 1e12).log().mean()))
+                beside = [whole]  # with it the claims are right
+                found.terms[-J:] = _claims(n, law, named[n], whole.terms.less_sure(bias), tests, alpha)
+        found.missing.extend(replace(b.coefficient(n, absent, alpha), leading=named[n]) for b in beside)
         found.open.extend(f"{m} in the equation of {named[n]}" if named[n] else m for m in open_)
+        if J:
+            fits &= _left(own[rung], scale, best) <= FACTOR or bool(complete)
     if any(c.refused for c in found.terms) and not found.missing:
-        return replace(found, spacing=wrong_spacing(laws, samples.axes, found.ratios, found.halves))
-    return found
+        found = replace(found, spacing=wrong_spacing(laws, samples.axes, found.ratios, found.halves))
+    return replace(found, fits=fits)
 
 
-def _claim(n: int, m: sympy.Expr, c: float, ratio: float, half: float, shown: float) -> Coefficient:
-    if half == float("inf"):
-        return Coefficient(n, str(m), c, None, None, None, None, False, False)
-    low, high = sorted((c * (ratio - shown), c * (ratio + shown)))
-    return Coefficient(n, str(m), c, c * ratio, low, high, None, half <= TESTED, abs(ratio - 1) > half + MATERIAL)
+def _left(rows: WeakRows, scale: Tensor, found: Fit) -> float:
+    """What a fit leaves of rows in units of what is explained, RMS of the middle trajectory."""
+    weights = torch.cat([torch.ones(1, dtype=torch.float64), scale * found.ratio])
+    return float(rows.rms(rows.plain[..., : len(weights)] @ weights).nanmedian())
+
+
+def _agree(found: Fit, tests: int) -> bool:
+    """Whether no claim is refused."""
+    return bool(((found.ratio - 1).abs() <= found.half(MISTAKE, tests) + MATERIAL).all())
+
+
+def _claims(n: int, law: Law, leading: str, found: Fit, tests: int, alpha: float) -> list[Coefficient]:
+    half, shown = found.half(MISTAKE, tests), found.half(alpha, tests)
+    claims = []
+    for j, (m, c) in enumerate(zip(law.terms, law.claimed, strict=True)):
+        ratio, refuses, width = (float(v[j]) for v in (found.ratio, half, shown))
+        if refuses == float("inf"):
+            claims.append(Coefficient(n, str(m), c, None, None, None, None, False, False, leading))
+            continue
+        low, high = sorted((c * (ratio - width), c * (ratio + width)))
+        refused = abs(ratio - 1) > refuses + MATERIAL
+        claims.append(Coefficient(n, str(m), c, c * ratio, low, high, None, refuses <= TESTED, refused, leading))
+    return claims
 
 
 def _bias(samples: Samples, law: Law, rows: WeakRows, left: Sequence[int], found: Fit, scale: Tensor) -> Tensor:
@@ -118,10 +147,52 @@ def _bias(samples: Samples, law: Law, rows: WeakRows, left: Sequence[int], found
     return (harder.ratio - found.ratio).abs()
 
 
-def _absent(
-    n: int, law: Law, rows: WeakRows, scale: Tensor, tests: int, alpha: float
-) -> tuple[list[Coefficient], list[str]]:
-    """Neighbours one by one beside the terms: those that the data have, and names of those that they do not exclude."""
+@dataclass(frozen=True)
+class _Beside:
+    """A fit of the terms and of a neighbour beside them, the last of its columns.
+
+    Attributes:
+        term: the neighbour.
+        unit: the coefficient with which it is as large as the terms.
+        size: of these.
+        fit: relative to the claims and to the unit.
+        left: what the fit leaves of the rows.
+    """
+
+    term: str
+    unit: float
+    size: float
+    fit: Fit
+    left: float
+
+    @property
+    def share(self) -> float:
+        """The part of the terms that it would bring by itself with the coefficient `unit`."""
+        return float(self.fit.alone[-1]) / self.size
+
+    @property
+    def terms(self) -> Fit:
+        """Of the terms alone."""
+        f = self.fit
+        return Fit(f.ratio[:-1], f.spread[:-1], f.grid[:-1], f.degrees[:-1], f.alone[:-1])
+
+    def half(self, alpha: float, tests: int) -> float:
+        """Half-length of the interval of its relative coefficient."""
+        return float(self.fit.half(alpha, tests)[-1])
+
+    def coefficient(self, n: int, tests: int, alpha: float) -> Coefficient:
+        """What the data say of it."""
+        ratio, shown = float(self.fit.ratio[-1]), self.half(alpha, tests) * self.unit
+        value, known = ratio * self.unit, self.half(MISTAKE, tests) * self.share <= TESTED
+        part = abs(ratio) * self.share
+        return Coefficient(n, self.term, 0.0, value, value - shown, value + shown, part, known, True)
+
+
+def _absent(law: Law, rows: WeakRows, scale: Tensor, tests: int) -> tuple[list[_Beside], list[str]]:
+    """Neighbours one by one beside the terms: those that the data have, and names of those that they do not exclude.
+
+    First comes the one that leaves least of the rows.
+    """
     J = len(law.terms)
     weights = torch.cat([torch.ones(1, dtype=torch.float64), scale])
     size = float((rows.plain[..., : J + 1] * weights).square().sum().sqrt())
@@ -131,15 +202,15 @@ def _absent(
         if not norm > 1e-12 * size:
             continue
         unit = size / norm
-        found = fit(rows.of([*range(J + 1), column]), torch.cat([scale, torch.tensor([unit], dtype=torch.float64)]))
+        those, columns = rows.of([*range(J + 1), column]), torch.cat([scale, torch.tensor([unit], dtype=torch.float64)])
+        found = fit(those, columns)
         if not bool(found.spread[-1].isfinite()):
             continue  # on these data it is a combination of the terms
-        half, shown = float(found.half(MISTAKE, tests)[-1]), float(found.half(alpha, tests)[-1]) * unit
-        ratio, share = float(found.ratio[-1]), float(found.alone[-1]) / size
-        value, known = ratio * unit, half * share <= TESTED
-        if (abs(ratio) - half) * share > MISSING:
-            part = abs(ratio) * share
-            seen.append(Coefficient(n, str(m), 0.0, value, value - shown, value + shown, part, known, True))
-        elif not known:
+        left = those.plain @ torch.cat([torch.ones(1, dtype=torch.float64), columns * found.ratio])
+        beside = _Beside(str(m), unit, size, found, float(left.square().sum()))
+        half = beside.half(MISTAKE, tests)
+        if (abs(float(found.ratio[-1])) - half) * beside.share > MISSING:
+            seen.append(beside)
+        elif half * beside.share > TESTED:
             loose.append(str(m))
-    return sorted(seen, key=lambda c: -(c.share or 0.0)), loose
+    return sorted(seen, key=lambda b: b.left), loose

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -64,6 +64,10 @@ class Fit:
         """Half-lengths of the intervals of so many coefficients that all hold with probability ``1 - alpha``."""
         quantiles = [independent_t(tests, int(n), alpha) for n in self.degrees]
         return torch.tensor(quantiles, dtype=torch.float64) * self.spread + self.grid
+
+    def less_sure(self, by: Tensor) -> Fit:
+        """With longer intervals."""
+        return replace(self, grid=self.grid + by)
 
 
 def clusters(rows: Tensor, samples: int) -> Tensor:

@@ -3,7 +3,7 @@
 Each trajectory is judged by itself (`trials`), with r its weak residual, e what noise and grid explain (`figures`), and
 the coefficients of a fit to it alone, h the half-length of an interval (`fits`):
 
-    refuted          r > 3 e + 2e-3, or |theta_j/c_j - 1| > h_j + 2e-3
+    refuted          r > 3 e + 2e-3, with few test functions more (`trials`), or |theta_j/c_j - 1| > h_j + 2e-3
     cannot be told   e > .02, or nothing changes
     solves           else
 
@@ -37,12 +37,14 @@ from .claims import Law
 from .coefficients import Found, coefficients
 from .figures import Figures, all_rows, best_rung
 from .prediction import BLURRED, SPENT, WORK, answers, predict
-from .spacing import blind
+from .spacing import blind, open_spacings
 from .trials import COARSE, trials
 from .verdict import FACTOR, MATERIAL, NOT, OUTLIERS, SOLVES, UNKNOWN, Coefficient, Gate, Trial, word_of
 
+MOST_NAMED = 4  # trajectories that cannot be told
 NUDGED = 2  # trajectories that are asked which coefficients a prediction answers to
 TORN = "{} is not periodic, for the ends of the rows do not meet: judged inside, not at the ends"
+NO_FIT = "no coefficients of its terms fit them, nor does one other term beside these"
 OPEN = "{} is open: judged inside, not at the ends"
 
 
@@ -100,7 +102,7 @@ def gate(
     if solver is not None and few and found.verdict == UNKNOWN:
         found = _predicted(solver, laws[0], found)
     remarks = blind(laws, samples.axes) if found.verdict in (SOLVES, OUTLIERS) else ()
-    return replace(found, periodic=not torn, remarks=(*ends, *remarks))
+    return replace(found, periodic=not torn, remarks=(*ends, *found.remarks, *remarks))
 
 
 def _silent(text: str, count: int, reason: str, alpha: float) -> Gate:
@@ -113,7 +115,7 @@ def _weak(samples: Samples, laws: Sequence[Law], text: str, alpha: float, data: 
     rows = all_rows(samples, laws)
     figures = [[Figures.of(r, law) for r, law in zip(of_laws, laws, strict=True)] for of_laws in rows]
     best = best_rung(figures)
-    judged, own = trials(samples, rows, figures[best], rows[best][0].sigma, laws)
+    judged, own = trials(samples, rows, figures[best], rows[best][0].sigma, rows[best][0].independent, laws)
     if data is not None and not _open(judged):
         budget = Budget(WORK)
         judged = [_asked(data, trial, budget) for trial in judged]
@@ -132,9 +134,9 @@ def _weak(samples: Samples, laws: Sequence[Law], text: str, alpha: float, data: 
             judged = [replace(t, word=SOLVES) if t.trajectory in agree else t for t in judged]
     names = [*(c.name for c in found.terms if not c.tested), *found.open]
     verdict, reason = _file(judged, found, most)
-    return Gate(
-        text, verdict, reason, tuple(judged), tuple(found.terms), tuple(found.missing), tuple(names), "weak form", alpha
-    )
+    open_ = open_spacings(laws, samples.axes, found.ratios, found.halves) if verdict in (SOLVES, OUTLIERS) else ()
+    terms, missing = tuple(found.terms), tuple(found.missing)
+    return Gate(text, verdict, reason, tuple(judged), terms, missing, tuple(names), "weak form", alpha, open_)
 
 
 def _unit(figures: Figures) -> Tensor:
@@ -150,6 +152,8 @@ def _file(judged: Sequence[Trial], found: Found, most: bool) -> tuple[str, str]:
     """The verdict on the file, and its reason."""
     refuted = [t for t in judged if t.word == NOT]
     why = [found.spacing, *(c.sentence for c in found.refused[:2])] if found.refused else []
+    if most and not found.fits:  # then no coefficient is that of the data
+        why = [NO_FIT]
     if most:
         return NOT, _reason(_figure(refuted, "weak residual {:.2g} of its terms", len(judged)), *why)
     if _open(judged):
@@ -160,7 +164,15 @@ def _file(judged: Sequence[Trial], found: Found, most: bool) -> tuple[str, str]:
         named = "; ".join(f"trajectory {t.trajectory}: {t.reason}" for t in outliers)
         return OUTLIERS, f"{len(outliers)} of {len(judged)} are unlike the others: {named}"
     told = [t for t in judged if t.word == SOLVES]
-    return SOLVES, _figure(told, "weak residual {:.1g} of its terms", len(judged))
+    return SOLVES, _reason(_figure(told, "weak residual {:.1g} of its terms", len(judged)), _untold(judged))
+
+
+def _untold(judged: Sequence[Trial]) -> str:
+    """Which trajectories cannot be told, of others that can."""
+    some = [t for t in judged if t.word == UNKNOWN]
+    named = [f"{t.trajectory} ({t.reason})" for t in some[:MOST_NAMED]]
+    more = f" and {len(some) - MOST_NAMED} others" if len(some) > MOST_NAMED else ""
+    return f"cannot be told of trajectory {', '.join(named)}{more}" if some else ""
 
 
 def _open(judged: Sequence[Trial]) -> bool:
@@ -193,7 +205,13 @@ def _asked(data: Trajectories, trial: Trial, budget: Budget) -> Trial:
     if word == UNKNOWN:  # a solution may be too fast for the solver; too noisy for it, the rows of others were fine
         return replace(trial, outlier=trial.outlier and trial.reason == COARSE and found.reason == BLURRED)
     return replace(
-        trial, word=word, reason=found.reason, residual=found.residual, error=found.error, outlier=word == NOT
+        trial,
+        word=word,
+        reason=found.reason,
+        residual=found.residual,
+        error=found.error,
+        outlier=word == NOT,
+        allowed=None,
     )
 
 

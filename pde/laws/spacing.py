@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from itertools import combinations, product
 
 import sympy
@@ -21,7 +22,7 @@ def wrong_spacing(laws: Sequence[Law], axes: Sequence[Axis], ratios: Sequence[Te
     Where stored coordinates of axis a are s_a times the right ones, ``theta_j/c_j = prod_a s_a^(n_ja - n_0a)``, n the
     derivatives of term j and of the leading term along a. Tried are ``n/(n + 1)``, ``n/(n - 1)`` and their inverses,
     for the n nodes of each axis, the fewest axes first. Where a factor is a symmetry of the equation, coefficients do
-    not see it, and nothing is named.
+    not see it, and nothing is named; other axes may then explain what they see as well, and are named, too.
 
     Args:
         laws: the equations.
@@ -33,19 +34,14 @@ def wrong_spacing(laws: Sequence[Law], axes: Sequence[Axis], ratios: Sequence[Te
     if not all(known) or _holds_axes(laws):
         return ""
     exponents = [torch.tensor(_exponents(law), dtype=torch.float64) for law in laws]
-    uniform = [i for i, axis in enumerate(axes) if axis.uniform and len(axis) > 2]
-    for count in range(1, len(uniform) + 1):
+    uniform = _uniform(axes)
+    refused = sum(int(((r - 1).abs() > h + AGREE).sum()) for r, h in zip(ratios, halves, strict=True))
+    found: list[str] = []
+    for count in range(1, min(refused, len(uniform)) + 1):  # more spacings than coefficients explain anything
         fitting = []
         for chosen in combinations(uniform, count):
-            factors = [
-                sorted({n / (n + 1), n / (n - 1), (n + 1) / n, (n - 1) / n}) for n in (len(axes[i]) for i in chosen)
-            ]
-            for stretch in product(*factors):
-                logs = torch.zeros(len(axes), dtype=torch.float64)
-                logs[list(chosen)] = torch.tensor(stretch, dtype=torch.float64).log()
-                expected = [torch.exp(e @ logs) for e in exponents]
-                misses = [(r / e - 1).abs() - h / e for r, e, h in zip(ratios, expected, halves, strict=True)]
-                worst = max(float(m.max()) for m in misses)
+            for stretch in product(*(_miscounted(axes[i]) for i in chosen)):
+                worst = _missed(exponents, dict(zip(chosen, stretch, strict=True)), ratios, halves)
                 if worst <= AGREE:
                     fitting.append((worst, chosen, stretch))
         if fitting:
@@ -54,8 +50,54 @@ def wrong_spacing(laws: Sequence[Law], axes: Sequence[Axis], ratios: Sequence[Te
                 f"the spacing of {axes[i].name} were {1 / s:.6g} times what is stored"
                 for i, s in zip(chosen, stretch, strict=True)
             ]
-            return "every coefficient would agree if " + " and ".join(parts)
-    return ""
+            found.append(" and ".join(parts))
+            uniform = [i for i in uniform if i not in chosen]
+            if not blind(laws, axes):
+                break
+    return f"every coefficient would agree if {', or if '.join(found)}" if found else ""
+
+
+def open_spacings(
+    laws: Sequence[Law], axes: Sequence[Axis], ratios: Sequence[Tensor], halves: Sequence[Tensor]
+) -> tuple[str, ...]:
+    """In words, the axes whose spacing may be that of a node more or less, as far as coefficients with intervals say.
+
+    Those of which no coefficient tells anything are left to `blind`. The arguments are those of `wrong_spacing`.
+    """
+    if _holds_axes(laws):
+        return ()
+    exponents = [torch.tensor(_exponents(law), dtype=torch.float64) for law in laws]
+    names = []
+    for i in _uniform(axes):
+        seen = any(bool(e[:, i].any()) for e in exponents if len(e))
+        if seen and any(_missed(exponents, {i: s}, ratios, halves) <= AGREE for s in _miscounted(axes[i])):
+            names.append(f"that of {axes[i].name} is {len(axes[i])}/{len(axes[i]) + 1} of the right one")
+    return (f"not excluded: {', or '.join(['a spacing is wrong, and ' + names[0], *names[1:]])}",) if names else ()
+
+
+def _uniform(axes: Sequence[Axis]) -> list[int]:
+    return [i for i, axis in enumerate(axes) if axis.uniform and len(axis) > 2]
+
+
+def _miscounted(axis: Axis) -> list[float]:
+    """What spacings are off by where a node more or less was counted."""
+    n = len(axis)
+    return sorted({n / (n + 1), n / (n - 1), (n + 1) / n, (n - 1) / n})
+
+
+def _missed(
+    exponents: Sequence[Tensor], stretch: Mapping[int, float], ratios: Sequence[Tensor], halves: Sequence[Tensor]
+) -> float:
+    """By how much, beyond its interval, a coefficient is off that of stretched axes; the worst of them."""
+    found = [-math.inf]
+    for e, r, h in zip(exponents, ratios, halves, strict=True):
+        if len(e):
+            logs = torch.zeros(e.shape[1], dtype=torch.float64)
+            for i, s in stretch.items():
+                logs[i] = math.log(s)
+            expected = torch.exp(e @ logs)
+            found.append(float(((r / expected - 1).abs() - h / expected).max()))
+    return max(found)
 
 
 def blind(laws: Sequence[Law], axes: Sequence[Axis]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from ..weak import Samples, WeakRows
 from .claims import Law
 from .figures import Figures
 from .fits import fit
+from .intervals import independent_t
 from .verdict import FACTOR, KNOWN, MATERIAL, NOT, UNKNOWN, Trial, word_of
 
 UNLIKE = 10.0  # times the median: another residual
@@ -42,7 +44,12 @@ class Own:
 
 
 def trials(
-    samples: Samples, rows: Sequence[Sequence[WeakRows]], figures: Sequence[Figures], sigma: Tensor, laws: Sequence[Law]
+    samples: Samples,
+    rows: Sequence[Sequence[WeakRows]],
+    figures: Sequence[Figures],
+    sigma: Tensor,
+    independent: Tensor,
+    laws: Sequence[Law],
 ) -> tuple[list[Trial], list[Own]]:
     """A word for each trajectory, and the coefficients that refute one by itself.
 
@@ -51,26 +58,29 @@ def trials(
         rows: of each rung and law.
         figures: of each law at the rung that is judged.
         sigma: ``[S, unknowns]``, the noise as measured there.
+        independent: ``[S]``, how many test functions there are independent.
         laws: the equations.
 
     Raises:
         UserError: the figures of a trajectory are not finite.
     """
     residual, error = (torch.stack([getattr(f, n) for f in figures]) for n in ("residual", "error"))
-    worst = (residual / (FACTOR * error + MATERIAL)).argmax(0)
+    still = torch.tensor([samples.unchanging(s) for s in range(len(samples))])
+    allowed = _allowed(figures, independent, ~still)
+    worst = (residual / allowed).argmax(0)
     loud, times = _loud(figures, sigma)
-    strange = (_above(residual, UNLIKE) & (residual > FACTOR * error)).any(0)
+    strange = (_above(residual, UNLIKE) & (residual > allowed - MATERIAL)).any(0)
     torn = (error > KNOWN).any(0) & _above(error, UNLIKE).any(0)
     found, own = [], []
     for s in range(len(samples)):
-        if samples.unchanging(s):
+        if bool(still[s]):
             found.append(Trial(s, UNKNOWN, "nothing changes", None, None, True))
             continue
         r, e = float(residual[worst[s], s]), float(error[worst[s], s])
         if not (math.isfinite(r) and math.isfinite(e)):
             raise UserError(f"the values of trajectory {s} are too large for their squares")
         of = f" in the equation of {laws[int(worst[s])].leading}" if len(laws) > 1 else ""
-        word, reason = word_of(r, e), f"weak residual {r:.2g} of its terms{of}"
+        word, reason = word_of(r, e, float(allowed[worst[s], s])), f"weak residual {r:.2g} of its terms{of}"
         if word == NOT:
             reason += f", where {e:.1g} is explained"
         elif word == UNKNOWN or bool((error[:, s] > KNOWN).any()):
@@ -80,7 +90,8 @@ def trials(
             of = f" in the equation of {laws[off.law].leading}" if len(laws) > 1 else ""
             word, reason = NOT, f"{laws[off.law].terms[off.term]}{of} has {off.ratio:.4g} times the coefficient"
         # a small solution is noisy and a steep one too coarse in space, but rows in a wrong order change too much in t
-        unlike = word == NOT or (bool(torn[s]) and reason == COARSE)
+        # or look like a noise that the others have not
+        unlike = word == NOT or (bool(torn[s]) and (reason == COARSE or float(times[s]) > LOUDER))
         if word != NOT and bool(loud[s]):
             unlike, reason = True, f"another noise, {float(times[s]):.1f} times theirs"
         elif word != NOT and bool(strange[s]):
@@ -88,8 +99,41 @@ def trials(
                 True,
                 f"another residual, {r / max(float(residual[worst[s]].nanmedian()), 1e-300):.0f} times theirs",
             )
-        found.append(Trial(s, word, reason, r, e, unlike, int(worst[s])))
+        found.append(Trial(s, word, reason, r, e, unlike, int(worst[s]), float(allowed[worst[s], s])))
     return found, own
+
+
+def _allowed(figures: Sequence[Figures], independent: Tensor, changing: Tensor) -> Tensor:
+    """The largest residuals that noise and grid allow, ``[laws, S]``.
+
+    On n independent test functions the square of a residual of noise over that of the noise rows is F(n, n), which for
+    small n goes far beyond ``FACTOR**2`` by chance: trajectories with few are asked together, too, and where all that
+    are allowed by themselves have too large a residual together, chance explains none of them.
+    """
+    residual, error, noise = (torch.stack([getattr(f, n) for f in figures]) for n in ("residual", "error", "noise"))
+    tests = residual.numel()
+    few = torch.tensor([_chance(int(n), tests) - FACTOR for n in independent], dtype=torch.float64)
+    strict = FACTOR * error + MATERIAL
+    allowed = strict + few * noise
+    for n, (r, e, white) in enumerate(zip(residual, error, noise, strict=True)):
+        alike = changing & (r <= allowed[n])
+        if bool(alike.any()):
+            of_all, error_of_all, noise_of_all = (v[alike].square().mean().sqrt() for v in (r, e, white))
+            more = _chance(int(independent[alike].sum()), len(figures)) - FACTOR
+            if of_all > FACTOR * error_of_all + more * noise_of_all + MATERIAL:
+                allowed[n] = strict[n]
+    return allowed
+
+
+@lru_cache(maxsize=1024)
+def _chance(degrees: int, tests: int) -> float:
+    """The factor that none of so many residuals of noise goes beyond by chance, and `FACTOR` at least.
+
+    If ``F`` is F(n, n), ``sqrt(n)/2 (sqrt(F) - 1/sqrt(F))`` is t with n degrees of freedom (Cacoullos, J. Am. Stat.
+    Assoc. 60, 1965).
+    """
+    a = independent_t(tests, max(degrees, 1), 2 * MISTAKE) / math.sqrt(max(degrees, 1))
+    return max(FACTOR, a + math.hypot(a, 1))
 
 
 def _above(values: Tensor, factor: float) -> Tensor:

@@ -15,9 +15,9 @@ KNOWN = 0.02  # of the terms: a larger error tells nothing
 MARGIN = 1e-5  # of a coefficient: more digits tell a person nothing
 
 
-def word_of(residual: float, error: float) -> str:
-    """``r > 3 e + 2e-3`` refutes, else ``e > .02`` tells nothing."""
-    if residual > FACTOR * error + MATERIAL:
+def word_of(residual: float, error: float, allowed: float | None = None) -> str:
+    """``r > 3 e + 2e-3``, or more than is allowed, refutes, else ``e > .02`` tells nothing."""
+    if residual > (FACTOR * error + MATERIAL if allowed is None else allowed):
         return NOT
     return UNKNOWN if not error <= KNOWN else SOLVES
 
@@ -26,7 +26,8 @@ def word_of(residual: float, error: float) -> str:
 class Trial:
     """One trajectory: word and reason, residual and error relative to its terms, whether it is unlike the others.
 
-    Of a system these are figures of the equation that it solves worst, ``equation`` from 0.
+    Of a system these are figures of the equation that it solves worst, ``equation`` from 0. Refuted is what goes beyond
+    ``allowed``: three times the error and .002, and more where few test functions may have a small error by chance.
     """
 
     trajectory: int
@@ -36,6 +37,7 @@ class Trial:
     error: float | None
     outlier: bool
     equation: int = 0
+    allowed: float | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ would make.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +25,7 @@ from torch import Tensor
 from symflow.errors import UserError
 from symflow.runs import available, together
 
-from .axes import TestFunctions, centres, offsets
+from .axes import OVERLAP, TestFunctions, centres, offsets
 from .parts import Parts
 from .samples import Samples
 from .smoothing import SIGNAL
@@ -58,6 +59,14 @@ class WeakRows:
     sigma: Tensor
     widths: HalfWidths
     unit: Tensor
+
+    @property
+    def independent(self) -> Tensor:
+        """``[S]``, how many of the valid test functions are independent: those half a support apart; 1 at least."""
+        places = self.valid.shape[1:]
+        apart = math.prod(max(n / OVERLAP, 1.0) for n in places)
+        share = self.valid.flatten(1).double().mean(1)
+        return (share * apart).clamp_min(1.0)
 
     def of(self, columns: Sequence[int]) -> WeakRows:
         """With some of the columns only."""

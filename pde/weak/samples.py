@@ -20,8 +20,13 @@ from ..trajectories import Axis, Trajectories, difference_matrix, fourier_deriva
 from .smoothing import SIGNAL, kept_modes
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: getattr(torch, name) for name in ("exp", "log", "sin", "cos", "tanh", "sqrt", "sinh", "cosh", "sign")
+    name: getattr(torch, name)
+    for name in (
+        *("exp", "log", "sin", "cos", "tan", "tanh", "sqrt", "sinh", "cosh", "sign", "erf"),
+        *("asin", "acos", "atan", "asinh", "acosh", "atanh"),
+    )
 } | {"Abs": torch.abs}
+"""Those of `symflow.formulas.expressions`, by sympy's names."""
 
 
 @dataclass(frozen=True)

@@ -90,11 +90,24 @@ class DomainVerdict:
         word: "proved" where each generator that keeps it follows by exact algebra, else "found".
         dimension: how many generators keep it.
         lost: those of the equation that do not, on one line each.
+        families: and how many families do, with functions that do.
     """
 
     word: Literal["proved", "found", "refuted"]
     dimension: int
     lost: list[str]
+    families: int = 0
+
+    @property
+    def count(self) -> str:
+        """How many of them there are.
+
+        >>> DomainVerdict("proved", 3, [], families=1).count, DomainVerdict("proved", 0, []).count
+        ('3 of them and 1 infinite family', 'none of them')
+        """
+        several = f"{self.families} infinite famil{'ies' if self.families > 1 else 'y'}" if self.families else ""
+        alone = f"{self.dimension or 'none'} of them" if self.dimension or not several else ""
+        return " and ".join(part for part in (alone, several) if part)
 
 
 @dataclass(frozen=True)
@@ -184,7 +197,7 @@ def statements(verdicts: Verdicts, keeps: str = "keep the domain") -> list[State
         said.append(Statement("equation", equation.word, text))
     if (domain := verdicts.domain) is not None:
         lost = f"; lost: {', '.join(domain.lost)}" if domain.lost else ""
-        said.append(Statement("domain", domain.word, f"{domain.dimension or 'none'} of them {keeps}{lost}"))
+        said.append(Statement("domain", domain.word, f"{domain.count} {keeps}{lost}"))
     if verdicts.data is not None:
         said.append(Statement("data", verdicts.data.word, verdicts.data.reason))
     return said

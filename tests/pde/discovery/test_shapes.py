@@ -7,7 +7,9 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sympy
 import torch
 from torch import Tensor
 
@@ -127,6 +129,43 @@ def test_walls_of_the_data_are_kept(kind, boundary, formulas) -> None:
     plane = pde.discover(between_walls(kind), network="none", domain="plane")
     assert (plane.boundary, plane.verdicts.domain) == (None, None)
     assert plane.rank > result.rank
+
+
+def test_members_of_families_are_not_listed() -> None:
+    """``u_t = -u, v_t = v``: whatever its factor, the motion itself is a symmetry; the library holds some of these."""
+    t = times(3.0, 61)
+    p = torch.rand(8, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64) + 0.5
+    orbits = torch.stack([p[:, :1] * (-t).exp(), p[:, 1:] * t.exp()], -1)
+    data = Trajectories(Equation("u_t = -u; v_t = v"), torch.zeros(0), t, orbits, fields=("u", "v"), axes=())
+    result = pde.discover(data, network="none")
+    assert {"f": ["t", "u", "v"]} in [family.functions for family in result.families]
+    assert all(family.verified for family in result.families)
+    for g in result.generators:
+        rates = [g.closed_form[key] for key in ("dt", "du", "dv")]
+        at_one = [float(sympy.sympify(rate).subs({"t": 0.3, "u": 0.7, "v": 1.1})) for rate in rates]
+        assert not np.allclose(np.cross(at_one, [1.0, -0.7, 1.1]), 0), g.formula
+    assert result.verdicts.data is not None
+    assert result.verdicts.data.word == "measured"
+
+
+def test_a_family_may_keep_the_period_where_no_generator_is_left() -> None:
+    """Right and left going waves: all symmetries depend on arbitrary functions, and the words say so."""
+    x, t = torch.arange(32, dtype=torch.float64) * (TURN / 32), times(3.0, 61)
+    T, X = torch.meshgrid(t, x, indexing="ij")
+    random = torch.Generator().manual_seed(4)
+    fields = []
+    for _ in range(6):
+        a, b, p, q = (torch.rand((), generator=random, dtype=torch.float64) for _ in range(4))
+        right, left = a * torch.sin(X - T + TURN * p), b * torch.cos(2 * (X + T) + TURN * q)
+        fields.append(torch.stack([right + left, right - left], -1))
+    equation = Equation("p_t = -q_x; q_t = -p_x")
+    data = Trajectories(equation, x, t, torch.stack(fields), fields=("p", "q"), axes=(Axis("x", x, TURN),))
+    result = pde.discover(data, network="none")
+    assert result.rank == 0
+    assert result.families
+    assert result.verdicts.domain is not None
+    assert result.verdicts.domain.word == "proved"
+    assert "none of them" not in str(result)
 
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:

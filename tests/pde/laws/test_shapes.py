@@ -42,9 +42,45 @@ def test_which_equation_of_a_system_fails(spirals):
     assert {name.split()[0] for name in refused} <= {"v_xx", "v_yy"}
 
 
-def test_a_missing_term_is_refused(spirals):
-    audit = audit_data(replace(spirals, equation=Equation(LAMBDA_OMEGA.replace("+ u - u*", "- u*", 1))))
+@pytest.mark.parametrize(
+    ("without", "named"),
+    [(("+ u - u*", "- u*"), "u"), (("+ v - v*", "- v*"), "v"), (("(v_xx + v_yy)", "v_xx"), "v_yy")],
+)
+def test_a_missing_term_alone_is_named(spirals, without, named):
+    """With it the other coefficients are right: they are not accused."""
+    audit = audit_data(replace(spirals, equation=Equation(LAMBDA_OMEGA.replace(*without, 1))))
     assert audit.verdict == "refuted"
+    (refused,) = [c for c in audit.claims if c.refused]
+    assert refused.name == f"{named} in the equation of {named[0]}_t"
+    assert refused.estimate == pytest.approx(-0.2 if "_" in named else -1.0, rel=0.01)
+
+
+@pytest.fixture(scope="module")
+def springs() -> Trajectories:
+    """50 damped oscillations in closed form: ``u + i v = (a + i b) exp((-.1 + i) t)``."""
+    random = torch.Generator().manual_seed(0)
+    t = torch.linspace(0, 10, 201, dtype=torch.float64)
+    start = 4 * torch.rand(50, 1, 2, generator=random, dtype=torch.float64) - 2
+    z = torch.view_as_complex(start) * torch.exp(torch.complex(-0.1 * t, t))
+    equation = Equation("u_t = -0.1*u - v; v_t = u - 0.1*v")
+    return Trajectories(equation, torch.zeros(0), t, torch.view_as_real(z), fields=("u", "v"), axes=())
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("noise", [0.05, 0.2, 0.5])
+def test_noisy_orbits_are_not_refused(springs, seed, noise):
+    """A trajectory has few test functions, and a small error by chance; none of 50 is accused of that."""
+    white = torch.randn(springs.u.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    audit = audit_data(replace(springs, u=springs.u + noise * springs.u.std() * white))
+    assert audit.verdict in ("solves", "cannot be told"), audit
+
+
+def test_noisy_orbits_of_another_equation_are_refused(springs):
+    """A term that is no neighbour: by no coefficient, and by no trajectory alone, but by all together."""
+    white = torch.randn(springs.u.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    wrong = Equation("u_t = -0.1*u - v + 0.3*sin(5*u); v_t = u - 0.1*v")
+    audit = audit_data(replace(springs, equation=wrong, u=springs.u + 0.02 * springs.u.std() * white))
+    assert audit.verdict == "refuted", audit
 
 
 def test_a_missing_cubic_term_is_named(spirals):

@@ -56,3 +56,20 @@ def test_a_blind_spacing_is_said_and_does_not_show():
         assert found.verdict == "solves", found.sentence
         assert "a spacing of t that is wrong by a factor a**2 and of x by a factor a would not show" in found.sentence
     assert gate(replace(data, x=1.1 * x)).verdict == "refuted"
+
+
+def test_spacings_that_explain_the_same_are_both_named():
+    """Of 64 points and 65 times: the speed of a wave is off by 65/64 if either is counted wrong."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.arange(64, dtype=torch.float64) * (2 * math.pi / 64)
+    t = torch.linspace(0, 3, 65, dtype=torch.float64)
+    k = torch.arange(1, 4, dtype=torch.float64)
+    a, b, p, q = torch.randn(4, 6, 1, 1, 3, dtype=torch.float64, generator=random)
+    X, T = x[:, None], t[:, None, None]
+    u = (a * torch.cos(k * (X - T) + p) + b * torch.cos(k * (X + T) + q)).sum(-1)
+    data = Trajectories(Equation("u_tt = u_xx"), x, t, u)
+    assert gate(data).verdict == "solves"
+    found = gate(replace(data, x=x * 64 / 65))
+    assert found.verdict == "refuted"
+    for axis, factor in (("x", "1.01562"), ("t", "0.984615")):
+        assert f"the spacing of {axis} were {factor} times what is stored" in found.sentence
