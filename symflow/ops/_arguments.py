@@ -48,8 +48,8 @@ def check_floating_point(**tensors: Tensor) -> None:
             got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
             raise TypeError(f"`{name}` must be a floating-point tensor, got {got}")
         if tensor.layout != torch.strided or tensor.dtype not in (*KERNEL_DTYPES, *LOW_DTYPES):
-            got = tensor.dtype if tensor.layout == torch.strided else tensor.layout
-            raise TypeError(f"`{name}` must be a dense tensor of float16, bfloat16, float32 or float64, got {got}")
+            came = str(tensor.dtype if tensor.layout == torch.strided else tensor.layout)
+            raise TypeError(f"`{name}` must be a dense tensor of float16, bfloat16, float32 or float64, got {came}")
 
 
 def check_room(name: str, like: Tensor, *sizes: int) -> None:
