@@ -77,11 +77,8 @@ class SymbolicField(Plotted):
     def series(self, points: Series) -> Series:
         """The same on truncated polynomials, ``[C, ..., d]`` to ``[C, ..., K, d]``."""
         c, truncation = self.coordinates, points.truncation
-        of = {
-            "dtype": points.coefficients.dtype,
-            "device": points.coefficients.device,
-        }  # `new_tensor` takes no lazy sign
-        scale, offset = torch.tensor(c.scale, **of), torch.tensor(c.offset, **of)
+        like = points.coefficients  # whose `new_tensor` fails where its sign is lazy, as in an imaginary part
+        scale, offset = (torch.tensor(v, dtype=like.dtype, device=like.device) for v in (c.scale, c.offset))
         physical = points * scale + offset
         columns = [Series(truncation, column) for column in physical.coefficients.unbind(-1)]
         values = dict(zip(self.symbols, columns, strict=True))
