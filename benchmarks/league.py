@@ -1,8 +1,8 @@
 """The tasks of LieNLSD (arXiv 2510.01855) and of symmetry-ode-discovery at their settings, beside their figures.
 
-Data: x in [-10, 10), 100 points an axis, T = 2 (.4 for the two systems in the plane, which 100 points do not resolve any
-longer), ten trajectories, initial values random Fourier series with N(0, 1)
-coefficients, stored in single precision. Asked is what data show by themselves: fields with polynomial components of
+Data: x in [-10, 10), 100 points an axis, T = 2 (.4 for the two systems in the plane, which 100 points do not resolve
+for longer than .5), ten trajectories, initial values random Fourier series with N(0, 1) coefficients, stored in single
+precision. Asked is what data show by themselves: fields with polynomial components of
 degree 2 that satisfy ``pr V(F_i) = sum_j lambda_ij F_j`` on jets with every derivative from the data (*found*), and how
 far the affine ones among such fields are from the true ones (*distance*: the root of the sum of the squared principal
 angles between the spaces of their coefficients, over all affine fields, as LieNLSD measures it). The true spaces are

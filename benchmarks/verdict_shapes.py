@@ -153,7 +153,7 @@ def judged(draw: Draw) -> dict[str, Any]:
         open_ = {name.split(" in the equation")[0] for name in found.not_tested}
         excused = set(draw.wrong) <= open_ if draw.wrong else bool(open_)
         if draw.kind == "wrong spacing":
-            excused = any("not excluded" in r and f"that of {draw.about} is" in r for r in found.remarks)
+            excused = any("not excluded" in r and f"spacing of {draw.about} " in r for r in found.remarks)
         bad = found.verdict == "solves" and not excused
     return {
         "kind": draw.kind,

@@ -37,6 +37,7 @@ def wrong_spacing(laws: Sequence[Law], axes: Sequence[Axis], ratios: Sequence[Te
     uniform = _uniform(axes)
     refused = sum(int(((r - 1).abs() > h + AGREE).sum()) for r, h in zip(ratios, halves, strict=True))
     found: list[str] = []
+    used: set[int] = set()
     for count in range(1, min(refused, len(uniform)) + 1):  # more spacings than coefficients explain anything
         fitting = []
         for chosen in combinations(uniform, count):
@@ -44,16 +45,15 @@ def wrong_spacing(laws: Sequence[Law], axes: Sequence[Axis], ratios: Sequence[Te
                 worst = _missed(exponents, dict(zip(chosen, stretch, strict=True)), ratios, halves)
                 if worst <= AGREE:
                     fitting.append((worst, chosen, stretch))
-        if fitting:
-            _, chosen, stretch = min(fitting)
-            parts = [
-                f"the spacing of {axes[i].name} were {1 / s:.6g} times what is stored"
-                for i, s in zip(chosen, stretch, strict=True)
-            ]
-            found.append(" and ".join(parts))
-            uniform = [i for i in uniform if i not in chosen]
-            if not blind(laws, axes):
-                break
+        for _, chosen, stretch in sorted(fitting):
+            if not used & {*chosen}:
+                parts = [
+                    f"the spacing of {axes[i].name} were {1 / s:.6g} times what is stored"
+                    for i, s in zip(chosen, stretch, strict=True)
+                ]
+                found.append(" and ".join(parts))
+                used |= {*chosen}
+    found = found if blind(laws, axes) else found[:1]
     return f"every coefficient would agree if {', or if '.join(found)}" if found else ""
 
 
@@ -71,8 +71,8 @@ def open_spacings(
     for i in _uniform(axes):
         seen = any(bool(e[:, i].any()) for e in exponents if len(e))
         if seen and any(_missed(exponents, {i: s}, ratios, halves) <= AGREE for s in _miscounted(axes[i])):
-            names.append(f"that of {axes[i].name} is {len(axes[i])}/{len(axes[i]) + 1} of the right one")
-    return (f"not excluded: {', or '.join(['a spacing is wrong, and ' + names[0], *names[1:]])}",) if names else ()
+            names.append(f"a spacing of {axes[i].name} that counts a node too many or too few is not excluded")
+    return tuple(names)
 
 
 def _uniform(axes: Sequence[Axis]) -> list[int]:

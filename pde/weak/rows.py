@@ -30,6 +30,7 @@ from .parts import Parts
 from .samples import Samples
 from .smoothing import SIGNAL
 
+ALONE = math.sqrt(math.pi / 10)  # half-widths
 LARGE = 1_000_000  # values: trajectories that hold more are shared among the processors
 
 HalfWidths = tuple[int, ...]
@@ -62,9 +63,12 @@ class WeakRows:
 
     @property
     def independent(self) -> Tensor:
-        """``[S]``, how many of the valid test functions are independent: those half a support apart; 1 at least."""
+        """``[S]``, the degrees of freedom of the mean square of noise over the valid test functions; 1 at least.
+
+        Bumps d half-widths apart have the correlation ``exp(-5 d^2)``, the integral of whose square is `ALONE`.
+        """
         places = self.valid.shape[1:]
-        apart = math.prod(max(n / OVERLAP, 1.0) for n in places)
+        apart = math.prod(max(n / (OVERLAP * ALONE), 1.0) for n in places)
         share = self.valid.flatten(1).double().mean(1)
         return (share * apart).clamp_min(1.0)
 
