@@ -90,8 +90,7 @@ def trials(
             of = f" in the equation of {laws[off.law].leading}" if len(laws) > 1 else ""
             word, reason = NOT, f"{laws[off.law].terms[off.term]}{of} has {off.ratio:.4g} times the coefficient"
         # a small solution is noisy and a steep one too coarse in space, but rows in a wrong order change too much in t
-        # or look like a noise that the others have not
-        unlike = word == NOT or (bool(torn[s]) and (reason == COARSE or float(times[s]) > LOUDER))
+        unlike = word == NOT or (bool(torn[s]) and reason == COARSE)
         if word != NOT and bool(loud[s]):
             unlike, reason = True, f"another noise, {float(times[s]):.1f} times theirs"
         elif word != NOT and bool(strange[s]):
