@@ -198,7 +198,8 @@ largest from the slots to the exact generators, a right one where their numbers 
 
 OPERATORS_SMALL = """\
 width 32, 24 modes, 4 layers, 500 steps of 16 windows; 64 points for KS, 128 for the others; strengths as
-they were best in [operators.md](operators.md)"""
+they were best in [operators.md](operators.md). With 64 trajectories copies make KS and nKdV worse after so few
+steps; that page has longer trainings of KS, in which they make no difference"""
 
 
 def _operators(records: Sequence[Record]) -> str:

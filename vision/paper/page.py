@@ -51,7 +51,7 @@ AUGMENTATION = """\
 
 Classifiers of CIFAR-10 without augmentation, with random crops, along the six affine fields, and along the first six
 slots of the study above (table 3); all but the first with mirror images. `small`: 10 % of the labels, the small
-network, 6 epochs, with the strengths that were best on validation images in [vision.md](vision.md). `paper`: all
+network, 24 epochs, with the strengths that were best on validation images in [vision.md](vision.md). `paper`: all
 labels, ResNet-18, 50 epochs, strengths chosen on validation images from the same candidates for all. Test images are
 used as they are, once.
 """

@@ -72,7 +72,7 @@ SCALES: Mapping[Size, Scale] = {
         judged=2_000,
         taught=8_000,
         fraction=0.1,
-        arm_epochs=6,
+        arm_epochs=24,
         strengths=(0.2,),
         shifts=(4.0,),
     ),
