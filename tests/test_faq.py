@@ -78,7 +78,7 @@ def sentences() -> dict[str, Callable[[Path, pde.Trajectories], str]]:
         ),
         "too coarse in x": lambda p, w: str(pde.audit_data(w.coarsen(16))),
         "nothing changes in them": lambda p, w: str(pde.audit_data(replace(w, u=torch.ones_like(w.u)))),
-        "the ends of the data do not meet: open": lambda p, w: described(p),
+        "the ends of the data do not meet ... open": lambda p, w: described(p),
         "`result` must hold a generator that is valid for data to move them along": lambda p, w: nothing_valid(w),
         "`data` must solve ... to be moved along its symmetries": lambda p, w: said(
             lambda: pde.discover(alone).augment(w, strength=0.1)

@@ -8,7 +8,7 @@ import sympy
 import torch
 
 from symflow.formulas.expressions import OWN
-from symflow.pde.trajectories.integrator import _compiled
+from symflow.pde.generation.integrator import _compiled
 from symflow.pde.weak import FUNCTIONS
 
 x = sympy.Symbol("x", real=True)
