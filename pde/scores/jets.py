@@ -19,9 +19,9 @@ from typing import Protocol
 
 import sympy
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from symflow.fields import Coordinates, Field, Series, total_degree
+from symflow.fields import Coordinates, Field, Series, dtype_of, total_degree
 from symflow.ops import jet_flow
 from symflow.runs import one_thread
 
@@ -93,8 +93,8 @@ class InfinitesimalScore:
 
 def as_held(field: Field, points: Series) -> Series:
     """Points in the type of a module's parameters, which it can be evaluated in."""
-    held = next(field.parameters(), None) if isinstance(field, nn.Module) else None
-    return points if held is None else Series(points.truncation, points.coefficients.to(held.dtype))
+    held = dtype_of(field)
+    return points if held is None else Series(points.truncation, points.coefficients.to(held))
 
 
 def normalised(points: Series, coordinates: Coordinates) -> Series:

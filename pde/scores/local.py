@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from symflow.errors import UserError
-from symflow.fields import Coordinates, Field
+from symflow.fields import Coordinates, Field, dtype_of
 from symflow.ops import flow
 from symflow.problems import Problem
 from symflow.runs import one_thread
@@ -276,8 +276,7 @@ class LocalScore:
 
     def _moved(self, field: Field) -> Tensor:
         """``[K * patches, T, X, 3]``."""
-        layers = getattr(field, "layers", None)  # of a network
-        points = self.points if layers is None else self.points.to(layers[0].dtype)
+        points = self.points.to(dtype_of(field) or self.points.dtype)
         K, P = field.generators, len(points)
         signs = self.length * (1 - 2 * (torch.arange(P) % 2)).to(points.dtype)
         unit = torch.diag(unit_weights(field, points.flatten(0, 2)))

@@ -2,6 +2,7 @@
 
 from .coordinates import Coordinates as Coordinates
 from .field import Field as Field
+from .field import dtype_of as dtype_of
 from .grid import GridField as GridField
 from .grid import Table as Table
 from .neural import Network as Network

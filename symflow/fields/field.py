@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from symflow.fields.coordinates import Coordinates
 from symflow.fields.series import Series
@@ -29,3 +30,9 @@ class Field(Protocol):
 
     def slot(self, k: int) -> Field:
         """The k-th vector field alone, with the same parameters."""
+
+
+def dtype_of(field: Field) -> torch.dtype | None:
+    """The type of a module's parameters, in which it is evaluated; ``None`` for fields of points of any type."""
+    held = next(field.parameters(), None) if isinstance(field, nn.Module) else None
+    return None if held is None else held.dtype

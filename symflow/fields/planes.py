@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from symflow import plotting
 from symflow.fields.coordinates import Coordinates
-from symflow.fields.field import Field
+from symflow.fields.field import Field, dtype_of
 
 SIDE = 11  # arrows along an axis
 
@@ -36,8 +36,7 @@ def plane(field: Field, k: int = 0) -> tuple[int, int]:
 
 def _like(field: Field, points: Tensor) -> Tensor:
     """Points in the precision of a field that has one."""
-    parameters = field.parameters() if isinstance(field, nn.Module) else iter(())
-    return points.to(next(parameters, points).dtype)
+    return points.to(dtype_of(field) or points.dtype)
 
 
 def sheet(coordinates: Coordinates, i: int, j: int, side: int) -> Tensor:
