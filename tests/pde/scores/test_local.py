@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cnoidal import KDV, axes, waves
-from symflow import Coordinates, NeuralField, SymbolicField, UserError, discover
+from symflow import Coordinates, GridField, NeuralField, SymbolicField, UserError, discover
 from symflow.pde import CATALOGUE, Equation, Trajectories, generate
 from symflow.pde.scores.local import LocalResidual, LocalScore, cut, random_corners
 
@@ -54,6 +55,17 @@ def test_the_floor_falls_with_the_square_of_the_spacing() -> None:
     """The sub-stencils are of first order, their balanced blend on smooth data is of second."""
     floors = [LocalScore(KDV, axes(d), d, patches=12).floor for d in (waves(64, 9), waves(256, 33))]
     assert math.log(floors[0] / floors[1]) / math.log(4) == pytest.approx(2.0, abs=0.3)
+
+
+def test_fields_are_taken_in_their_own_type() -> None:
+    data = waves()
+    score = LocalScore(KDV, axes(data), data, patches=3)
+    table = GridField.tabulate(
+        SymbolicField(axes(data), [{"dx": "1"}, {"du": "u"}]), (2, 2, 3), (0.0, -9.0, -9.0), (None, 9.0, 9.0)
+    )
+    whole, half = score(copy.deepcopy(table).double()), score(table.float())
+    assert (whole.dtype, half.dtype) == (torch.float64, torch.float32)
+    torch.testing.assert_close(half.double(), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_scores_of_generators() -> None:
