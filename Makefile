@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install wheel wheel-cuda wheel-check docs docs-serve demo test test-slow test-isa test-threads lint format rooms bench results operators paper clean
+.PHONY: help install wheel wheel-cuda wheel-check docs docs-serve demo test test-slow test-nightly test-isa test-threads lint format rooms bench results operators paper clean
 .PHONY: soak sanitize test-oldest test-newest licences
 
 help:  ## this list
@@ -72,7 +72,10 @@ test: install  ## the tests that take seconds, and the examples in docstrings; D
 
 # In the order of their names: files with few tests, which come last otherwise, build the extension for minutes.
 test-slow: install  ## the tests that take minutes; DURATIONS=1 names the longest
-	$(PYTEST) --no-loadscope-reorder -m slow
+	$(PYTEST) --no-loadscope-reorder -m "slow and not nightly"
+
+test-nightly: install  ## the CUDA kernels compiled for every architecture; before a change of csrc/cuda
+	$(PYTEST) --no-loadscope-reorder -m nightly
 
 # The tests that name an instruction set run each of them in `make test`; tests of memory and of torch's compiler see none.
 NO_KERNEL := memory or compile or opcheck or avx or baseline

@@ -82,6 +82,7 @@ def test_compiles_strictly_without_spills(source, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("source", KERNELS, ids=lambda p: p.stem)
 def test_every_architecture(source, tmp_path):
     assert_no_spills(source, ARCHITECTURES, tmp_path)

@@ -37,13 +37,13 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("inputs")
-    data = pde.generate("kdv", 8, seed=0, steps=60, keep=60, end=12.0, resolution=64)
+    data = pde.generate("kdv", 13, seed=0, steps=60, keep=60, end=12.0, resolution=64)
     pde.save(data, folder / "data.h5")
     random = np.random.default_rng(0)
     for label in "ab":
         (folder / "pictures" / label).mkdir(parents=True)
         for n in range(40):
-            noise = random.integers(0, 128, (12, 12, 3)) + 60 * (label == "b")
+            noise = random.integers(0, 128, (24, 24, 3)) + 60 * (label == "b")
             Image.fromarray(noise.astype(np.uint8)).save(folder / "pictures" / label / f"{n}.png")
     return folder
 
