@@ -231,6 +231,7 @@ def describe(
         UserError: the file is missing, damaged, of an unknown layout or larger than the memory.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> x, t = np.arange(64) * (2 * np.pi / 64), np.linspace(0.0, 1.0, 20)
     >>> path = Path(tempfile.mkdtemp()) / "wave.npz"
     >>> np.savez(path, u=np.exp(np.sin(x - t[:, None])), x=x, t=t)
