@@ -63,7 +63,10 @@ def cases(name: str, seed: int, folder: Path):
 
 
 def worker(name: str, seed: int, first: int, seconds: float) -> None:
-    """Cases of one target, a line before and after each."""
+    """Cases of one target, a line before and after each.
+
+    What a reader itself prints goes where its errors go.
+    """
     import torch
 
     from symflow.runs import processes
@@ -71,13 +74,14 @@ def worker(name: str, seed: int, first: int, seconds: float) -> None:
     torch.set_num_threads(1)
     processes.memory = lambda: float(MEMORY)
     number = first
-    with tempfile.TemporaryDirectory() as folder:
+    with os.fdopen(os.dup(1), "w") as told, tempfile.TemporaryDirectory() as folder:
+        os.dup2(2, 1)
         case = cases(name, seed, Path(folder))
         end = time.monotonic() + seconds
         held = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (held + ABOVE, held + ABOVE))
         while time.monotonic() < end:
-            print(json.dumps({"begin": number}), flush=True)
+            print(json.dumps({"begin": number}), file=told, flush=True)
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             outcome = case(number)
             grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
@@ -85,7 +89,7 @@ def worker(name: str, seed: int, first: int, seconds: float) -> None:
             if "does not fit into the memory" in text or "MemoryError" in text:
                 word, text = "fault", f"memory was taken before it was bounded: {text}"
             record = {"n": number, "word": word, "seconds": round(outcome.seconds, 3), "grown": grown}
-            print(json.dumps(record | ({"text": text} if word == "fault" else {})), flush=True)
+            print(json.dumps(record | ({"text": text} if word == "fault" else {})), file=told, flush=True)
             number += 1
 
 
