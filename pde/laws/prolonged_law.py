@@ -137,6 +137,7 @@ def _total_derivative(f: sympy.Expr) -> sympy.Expr:
 
 def _evaluate(expression: sympy.Expr, jets: Jets) -> Tensor:
     at = {x: jets.x, t: jets.t} | {derivative_symbol(m): value for m, value in enumerate(jets.u)}
+    # strict: a number becomes an expression, and a text is refused, never parsed
     value = expressions.evaluate(sympy.sympify(expression, strict=True), at, FUNCTIONS)
     found: Tensor = torch.zeros_like(jets.x) + value
     return found

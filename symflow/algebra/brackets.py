@@ -152,7 +152,7 @@ def _evaluate(forms: Sequence[Mapping[str, sympy.Expr]], count: int) -> Tensor:
     if not forms:
         return torch.zeros(count, 0, 0, dtype=torch.float64)
     coordinates = [name[1:] for name in forms[0]]
-    symbols = sorted(
+    symbols = sorted(  # strict: numbers become expressions, and a text is refused, never parsed
         {s for form in forms for f in form.values() for s in sympy.sympify(f, strict=True).free_symbols}, key=str
     )
     generator = torch.Generator().manual_seed(0)

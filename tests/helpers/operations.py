@@ -515,7 +515,9 @@ def operator(call: Call, random: Random) -> str:
         arguments[place] = _another(arguments[place], random)
     try:
         function(*arguments)
-    except Exception:
+    except (
+        Exception
+    ):  # below the checks of Python any error is a refusal; what is sought here are crashes of the process
         return "refused"
     return "right"
 
@@ -549,7 +551,7 @@ def tried(name: str, way: str, random: Random) -> tuple[str, str]:
     dtype = random.choice(DTYPES)
     try:
         said = WAYS[way](OPERATIONS[name](random, dtype), random)
-    except Exception:
+    except Exception:  # whatever it is, it is counted as a fault and shown
         return "fault", f"{name}, {dtype}, {way}: {traceback.format_exc()}"
     return ("refused" if said == "refused" else "read"), ""
 
