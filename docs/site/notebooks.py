@@ -21,7 +21,7 @@ SCRIPTS_ONLY = re.compile(
     r"if __name__ == \"__main__\":.*", re.DOTALL
 )  # shows figures, which notebooks do by themselves
 INLINE = "%matplotlib inline"  # the first cell, which pages leave out
-SECONDS = 120  # that a cell may take
+SECONDS = 600  # for a cell: the longest takes 45 on two idle cores
 
 
 def notebook(script: str) -> NotebookNode:
