@@ -171,8 +171,8 @@ class Interpolant:
         axes: of the grid as it was given.
         counts: of the nodes along each axis.
 
-    >>> x = torch.arange(32, dtype=torch.float64) * (2 * math.pi / 32)
-    >>> wave = Interpolant.of(x.sin()[:, None], [Axis("x", x, 2 * math.pi)])
+    >>> x = torch.arange(32, dtype=torch.float64) * (2 * torch.pi / 32)
+    >>> wave = Interpolant.of(x.sin()[:, None], [Axis("x", x, 2 * torch.pi)])
     >>> found, within = wave.at(torch.tensor([[0.1], [7.0]], dtype=torch.float64))
     >>> torch.allclose(found[:, 0], torch.tensor([0.1, 7.0], dtype=torch.float64).sin(), atol=1e-7), within.tolist()
     (True, [True, True])
@@ -220,7 +220,8 @@ def _refined(values: Tensor, dim: int) -> Tensor:
     spectrum = torch.fft.rfft(values, dim=dim)
     if n % 2 == 0:  # the highest cosine is two modes on a finer grid
         spectrum.select(dim, n // 2).mul_(0.5)
-    return torch.fft.irfft(spectrum, FINE * n, dim=dim) * FINE
+    fine: Tensor = torch.fft.irfft(spectrum, FINE * n, dim=dim) * FINE
+    return fine
 
 
 def _taps(nodes: Tensor, period: float | None, count: int, at: Tensor) -> tuple[Tensor, Tensor]:

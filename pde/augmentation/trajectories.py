@@ -61,8 +61,8 @@ class TrajectoryAugment(nn.Module):
     Raises:
         UserError: the times are too few or not uniform, values are missing, a field does not keep the grid of the data,
             or nothing that was found is valid for them.
-        ValueError: the field is not one in the variables of the data, its generators are dependent on the data, or ``strength`` is
-            negative or not finite; or shapes do not fit the grid.
+        ValueError: the field is not one in the variables of the data, its generators are dependent on the data, or
+            ``strength`` is negative or not finite; or shapes do not fit the grid.
         TypeError: u is no floating-point tensor.
 
     >>> from symflow import Coordinates, SymbolicField, pde
@@ -113,8 +113,8 @@ class TrajectoryAugment(nn.Module):
             weights: ``[B, K]``; zeros leave a trajectory as it is.
 
         Returns:
-            The values, of the shape of u, physical, and the valid rows ``[B, T]``, boolean. In other rows, nodes without
-            a source or a finite value are 0.
+            The values, of the shape of u, physical, and the valid rows ``[B, T]``, boolean. In other rows, nodes
+            without a source or a finite value are 0.
         """
         self._check(u, weights)
         values, support = self.grid.moved(self.field, u, weights.to(u), self.steps)
