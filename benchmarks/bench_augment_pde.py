@@ -22,7 +22,8 @@ from symflow import NeuralField
 from symflow.ops import flow_ref, resample_ref, scatter_ref
 from symflow.pde import Trajectories, TrajectoryAugment, generate
 from symflow.pde.augmentation.files import generators_of
-from symflow.pde.augmentation.trajectories import residuals, tabulated
+from symflow.pde.augmentation.residuals import residuals
+from symflow.pde.augmentation.trajectories import tabulated
 
 MOVED = 512 * 15  # 512 trajectories 16-fold: one of 16 copies is the original
 CLOSED, LEARNED, TABLE, RESIDUALS = "closed forms", "network, width 64", "table of the network", "residuals"

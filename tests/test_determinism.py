@@ -15,7 +15,7 @@ from symflow import pde
 from symflow.algebra import geometry, measured_structure_constants, sample_brackets
 from symflow.fields import Coordinates, NeuralField, SymbolicField
 from symflow.pde.augmentation import characteristics
-from symflow.pde.augmentation.trajectories import residuals
+from symflow.pde.augmentation.residuals import residuals
 from symflow.pde.scores.slots import Slots
 from symflow.pde.trajectories import data_coordinates
 from symflow.runs import one_thread

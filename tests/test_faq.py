@@ -16,7 +16,7 @@ import symflow
 from symflow import UserError, pde
 from symflow._version import namesake
 from symflow.discovery import EquationVerdict
-from symflow.pde.augmentation import with_period
+from symflow.pde.augmentation import keeping_grid
 from symflow.problems.count import count
 
 PAGE = re.sub(r"\s+", " ", (Path(__file__).parents[1] / "docs" / "faq.md").read_text())
@@ -84,7 +84,7 @@ def sentences() -> dict[str, Callable[[Path, pde.Trajectories], str]]:
             lambda: pde.discover(alone).augment(w, strength=0.1)
         ),
         "holds no generator with the period of the data": lambda p, w: said(
-            lambda: with_period([{"dx": "x", "dt": "3*t", "du": "-2*u"}], w)
+            lambda: keeping_grid([{"dx": "x", "dt": "3*t", "du": "-2*u"}], w)
         ),
         "too near to tell": lambda p, w: near(),
         "`residual` must keep the gradient of its points": lambda p, w: said(

@@ -2,7 +2,7 @@
 
 from .allowed import UNLESS as UNLESS
 from .allowed import check_solve as check_solve
-from .allowed import with_period as with_period
+from .allowed import keeping_grid as keeping_grid
 from .equivariance import characteristics as characteristics
 from .files import augment_file as augment_file
 from .moved import moved as moved

@@ -24,8 +24,9 @@ from symflow.settings import with_settings
 from ..equations import CATALOGUE, Entry, Equation, entry
 from ..settings import Copies
 from ..trajectories import AUGMENTATION, FORMAT, Trajectories, lay_out, load, reason, within
-from .allowed import UNLESS, check_solve, with_period
-from .trajectories import ORDER, TrajectoryAugment, residuals, seeded_weights, tabulated
+from .allowed import UNLESS, check_solve, keeping_grid
+from .residuals import residuals
+from .trajectories import TrajectoryAugment, seeded_weights, tabulated
 
 if TYPE_CHECKING:
     import h5py
@@ -79,8 +80,8 @@ def generators_of(name: str | Path, data: Trajectories, learned: bool = False, u
             raise UserError(f"`learned` fields are proved by nothing, so they are not valid for the data; {UNLESS}")
         return tabulated(load_field(Path(name) / "span.safetensors").double(), data).float()
     if Path(name).is_dir():
-        return with_period(_result(name).allowed(unproved), data, "`generators`")
-    return with_period(_entry(name).symmetries, data, repr(str(name)))
+        return keeping_grid(_result(name).allowed(unproved), data, "`generators`")
+    return keeping_grid(_entry(name).symmetries, data, repr(str(name)))
 
 
 def to_solve(name: str | Path) -> Equation | None:
@@ -161,14 +162,14 @@ def augment_file(
     asked |= {"unproved": settings.unproved, "identity": _identity(data, field)}
     try:
         with h5py.File(source, "r") as file:
-            samples = file["u"].shape[0]
+            samples = file[data.fields[0]].shape[0]
             if not resume:  # what was begun has been asked
                 if equation is not None:
                     check_solve(data, equation)
                 _begin(partial, data, samples, field.generators, asked)
             with h5py.File(partial, "r+") as target:
                 _check_begun(partial, target, _shapes(data, samples * copies, field.generators), asked)
-                _fill(file["u"], target, data, augment, copies, seed, progress)
+                _fill(file, target, data, augment, copies, seed, progress)
                 found = _summary(target, copies)
         partial.replace(out)
     except (OSError, RuntimeError) as error:  # HDF5 raises either when a write fails
@@ -194,34 +195,41 @@ def _measured(source: Path) -> Trajectories:
     import h5py
 
     first = load(source, samples=1)
-    first.require_evolution("augmentation")
+    if taken := {"generator", "valid", "source", "weights", "residual"} & set(first.fields):
+        raise UserError(f"{taken.pop()!r} of {str(source)!r} has a name that the file to be written needs")
     try:
         if not h5py.is_hdf5(source):
             raise KeyError
         with h5py.File(source, "r") as file:
-            if file.attrs.get("format") != FORMAT or file["u"].shape[1:] != first.u.shape[1:]:
+            shape = first.values.shape[1:-1]
+            if file.attrs.get("format") != FORMAT or any(file[name].shape[1:] != shape for name in first.fields):
                 raise KeyError
-            samples = file["u"].shape[0]
+            samples = file[first.fields[0]].shape[0]
             which = np.unique(np.linspace(0, samples - 1, min(samples, MEASURED)).round().astype(int))
-            u = file["u"][which]
+            return _read(file, first, which.tolist())
     except KeyError:
         raise UserError(f"{str(source)!r} must be a file of `symflow generate` or `pde.save` to be augmented") from None
-    return replace(first, u=_finite(source, u, which.tolist()))
 
 
-def _finite(source: str | Path, u: np.ndarray, numbers: Sequence[int]) -> torch.Tensor:
-    """Values of trajectories with these numbers in the file, float64."""
-    finite = np.isfinite(u).all((1, 2))
-    if not finite.all():
-        number = numbers[int(np.argmin(finite))]
-        raise UserError(f"`u` of {str(source)!r} must be finite, got a value that is not in trajectory {number}")
-    return torch.from_numpy(u.astype(np.float64))
+def _read(file: h5py.File, like: Trajectories, numbers: Sequence[int]) -> Trajectories:
+    """The trajectories with these numbers in a file of `save`, on the grid of others of it."""
+    fields = []
+    for name in like.fields:
+        values = file[name][slice(numbers.start, numbers.stop) if isinstance(numbers, range) else numbers]
+        finite = np.isfinite(values).reshape(len(values), -1).all(1)
+        if not finite.all():
+            number = numbers[int(np.argmin(finite))]
+            raise UserError(
+                f"`{name}` of {str(file.filename)!r} must be finite, got a value that is not in trajectory {number}"
+            )
+        fields.append(torch.from_numpy(values.astype(np.float64)))
+    return replace(like, u=torch.stack(fields, -1) if len(fields) > 1 else fields[0])
 
 
 def _identity(data: Trajectories, field: Field) -> str:
     """Of what is moved and by what, as far as it is looked at before."""
     content = hashlib.sha256(f"{data.equation.text} {data.equation.parameters} {field.coordinates}".encode())
-    for tensor in (data.x, data.t, data.u):
+    for tensor in (*(axis.nodes for axis in data.axes), data.t, data.u):
         content.update(tensor.numpy().tobytes())
     if isinstance(field, nn.Module):
         for tensor in field.state_dict().values():
@@ -240,7 +248,8 @@ def _begin(partial: Path, data: Trajectories, samples: int, generators: int, ask
     total = samples * int(asked["copies"])
     partial.unlink(missing_ok=True)
     with h5py.File(partial, "w") as file:
-        lay_out(file, about, total, file.create_dataset("u", (total, len(data.t), len(data.x)), np.float64))
+        shape = (total, *data.values.shape[1:-1])
+        lay_out(file, about, total, *(file.create_dataset(name, shape, np.float64) for name in data.fields))
         file["generator"] = np.arange(generators)
         file["generator"].make_scale("generator")
         file.create_dataset("valid", (total, len(data.t)), np.uint8)
@@ -262,8 +271,8 @@ def _begin(partial: Path, data: Trajectories, samples: int, generators: int, ask
 
 def _shapes(data: Trajectories, total: int, generators: int) -> dict[str, tuple[int, ...]]:
     """Of what is filled in."""
-    T, X = len(data.t), len(data.x)
-    return {"u": (total, T, X), "valid": (total, T), "weights": (total, generators), "residual": (total,)}
+    fields = dict.fromkeys(data.fields, (total, *data.values.shape[1:-1]))
+    return fields | {"valid": (total, len(data.t)), "weights": (total, generators), "residual": (total,)}
 
 
 def _check_begun(
@@ -296,7 +305,7 @@ def _check_begun(
 
 
 def _fill(
-    u: h5py.Dataset,
+    file: h5py.File,
     target: h5py.File,
     data: Trajectories,
     augment: TrajectoryAugment,
@@ -304,16 +313,16 @@ def _fill(
     seed: int,
     progress: Callable[[float], None] | None,
 ) -> None:
-    samples, T, X = u.shape
+    samples = file[data.fields[0]].shape[0]
     made = (target["residual"][()] != _OPEN).reshape(samples, copies).all(1)
     done = int(np.logical_and.accumulate(made).sum())
-    each = max(1, AT_ONCE // (copies * T * X))
+    each = max(1, AT_ONCE // (copies * data.u[0].numel()))
     while done < samples:
         many = min(each, samples - done)
-        originals = replace(data, u=_finite(u.file.filename, u[done : done + many], range(done, done + many)))
+        originals = _read(file, data, range(done, done + many))
         parts = _moved(originals, augment, copies, seed, done)
         rows = slice(done * copies, (done + many) * copies)
-        for name in ("u", "valid", "weights", "residual"):  # the last one says that the others are there
+        for name in parts:  # the last one says that the others are there
             target[name][rows] = parts[name]
             target.flush()
         done += many
@@ -336,12 +345,12 @@ def _moved(
     kept = moved.clone()
     kept[moved] = enough
     u[kept], valid[kept] = values[enough].double(), rows[enough]
-    u.masked_fill_(~valid[..., None], 0.0)
+    u.masked_fill_(~valid.view(*valid.shape, *[1] * (u.ndim - 2)), 0.0)
     weights[~kept] = 0.0
-    residual = torch.full((len(u),), math.nan, dtype=torch.float64)
-    if ORDER < T:
-        residual = residuals(originals, u, valid)
-    return {"u": u.numpy(), "valid": valid.numpy(), "weights": weights.numpy(), "residual": residual.numpy()}
+    made = {"valid": valid, "weights": weights, "residual": residuals(originals, u, valid)}
+    values = u if len(originals.fields) > 1 else u[..., None]
+    fields = dict(zip(originals.fields, values.unbind(-1), strict=True))
+    return {name: tensor.numpy() for name, tensor in (fields | made).items()}
 
 
 def _summary(target: h5py.File, copies: int) -> Augmented:

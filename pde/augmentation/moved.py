@@ -12,6 +12,7 @@ from symflow.fields import Field
 
 from ..trajectories import Trajectories
 from .files import FEWEST, SHARE
+from .residuals import longest
 from .trajectories import TrajectoryAugment, seeded_weights
 
 
@@ -22,8 +23,8 @@ def moved(field: Field, data: Trajectories, strength: float, seed: int) -> Traje
     3/7 of its times stays as it is.
 
     Args:
-        field: in (x, t, u), with the period of the data.
-        data: on a uniform grid.
+        field: in the variables and unknowns of the data, keeping their grid.
+        data: as for `TrajectoryAugment`.
         strength: as for `TrajectoryAugment`.
         seed: of the combinations; a trajectory depends on it and on its own number alone.
 
@@ -40,18 +41,8 @@ def moved(field: Field, data: Trajectories, strength: float, seed: int) -> Traje
     with torch.no_grad():
         u, rows = augment.move(data.u, weights.to(data.u))
     enough = rows.sum(1) >= min(FEWEST, math.ceil(SHARE * len(data.t)))
-    u, rows = torch.where(enough[:, None, None], u, data.u), rows | ~enough[:, None]
-    first, last = _longest(rows.all(0).tolist())
+    u, rows = u.where(enough.view(-1, *[1] * (u.ndim - 1)), data.u), rows | ~enough[:, None]
+    first, last = longest(rows.all(0).tolist())
     if last - first < 2:
         raise UserError(f"`strength` must be small enough to leave times that all moved data have, got {strength!r}")
     return replace(data, t=data.t[first:last], u=u[:, first:last])
-
-
-def _longest(rows: list[bool]) -> tuple[int, int]:
-    """The longest run of true values, as the ends of a slice."""
-    best, begin = (0, 0), 0
-    for i, row in enumerate([*rows, False]):
-        if not row:
-            best = max(best, (begin, i), key=lambda ends: ends[1] - ends[0])
-            begin = i + 1
-    return best

@@ -12,20 +12,15 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from symflow.errors import UserError, check_integer
-from symflow.fields import Field, GridField, Network, NeuralField, Series, SymbolicField, Table, series
-from symflow.formulas import expressions
-from symflow.ops import LEAST_ROWS, check_is_field, flow, has_kernel, resample
-from symflow.runs import one_thread
+from symflow.fields import Field, GridField, Network, NeuralField, SymbolicField, Table
+from symflow.ops import LEAST_ROWS, check_is_field
 
-from ..trajectories import UNIFORM, BothSides, Trajectories, filtered
+from ..trajectories import UNIFORM, Trajectories
+from .allowed import mixing
+from .grids import grid_of
+from .measure import sample, whitener
 
-AXES = ("x", "t", "u")
-SAMPLE = 4096  # points of the fixed measure under which displacements have a size
-DEPENDENT = 1e-10  # eigenvalue of the correlations below which fields are no longer told apart
-PERIODIC = 1e-3  # relative change over a period from which a field would tear the grid
-CHUNK = 1 << 20  # points that are moved at a time: bounds the memory
 NODES = (64, 65, 33)  # of a table, in x, t and u
-ORDER = 8  # of the differences in time of `residuals`
 
 
 @runtime_checkable
@@ -45,26 +40,29 @@ class TrajectoryAugment(nn.Module):
     or exact. Each trajectory has its own weights, from torch's own generator of the module's device:
     ``torch.manual_seed`` decides them.
 
-    Convention: solutions are periodic in x on the grid of the data; fields must be so too, or they tear it. Rows are
-    valid where `symflow.resample` finds all of their sources within the times of the data, so a shift in time costs
-    rows at one end. Flows are computed in the dtype of u, in which the field's own tensors must be; positions are
-    float64. A trajectory's result does not depend on the others in the batch, to the bit.
+    Convention: fields must keep the grid of the data, or they tear it: have its periods, and leave the ends of open
+    axes where they are. Rows are valid where all of their sources are within the times of the data, so a shift in time
+    costs rows at one end. On a periodic line sources are found by `symflow.resample`, flows are computed in the dtype
+    of u, in which the field's own tensors must be, and positions are float64. On any other grid (systems, boxes, walls,
+    orbits) the field is closed forms that move variables independently of unknowns, the source of a node is where the
+    flow backwards takes it, values between nodes are those of polynomials of degree five, and all of it is float64.
+    A trajectory's result does not depend on the others in the batch, to the bit.
 
     The field is copied: it moves with the module (`.to`), and takes no part in training.
 
     Args:
-        field: in ``(x, t, u)``, any; or what `pde.discover` found, of which those closed forms are used that are valid
-            for the data and have their period (`Result.along`).
-        data: of which the grid and the measure are taken; at least 6 uniform times.
+        field: in the variables and unknowns of the data, any; or what `pde.discover` found, of which those closed forms
+            are used that are valid for the data and keep their grid (`Result.along`).
+        data: of which the grid and the measure are taken; at least 6 times, uniform ones on a periodic line.
         strength: in normalised units of the field's coordinates, at least 0.
         steps: of the Runge-Kutta method that follows the flow.
         unproved: use what is not valid for the data, too, of what was found. A field is used as it is given.
 
     Raises:
-        UserError: the times are too few or not uniform, a field has not the period of the data, or nothing that was
-            found is valid for them.
-        ValueError: the field is not one in (x, t, u), its generators are dependent on the data, or ``strength`` is
-            negative or not finite; or shapes do not fit the grid.
+        UserError: the times are too few or not uniform, values are missing, a field does not keep the grid of the data,
+            or nothing that was found is valid for them.
+        ValueError: the field is not one in the variables of the data, its generators are dependent on the data, or
+            ``strength`` is negative or not finite; or shapes do not fit the grid.
         TypeError: u is no floating-point tensor.
 
     >>> from symflow import Coordinates, SymbolicField, pde
@@ -85,23 +83,18 @@ class TrajectoryAugment(nn.Module):
         super().__init__()
         if not isinstance(data, Trajectories):
             raise UserError(f"`data` must be trajectories, got {type(data).__name__}")
-        data.require_line("augmentation")
         if not isinstance(field, Discovered):
             check_is_field(field)
         owned = _owned(field.along(data, unproved) if isinstance(field, Discovered) else field)
-        if owned.coordinates.names != AXES:
-            got = ", ".join(owned.coordinates.names)
-            raise ValueError(f"`field` must have the coordinates {', '.join(AXES)}, got {got}")
+        _check_field(owned, data)
         if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength < math.inf:
             raise ValueError(f"`strength` must be a finite number of at least 0, got {strength!r}")
-        _check_times(data.t)
+        _check_data(data)
         self.field, self.strength, self.steps = owned, float(strength), steps
-        self.columns, self.rows = len(data.x), len(data.t)
-        self.left, self.period = float(data.x[0]), data.length
-        self.times = (float(data.t[0]), float(data.t[-1]))
-        whitener = _whitener(owned, _sample(data), self.period)
-        like = next(owned.parameters()) if isinstance(owned, nn.Module) else whitener
-        self.register_buffer("whitener", whitener.to(like))
+        self.grid = grid_of(data)
+        weighting = whitener(owned, sample(data), data)
+        like = next(owned.parameters()) if isinstance(owned, nn.Module) else weighting
+        self.register_buffer("whitener", weighting.to(like))
 
     def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Weights for so many trajectories, ``[count, K]``: by a generator, on its device, or by torch's own."""
@@ -116,54 +109,30 @@ class TrajectoryAugment(nn.Module):
         """Trajectories along ``sum_k weights[b, k] V_k`` for time 1.
 
         Args:
-            u: ``[B, T, X]`` on the grid of the data, physical.
+            u: ``[B, T, ...]`` on the grid of the data and laid out as they are, physical.
             weights: ``[B, K]``; zeros leave a trajectory as it is.
 
         Returns:
-            The values ``[B, T, X]``, physical, and the valid rows ``[B, T]``, boolean. In other rows, nodes without
-            a source or a finite value are 0.
+            The values, of the shape of u, physical, and the valid rows ``[B, T]``, boolean. In other rows, nodes
+            without a source or a finite value are 0.
         """
         self._check(u, weights)
-        each = max(1, CHUNK // (self.rows * self.columns))
-        if u.device.type == "cpu" and not has_kernel(self.field, u):
-            each = 1  # elementwise functions of a processor may round by the place in the batch
-        weights = weights.to(u)
-        starts = range(0, max(len(u), 1), each)
-        parts = [self._move(u[i : i + each], weights[i : i + each]) for i in starts]
-        return torch.cat([values for values, _ in parts]), torch.cat([valid for _, valid in parts])
+        values, support = self.grid.moved(self.field, u, weights.to(u), self.steps)
+        finite = values.isfinite()
+        return values.masked_fill(~finite, 0.0).to(u.dtype), (support & finite).flatten(2).all(-1)
 
     def forward(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """`draw` and `move`."""
         return self.move(u, self.draw(len(u)))
-
-    def _move(self, u: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        c = self.field.coordinates
-        exact: dict[str, Any] = {"dtype": torch.float64, "device": u.device}
-        x = torch.arange(self.columns, **exact) * (self.period / self.columns)
-        t = torch.arange(self.rows, **exact) * ((self.times[1] - self.times[0]) / (self.rows - 1)) + self.times[0]
-        grid = torch.stack(torch.broadcast_tensors(x, t[:, None], torch.zeros((), **exact)), -1)  # [T, X, 3]
-        origin = torch.tensor([self.left, 0.0, 0.0], **exact)
-        # of the points' own normalised values, only u's depend on the trajectory
-        start = c.to_normalised(grid + origin).to(u.dtype).expand(len(u), -1, -1, -1).clone()
-        start[..., 2] = (u - c.offset[2]) / c.scale[2]
-        field: Field = self.field
-        if isinstance(field, SymbolicField):
-            field, weights = _Combination(field, weights), torch.ones_like(weights[:, :1])
-        end = flow(field, start.flatten(1, 2), weights, steps=self.steps).view_as(start)
-        # Displacements, not end points, are converted: what does not move is not rounded.
-        points = c.vectors_to_physical((end - start).double()) + grid
-        points[..., 2] += u
-        values, support = resample(points, period=self.period, times=self.times)
-        finite = values.isfinite()
-        return values.masked_fill(~finite, 0.0).to(u.dtype), (support & finite).all(-1)
 
     def _check(self, u: Tensor, weights: Tensor) -> None:
         for name, tensor in (("u", u), ("weights", weights)):
             if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
                 got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
                 raise TypeError(f"`{name}` must be a floating-point tensor, got {got}")
-        if u.dim() != 3 or u.shape[1:] != (self.rows, self.columns):
-            raise ValueError(f"`u` must have shape [B, T, X] = [B, {self.rows}, {self.columns}], got {list(u.shape)}")
+        names, sizes = ", ".join(self.grid.sizes), list(self.grid.sizes.values())
+        if list(u.shape[1:]) != sizes:
+            raise ValueError(f"`u` must have shape [B, {names}] = [B, {str(sizes)[1:-1]}], got {list(u.shape)}")
         if weights.shape != (len(u), self.field.generators):
             expected = [len(u), self.field.generators]
             raise ValueError(f"`weights` must have shape [B, K] = {expected}, got {list(weights.shape)}")
@@ -177,7 +146,7 @@ class AugmentedTrajectories(Dataset[dict[str, Any]]):
 
     Item i is copy ``i % copies`` of trajectory ``i // copies``; copy 0 is the trajectory itself. An item depends on
     ``(seed, epoch, trajectory, copy)`` alone, whichever process asks, and lies on the device of ``augment``, in its
-    dtype: a dictionary of ``u [T, X]``, ``valid [T]``, ``weights [K]`` and the number of the trajectory, ``source``.
+    dtype: a dictionary of ``u [T, ...]``, ``valid [T]``, ``weights [K]`` and the number of the trajectory, ``source``.
 
     Args:
         data: on the grid that ``augment`` was made for.
@@ -269,63 +238,7 @@ def windows(valid: Tensor, length: int) -> Tensor:
     return nn.functional.pad(valid.unfold(-1, length, 1).all(-1), (0, length - 1), value=False)
 
 
-@one_thread()
-def residuals(data: Trajectories, values: Tensor, valid: Tensor) -> Tensor:
-    """How far moved trajectories are from solving the equation: `Trajectories.residual` of each by itself, ``[B]``.
-
-    Of rows that have four valid ones on either side; NaN where there is none. ``residuals(data, data.u,
-    torch.ones(len(data), len(data.t), dtype=torch.bool))`` are the data's own.
-
-    Args:
-        data: whose grid and equation they are.
-        values: ``[B, T, X]``.
-        valid: ``[B, T]``.
-
-    Raises:
-        UserError: the data have fewer than 9 times.
-    """
-    sides = BothSides(data, ORDER)
-    rows = valid.cpu().unfold(1, ORDER + 1, 1).all(-1)
-    found = torch.full((len(values),), math.nan, dtype=torch.float64)
-    for i, u in enumerate(values.detach().to("cpu", torch.float64)):
-        u = u.where(valid[i, :, None].cpu(), 0.0)
-        if bool(rows[i].any()):
-            u_t, K = sides.u_t(u)[rows[i]], sides.K(filtered(u[sides.inside]))[rows[i]]
-            round_off = sides.round_off(u)
-            size = u_t.square().mean() + K.square().mean() + 2 * round_off * round_off
-            found[i] = ((u_t + K).square().mean() / size).sqrt() if bool(size > 0) else 0.0
-    return found
-
-
-class _Combination:
-    """``sum_k weights[b, k] V_k`` of closed forms as one field on points ``[B, N, 3]``: what is 0 costs nothing."""
-
-    generators = 1
-
-    def __init__(self, field: SymbolicField, weights: Tensor) -> None:
-        self.coordinates, self._field, self._weights = field.coordinates, field, weights[:, :, None]
-
-    def __call__(self, points: Tensor) -> Tensor:
-        physical = self.coordinates.to_physical(points).unbind(-1)
-        values = dict(zip(self._field.symbols, physical, strict=True))
-        columns = []
-        for i, like in enumerate(physical):
-            column = torch.zeros_like(like)
-            for k, components in enumerate(self._field.components):
-                if components[i] != 0:
-                    value = expressions.evaluate(components[i], values, series.FUNCTIONS)
-                    column = column + self._weights[:, k] * value
-            columns.append(column)
-        return self.coordinates.vectors_to_normalised(torch.stack(columns, -1))[..., None, :]
-
-    def series(self, points: Series) -> Series:
-        raise NotImplementedError("a combination has values only")
-
-    def slot(self, k: int) -> Field:
-        return self
-
-
-# ---- the span and its measure ---------------------------------------------------------------------------------------
+# ---- what can be moved ----------------------------------------------------------------------------------------------
 
 
 def _owned(field: Field) -> Field:
@@ -341,61 +254,47 @@ def _owned(field: Field) -> Field:
     return copy.deepcopy(field).requires_grad_(False) if isinstance(field, nn.Module) else field
 
 
-def _check_times(t: Tensor) -> None:
-    if len(t) < LEAST_ROWS:
-        raise UserError(f"`data` must have at least {LEAST_ROWS} times to be augmented, got {len(t)}")
-    steps = t.diff()
-    if float((steps / steps.mean() - 1).abs().max()) > UNIFORM:
+def _check_data(data: Trajectories) -> None:
+    """Times that can be interpolated between, and nothing missing."""
+    if data.missing is not None:
+        raise UserError("`data` must have no missing values to be augmented")
+    if set(data.fields) != set(data.equation.space.dependent):
+        raise UserError(
+            f"`data` must hold the unknowns {', '.join(data.equation.space.dependent)} of their equation alone to be "
+            f"augmented, got {', '.join(data.fields)}"
+        )
+    if len(data.t) < LEAST_ROWS:
+        raise UserError(f"`data` must have at least {LEAST_ROWS} times to be augmented, got {len(data.t)}")
+    steps = data.t.diff()
+    if data.on_line and float((steps / steps.mean() - 1).abs().max()) > UNIFORM:
         raise UserError(
             "`data` must have uniform times to be augmented, "
             f"got spacings from {float(steps.min()):g} to {float(steps.max()):g}"
         )
 
 
-def _sample(data: Trajectories) -> Tensor:
-    """Points ``(x, t, u)`` of the data, physical: all of them or a fixed draw, ``[N, 3]``."""
-    count = data.u.numel()
-    which = torch.arange(count)
-    if count > SAMPLE:
-        which = torch.randint(count, (SAMPLE,), generator=torch.Generator().manual_seed(0))
-    columns, rows = len(data.x), len(data.t)
-    return torch.stack([data.x[which % columns], data.t[which // columns % rows], data.u.flatten()[which]], -1)
-
-
-@torch.no_grad()
-@one_thread()
-def _whitener(field: Field, sample: Tensor, period: float) -> Tensor:
-    """``G^(-1/2)``, ``[K, K]``, float64, for a field that has the period.
-
-    Raises:
-        ValueError: the generators are dependent on the sample.
-        UserError: some combination of unit size changes by more than `PERIODIC` over the period.
-    """
-    if isinstance(field, nn.Module):
-        field = copy.deepcopy(field).double()
-        sample = sample.to(next(field.parameters()).device)
-    here = field(field.coordinates.to_normalised(sample))  # [N, K, d]
-    there = field(field.coordinates.to_normalised(sample + sample.new_tensor([period, 0.0, 0.0])))
-    gram = torch.einsum("nkd,nld->kl", here, here) / len(here)
-    size = gram.diagonal().sqrt()
-    if not bool(size.isfinite().all() and (size > 0).all()):
-        raise ValueError(f"every generator of `field` must be finite and not 0 on the data, got sizes {size.tolist()}")
-    least = float(torch.linalg.eigvalsh(gram / size / size[:, None])[0])
-    if least < DEPENDENT:
-        raise ValueError(
-            f"the {len(size)} generators of `field` must be independent on the data, got a combination of relative "
-            f"size {math.sqrt(max(least, 0.0)):.1g}"
-        )
-    values, vectors = torch.linalg.eigh(gram)
-    whitener: Tensor = vectors / values.sqrt() @ vectors.T
-    jump = torch.einsum("nkd,nld->kl", there - here, there - here) / len(here)
-    change = math.inf  # a field may not exist one period on: exp(x) overflows there
-    if bool(jump.isfinite().all()):
-        change = math.sqrt(max(float(torch.linalg.eigvalsh(whitener @ jump @ whitener)[-1]), 0.0))
-    if not change <= PERIODIC:
+def _check_field(field: Field, data: Trajectories) -> None:
+    """On the variables of the data, and one that their grid can be moved along."""
+    names = field.coordinates.names
+    wanted = data.equation.space.names
+    if names != wanted:
+        raise ValueError(f"`field` must have the coordinates {', '.join(wanted)}, got {', '.join(names)}")
+    if data.on_line:
+        return
+    if set(data.equation.space.independent) != {"t", *(axis.name for axis in data.axes)}:
         raise UserError(
-            f"`field` must have the period {period:g} of the data in x, got one that changes by {change:.1g} of its "
-            "size over it: it would tear the grid; leave out the generators that depend on x, or discover with "
-            "`domain` periodic"
+            f"`data` must have the axes of their equation to be augmented, {', '.join(data.equation.space.independent)}"
+            f", got t, {', '.join(axis.name for axis in data.axes)}"
         )
-    return whitener
+    if not isinstance(field, SymbolicField):
+        raise UserError(
+            f"`field` must be closed forms for data that are not one unknown u on a periodic line, got "
+            f"{type(field).__name__}"
+        )
+    variables = field.symbols[: len(data.equation.space.independent)]
+    for components in field.components:
+        if (mixed := mixing(components, variables, field.symbols)) is not None:
+            raise UserError(
+                "`field` must move variables independently of unknowns for data that are not one unknown u on a "
+                f"periodic line, got one that moves {mixed[0]} by {mixed[1]}"
+            )

@@ -16,7 +16,7 @@ from symflow.formulas import expressions, format_generator
 from symflow.runs import ASIDE, As, Budget, from_json
 
 from ..approximation import Approximate, Search
-from ..augmentation import UNLESS, check_solve, moved, with_period
+from ..augmentation import UNLESS, check_solve, keeping_grid, moved
 from ..equations import Equation
 from ..families import family_of, proved
 from ..laws import Certificate, Drift, Gate, OverConfidenceSet
@@ -343,7 +343,7 @@ class Result(OneSpaceResult):
             raise UserError(f"`data` must be trajectories, got {type(data).__name__}")
         if not (unproved or self.trusted):
             check_solve(data, self.equation)
-        return with_period(forms, data)
+        return keeping_grid(forms, data)
 
     def allowed(self, unproved: bool = False) -> list[dict[str, str]]:
         """The closed forms that data may be moved along, if they solve the equation: the valid ones, or all.

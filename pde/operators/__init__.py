@@ -2,5 +2,5 @@
 
 from .comparison import compare_operators as compare_operators
 from .operators import Operator as Operator
-from .operators import Task as Task
 from .outcome import OperatorComparison as OperatorComparison
+from .windows import Task as Task

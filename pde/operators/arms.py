@@ -15,13 +15,14 @@ from symflow.fields import Field, SymbolicField
 from symflow.learning import digest, distributed
 from symflow.runs import load_field, one_thread, save_field
 
-from ..augmentation import TrajectoryAugment, characteristics, tabulated
+from ..augmentation import TrajectoryAugment, characteristics, keeping_grid, tabulated
 from ..discovery import discover
 from ..settings import Score
 from ..symmetries import symmetries
-from ..trajectories import Trajectories, data_coordinates
-from .operators import Operator, Penalty, Pool, Task, bootstrap, errors, train
+from ..trajectories import Trajectories
+from .operators import Operator, bootstrap, errors, train
 from .outcome import OperatorComparison
+from .windows import Penalty, Pool, Task
 
 SHIFT = 0.5  # by which u of the shifted test data differs
 PENALTY = 0.1  # the weight of the equivariance loss
@@ -48,14 +49,16 @@ class _Plan:
         with distributed() as device, one_thread():
             field, angle = self.generators(job)
             shape = (self.sizes.width, self.sizes.modes, self.sizes.layers)
-            operator = Operator(self.task, float(part.u.std()), *shape, seed=job.seed).to(device)
+            units = field_units(part)
+            scale = float(part.u.std()) if units is None else 1.0
+            operator = Operator(self.task, scale, *shape, job.seed, len(part.axes), len(part.fields)).to(device)
             penalty = None
             if field is not None and job.arm == "penalty":
                 stride = len(part.x) // self.sizes.points
                 penalty = Penalty(characteristics(field, part)[..., ::stride], PENALTY)
             train(
                 operator,
-                self.pool(job, field),
+                self.pool(job, field, units),
                 self.task,
                 steps=self.sizes.steps,
                 seed=job.seed,
@@ -65,7 +68,7 @@ class _Plan:
                 bfloat16=self.bfloat16,
                 checkpoint=job.checkpoint,
             )
-            each = errors(operator, checked.coarsen(self.sizes.points).u, self.task)
+            each = errors(operator, in_units(checked.coarsen(self.sizes.points).u, units), self.task)
             low, high = bootstrap(each)
             figures = {"error": float(each.mean()), "low": low, "high": high}
             if job.checked is None:
@@ -86,7 +89,7 @@ class _Plan:
         if job.arm == "exact":
             return exact, None
         if job.arm == "wrong":
-            return SymbolicField(exact.coordinates, [{"du": "1"}]), None
+            return SymbolicField(exact.coordinates, [{f"d{part.equation.space.dependent[0]}": "1"}]), None
         field = self.field if job.arm != "slots" else None
         if field is None:
             name = "slots" if job.arm == "slots" else "generators"
@@ -112,16 +115,19 @@ class _Plan:
             values = exact.coordinates.vectors_to_normalised(field.coordinates.vectors_to_physical(field(same)))
         return field, float(subspace_angles(values, exact(points))[-1])
 
-    def pool(self, job: _Job, field: Field | None) -> Pool:
+    def pool(self, job: _Job, field: Field | None, units: Tensor | None) -> Pool:
         """What the windows of an arm are drawn from."""
         if field is None or job.arm == "penalty":
-            u = job.part.coarsen(self.sizes.points).u
+            u = in_units(job.part.coarsen(self.sizes.points).u, units)
             return Pool.of(u, self.task, every=self.task.inputs if job.arm == "fixed" else 1)
         strength = job.strength or 0.0
         with torch.random.fork_rng([]):
             torch.manual_seed(job.seed)
-            pool = moved_copies(job.part, tabulated(field, job.part), strength, self.copies, self.task)
-        return replace(pool, u=pool.u[..., :: len(job.part.x) // self.sizes.points])
+            along = tabulated(field, job.part) if job.part.on_line else field
+            pool = moved_copies(job.part, along, strength, self.copies, self.task)
+        stride = len(job.part.x) // self.sizes.points
+        every = (slice(None), slice(None), slice(None), *[slice(None, None, stride)] * len(job.part.axes))
+        return replace(pool, u=in_units(pool.u[every], units))
 
 
 @dataclass(frozen=True)
@@ -137,13 +143,23 @@ class _Job:
     checked: Trajectories | None = None
 
 
+def field_units(data: Trajectories) -> Tensor | None:
+    """Deviations of several fields, ``[F]``, in which they count alike; ``None`` for one."""
+    return data.values.flatten(0, -2).std(0) if len(data.fields) > 1 else None
+
+
+def in_units(u: Tensor, units: Tensor | None) -> Tensor:
+    """Values in units of their fields."""
+    return u if units is None else u / units.to(u)
+
+
 def moved_copies(data: Trajectories, field: Field, strength: float, copies: int, task: Task) -> Pool:
     """Every trajectory moved along random elements of the span, `copies` times, with the windows that stay valid.
 
     A copy without a valid window is drawn again, and after `ROUNDS` times is the original. Draws come from torch's own
     generator.
     """
-    S, T, X = data.u.shape
+    S, T = data.u.shape[:2]
     augment = TrajectoryAugment(field, data, strength, steps=STEPS)
     augment.to(torch.float32)
     source = data.u.float().repeat_interleave(copies, 0)
@@ -157,28 +173,29 @@ def moved_copies(data: Trajectories, field: Field, strength: float, copies: int,
         waiting = waiting[~good]
         if len(waiting) == 0:
             break
-    return Pool(u.view(S, copies, T, X), starts.view(S, copies, T))
+    return Pool(u.view(S, copies, *u.shape[1:]), starts.view(S, copies, T))
 
 
 def exact_field(data: Trajectories) -> SymbolicField:
-    """The generators of the equation that keep the period, in closed form.
+    """The generators of the equation that keep the grid, in closed form.
 
     Raises:
         UserError: there are none.
     """
-    forms = symmetries(data.equation, without=("x",)).forms
+    forms = symmetries(data.equation, without=tuple(a.name for a in data.axes if a.period is not None)).forms
     if not forms:
         raise UserError(f"{data.equation.text!r} has no symmetry that keeps the period, so there is none to move along")
-    return SymbolicField(
-        data_coordinates(data, periodic=True), [{key: str(f) for key, f in form.items()} for form in forms]
-    )
+    return keeping_grid([{key: str(f) for key, f in form.items()} for form in forms], data, repr(data.equation.text))
 
 
 def boosted(data: Trajectories) -> Tensor | None:
     """Every trajectory moved along the exact boost so that u rises or falls by `SHIFT`, in turns, ``[S, T, X]``.
 
-    The boost is a generator that moves x and adds to u the same everywhere; ``None`` where an equation has none.
+    The boost is a generator that moves x and adds to u the same everywhere; ``None`` where an equation has none, and
+    for data that are not u on a line.
     """
+    if not data.on_line:
+        return None
     exact = exact_field(data)
     for k, (_, tau, phi) in enumerate(exact.components):
         if tau == 0 and phi.is_number and phi != 0:

@@ -31,10 +31,11 @@ from ..augmentation import UNLESS, check_solve
 from ..settings import OperatorTrainings
 from ..trajectories import Trajectories
 from .arms import PENALTY, _digest, _Job, _Plan
-from .operators import Task
 from .outcome import Arm, OperatorComparison
+from .windows import Task
 
 ARMS = ("none", "fixed", "exact", "learned", "slots", "wrong", "penalty")
+LEARNED = ("learned", "slots", "penalty")
 UNPROVED = ("learned", "slots", "wrong", "penalty")  # their fields are proved by nothing
 GROUPS = ("trajectories", "seeds", "validation", "test")
 
@@ -104,7 +105,7 @@ def compare_operators(
     )
     config = {
         "command": "train-operator",
-        "data": digest(data.x, data.t, tested.u, checked.u),
+        "data": digest(*(axis.nodes for axis in data.axes), data.t, tested.u, checked.u),
         "equation": data.equation.text,
         "field": None if field is None else _digest(field),
         **{k: v for k, v in asdict(comparison).items() if k not in ("arms", "validation", "equation", "rows")},
@@ -220,4 +221,16 @@ def _check(data: Trajectories, settings: OperatorTrainings) -> None:
             f"`data` must hold at least {needed} trajectories ({s.seeds} seeds of {s.trajectories}, "
             f"{s.validation} for validation, {s.test} for the test), got {len(data)}"
         )
-    data.require_evolution("an operator")
+    _check_shape(data, arms)
+
+
+def _check_shape(data: Trajectories, arms: Sequence[str]) -> None:
+    """Periodic axes, nothing missing; what learns fields needs u on a line."""
+    if not data.axes or any(axis.period is None for axis in data.axes) or data.missing is not None:
+        raise UserError(f"an operator needs periodic axes and all values, got {data.laid_out}")
+    learned = [arm for arm in arms if arm in LEARNED]
+    if learned and not (data.on_line and data.equation.evolutionary):
+        raise UserError(
+            f"the arms {', '.join(learned)} learn fields from one unknown u with u_t = ... on a periodic line, got "
+            f"{data.laid_out} and {data.equation.text!r}; leave them out"
+        )

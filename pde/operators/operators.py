@@ -1,4 +1,4 @@
-"""Neural operators on trajectories: the two tasks, windows with random starts, training, errors."""
+"""Neural operators on trajectories: training and errors."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -17,65 +15,21 @@ from torch import Tensor, nn
 from symflow.errors import UserError
 from symflow.learning import CHECKPOINT_SECONDS, Record, StepReport, digest, restore_training, save_training, schedule
 
-from ..augmentation import windows
-from ..equations import Equation, variable
+from .windows import Penalty, Pool, Task, generator, sources_of
 
 CHUNK = 100  # steps of one record, one seed of the draws, and at least one checkpoint
-
-
-@dataclass(frozen=True)
-class Task:
-    """From consecutive rows of u to later ones: ``u[r], ..., u[r + inputs - 1]`` to ``u[r + o]`` for o in ``outputs``.
-
-    Attributes:
-        inputs: rows that the operator sees.
-        outputs: offsets of the rows that it predicts from the first one that it sees.
-        moving: whether r is any row, as for equations that do not depend on t, or the first one.
-
-    >>> Task.of(Equation("u_t + u*u_x + u_xxx = 0")).outputs[0], Task.of(Equation("u_t = exp(-t)*u_xx")).outputs
-    (20, (89,))
-    """
-
-    inputs: int
-    outputs: tuple[int, ...]
-    moving: bool
-
-    @staticmethod
-    def of(equation: Equation) -> Task:
-        """The paper's task for an equation: the next 20 rows from 20; or, where time matters, the state 70 rows on."""
-        autonomous = not any(F.has(variable("t")) for F in equation.residuals)
-        return Task(20, tuple(range(20, 40)), True) if autonomous else Task(20, (89,), False)
-
-    @property
-    def length(self) -> int:
-        """Rows from the first input to the last output, both included."""
-        return max(self.outputs) + 1
-
-    def rows(self) -> tuple[Tensor, Tensor]:
-        """Offsets of the inputs and of the outputs."""
-        return torch.arange(self.inputs), torch.tensor(self.outputs)
-
-    def starts(self, valid: Tensor) -> Tensor:
-        """Where a window of valid rows may begin, ``[..., T] -> [..., T]``, both boolean."""
-        long_enough = self.length <= valid.shape[-1]
-        allowed = windows(valid, self.length) if long_enough else torch.zeros_like(valid)
-        if not self.moving:
-            allowed[..., 1:] = False
-        return allowed
-
-    def tested(self, rows: int) -> range:
-        """The starts at which an operator is tested: one window after the other."""
-        return range(0, rows - self.length + 1, self.inputs) if self.moving else range(1)
 
 
 class Operator(nn.Module):
     """A Fourier neural operator (Li et al., 2021; that of the neuraloperator package) from rows of u to rows of u.
 
-    ``scale * FNO(u / scale)``, without a positional channel: it commutes with translations in x.
+    ``scale * FNO(u / scale)``, without a positional channel: it commutes with translations along the axes.
 
     Args:
-        task: decides the channels.
+        task: decides the channels, with the fields.
         scale: of u, for example its standard deviation in the training data.
+        axes: of space, all periodic.
+        fields: in the last dimension of u; one has none.
         width: channels of the hidden layers.
         modes: Fourier modes that a layer keeps, the mean included.
         layers: how many.
@@ -92,9 +46,18 @@ class Operator(nn.Module):
     scale: Tensor
 
     def __init__(
-        self, task: Task, scale: float, width: int = 32, modes: int = 24, layers: int = 4, seed: int = 0
+        self,
+        task: Task,
+        scale: float,
+        width: int = 32,
+        modes: int = 24,
+        layers: int = 4,
+        seed: int = 0,
+        axes: int = 1,
+        fields: int = 1,
     ) -> None:
         super().__init__()
+        self.fields = fields
         try:
             from neuralop.models import FNO
         except ImportError as error:
@@ -105,9 +68,9 @@ class Operator(nn.Module):
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             self.network = FNO(
-                n_modes=(2 * (modes - 1),),
-                in_channels=task.inputs,
-                out_channels=len(task.outputs),
+                n_modes=(2 * (modes - 1),) * axes,
+                in_channels=task.inputs * fields,
+                out_channels=len(task.outputs) * fields,
                 hidden_channels=width,
                 n_layers=layers,
                 positional_embedding=None,
@@ -117,8 +80,13 @@ class Operator(nn.Module):
         self.register_buffer("scale", torch.tensor(float(scale)))
 
     def forward(self, u: Tensor) -> Tensor:
-        """``[B, inputs, X]`` to ``[B, outputs, X]``, physical."""
-        found: Tensor = self.network(u / self.scale)
+        """``[B, inputs, X...]`` to ``[B, outputs, X...]``, of several fields with a last dimension for them."""
+        u = u / self.scale
+        if self.fields > 1:  # every row of every field is a channel
+            u = u.movedim(-1, 2).flatten(1, 2)
+        found: Tensor = self.network(u)
+        if self.fields > 1:
+            found = found.unflatten(1, (-1, self.fields)).movedim(2, -1)
         return found * self.scale
 
 
@@ -130,114 +98,11 @@ def _in_single_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor
     return cast
 
 
-# ---------------------------------------------------------------- what is trained on
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Trajectories from which windows are drawn: some copies of every source.
-
-    Attributes:
-        u: ``[S, C, T, X]``, physical.
-        starts: rows where a window may begin, ``[S, C, T]``, boolean; at least one of every copy.
-    """
-
-    u: Tensor
-    starts: Tensor
-
-    @staticmethod
-    def of(u: Tensor, task: Task, every: int = 1) -> Pool:
-        """Trajectories ``[S, T, X]`` as they are; windows begin at multiples of `every` rows.
-
-        Raises:
-            UserError: they have fewer rows than the task needs.
-        """
-        S, T, _ = u.shape
-        if task.length > T:
-            raise UserError(f"the task needs trajectories of at least {task.length} times, got {T}")
-        starts = task.starts(torch.ones(S, T, dtype=torch.bool))
-        starts &= torch.arange(T) % every == 0
-        return Pool(u[:, None], starts[:, None])
-
-    def to(self, device: torch.device) -> Pool:
-        """The same on a device, in single precision."""
-        return Pool(self.u.to(device, torch.float32), self.starts.to(device))
-
-    def draw(self, sources: Tensor, task: Task, chance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One window of each of some sources: inputs, outputs, and the rows where they begin.
-
-        Args:
-            sources: ``[B]``.
-            task: which rows.
-            chance: ``[2, B]`` in [0, 1): the copy and the start are that share of all; so pools with different copies
-                draw alike from the same numbers.
-        """
-        device = self.u.device
-        sources, chance = sources.to(device), chance.to(device)
-        copy = (chance[0] * self.u.shape[1]).long()
-        allowed = self.starts[sources, copy]
-        count = allowed.sum(-1)
-        which = (chance[1] * count).long()
-        start = (allowed.cumsum(-1) > which[:, None]).int().argmax(-1)
-        inputs, outputs = (
-            self.u[sources[:, None], copy[:, None], start[:, None] + rows.to(device)] for rows in task.rows()
-        )
-        return inputs, outputs, start
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """Equivariance as a loss: the operator's derivative along a symmetry must be the symmetry's action on its output.
-
-    ``weight * |J_G(u) Q - Q'| / |Q'|`` with ``Q = phi - xi u_x - tau u_t`` the characteristic of a random element of
-    the span on the input rows and ``Q'`` on the output rows.
-
-    Attributes:
-        tangents: characteristics of a basis on the trajectories, ``[S, K, T, X]``.
-        weight: beside the error itself.
-    """
-
-    tangents: Tensor
-    weight: float
-
-    def to(self, device: torch.device) -> Penalty:
-        """The same on a device, in single precision."""
-        return Penalty(self.tangents.to(device, torch.float32), self.weight)
-
-    def draw(self, sources: Tensor, starts: Tensor, task: Task, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """Characteristics on the rows of windows, for one direction ``[K]`` of the span per window."""
-        device = self.tangents.device
-        sources = sources.to(device)[:, None]
-        directions = directions.to(device)
-        inputs, outputs = (
-            torch.einsum(
-                "bk,brkx->brx", directions, self.tangents.transpose(1, 2)[sources, starts[:, None] + rows.to(device)]
-            )
-            for rows in task.rows()
-        )
-        return inputs, outputs
-
-
-def _sources(step: int, batch: int, count: int, seed: int) -> Tensor:
-    """Which trajectories a step sees: consecutive parts of one random permutation after another."""
-    places = range(step * batch, (step + 1) * batch)
-    return torch.tensor([_permutation(count, seed, p // count)[p % count] for p in places])
-
-
-@lru_cache(maxsize=64)
-def _permutation(count: int, seed: int, epoch: int) -> list[int]:
-    return torch.randperm(count, generator=_generator(seed, 2 * epoch)).tolist()
-
-
-def _generator(seed: int, number: int) -> torch.Generator:
-    return torch.Generator().manual_seed((seed * 1_000_003 + number) % 2**63)
-
-
 # ---------------------------------------------------------------- training
 
 
 def relative_error(predicted: Tensor, target: Tensor) -> Tensor:
-    """``|predicted - target| / |target|`` of every window ``[B, rows, X]``, ``[B]``."""
+    """``|predicted - target| / |target|`` of every window ``[B, rows, ...]``, ``[B]``."""
     distance: Tensor = (predicted.float() - target).flatten(1).norm(dim=1)
     size: Tensor = target.flatten(1).norm(dim=1)
     return distance / size.clamp_min(1e-12)
@@ -268,7 +133,7 @@ def train(
     are averaged; worker 0 writes the checkpoint, from which any number of workers may go on.
 
     Args:
-        operator: ``[B, inputs, X] -> [B, outputs, X]``.
+        operator: ``[B, inputs, ...] -> [B, outputs, ...]``.
         pool: what windows are drawn from.
         task: which rows.
         steps: of the optimiser.
@@ -317,14 +182,14 @@ def train(
     operator.train()
     for begin in range(CHUNK * len(history), steps, CHUNK):
         begun = time.perf_counter()
-        chances = _generator(seed, 2 * begin + 1)
+        chances = generator(seed, 2 * begin + 1)
         total = torch.zeros((), device=device)
         count = min(CHUNK, steps - begin)
         for step in range(begin, begin + count):
             chance = torch.rand(2, batch, generator=chances)
             direction = torch.randn(batch, 1 if penalty is None else penalty.tangents.shape[1], generator=chances)
             mine = slice(rank, None, workers)
-            sources = _sources(step, batch, len(pool.u), seed)[mine]
+            sources = sources_of(step, batch, len(pool.u), seed)[mine]
             inputs, outputs, starts = pool.draw(sources, task, chance[:, mine])
             for group in optimizer.param_groups:
                 group["lr"] = rate * schedule((step + 1) / steps)
@@ -366,7 +231,7 @@ def errors(operator: nn.Module, u: Tensor, task: Task) -> Tensor:
 
     Args:
         operator: left in evaluation mode.
-        u: ``[S, T, X]``, physical.
+        u: ``[S, T, ...]``, physical.
         task: which rows.
     """
     operator.eval()

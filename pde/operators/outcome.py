@@ -108,8 +108,9 @@ class OperatorComparison(Tabled):
             )
         lines = text_table(columns, rows, 120)
         headline = (
-            f"{self.equation}: {self.rows[0]} times to {self.rows[1]} on {self.points} points, {self.trajectories} "
-            f"trajectories, FNO of width {self.width}, {self.modes} modes, {self.layers} layers, {self.steps} steps"
+            f"{self.equation}: {self.rows[0]} times to {self.rows[1]} on {self.points} points in x, "
+            f"{self.trajectories} trajectories, FNO of width {self.width}, {self.modes} modes, {self.layers} layers, "
+            f"{self.steps} steps"
         )
         note = (
             "Error: normalised mean square error on the test trajectories, geometric mean over seeds.\n"

@@ -2,13 +2,14 @@
 
 from .axes import UNIFORM as UNIFORM
 from .axes import Axis as Axis
+from .axes import real_array as real_array
 from .data import MISLABELLED as MISLABELLED
 from .data import Trajectories as Trajectories
-from .data import real_array as real_array
 from .derivatives import difference_weights as difference_weights
 from .derivatives import filtered as filtered
 from .derivatives import interpolated as interpolated
 from .derivatives import without_noise as without_noise
+from .differentiation import STENCIL as STENCIL
 from .differentiation import Derivative as Derivative
 from .differentiation import difference_matrix as difference_matrix
 from .differentiation import differentiate as differentiate

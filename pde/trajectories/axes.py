@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,3 +105,14 @@ class Axis:
         """The weights of an integral over the axis, ``[n]``."""
         # of functions that vanish at the ends of their supports: the trapezoidal rule, wherever the nodes are even
         return torch.full_like(self.nodes, self.step) if self.uniform else quadrature_weights(self.nodes, self.name)
+
+
+def real_array(value: Any, name: str) -> Tensor:
+    """Real numbers of any kind as a tensor of doubles, or a `UserError` that names them."""
+    try:
+        tensor = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise UserError(f"`{name}` must be an array of real numbers, got {type(value).__name__}") from None
+    if tensor.is_complex():
+        raise UserError(f"`{name}` must be an array of real numbers, got complex ones")
+    return tensor.detach().to("cpu", torch.float64).contiguous()

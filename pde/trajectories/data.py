@@ -16,7 +16,7 @@ from symflow.errors import UserError, check_integer
 from symflow.runs import one_thread
 
 from ..equations import Equation, Jets
-from .axes import UNIFORM, Axis, period_of
+from .axes import UNIFORM, Axis, period_of, real_array
 from .derivatives import filtered, interpolated
 from .shown import Shown
 from .sides import BothSides
@@ -206,10 +206,7 @@ class Trajectories(Shown):
         """
         if self.on_line:
             return
-        axes = [f"{a.name}{'' if a.period is None else ' (periodic)'}" for a in self.axes]
-        shape = f"{', '.join(self.fields)} over {', '.join(['t', *axes])}"
-        gone = ", some values missing" if self.missing is not None else ""
-        raise UserError(f"{what} needs one unknown u on a periodic line, got {shape}{gone}")
+        raise UserError(f"{what} needs one unknown u on a periodic line, got {self.laid_out}")
 
     def require_evolution(self, what: str) -> None:
         """Refuses data that are not of ``u_t = ...`` on a periodic line, which `what` does not know.
@@ -267,15 +264,30 @@ class Trajectories(Shown):
         return tuple(self[int(end - size) : int(end)] for size, end in zip(sizes, ends, strict=True))
 
     def coarsen(self, points: int) -> Trajectories:
-        """Every n-th point in x, so that `points` remain: the paper's 256.
+        """Every n-th node of every axis of space, so that `points` remain along the first: the paper's 256.
 
         Values are kept as they are; derivatives on the coarser grid are only as good as it resolves the data.
+
+        Raises:
+            UserError: an axis is open, or its nodes are no multiple of what remains; or there is none.
         """
-        self.require_line("`coarsen`")
-        if points < 8 or len(self.x) % points:
-            raise UserError(f"`points` must be at least 8 and divide the {len(self.x)} points in x, got {points}")
-        stride = len(self.x) // points
-        return replace(self, x=self.x[::stride].contiguous(), u=self.u[..., ::stride].contiguous())
+        if not self.axes or any(axis.period is None for axis in self.axes):
+            self.require_line("`coarsen`")
+        stride = len(self.x) // points if type(points) is int and points > 0 else 0
+        if points < 8 or len(self.x) % points or any(len(axis) % stride for axis in self.axes):
+            raise UserError(
+                f"`points` must be at least 8 and divide the {len(self.x)} points in {self.axes[0].name}"
+                + "".join(f", and the stride the {len(a)} in {a.name}" for a in self.axes[1:])
+                + f", got {points}"
+            )
+        every = (slice(None), slice(None), *[slice(None, None, stride)] * len(self.axes))
+        return replace(
+            self,
+            x=torch.zeros(0),
+            axes=tuple(replace(a, nodes=a.nodes[::stride].contiguous()) for a in self.axes),
+            u=self.u[every].contiguous(),
+            missing=None if self.missing is None else self.missing[every].contiguous(),
+        )
 
     def tail(self) -> Tensor:
         """The last eighth of the spectrum over its largest mode, ``[S]``: small where the grid resolves the data."""
@@ -384,14 +396,3 @@ class Trajectories(Shown):
             return math.inf, math.inf
         miss, size_t, size_x, doubt_t, doubt_x = sums.tolist()
         return math.sqrt(miss / (size_t + size_x)), math.sqrt(doubt_t / size_t + doubt_x / size_x)
-
-
-def real_array(value: Any, name: str) -> Tensor:
-    """Real numbers of any kind as a tensor of doubles, or a `UserError` that names them."""
-    try:
-        tensor = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise UserError(f"`{name}` must be an array of real numbers, got {type(value).__name__}") from None
-    if tensor.is_complex():
-        raise UserError(f"`{name}` must be an array of real numbers, got complex ones")
-    return tensor.detach().to("cpu", torch.float64).contiguous()

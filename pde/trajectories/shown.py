@@ -30,6 +30,13 @@ class Shown:
         numbers = "".join(f", {name} = {value:g}" for name, value in self.equation.parameters.items())
         return f"{what}{numbers}; {' x '.join(sizes)}; {', '.join(self.fields)}"
 
+    @property
+    def laid_out(self: Any) -> str:
+        """Which fields over which axes, for a sentence that wants others."""
+        axes = [f"{a.name}{'' if a.period is None else ' (periodic)'}" for a in self.axes]
+        gone = ", some values missing" if self.missing is not None else ""
+        return f"{', '.join(self.fields)} over {', '.join(['t', *axes])}{gone}"
+
     def _repr_html_(self: Any) -> str:
         """The same, with a picture of the first field of the first trajectory along t and the first axis."""
         from symflow.report import figures

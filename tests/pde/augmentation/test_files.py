@@ -21,7 +21,8 @@ from symflow.errors import UserError
 from symflow.pde import TrajectoryAugment, discover, generate, load, save
 from symflow.pde.augmentation import files as files
 from symflow.pde.augmentation.files import augment_file, generators_of
-from symflow.pde.augmentation.trajectories import residuals, seeded_weights
+from symflow.pde.augmentation.residuals import residuals
+from symflow.pde.augmentation.trajectories import seeded_weights
 from symflow.runs import Run
 
 SAMPLES, TIMES, COPIES = 5, 80, 3

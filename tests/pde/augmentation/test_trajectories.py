@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 from symflow import Coordinates, GridField, NeuralField, SymbolicField, flow, scatter
 from symflow.errors import UserError
 from symflow.pde import CATALOGUE, AugmentedTrajectories, Trajectories, TrajectoryAugment, discover, generate
-from symflow.pde.augmentation.trajectories import residuals, seeded_weights, windows
+from symflow.pde.augmentation.residuals import residuals
+from symflow.pde.augmentation.trajectories import seeded_weights, windows
 
 L, END, STEPS = 128.0, 20.0, 201
 COORDINATES = Coordinates(("x", "t", "u"), (L, None, None), (0.0, 10.0, 0.0), (L, 10.0, 1.0))

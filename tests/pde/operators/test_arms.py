@@ -6,7 +6,7 @@ import torch
 
 from symflow import pde
 from symflow.pde.operators.arms import boosted, exact_field, moved_copies
-from symflow.pde.operators.operators import Task
+from symflow.pde.operators.windows import Task
 
 
 def test_the_exact_generators_keep_the_period() -> None:

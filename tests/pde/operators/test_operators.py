@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from symflow import Coordinates, SymbolicField, pde
 from symflow.errors import UserError
 from symflow.pde.augmentation.equivariance import characteristics
-from symflow.pde.operators.operators import Operator, Penalty, Pool, Task, bootstrap, errors, train
+from symflow.pde.operators.operators import Operator, bootstrap, errors, train
+from symflow.pde.operators.windows import Penalty, Pool, Task
 
 NEXT = Task(3, (3, 4), True)
 LATER = Task(3, (6,), False)
