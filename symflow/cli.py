@@ -95,7 +95,10 @@ def _hush() -> None:
 def commands() -> dict[str, options.Command]:
     """The commands by name."""
     of_domains = [f for kind in domains.having("commands") for f in domains.part(kind, "commands").COMMANDS]
-    return {options.name_of(function): function for function in (*of_domains, report, reproduce, doctor, completion)}
+    return {
+        options.name_of(function): function
+        for function in (*of_domains, report, tensorboard, reproduce, doctor, completion)
+    }
 
 
 def _named(given: Sequence[str]) -> options.Command:
@@ -167,6 +170,24 @@ def report(
     else:
         page = write_comparison(run, other, out)
     return Answer(str(page), {"page": str(page)})
+
+
+def tensorboard(run: Annotated[Path, tyro.conf.Positional]) -> Answer:
+    """Writes the curves of a run's trainings as event files, which `tensorboard --logdir RUN` shows.
+
+    The run may be finished or still at work; each call writes what is known by then. TensorBoard has to be installed.
+
+    Examples:
+        symflow tensorboard runs/kdv
+        symflow tensorboard runs/classifiers --json
+
+    Args:
+        run: the run directory.
+    """
+    from symflow.runs import write_events
+
+    folder = str(write_events(run))
+    return Answer(folder, {"folder": folder})
 
 
 def reproduce(

@@ -243,6 +243,7 @@ ENOUGH = {
     "generate": ["kdv", "--samples", "1", "--out", "a.h5"],
     "merge": ["a.h5", "--out", "b.h5"],
     "report": ["run"],
+    "tensorboard": ["run"],
     "reproduce": ["pde"],
     "completion": ["zsh"],
     "doctor": [],

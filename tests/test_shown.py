@@ -65,7 +65,8 @@ LESS = {
     ],
 }
 """What makes an example small; of an option that comes twice the last one counts."""
-ELSEWHERE = ("reproduce", "completion")  # studies take minutes, and tests of their own; files go to a person's home
+ELSEWHERE = ("reproduce", "completion", "tensorboard")
+"""Studies take minutes, and tests of their own; files go to a person's home; TensorBoard need not be there."""
 VERDICTS = {"audit": (0, 1, 3), "discover-images": (0, 1, 3)}
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from symflow.algebra import subspace_angles
 from symflow.errors import UserError
 from symflow.fields import Field, SymbolicField
-from symflow.learning import digest, distributed
+from symflow.learning import Record, digest, distributed
 from symflow.runs import load_field, one_thread, save_field
 
 from ..augmentation import TrajectoryAugment, characteristics, keeping_grid, tabulated
@@ -43,8 +43,8 @@ class _Plan:
     folder: Path
     field: Field | None  # the learned generators, when they are given
 
-    def train(self, job: _Job) -> dict[str, float]:
-        """A training and its figures."""
+    def train(self, job: _Job) -> tuple[list[Record], dict[str, float]]:
+        """A training: what was recorded on the way, and its figures."""
         part, checked = job.part, job.checked or self.test
         with distributed() as device, one_thread():
             field, angle = self.generators(job)
@@ -56,7 +56,7 @@ class _Plan:
             if field is not None and job.arm == "penalty":
                 stride = len(part.x) // self.sizes.points
                 penalty = Penalty(characteristics(field, part)[..., ::stride], PENALTY)
-            train(
+            history = train(
                 operator,
                 self.pool(job, field, units),
                 self.task,
@@ -78,7 +78,7 @@ class _Plan:
                     figures["shifted"] = float(errors(operator, shifted, self.task).mean())
             if angle is not None:
                 figures["angle"] = angle
-            return figures
+            return history, figures
 
     def generators(self, job: _Job) -> tuple[Field | None, float | None]:
         """The span that an arm moves along, and its largest angle to the exact one."""

@@ -23,7 +23,7 @@ import torch.distributed as dist
 
 from symflow.errors import UserError, check_integer
 from symflow.fields import Field
-from symflow.learning import JobReport, Ledger, choose_strength, digest, distributed
+from symflow.learning import JobReport, Ledger, Record, choose_strength, digest, distributed
 from symflow.runs import available, end_with
 from symflow.settings import with_settings
 
@@ -38,6 +38,9 @@ ARMS = ("none", "fixed", "exact", "learned", "slots", "wrong", "penalty")
 LEARNED = ("learned", "slots", "penalty")
 UNPROVED = ("learned", "slots", "wrong", "penalty")  # their fields are proved by nothing
 GROUPS = ("trajectories", "seeds", "validation", "test")
+
+_Told = tuple[list[Record], dict[str, float]]
+"""What was recorded on the way of a training, and its figures."""
 
 
 @with_settings(OperatorTrainings)
@@ -168,29 +171,29 @@ def _carry_out(
     """Trains what the ledger does not know yet."""
     left = [job for job in jobs if job.key not in ledger.finished]
     done = len(jobs) - len(left)
-    for job, figures in _trained(plan, left, 1 if dist.is_initialized() else min(workers, len(left))):
-        ledger.note(job.key, **figures)
+    for job, (history, figures) in _trained(plan, left, 1 if dist.is_initialized() else min(workers, len(left))):
+        ledger.note(job.key, history, **figures)
         after()
         done += 1
         tell(job.key, done)
 
 
-def _trained(plan: _Plan, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, dict[str, float]]]:
+def _trained(plan: _Plan, jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, _Told]]:
     if workers <= 1:
         for job in jobs:
             yield job, plan.train(job)
         return
     # Forked processes may not differentiate once their parent has.
     with get_context("spawn").Pool(workers, end_with, (os.getpid(),)) as pool:
-        for number, figures in pool.imap_unordered(_Numbered(plan), list(enumerate(jobs))):
-            yield jobs[number], figures
+        for number, trained in pool.imap_unordered(_Numbered(plan), list(enumerate(jobs))):
+            yield jobs[number], trained
 
 
 @dataclass(frozen=True)
 class _Numbered:
     plan: _Plan
 
-    def __call__(self, job: tuple[int, _Job]) -> tuple[int, dict[str, float]]:
+    def __call__(self, job: tuple[int, _Job]) -> tuple[int, _Told]:
         return job[0], self.plan.train(job[1])
 
 

@@ -14,6 +14,8 @@ import torch.distributed as dist
 
 from symflow.runs import METRICS, RESULT, Figure, Run, from_json, read_metrics, refusing, write_json
 
+from .loop import Record
+
 JobReport = Callable[[str, int, int], None]
 """Called as a comparison goes on, with what is trained, how far it is, and how far it will be."""
 
@@ -79,7 +81,7 @@ def choose_strength(
 
 
 class Ledger:
-    """The trainings that are finished, with their figures: lines of a run's metrics.
+    """The trainings that are finished, with their figures: lines of a run's metrics, after those of the way there.
 
     Worker 0 writes them, and all workers read them at the start; without ``out`` nothing is written.
 
@@ -116,6 +118,8 @@ class Ledger:
             dist.barrier()
         with refusing(self._path / METRICS, "be the ledger of a comparison"):
             for record in read_metrics(self._path):
+                if "step" in record:  # on the way
+                    continue
                 key = from_json(record.pop("stage", None), str)
                 self.finished[key] = from_json(record, dict[str, Figure])
         if dist.is_initialized():
@@ -125,11 +129,14 @@ class Ledger:
         """Where a training that is not finished continues; ``None`` without a run directory."""
         return None if self._path is None else self._path / f"{re.sub('[^a-z0-9.+]+', '-', key)}.safetensors"
 
-    def note(self, key: str, **figures: float) -> None:
-        """A training is finished, with these figures; its checkpoint goes."""
+    def note(self, key: str, history: Sequence[Record] = (), **figures: float) -> None:
+        """A training is finished, with these figures; its checkpoint goes.
+
+        ``history`` holds what was recorded on the way, each with its ``"step"``.
+        """
         self.finished[key] = figures
         if self._run is not None:
-            self._run.log({"stage": key, **figures})
+            self._run.log(*({"stage": key, **record} for record in history), {"stage": key, **figures})
             checkpoint = self.checkpoint(key)
             if checkpoint is not None:
                 checkpoint.unlink(missing_ok=True)

@@ -20,15 +20,15 @@ from symflow.runs import Figure, load_tensors, save_tensors
 CHECKPOINT_SECONDS = 5.0  # at least, between two checkpoints: on a busy disk one takes up to half a second
 
 
-def digest(*tensors: Tensor) -> str:
-    """A short name of what the tensors hold.
+def digest(*parts: Tensor | str) -> str:
+    """A short name of what tensors hold and of what is said of them.
 
     >>> digest(torch.zeros(2)) == digest(torch.zeros(1), torch.zeros(1)) != digest(torch.ones(2))
     True
     """
     found = hashlib.sha256()
-    for tensor in tensors:
-        found.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    for part in parts:
+        found.update(part.encode() if isinstance(part, str) else np.ascontiguousarray(part.detach().cpu().numpy()).data)
     return found.hexdigest()[:16]
 
 

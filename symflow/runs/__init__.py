@@ -8,6 +8,7 @@ from .directory import Run as Run
 from .directory import command as command
 from .directory import read_config as read_config
 from .directory import read_metrics as read_metrics
+from .events import write_events as write_events
 from .files import read_json as read_json
 from .files import replacing as replacing
 from .files import write_json as write_json

@@ -25,7 +25,7 @@ from .tensors import load_tensors, save_field, save_tensors
 
 CONFIG, METRICS, RESULT, REPORT = "config.json", "metrics.jsonl", "result.json", "report.html"
 _OWN = (CONFIG, METRICS, RESULT, REPORT)
-_OWN_PATTERNS = ("*.safetensors", "figures/*.svg", "figures/*.png")  # figures were PNGs before
+_OWN_PATTERNS = ("*.safetensors", "figures/*.svg", "figures/*.png", "tensorboard/*/events.out.*")  # PNGs: before 0.2
 _UNTYPED = ("command", "data", "identity")  # entries of a configuration that are no options
 
 
@@ -92,10 +92,10 @@ class Run:
             if self._new:
                 self.path.rmdir()
 
-    def log(self, record: Mapping[str, Any]) -> None:
-        """Appends a line to ``metrics.jsonl``."""
+    def log(self, *records: Mapping[str, Any]) -> None:
+        """Appends lines to ``metrics.jsonl``."""
         with open(self.path / METRICS, "a") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write("".join(json.dumps(record) + "\n" for record in records))
 
     def rewind(self, stage: str, step: int) -> None:
         """Drops the lines of ``metrics.jsonl`` that a stage wrote at or after a step, and lines cut short."""
@@ -103,7 +103,7 @@ class Run:
         for line, record in _lines(self.path):
             at = record.get("step", 0)
             if record.get("stage") == stage and isinstance(at, int | float) and at >= step:
-                break
+                continue
             keep.append(line + "\n")
         with replacing(self.path / METRICS) as temporary:
             temporary.write_text("".join(keep))

@@ -41,7 +41,7 @@ def test_a_ledger_is_what_was_noted(tmp_path):
     ledger = Ledger(out, {"command": "test"}, resume=False, replace=False)
     path = ledger.checkpoint("Affine 0.1, seed 0")
     path.touch()
-    ledger.note("none, seed 0", error=0.1, one_step=1 / 3)
+    ledger.note("none, seed 0", [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}], error=0.1, one_step=1 / 3)
     ledger.note("Affine 0.1, seed 0", error=math.inf)
     assert not path.exists()
     with open(out / "metrics.jsonl", "a") as file:
@@ -52,8 +52,9 @@ def test_a_ledger_is_what_was_noted(tmp_path):
     assert again.checkpoint("Affine 0.1, seed 0") == path
     again.note("none, seed 1", error=0.2)
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert lines[0] == {"stage": "none, seed 0", "error": 0.1, "one_step": 1 / 3}
-    assert [line["stage"] for line in lines] == ["none, seed 0", "Affine 0.1, seed 0", "none, seed 1"]
+    assert lines[:2] == [{"stage": "none, seed 0", "step": k, "loss": 3.0 - k} for k in (1, 2)]
+    assert lines[2] == {"stage": "none, seed 0", "error": 0.1, "one_step": 1 / 3}
+    assert [line["stage"] for line in lines[2:]] == ["none, seed 0", "Affine 0.1, seed 0", "none, seed 1"]
     again.publish({"arms": []})
     assert json.loads((out / "result.json").read_text()) == {"arms": []}
 

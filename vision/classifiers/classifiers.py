@@ -105,7 +105,7 @@ def train(
         "rate": rate,
         "decay": decay,
         "bfloat16": half,
-        "augment": None if augment is None else repr(augment) + digest(*augment.state_dict().values()),
+        "augment": None if augment is None else digest(repr(augment), *augment.state_dict().values()),
         "statistics": [*statistics.mean, *statistics.std],
     }
     history = restore_training(checkpoint, network, optimizer, asked)

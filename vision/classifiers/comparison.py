@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import fmean
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -37,8 +37,8 @@ _OWN = ("crop", "affine")
 _VALIDATION = 0.2  # of the training images, where a strength is chosen
 _DECIDING = 3_000  # images that choose a strength together, so that accuracies are known to a point
 
-Augment = Callable[[float], nn.Module]
-"""From a strength to what changes a batch of images."""
+Augment = Callable[[float], nn.Module] | nn.Module
+"""From a strength to what changes a batch of images, or that itself where it has no strength to choose."""
 
 
 # ---------------------------------------------------------------- what comes out
@@ -177,7 +177,8 @@ def compare(
         out: a run directory; ``result.json`` in it is the comparison so far.
         settings: its fields are arguments of this function.
         first: the first seed.
-        augments: further arms by name, for example `learned_arms`: from a strength to what changes normalised images.
+        augments: further arms by name, for example `learned_arms`: from a strength to what changes normalised images,
+            or a module that changes them and has no strength.
         resume: continue the run in ``out``.
         replace: remove an earlier run there first.
         progress: called after every epoch.
@@ -189,7 +190,7 @@ def compare(
     s = settings
     arms, fraction, seeds, network, epochs, batch = s.arms, s.fraction, s.seeds, s.network, s.epochs, s.batch
     augments = {"crop": _crop, "affine": partial(GeneratorAugment, affine_field()), **augments}
-    candidates = _candidates(arms, tuple(augments), s.strengths, s.shifts)
+    candidates = _candidates(arms, augments, s.strengths, s.shifts)
     if network not in NETWORKS:
         raise UserError(f"`network` must be one of {', '.join(NETWORKS)}, got {network!r}")
     if not 0.0 < fraction <= 1.0:
@@ -250,15 +251,16 @@ class _Trainings:
 
     def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
         """Of a network that has learned on some images, on others; taken from the ledger when it is there."""
-        augment = None if strength is None else self.augments[arm.removesuffix("+flip")](strength)
+        given = self.augments.get(arm.removesuffix("+flip"))
+        augment = given if given is None or isinstance(given, nn.Module) else given(cast(float, strength))
         name = f"{arm}, {use}" if strength is None else f"{arm} {strength:g}, {use}"
         key = name
         if augment is not None and not arm.startswith(_OWN):  # the same name may stand for others another time
-            key = f"{name} {digest(*augment.state_dict().values())}"
+            key = f"{name} {digest(repr(augment), *augment.state_dict().values())}"
         if key not in self.ledger.finished:
             network = NETWORKS[self.network](len(learn.classes), learn.pixels.shape[1], seed=seed).to(self.device)
             statistics = Statistics.of(learn)
-            train(
+            history = train(
                 network,
                 learn,
                 epochs=self.epochs,
@@ -270,7 +272,8 @@ class _Trainings:
                 checkpoint=self.ledger.checkpoint(key),
                 progress=lambda epoch, _: self.progress(name, epoch, self.epochs) if self.progress else None,
             )
-            self.ledger.note(key, accuracy=accuracy(network, check, statistics))
+            way = [{"step": r["epoch"], **{n: v for n, v in r.items() if n != "epoch"}} for r in history]
+            self.ledger.note(key, way, accuracy=accuracy(network, check, statistics))
         return self.ledger.finished[key]["accuracy"]
 
 
@@ -279,19 +282,20 @@ def _crop(shift: float) -> nn.Module:
 
 
 def _candidates(
-    arms: Sequence[str], augments: Sequence[str], strengths: Sequence[float], shifts: Sequence[float]
+    arms: Sequence[str], augments: Mapping[str, Augment], strengths: Sequence[float], shifts: Sequence[float]
 ) -> dict[str, tuple[float, ...]]:
     """The strengths to choose from, by arm; one where it is given."""
     for name, values in (("strengths", strengths), ("shifts", shifts)):
         _check_strengths(f"`{name}`", values, whole=name == "shifts")
     known = ("none", "flip", *(name + flip for name in augments for flip in ("", "+flip")))
+    fixed = {name for name in known if isinstance(augments.get(name.removesuffix("+flip")), nn.Module | None)}
     candidates: dict[str, tuple[float, ...]] = {}
     for arm in arms:
         name, equals, given = arm.partition("=")
-        fixed, whole = name in ("none", "flip"), name.startswith("crop")
+        whole = name.startswith("crop")
         if name.startswith("learned") and name not in known:
             raise UserError(f"the arm {name!r} needs generators that were discovered, got none")
-        if name not in known or name in candidates or (fixed and equals):
+        if name not in known or name in candidates or (name in fixed and equals):
             raise UserError(
                 f"`arms` must be some of {', '.join(known)}, each once, where there is a strength with it "
                 f'as in "crop=4" or without, got {", ".join(arms)}'
@@ -303,7 +307,7 @@ def _candidates(
                 raise UserError(f"the strength of {name!r} in `arms` must be a number, got {given!r}") from None
             _check_strengths(f"the strength of {name!r} in `arms`", candidates[name], whole)
         else:
-            candidates[name] = () if fixed else tuple(shifts if whole else strengths)
+            candidates[name] = () if name in fixed else tuple(shifts if whole else strengths)
     if not candidates:
         raise UserError(f"`arms` must be some of {', '.join(known)}, got none")
     return candidates

@@ -60,7 +60,7 @@ def network_of(
         return given_network(file, train, "network")
     statistics = Statistics.of(train)
     model = small_network(train, seed)
-    classifiers.train(
+    history = classifiers.train(
         model,
         train,
         epochs=epochs,
@@ -70,6 +70,11 @@ def network_of(
         checkpoint=None if run is None else run.path / f"{NETWORK}-checkpoint.safetensors",
         progress=lambda epoch, record: tell(epoch / epochs, record),
     )
+    if run is not None:
+        run.rewind(NETWORK, 0)
+        run.log(
+            *({"stage": NETWORK, "step": r["epoch"], "loss": r["loss"], "accuracy": r["accuracy"]} for r in history)
+        )
     if file is not None:
         save_network(file, model, {"classes": list(train.classes), "statistics": asdict(statistics)})
     return model.eval().requires_grad_(False), statistics

@@ -187,6 +187,22 @@ def test_other_generators_are_other_trainings(tmp_path, trainings):
     assert torch.equal(augment.field.values, GeneratorAugment(other, 0.2).field.values)
 
 
+def test_a_module_is_an_arm_without_strength(tmp_path, trainings):
+    """Of a module there is nothing to choose: it trains once a seed, and another one is another training."""
+    asked, _ = trainings
+    quick = {**QUICK, "seeds": 1}
+    for count, module in enumerate((torch.nn.Identity(), torch.nn.Identity(), torch.nn.Tanh())):
+        mine = {"mine": module}
+        found = compare(SETS, tmp_path / "run", arms=("mine+flip",), augments=mine, resume=count > 0, **quick)
+        assert found.arms[0].strength is None
+        assert found.arms[0].validation == ()
+        assert len(asked) == (1, 1, 2)[count]
+    assert asked[1][2]["augment"] is module
+    assert asked[1][2]["flip"]
+    with pytest.raises(UserError, match="where there is a strength"):
+        compare(SETS, arms=("mine=0.1",), augments={"mine": module}, **quick)
+
+
 WORKER = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
@@ -212,7 +228,7 @@ def test_workers_compare_together(tmp_path):
         found = [json.loads((tmp_path / f"run-{rank}.json").read_text()) for rank in range(2)]
         assert found[0] == found[1] == json.loads((tmp_path / "run" / "result.json").read_text())
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert len(lines) == 8  # two strengths and two arms, with two seeds each
+    assert sum('"step"' not in line for line in lines) == 8  # two strengths and two arms, with two seeds each
 
 
 def test_errors(tmp_path):
