@@ -101,7 +101,7 @@ sanitize: install  ## kernels and the emulation of CUDA under the address, undef
 	.ci/sanitize thread -m "not slow" -k "not ($(NO_KERNEL))" tests/ops
 
 # Other versions lie in a folder before the pinned ones on the path; torch is the pinned one in both.
-WITH = $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/$@
+WITH = rm -rf build/$@ && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/$@
 ON = PYTHONPATH=$(CURDIR)/build/$@ OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -p no:xdist -m "not slow"
 test-oldest: install  ## the fast tests with the oldest versions that pyproject.toml admits
 	$(WITH) $$($(BIN)/python .ci/bounds.py oldest)

@@ -62,7 +62,7 @@ class ClassifierTrainings:
         seeds: how many, from 0.
         network: small, for two cores; or resnet18, for a GPU.
         epochs: by default 10 over the root of the fraction.
-        batch: images in a step.
+        batch: images in a step, at least 2 for each worker.
         strengths: candidates for generators.
         shifts: candidates for crops, whole numbers of pixels.
     """

@@ -25,6 +25,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from symflow.errors import UserError, check_integer
@@ -160,16 +161,30 @@ def chebyshev(axis: Axis) -> str | None:
     return None
 
 
+def _chebyshev_basis(kind: str, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Chebyshev's polynomials at their nodes ``[node, degree]``, and the inverse, a cosine transform.
+
+    Both to the rounding unit: of angles that are whole multiples of one, and without a recurrence or an elimination,
+    whose errors derivatives enlarge by ``n**(2 order)``.
+    """
+    k, steps = (np.arange(n), 2 * (n - 1)) if kind == "ends" else (2 * np.arange(n) + 1, 4 * n)
+    j = np.arange(n)
+    basis = np.where(j % 2, -1.0, 1.0) * np.cos(2 * np.pi / steps * (k[:, None] * j % steps))
+    inverse = basis.T * (2.0 / (n - 1 if kind == "ends" else n))
+    inverse[0] /= 2
+    if kind == "ends":
+        inverse[-1] /= 2
+        inverse[:, [0, -1]] /= 2
+    return basis, inverse
+
+
 def _polynomial(v: Tensor, axis: Axis, order: int, kind: str) -> Derivative:
     """Of the polynomial through Chebyshev's nodes, by its Chebyshev coefficients."""
     n = len(axis)
-    k = np.arange(n)
-    s = -np.cos(np.pi * (k / (n - 1) if kind == "ends" else (k + 0.5) / n))
-    half = float(axis.nodes[-1] - axis.nodes[0]) / (s[-1] - s[0])  # of the interval
-    basis = np.polynomial.chebyshev.chebvander(s, n - 1)
-    inverse = np.linalg.inv(basis)
+    basis, inverse = _chebyshev_basis(kind, n)
+    half = float(axis.nodes[-1] - axis.nodes[0]) / (basis[-1, 1] - basis[0, 1])  # of the interval
     turned = np.stack([np.polynomial.chebyshev.chebder(row, order) for row in np.eye(n)], 1)
-    values = np.polynomial.chebyshev.chebvander(s, n - 1 - order) @ turned @ inverse / half**order
+    values = basis[:, : n - order] @ turned @ inverse / half**order
     matrix = torch.from_numpy(values)
     coefficients = (v @ torch.from_numpy(inverse).T).abs()
     degrees = torch.arange(n * (FAR + 1), dtype=torch.float64)
@@ -177,7 +192,10 @@ def _polynomial(v: Tensor, axis: Axis, order: int, kind: str) -> Derivative:
     for i in range(order):  # the largest derivative of a Chebyshev polynomial is at the ends
         growth = growth * (degrees**2 - i**2) / (2 * i + 1)
     beyond = _beyond(coefficients, growth.clamp_min(0) / half**order)
-    rounding = torch.finfo(torch.float64).eps * (v.abs().amax(-1, keepdim=True) * matrix.abs().sum(1))
+    # Nodes are rounded as values are, which moves these by their slope.
+    slope = (v.diff(dim=-1) / axis.nodes.diff()).abs().amax(-1, keepdim=True)
+    size = v.abs().amax(-1, keepdim=True) + axis.nodes.abs().max() * slope
+    rounding = torch.finfo(torch.float64).eps * size * matrix.abs().sum(1)
     return Derivative(v @ matrix.T, beyond + MARGIN * rounding, "Chebyshev")
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow import Coordinates
@@ -14,6 +14,7 @@ positive = st.floats(1e-3, 1e6)
 
 
 @given(st.lists(st.tuples(finite, positive, finite), min_size=1, max_size=4))
+@settings(deadline=None)
 def test_round_trips(axes):
     offset, scale, values = zip(*axes, strict=True)
     names = "abcd"[: len(axes)]

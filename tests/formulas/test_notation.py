@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 import sympy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow import Coordinates, SymbolicField
@@ -110,6 +110,7 @@ def test_hostile_words_in_formulas_are_escaped():
 
 
 @given(st.floats(1e-300, 1e300) | st.floats(-1e300, -1e-300))
+@settings(deadline=None)
 def test_numbers_mean_what_they_were(value):
     text = notation.number(value, 4)
     digits = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "-0123456789-")

@@ -98,6 +98,16 @@ def test_operators_are_those_of_one_process(workers: int, inputs: Path, tmp_path
     torch.testing.assert_close(errors(tmp_path / f"{workers}"), errors(tmp_path / "1"), rtol=1e-3, atol=0)
 
 
+@WORKERS
+def test_a_share_of_one_image_is_refused_before_the_work(workers: int, inputs: Path, tmp_path: Path) -> None:
+    words = (*CLASSIFIER[:-1], str(2 * workers - 1))
+    process = started(workers, words, inputs, tmp_path / "run")
+    _, told = ended(process)
+    assert process.returncode != 0
+    assert f"at least {2 * workers}, two for each of {workers} workers" in told
+    assert not (tmp_path / "run").exists()
+
+
 def children(process: subprocess.Popen[str]) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 

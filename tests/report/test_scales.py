@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from symflow.report.scales import Scale, spanning
@@ -24,6 +24,7 @@ def meaning(label: str) -> float:
 
 
 @given(numbers, st.floats(1e-6, 1e12), st.integers(3, 12))
+@settings(deadline=None)
 def test_linear_marks_are_round_few_and_true(low, width, most):
     assume(width > 1e-6 * abs(low))
     scale = Scale(low, low + width)
@@ -44,6 +45,7 @@ def test_linear_marks_are_round_few_and_true(low, width, most):
 
 
 @given(st.floats(-250, 250), st.floats(2.01, 300), st.integers(3, 10))
+@settings(deadline=None)
 def test_logarithmic_marks_are_decades(low, decades, most):
     assume(low + decades < 290)
     ticks = Scale(10**low, 10 ** (low + decades), log=True).ticks(most)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symflow.report import figures
@@ -75,6 +75,7 @@ def test_what_is_far_away_is_far_away():
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=30))
+@settings(deadline=None)
 def test_any_words_are_text_in_a_file_that_can_be_read(words):
     figure = Figure([PLOT.panel(around=[text(0, 0, words), axes(PLOT, words, words, words)])])
     for content in (figure.file(words), figure.html(words)):

@@ -62,12 +62,12 @@ def train(
     Args:
         network: with initial parameters.
         images: the training part.
-        epochs: at least 1; in each, every image once.
+        epochs: at least 1; in each, every image at most once, but for those that fill no batch.
         seed: of everything drawn.
         augment: from normalised images ``[B, C, H, W]`` to such; it draws from torch's own generator.
         statistics: that normalise the images; by default theirs.
         flip: mirror from left to right with probability 1/2.
-        batch: images in a step, those of all workers together.
+        batch: images in a step, those of all workers together; at least two for each worker.
         rate: the highest learning rate.
         decay: of weights, times the rate, in every step.
         bfloat16: compute convolutions in bfloat16 (autocast); by default where the device has instructions for it.
@@ -79,18 +79,16 @@ def train(
         ``"seconds"``.
 
     Raises:
-        ValueError: a size is below 1 or there is no image.
-        UserError: the loss is not finite, or the checkpoint belongs to another training.
+        ValueError: ``epochs`` is below 1.
+        UserError: a worker would get fewer than two images of a batch, the images are too small for the network, the
+            loss is not finite, or the checkpoint belongs to another training.
     """
     if epochs < 1:
         raise ValueError(f"`epochs` must be at least 1, got {epochs}")
     device = next(network.parameters()).device
     rank, workers = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    if workers > 1 and min(batch, len(images)) < workers:
-        raise UserError(
-            f"`batch` and the number of images must be at least the number of workers, {workers}, got {batch} and "
-            f"{len(images)}"
-        )
+    check_shares(batch, len(images), workers)
+    network.check_sides(images.pixels)
     statistics = statistics or Statistics.of(images)
     batches = Batches(images, statistics, batch, seed, flip, device, rank, workers)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -155,6 +153,27 @@ def train(
             dist.broadcast(buffer, 0)
     network.eval()
     return history
+
+
+def check_shares(batch: int, images: int, workers: int) -> None:
+    """Every worker needs two images of a batch: of one, a normalisation where the picture has shrunk to a pixel makes 0.
+
+    Args:
+        batch: images in a step, those of all workers together.
+        images: how many there are; fewer than a batch are one batch.
+        workers: that share it.
+
+    Raises:
+        UserError: a worker would get fewer.
+
+    >>> check_shares(64, 5, 2)
+    """
+    if min(batch, images) < 2 * workers:
+        raise UserError(
+            "`batch` and the number of images must be at least "
+            + ("2" if workers == 1 else f"{2 * workers}, two for each of {workers} workers")
+            + f", for normalisations compare the images of a batch; got a batch of {batch} and {images} to learn from"
+        )
 
 
 @torch.no_grad()

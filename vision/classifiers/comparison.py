@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from symflow.errors import UserError, check_integer
@@ -30,7 +31,7 @@ from ..augmentation import CropFlip, GeneratorAugment, affine_field
 from ..data import Images, Statistics, load, split
 from ..features import ImageNetwork, ResNet18, SmallResNet
 from ..settings import ClassifierTrainings
-from .classifiers import accuracy, train
+from .classifiers import accuracy, check_shares, train
 
 NETWORKS: Mapping[str, type[ImageNetwork]] = {"small": SmallResNet, "resnet18": ResNet18}
 _OWN = ("crop", "affine")
@@ -184,8 +185,8 @@ def compare(
         progress: called after every epoch.
 
     Raises:
-        UserError: the images cannot be read; a number is out of its range; an arm or a network is unknown;
-            or ``out`` cannot be used, as for `symflow.runs.Run`.
+        UserError: the images cannot be read, or are too small or too few for the network; a number is out of its range;
+            an arm or a network is unknown; or ``out`` cannot be used, as for `symflow.runs.Run`.
     """
     s = settings
     arms, fraction, seeds, network, epochs, batch = s.arms, s.fraction, s.seeds, s.network, s.epochs, s.batch
@@ -198,6 +199,8 @@ def compare(
     check_integer("first", first, 0)
     _check_sizes(seeds=seeds, batch=batch, epochs=1 if epochs is None else epochs)
     training, test = images if isinstance(images, tuple) else load(images)
+    with torch.device("meta"):
+        NETWORKS[network](len(training.classes), training.pixels.shape[1]).check_sides(training.pixels)
     epochs = round(10 / math.sqrt(fraction)) if epochs is None else epochs
     numbers = range(first, first + seeds)
     parts = {seed: split(training, fraction, seed)[0] if fraction < 1 else training for seed in numbers}
@@ -211,6 +214,7 @@ def compare(
         "batch": batch,
     } | ({"first": first} if first else {})
     with distributed() as device:
+        check_shares(batch, len(parts[first]), dist.get_world_size() if dist.is_initialized() else 1)
         ledger = Ledger(out, config, resume, replace)
         trainings = _Trainings(network, epochs, batch, augments, device, ledger, progress)
         measured: dict[str, Arm] = {}

@@ -91,7 +91,7 @@ def given_network(
         argument: what to call it in sentences.
 
     Raises:
-        UserError: there is no such file, or the network is for other images.
+        UserError: there is no such file, or the network is for other images or larger ones.
     """
     statistics = Statistics.of(train)
     if isinstance(network, ImageNetwork):
@@ -104,4 +104,5 @@ def given_network(
     channels = train.pixels.shape[1]
     if model.arguments["channels"] != channels or len(statistics.mean) != channels:
         raise UserError(f"`{argument}` must be for images of {channels} channels, got {model.arguments['channels']}")
+    model.check_sides(train.pixels)
     return model.eval().requires_grad_(False), statistics

@@ -17,12 +17,27 @@ from symflow.runs import from_json, read_tensors, save_tensors
 class ImageNetwork(nn.Module):
     """What the networks here share: a body of convolutions, the mean over all pixels, and a linear layer.
 
-    Sub-classes set ``body`` and ``head``, and keep in ``arguments`` what they were made with.
+    Sub-classes set ``body`` and ``head``, and keep in ``arguments`` what they were made with; ``least_side`` is how many
+    pixels the sides of images must have, so that each halving leaves one.
     """
 
     body: nn.Module
     head: nn.Linear
     arguments: dict[str, int]
+    least_side: int = 1
+
+    def check_sides(self, images: Tensor) -> None:
+        """Refuses images ``[..., H, W]`` that are too small for the network.
+
+        Raises:
+            UserError: a side is below ``least_side``.
+        """
+        height, width = images.shape[-2:]
+        if min(height, width) < self.least_side:
+            raise UserError(
+                f"`images` must have sides of at least {self.least_side} pixels for this {type(self).__name__}, got "
+                f"{height} x {width}"
+            )
 
     def features(self, images: Tensor) -> Tensor:
         """``[B, C, H, W]`` to ``[B, F]``: the mean of the last layer's channels over all pixels."""
@@ -65,6 +80,7 @@ class SmallResNet(ImageNetwork):
             layers += [nn.AvgPool2d(2), ResidualBlock(width << stage, width << (stage + 1))]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(width << stages, classes)
+        self.least_side = 1 << stages
         _initialise(self, seed)
 
 

@@ -110,7 +110,7 @@ class _Archive:
         steps = [s * numbers.itemsize for s in stride]
         values = np.lib.stride_tricks.as_strided(numbers[offset:], size, steps, writeable=False)
         if brain:  # the upper half of a float32
-            values = (values.astype(np.uint32) << 16).view(np.float32)
+            values = np.left_shift(values, np.uint32(16), dtype=np.uint32).view(np.float32)
         values = values.conj() if conjugate else values
         return -values if negative else values
 

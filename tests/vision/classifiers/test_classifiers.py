@@ -17,7 +17,7 @@ from symflow.vision.classifiers import classifiers
 from symflow.vision.classifiers.classifiers import accuracy, train
 from symflow.vision.data.batches import Statistics
 from symflow.vision.data.images import Images
-from symflow.vision.features.networks import SmallResNet
+from symflow.vision.features.networks import ResNet18, SmallResNet
 
 
 def stripes(count=240, seed=0):
@@ -180,6 +180,38 @@ def test_another_field_is_another_training(tmp_path):
 def test_a_loss_that_is_not_finite():
     with pytest.raises(UserError, match="training diverged"):
         train(small(), stripes(), epochs=1, seed=0, rate=1e30, batch=16)
+
+
+def of_side(side, count=12):
+    pixels = torch.randint(0, 256, (count, 1, side, side), generator=torch.Generator().manual_seed(0))
+    return Images(pixels.to(torch.uint8), torch.arange(count) % 2, ("even", "odd"), "noise")
+
+
+@pytest.mark.parametrize("side", [8, 12, 16])
+def test_a_normalisation_needs_two_images(side):
+    """The last block of three stages sees one pixel of pictures up to 15 wide: of one image, nothing to normalise."""
+    network = SmallResNet(2, channels=1, width=4)
+    for batch, count in ((1, 12), (64, 1)):
+        with pytest.raises(UserError, match=f"at least 2, .* got a batch of {batch} and {count} to learn from"):
+            train(network, of_side(side, count), epochs=1, seed=0, batch=batch)
+    for batch, count in ((2, 12), (64, 2), (3, 7)):  # what fills no batch waits, so that no batch is smaller
+        train(network, of_side(side, count), epochs=1, seed=0, batch=batch)
+        assert all(p.isfinite().all() for p in network.state_dict().values())
+
+
+@pytest.mark.parametrize("side", [1, 3, 7])
+def test_images_too_small_for_the_network(side):
+    network = SmallResNet(2, channels=1, width=4)
+    with pytest.raises(UserError, match=f"at least 8 pixels for this SmallResNet, got {side} x {side}"):
+        train(network, of_side(side), epochs=1, seed=0, batch=4)
+    train(ResNet18(2, channels=1, width=2), of_side(side), epochs=1, seed=0, batch=4)
+
+
+@pytest.mark.parametrize(("batch", "images", "workers"), [(3, 100, 2), (100, 3, 2), (7, 7, 4), (1, 1, 1)])
+def test_every_worker_needs_two_images(batch, images, workers):
+    with pytest.raises(UserError, match=f"at least {2 * workers}"):
+        classifiers.check_shares(batch, images, workers)
+    classifiers.check_shares(max(batch, 2 * workers), max(images, 2 * workers), workers)
 
 
 def test_accuracy_counts_first_choices():

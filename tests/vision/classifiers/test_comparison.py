@@ -30,6 +30,16 @@ SETS = noise(80, 0), noise(30, 1)
 QUICK = {"fraction": 0.5, "seeds": 2, "epochs": 2, "batch": 16, "strengths": (0.1, 0.2), "shifts": (1,)}
 
 
+@pytest.mark.parametrize(
+    ("side", "batch", "sentence"), [(7, 16, "sides of at least 8 pixels"), (12, 1, "`batch` and the number")]
+)
+def test_what_no_network_can_learn_from_is_refused_first(tmp_path, side, batch, sentence):
+    sets = tuple(Images(s.pixels[..., :side, :side], s.labels, s.classes, s.name) for s in SETS)
+    with pytest.raises(UserError, match=sentence):
+        compare(sets, tmp_path / "run", **{**QUICK, "batch": batch})
+    assert not (tmp_path / "run").exists()
+
+
 def test_differences_are_taken_in_pairs():
     arms = (Arm("none", None, (), (0.1, 0.5, 0.9)), Arm("affine", 0.1, (), (0.2, 0.6, 1.0)))
     result = Comparison("set", 1, 1, "small", 1, 1, arms)

@@ -105,7 +105,7 @@ HUGE = b"\x80\x04\x8e" + struct.pack("<Q", 1 << 60) + b"."
     [
         (pickle.dumps(Hostile(os.system, "touch owned")), "posix.system"),
         (pickle.dumps({"data": ROWS, "labels": Hostile(eval, "1")}), "builtins.eval"),
-        (pickle.dumps({"data": ROWS, "labels": [1], "x": np.float64(1)}, 4), "numpy._core.multiarray.scalar"),
+        (pickle.dumps({"data": ROWS, "labels": [1], "x": np.float64(1)}, 4), "core.multiarray.scalar"),
         (b"cos\nsystem\n(S'ls'\ntR.", "the instruction"),
         (b"cnumpy\nload\n.", "numpy.load"),
         (b"\x80\x04\x8c\x05numpy\x8c\x10core.os.getcwdxx\x93.", "numpy.core.os"),
