@@ -181,13 +181,26 @@ def integral(g: sympy.Expr, z: sympy.Symbol) -> sympy.Expr | None:
 def simple_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
     """`literal_functions` and the reciprocals of the bases of powers: what other functions are multiplied by.
 
-    Products of roots, ``(1 + x)^a (1 - x)^b``, come with their reciprocals, without the roots that they nearly are.
+    Products of roots, ``(1 + x)^a (1 - x)^b``, come with their reciprocals, without the roots that they nearly are; a
+    power ``x^a`` before a derivative of order n with ``x^(n - a)``, the n-th power of the time a wave takes to x.
     """
     residuals = equation.residuals if residuals is None else residuals
     found = literal_functions(equation, residuals)
     for z in equation.space.variables[: len(equation.space.independent)]:
         found += [*_products_of_roots(equation, residuals, z), *(1 / base for base in bases(equation, residuals, z))]
+        found += _times(equation, residuals, z)
     return list(dict.fromkeys([*found, *_denominators(equation, residuals)]))[:MOST_SPECIAL]
+
+
+def _times(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
+    found: list[sympy.Expr] = []
+    for F in residuals:
+        for a, index in equation.space.indices(F):
+            if max(index) == equation.order > 1 and index[equation.space.variables.index(z)] == equation.order:
+                slope = sympy.diff(F, equation.space.symbol(a, index))
+                powers = (f for f in sympy.Mul.make_args(slope) if f.is_Pow and f.exp.is_number)
+                found += [f.base**equation.order / f for f in powers if f.base == z and not f.exp.is_Integer]
+    return found
 
 
 def _denominators(equation: Equation, residuals: Sequence[sympy.Expr]) -> list[sympy.Expr]:
