@@ -23,7 +23,6 @@ from symflow.formulas import format_generator, text_table
 from symflow.runs import one_thread
 
 from ..counting import count_symmetries
-from ..equations import Equation
 from ..symmetries import symmetries
 from .template import ARGUMENT, GENERIC, Template
 

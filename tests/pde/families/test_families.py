@@ -200,7 +200,7 @@ def test_characteristics_with_irrational_slopes(b: int, c: int) -> None:
     """``u_tt = b u_xt + c u_xx`` has a family along each characteristic, whatever the roots of its symbol are."""
     equation = Equation(f"u_tt = {b}*u_xt + {c}*u_xx")
     slopes = sympy.Poly(t**2 - b * t - c, t).all_roots()
-    several = families(equation)
+    several = [family for family in families(equation) if family.form["dx"] != 0]  # the others are solutions
     assert len(several) == 2
     for family in several:
         (argument,) = family.functions.arguments
@@ -211,7 +211,7 @@ def test_characteristics_with_irrational_slopes(b: int, c: int) -> None:
 @pytest.mark.parametrize("c", ["2", "3", "1/2"])
 def test_complex_arguments_with_irrational_axes(c: str) -> None:
     """``u_xx + c u_yy = 0`` is Laplace's equation in y/sqrt(c)."""
-    (family,) = families(Equation(f"u_xx + {c}*u_yy = 0"))
+    (family,) = (f for f in families(Equation(f"u_xx + {c}*u_yy = 0")) if f.form["dx"] != 0)
     assert family.functions.turn is not None
     assert family.functions.turn**2 in (sympy.Rational(c), 1 / sympy.Rational(c))
 
@@ -224,6 +224,7 @@ def test_free_derivatives_of_solutions_of_a_system() -> None:
 
 
 def test_families_that_are_not_all_there_leave_the_answer_open() -> None:
-    """Functions of two complex arguments are not found: more order by order is no finite part, and is not counted so."""
-    _, known, whole = found("u_x - v_y = u; u_y + v_x = v")
-    assert whole.families and whole.counted is None
+    """Functions of two complex arguments are not found: what brings more order by order is not counted as finite."""
+    _, _, whole = found("u_x - v_y = u; u_y + v_x = v")
+    assert whole.families
+    assert whole.counted is None
