@@ -40,22 +40,22 @@ def look_for_families(state: State, context: Context) -> State:
     """
     source, algebra = known(state.source), known(state.algebra)
     plane, asked, alone = algebra.plane, algebra.asked, algebra.asked is algebra.plane
+    many = len(plane.forms)
+    if not all(plane.verified):  # beside families these are mostly fields that only nearly are members
+        plane = plane.proved
     found = whole_algebra(source.equation, plane.forms, plane.superposition)
     if not found.families:
         return state
-    if plane.superposition is not None and (found.room or not all(plane.verified)):
-        more = symmetries(source.equation, at_least=len(plane.forms) + found.room)
-        if sum(more.verified) > sum(plane.verified) and all(more.verified):
+    if plane.superposition is not None and (found.room or len(plane.forms) < many):
+        more = symmetries(source.equation, at_least=many + found.room)
+        if sum(more.verified) > len(plane.forms) and all(more.verified):
             found = accounted(source.equation, found.families, more.forms)
             plane = more
         else:
             plane = plane.left_out_by(more)
-    if not all(plane.verified):
-        fewer = accounted(source.equation, found.families, plane.proved.forms)
-        if fewer.counted is not None and fewer.counted >= FEWEST_ORDERS:  # these are all: the others are none
-            found, plane = fewer, plane.proved
-        elif state.request.degree is None:
-            found, plane = _of_low_degree(source.equation, found, plane)
+    complete = found.counted is not None and found.counted >= FEWEST_ORDERS
+    if len(plane.forms) < many and not complete and state.request.degree is None:
+        found, plane = _of_low_degree(source.equation, found, plane)
     proved = all(plane.verified[i] for i in found.finite)  # what is not proved bounds nothing from below
     if state.request.boundary is None:
         plane = restricted(plane, found.finite)
@@ -71,7 +71,7 @@ def _of_low_degree(equation: Equation, found: Whole, plane: Symmetries) -> tuple
 
     It nearly holds members of families, functions that polynomials approach, and these spoil its basis.
     """
-    best = accounted(equation, found.families, plane.proved.forms), plane.proved
+    best = found, plane
     for degree in LOW:
         low = symmetries(equation, degree=degree).proved
         beside_ = accounted(equation, found.families, low.forms)

@@ -149,7 +149,8 @@ def _complex(equation: Equation) -> list[Functions]:
 def _quotients(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[sympy.Expr]:
     """Polynomials g with V and ``g V`` among the symmetries, low degrees first."""
     found: list[sympy.Expr] = []
-    for one, other in combinations(forms, 2):
+    exact = [form for form in forms if not any(c.has(sympy.Float) for c in form.values())]
+    for one, other in combinations(exact, 2):
         pairs = [(one[key], other[key]) for key in one]
         if any((a == 0) != (b == 0) for a, b in pairs):
             continue

@@ -193,7 +193,7 @@ def simple_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None 
 
 
 def _paths(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
-    """``s = integral of a(z)^(-1/n) dz`` and ``s^n``: the coordinate in which ``a(z) d^n/dz^n`` begins with ``d^n/ds^n``."""
+    """``s = integral of a(z)^(-1/n) dz`` and ``s^n``: the coordinate where ``a d^n/dz^n`` begins with ``d^n/ds^n``."""
     found: list[sympy.Expr] = []
     n, i = equation.order, equation.space.variables.index(z)
     for F in residuals if n > 1 else ():
