@@ -1,19 +1,20 @@
 """For which functions and numbers in an equation the algebra is larger, over a list of them that is stated.
 
-For all functions: the symmetries of one choice that has nothing special, and of these combinations whose determining
-condition vanishes with the function left open. For special ones: each of a list of forms (powers, exponentials,
-logarithms, constants) is put in, and its algebra found, proved and counted like that of any equation. A power with an
-exponent of its own is listed where it gains on the one before. Forms that a change of variables makes one of the list
-(``exp(2 u + 1)``) are not listed again.
+For all functions and numbers: the symmetries of one choice that has nothing special, and of these the combinations
+whose determining condition vanishes with functions and numbers left open. For special ones: each of a list of forms
+(powers, exponentials, logarithms, constants; simple fractions for numbers) is put in, of several names for some of them
+with the others left open, and the algebra found, proved and counted like that of any equation. A choice is listed where
+it gains on those that it is a case of. Forms that a change of variables makes one of the list (``exp(2 u + 1)``) are
+not listed again.
 
 Source of the task: Ovsiannikov, *Group Analysis of Differential Equations*, 1982.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice, product
+from itertools import combinations, product
 from typing import Any
 
 from symflow.algebra import ClosedForm
@@ -22,8 +23,7 @@ from symflow.formulas import format_generator, text_table
 from symflow.runs import one_thread
 
 from ..counting import count_symmetries
-from ..equations import Equation
-from ..symmetries import Symmetries, is_symmetry, symmetries
+from ..symmetries import symmetries
 from .template import ARGUMENT, GENERIC, Template
 
 EXPONENT, OWN = "n", 1.4  # of a power that has nothing special
@@ -36,7 +36,8 @@ OTHERS = (f"exp({ARGUMENT})", f"log({ARGUMENT})", f"{ARGUMENT}*log({ARGUMENT})")
 FORMULAS = (POWER, *(f"{ARGUMENT}**({n})" for n in NUMBERS), *OTHERS)
 """Functions that are tried."""
 FEW = (POWER, *(f"{ARGUMENT}**({n})" for n in ("-4/3", "-1", "0", "1", "2")), f"exp({ARGUMENT})")
-"""Where there are several."""
+FEW_NUMBERS = ("-2", "-1", "-1/2", "0", "1/2", "1", "2", "3")
+"""Where there are several names."""
 MOST_CASES = 80
 
 
@@ -45,7 +46,7 @@ class Case:
     """One choice.
 
     Attributes:
-        choice: of every function a formula in its argument a, of every number its value; empty for all of them.
+        choice: of functions a formula in their argument a, of numbers their value; those it does not name are any.
         generators: its symmetries in closed form, proved; without superposed solutions.
         superposition: whether solutions of a linear equation can be superposed besides.
         complete: whether a count modulo a prime says that there are no others.
@@ -79,7 +80,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Classification:
-    """What an equation with arbitrary functions or numbers has, for all of them and for special ones.
+    """What an equation with arbitrary functions and numbers has, for all of them and for special ones.
 
     Attributes:
         text: of the equation.
@@ -151,42 +152,49 @@ def classify(
     template = Template(text, parameters, independent, unknowns)
     if not template.functions and not numbers:
         raise UserError(f"`text` must call an arbitrary function, such as f(u), or `numbers` name one, got {text!r}")
-    if numbers and (template.functions or {*numbers} & {*parameters}):
-        raise UserError(f"`numbers` go with no arbitrary function and have no value of their own, got {text!r}")
-    if numbers:
-        generic = template.equation({}, **dict.fromkeys(numbers, OWN))
-        found = symmetries(generic)
-        general = _case({}, generic, found, [f for f in found.named if is_symmetry(generic, f, general=True)])
-    else:
-        generic = template.equation(dict.fromkeys(template.functions, GENERIC))
-        found = symmetries(generic)
-        general = _case({}, generic, found, template.for_all(generic, found.proved.forms))
-    names = numbers or template.functions
-    choices = NUMBERS if numbers else FORMULAS if len(names) == 1 else FEW
+    if {*numbers} & {*parameters}:
+        raise UserError(f"`numbers` are those that have no value of their own, got {', '.join(numbers)} with values")
+    one = len(template.functions) + len(numbers) == 1
+    tried: dict[str, tuple[str, ...]] = dict.fromkeys(template.functions, FORMULAS if one else FEW)
+    tried |= dict.fromkeys(numbers, NUMBERS if one else FEW_NUMBERS)
+    general = _case(template, numbers, {})
     cases: list[Case] = []
-    for choice in islice(product(choices, repeat=len(names)), MOST_CASES):
-        case = _tried(template, dict(zip(names, choice, strict=True)))
-        if case is not None and _gains(case, general, cases):
+    choices = _choices(tried)
+    for choice in choices[:MOST_CASES]:
+        try:
+            case = _case(template, numbers, choice)
+        except UserError:  # it is no equation
+            continue
+        if _gains(case, general, cases):
             cases.append(case)
-    return Classification(text, general, tuple(cases), choices, max(len(choices) ** len(names) - MOST_CASES, 0))
+    listed = tuple(dict.fromkeys(formula for formulas in tried.values() for formula in formulas))
+    return Classification(text, general, tuple(cases), listed, max(len(choices) - MOST_CASES, 0))
 
 
-def _tried(template: Template, choice: dict[str, str]) -> Case | None:
-    """The algebra of a choice; ``None`` where it is no equation."""
-    own = {EXPONENT: OWN} if any(EXPONENT in f for f in choice.values()) else {}
-    try:
-        equation = template.equation(choice, **own)
-        return _case(choice, equation, symmetries(equation))
-    except UserError:
-        return None
+def _choices(tried: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Of one name, then of two, ...: the others are left open."""
+    return [
+        dict(zip(names, choice, strict=True))
+        for count in range(1, len(tried) + 1)
+        for names in combinations(tried, count)
+        for choice in product(*(tried[name] for name in names))
+    ]
 
 
-def _case(
-    choice: dict[str, str], equation: Equation, found: Symmetries, forms: Sequence[ClosedForm] | None = None
-) -> Case:
-    forms = found.proved.forms if forms is None else forms
-    if EXPONENT in equation.parameters:
-        forms = found.proved.named
+def _case(template: Template, numbers: Sequence[str], choice: dict[str, str]) -> Case:
+    """The algebra for a choice, and for any functions and numbers that it leaves open.
+
+    Raises:
+        UserError: there is no such equation.
+    """
+    functions = [name for name in template.functions if name not in choice]
+    values = {name: OWN for name in numbers if name not in choice}
+    values |= {EXPONENT: OWN} if POWER in choice.values() else {}
+    equation = template.equation({**dict.fromkeys(functions, GENERIC), **choice}, **values)
+    found = symmetries(equation)
+    forms: Sequence[ClosedForm] = found.proved.named if values else found.proved.forms
+    if functions or values:
+        forms = template.for_all(equation, forms, choice, values)
     complete = False
     if found.superposition is None:
         try:
@@ -197,11 +205,11 @@ def _case(
 
 
 def _gains(case: Case, general: Case, before: Sequence[Case]) -> bool:
-    """Whether a case has more than all functions have, and an exponent of its own more than any."""
+    """Whether a case has more than those that it is a case of: of all functions, of powers with any exponent."""
 
     def covers(c: Case) -> bool:
-        """Whether a choice is one of those of powers with any exponent."""
-        pairs = ((c.choice[name], f) for name, f in case.choice.items())
+        """Whether a choice is one of those of another, which leaves some open, or exponents."""
+        pairs = ((f, case.choice.get(name, "")) for name, f in c.choice.items())
         return all(a == b or (a == POWER and b.startswith(f"{ARGUMENT}**(")) for a, b in pairs)
 
     least = [general, *filter(covers, before)]

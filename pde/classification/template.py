@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import sympy
 
@@ -57,21 +58,39 @@ class Template:
         Raises:
             UserError: that is no equation.
         """
+        text = self._with(formulas)
+        return Equation(text, self.independent, self.unknowns, **{**self.parameters, **parameters})
+
+    def _with(self, formulas: Mapping[str, str]) -> str:
         text = self.text
         for name, formula in formulas.items():
             text = _replaced(text, name, formula)
             text = re.sub(rf"(?<![\w.]){name}(?!\w|\s*\()", f"({formula})", text)  # a number
-        return Equation(text, self.independent, self.unknowns, **{**self.parameters, **parameters})
+        return text
 
-    def for_all(self, equation: Equation, forms: Sequence[ClosedForm]) -> list[ClosedForm]:
-        """The combinations of symmetries of one choice that are symmetries for all functions, by exact algebra."""
+    def for_all(
+        self,
+        equation: Equation,
+        forms: Sequence[ClosedForm],
+        choice: Mapping[str, str] = MappingProxyType({}),
+        numbers: Collection[str] = (),
+    ) -> list[ClosedForm]:
+        """The combinations of symmetries of one choice that are symmetries for all that is left open, by exact algebra.
+
+        Args:
+            equation: of the choice.
+            forms: its symmetries, with names for the numbers that are left open.
+            choice: what is not left open.
+            numbers: that are left open.
+        """
         if not forms:
             return []
-        values = {name: sympy.Rational(repr(value)) for name, value in self.parameters.items()}
-        arbitrary = {name: _arbitrary(name) for name in self.functions}
+        values: dict[str, sympy.Expr] = {n: sympy.Rational(repr(v)) for n, v in self.parameters.items()}
+        values |= equation.letters if numbers else {}
+        arbitrary = {name: _arbitrary(name) for name in self.functions if name not in choice}
         called = {**calls(equation.names), **arbitrary}
         vocabulary = Vocabulary(equation.names, values)
-        residuals = [sympy.expand(expressions.parse(part, vocabulary, called)) for part in parts_of(self.text)]
+        residuals = [sympy.expand(expressions.parse(p, vocabulary, called)) for p in parts_of(self._with(choice))]
         rules = equation.rules_of(residuals)
         moved = [prolonged(equation.space, residuals, form) for form in forms]
         return combinations(forms, [[sympy.expand(R.subs(rules)) for R in several] for several in moved])

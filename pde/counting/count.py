@@ -31,7 +31,10 @@ from .modular import PRIME, Index, NoValue, Ring, monomials
 MOST_COLUMNS = 2_000
 MOST_BEYOND = 8  # orders beyond the equation
 TRIES = 20
-USUAL = 5  # orders beyond the equation: KdV, Burgers and all others that were counted show theirs there or before
+USUAL = (
+    5  # orders beyond the equation: KdV, Burgers and nearly all others that were counted show theirs there or before
+)
+CHEAP = 700  # columns of a count that is made beyond these, too: under a second
 SURE = 2  # jets in a row that add nothing
 
 
@@ -86,9 +89,9 @@ def count_symmetries(
             best = found
         if found.at_most is not None and found.at_most <= at_least:
             return found
-        if found.endless:
-            return best
         order += 1
+        if found.endless and taylor_coefficients(equation, order) > CHEAP:
+            return best
         if taylor_coefficients(equation, order) > most_columns or order - equation.order > MOST_BEYOND:
             return best
 

@@ -11,12 +11,14 @@ from symflow.runs import one_thread
 
 from ..boundaries import Boundary, kept
 from ..counting import count_symmetries
-from ..families import accounted, beside, whole_algebra
+from ..equations import Equation
+from ..families import Whole, accounted, beside, whole_algebra
 from ..symmetries import Symmetries, first_order_symmetries, restricted, spanned, symmetries
 from .checks import with_period
 from .state import Algebra, State
 from .verdicts import FEWEST_ORDERS
 
+LOW = (1, 2)  # degrees at which little is nearly a symmetry
 MOST_BRACKETED = 40  # generators of which all brackets are taken: more are a part of an infinite algebra
 
 
@@ -38,20 +40,22 @@ def look_for_families(state: State, context: Context) -> State:
     """
     source, algebra = known(state.source), known(state.algebra)
     plane, asked, alone = algebra.plane, algebra.asked, algebra.asked is algebra.plane
+    many = len(plane.forms)
+    if not all(plane.verified):  # beside families these are mostly fields that only nearly are members
+        plane = plane.proved
     found = whole_algebra(source.equation, plane.forms, plane.superposition)
     if not found.families:
         return state
-    if found.room and plane.superposition is not None and all(plane.verified):
-        more = symmetries(source.equation, at_least=len(plane.forms) + found.room)
-        if len(more.forms) > len(plane.forms) and all(more.verified):
+    if plane.superposition is not None and (found.room or len(plane.forms) < many):
+        more = symmetries(source.equation, at_least=many + found.room)
+        if sum(more.verified) > len(plane.forms) and all(more.verified):
             found = accounted(source.equation, found.families, more.forms)
             plane = more
         else:
             plane = plane.left_out_by(more)
-    if not all(plane.verified):
-        fewer = accounted(source.equation, found.families, plane.proved.forms)
-        if fewer.counted is not None and fewer.counted >= FEWEST_ORDERS:  # these are all: the others are none
-            found, plane = fewer, plane.proved
+    complete = found.counted is not None and found.counted >= FEWEST_ORDERS
+    if len(plane.forms) < many and not complete and state.request.degree is None:
+        found, plane = _of_low_degree(source.equation, found, plane)
     proved = all(plane.verified[i] for i in found.finite)  # what is not proved bounds nothing from below
     if state.request.boundary is None:
         plane = restricted(plane, found.finite)
@@ -60,6 +64,20 @@ def look_for_families(state: State, context: Context) -> State:
     described = algebra if plane is algebra.plane else _described(plane, plane if alone else asked)
     counted = found.counted if proved else None
     return replace(state, algebra=replace(described, families=found.families, counted=counted))
+
+
+def _of_low_degree(equation: Equation, found: Whole, plane: Symmetries) -> tuple[Whole, Symmetries]:
+    """What is finite beside families, from the lowest degrees, where a larger library cannot be read.
+
+    It nearly holds members of families, functions that polynomials approach, and these spoil its basis.
+    """
+    best = found, plane
+    for degree in LOW:
+        low = symmetries(equation, degree=degree).proved
+        beside_ = accounted(equation, found.families, low.forms)
+        if len(beside_.finite) > len(best[0].finite):
+            best = beside_, low
+    return best
 
 
 def keep_boundary(state: State, context: Context) -> State:

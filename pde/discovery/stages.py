@@ -256,8 +256,9 @@ def _has_line_and_forms(state: State) -> bool:
 
 
 def _is_finite(state: State) -> bool:
-    plane = known(state.algebra).plane
-    return plane.superposition is None and (plane.stable or not all(plane.verified))
+    plane, space = known(state.algebra).plane, known(state.source).equation.space
+    ends = plane.stable or not all(plane.verified) or len(space.independent) == 1
+    return plane.superposition is None and ends
 
 
 def _lacks(state: State) -> bool:

@@ -165,11 +165,13 @@ class Equation:
     @cached_property
     def general(self) -> tuple[sympy.Expr, ...]:
         """The equation with its parameters as symbols: what can be proven for any value of them."""
-        symbols: dict[str, sympy.Expr] = {}
-        for name, value in self.parameters.items():
-            sign = {"positive": True} if value > 0 else {"negative": True} if value < 0 else {"real": True}
-            symbols[name] = sympy.Symbol(name, **sign)
-        return tuple(self._scaled(F) for F in self._parsed(symbols))
+        return tuple(self._scaled(F) for F in self._parsed(self.letters))
+
+    @property
+    def letters(self) -> dict[str, sympy.Expr]:
+        """The parameters as symbols, with the signs of their values."""
+        sign = {n: "positive" if v > 0 else "negative" if v < 0 else "real" for n, v in self.parameters.items()}
+        return {n: sympy.Symbol(n, **{sign[n]: True}) for n in self.parameters}
 
     # ---------------------------------------------------------------- any equation
 

@@ -44,6 +44,8 @@ def candidates(equation: Equation, single: Sequence[sympy.Expr]) -> list[Functio
 def _primitive(argument: sympy.Expr) -> sympy.Expr:
     """With whole coefficients that have no common factor, the first one positive."""
     polynomial = sympy.Poly(argument)
+    if not polynomial.domain.is_QQ and not polynomial.domain.is_ZZ:
+        return argument
     whole = sympy.Poly(polynomial.clear_denoms(convert=True)[1], polynomial.gens).primitive()[1]
     return (whole if whole.LC() > 0 else -whole).as_expr()
 
@@ -91,8 +93,21 @@ def _factors(equation: Equation) -> list[sympy.Expr]:
     for symbol in _symbols(equation):
         if symbol != 0 and symbol.is_polynomial(*xi):
             factors = [f for f, _ in sympy.factor_list(symbol)[1]] if symbol.is_polynomial() else [symbol]
-            found += [f for f in factors if f.has(*xi)]
+            found += [part for f in factors if f.has(*xi) for part in _split(f, xi)]
     return list(dict.fromkeys(found))
+
+
+def _split(factor: sympy.Expr, xi: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
+    """``a xi^2 + b xi eta + c eta^2`` with rational coefficients by its real roots, if it has any; itself else."""
+    used = [s for s in xi if factor.has(s)]
+    if len(used) != 2 or factor.free_symbols != {*used} or sympy.Poly(factor, *used).total_degree() != 2:
+        return [factor]
+    s, r = used
+    a, b, c = factor.coeff(s, 2), factor.coeff(s, 1).coeff(r, 1), factor.coeff(r, 2)
+    if a == 0 or b**2 - 4 * a * c <= 0:
+        return [factor]
+    root = sympy.sqrt(b**2 - 4 * a * c)
+    return [s + sympy.expand((b + sign * root) / (2 * a)) * r for sign in (1, -1)]
 
 
 def _characteristics(equation: Equation) -> list[sympy.Expr]:
@@ -127,16 +142,15 @@ def _complex(equation: Equation) -> list[Functions]:
             p, q = (sympy.expand(factor).coeff(a, 2).subs(dict.fromkeys(xi, 0)) for a in (s, r))
             ratio = sympy.cancel(p / q) if q != 0 else sympy.Integer(0)
             if ratio.is_Rational and ratio > 0:
-                turn = sympy.sqrt(ratio)
-                if turn.is_Rational:
-                    found.append(Functions((variables[i], variables[j]), ("f", "g"), turn))
+                found.append(Functions((variables[i], variables[j]), ("f", "g"), sympy.sqrt(ratio)))
     return list(dict.fromkeys(found))
 
 
 def _quotients(forms: Sequence[Mapping[str, sympy.Expr]]) -> list[sympy.Expr]:
     """Polynomials g with V and ``g V`` among the symmetries, low degrees first."""
     found: list[sympy.Expr] = []
-    for one, other in combinations(forms, 2):
+    exact = [form for form in forms if not any(c.has(sympy.Float) for c in form.values())]
+    for one, other in combinations(exact, 2):
         pairs = [(one[key], other[key]) for key in one]
         if any((a == 0) != (b == 0) for a, b in pairs):
             continue

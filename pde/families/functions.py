@@ -17,6 +17,7 @@ from symflow.formulas import expressions
 from ..equations import derivative
 
 Index = tuple[int, ...]
+_Linear = dict[tuple[int, Index], sympy.Expr]  # the coefficient of every derivative of every function
 FREE = 1e-10  # relative: singular values of equations below it are rounding
 
 
@@ -41,13 +42,20 @@ class Functions:
 
     arguments: tuple[sympy.Expr, ...]
     names: tuple[str, ...] = ("f",)
-    turn: sympy.Rational | None = None
+    turn: sympy.Expr | None = None
     equations: tuple[sympy.Expr, ...] = ()
 
     @property
     def depth(self) -> int:
         """Of an index: how many arguments can be differentiated by."""
         return len(self.arguments) if self.turn is None else 1
+
+    @property
+    def units(self) -> list[sympy.Expr]:
+        """Irrational numbers that coefficients of families are rational multiples of: slopes of arguments, 1/slopes."""
+        slopes = [sympy.diff(a, z) for a in self.arguments for z in sorted(a.free_symbols, key=str)]
+        numbers = [c for c in [*slopes, sympy.sympify(self.turn or 0)] if c.is_number and not c.is_Rational]
+        return list(dict.fromkeys(n for c in numbers for n in (c, sympy.radsimp(1 / c))))
 
     def indices(self, order: int) -> list[Index]:
         """Of the derivatives up to an order, low ones first."""
@@ -77,10 +85,11 @@ class Functions:
     def along(self, formula: sympy.Expr, z: sympy.Symbol, order: int) -> sympy.Expr:
         """``d/dz`` of a formula in the coordinates and derivatives up to an order."""
         total = sympy.diff(formula, z)
+        used = formula.free_symbols
         for symbol, (part, index) in self.located(order).items():
-            slope = sympy.diff(formula, symbol)
-            if slope == 0:
+            if symbol not in used:
                 continue
+            slope = sympy.diff(formula, symbol)
             if self.turn is None:
                 for j, argument in enumerate(self.arguments):
                     total += slope * self.symbol(_raised(index, j), part) * sympy.diff(argument, z)
@@ -121,21 +130,37 @@ class Functions:
         size = parts * len(indices)
         if not self.equations:
             return torch.eye(size, dtype=torch.float64).reshape(parts, len(indices), size)
-        place = {s: p * len(indices) + n for n, k in enumerate(indices) for p, s in enumerate(self.symbols_of(k))}
-        rows, level = [], list(self.equations)
+        place = {(p, k): p * len(indices) + n for n, k in enumerate(indices) for p in range(parts)}
+        rows: list[Tensor] = []
+        level = [(self._coefficients(e), 0) for e in self.equations]
         while level:
-            level = [e for e in level if e != 0 and self._order(e) <= order]
-            for e in level:
+            level = [(e, j) for e, j in level if e and max(sum(k) for _, k in e) <= order]
+            for e, _ in level:
                 row = torch.zeros(size, dtype=torch.float64)
-                for s in e.free_symbols & set(place):
-                    row[place[s]] = float(sympy.diff(e, s).subs(at))
+                for key, c in e.items():
+                    row[place[key]] = float(c if c.is_number else c.subs(at))
                 rows.append(row / row.norm().clamp_min(1e-300))
-            level = [self.along(e, z, order) for e in level for z in self.arguments]
+            # by late arguments after early ones alone: the order of derivatives does not matter
+            level = [(self._differentiated(e, j), j) for e, first in level for j in range(first, self.depth)]
         if not rows:
             return torch.eye(size, dtype=torch.float64).reshape(parts, len(indices), size)
         _, values, right = torch.linalg.svd(torch.stack(rows))
         free: Tensor = right[int((values > FREE * values[0]).sum()) :].T.reshape(parts, len(indices), -1)
         return free
+
+    def _coefficients(self, equation: sympy.Expr) -> _Linear:
+        """A linear equation by function and derivative."""
+        located = self.located(self._order(equation))
+        found = {located[s]: sympy.diff(equation, s) for s in equation.free_symbols & {*located}}
+        return {key: c for key, c in found.items() if c != 0}
+
+    def _differentiated(self, equation: _Linear, j: int) -> _Linear:
+        """By the argument j, a coordinate."""
+        found = {key: slope for key, c in equation.items() if (slope := sympy.diff(c, self.arguments[j])) != 0}
+        for (part, index), c in equation.items():
+            key = part, _raised(index, j)
+            found[key] = found.get(key, sympy.Integer(0)) + c
+        return {key: c for key, c in found.items() if c != 0}
 
     # ------------------------------------------------------------ values
 

@@ -10,7 +10,7 @@ a basis is kept: what adds nothing to the Taylor polynomials of the families bef
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, product
 
@@ -35,7 +35,7 @@ from ..symmetries import (
 from .arguments import candidates, single_arguments
 from .family import Family
 from .functions import Functions
-from .library import family_library
+from .library import FamilyLibrary, family_library, logarithmic_derivatives
 from .spans import Spans
 
 RESOLUTION, CEILING = 1e-13, 1e-9  # of violations that are exact up to rounding
@@ -135,7 +135,13 @@ def families(
     for family in known:
         spans.add(spans.polynomials(family))
     tried: set[Functions] = set()
-    alone = cache(lambda argument: _alone(equation, Functions((argument,)), seed))
+    companions = logarithmic_derivatives(equation)
+    besides = [(), companions] if companions else [()]  # polynomials alone, and times special functions
+
+    @cache
+    def alone(argument: sympy.Expr) -> bool:
+        return any(_Trial(equation, Functions((argument,)), special, seed).any for special in besides)
+
     while True:  # quotients of what was found are arguments for others
         fields = [*(_with_one(family) for family in found if not family.order), *forms]
         # a function of one argument is one of several: where it has no family, they have none
@@ -143,10 +149,10 @@ def families(
         fresh = [f for f in candidates(equation, single) if f not in tried]
         tried |= set(fresh)
         before = len(found)
-        for functions in fresh:
+        for functions, special in product(fresh, besides):
             if enough and spans.dimensions()[: len(enough)] == tuple(enough):
                 break
-            found += _of(equation, functions, spans, seed)
+            found += _new(_Trial(equation, functions, special, seed), spans)
         if len(found) == before:
             break
     return _named(_needed(found, equation), [c for c in LETTERS if c not in {*space.names, *equation.parameters}])
@@ -158,28 +164,75 @@ def _with_one(family: Family) -> ClosedForm:
     return {key: sympy.expand(f.subs(ones)) for key, f in family.form.items()}
 
 
-def _alone(equation: Equation, functions: Functions, seed: int) -> bool:
-    """Whether there are families over the largest libraries with derivatives up to each order."""
-    largest: dict[int, int] = {}  # by degree, the highest order
-    for order in (0, ORDERS[2], ORDERS[1]):
-        largest[_degree(equation, functions, order)] = order
-    return any(_rank(equation, functions, order, degree, seed) for degree, order in largest.items())
+@dataclass(frozen=True)
+class _Trial:
+    """The search for families of functions of some arguments."""
+
+    equation: Equation
+    functions: Functions
+    special: tuple[sympy.Expr, ...]
+    seed: int
+
+    @property
+    def most(self) -> int:
+        """The highest order of derivatives."""
+        return ORDERS.get(len(self.functions.arguments), 0) if self.functions.turn is None else ORDERS[1]
+
+    def library(self, order: int, degree: int) -> FamilyLibrary:
+        """Derivatives up to an order times monomials up to a degree."""
+        return family_library(self.equation.space.variables, self.functions, order, degree, self.seed, self.special)
+
+    def degree(self, order: int) -> int:
+        """The highest degree of monomials with not too many columns."""
+        d = len(self.equation.space.variables)
+        most = 1 if self.special else DEGREE if order or d > 3 else ALONE
+        columns = (d * len(self.library(order, n).products) for n in range(most + 1))
+        return max((n for n, count in enumerate(columns) if count <= MOST_COLUMNS), default=0)
+
+    @property
+    def any(self) -> bool:
+        """Whether there are families over the largest libraries with derivatives up to each order."""
+        largest: dict[int, int] = {}  # by degree, the highest order
+        for order in (0, ORDERS[2], ORDERS[1]):
+            largest[self.degree(order)] = order
+        conditions = (self._condition(order, degree) for degree, order in largest.items())
+        return any(gap_rank(c.values(), RESOLUTION, CEILING) for c in conditions if c is not None)
+
+    def _condition(self, order: int, degree: int) -> Condition | None:
+        """The determining condition over one library; ``None`` where the equation has no values to draw from."""
+        equation, manifold, library = self.equation, Manifold(self.equation), self.library(order, degree)
+        count = int(SPARE * len(equation.space.variables) * len(library) / len(equation.residuals)) + MORE
+        try:
+            return condition(equation, manifold.sample(count, self.seed), library, manifold.coordinates)
+        except UserError:
+            return None
+
+    def combinations(self, order: int, degree: int) -> list[Family]:
+        """A basis of the families over one library, simple ones first; none is proved."""
+        reduced = self._condition(order, degree)
+        if reduced is None:
+            return []
+        rank = gap_rank(reduced.values(), RESOLUTION, CEILING)
+        names = ["d" + v.name for v in self.equation.space.variables]
+        rows, units = echelon(reduced, rank) if rank else [], self.functions.units
+        forms = [readout.combination(row, reduced.library.functions, names, units) for row in rows]
+        exact = [f for f in forms if not any(c.has(sympy.Float) for c in f.values())]
+        return [Family(f, self.functions, _highest(f, self.functions, order), False) for f in exact]
 
 
-def _of(equation: Equation, functions: Functions, spans: Spans, seed: int) -> list[Family]:
-    """The families of functions of these arguments that add to a span, which grows by them."""
-    most = ORDERS.get(len(functions.arguments), 0) if functions.turn is None else ORDERS[1]
-    whole = _combinations(equation, functions, most, _degree(equation, functions, most), seed)
+def _new(trial: _Trial, spans: Spans) -> list[Family]:
+    """The families that add to a span, which grows by them."""
+    whole = trial.combinations(trial.most, trial.degree(trial.most))
     found = []
     # low orders and degrees first: simple representatives, until all of the largest library is in their span
-    for order, degree in product(range(most + 1), range(ALONE + 1)):
+    for order, degree in product(range(trial.most + 1), range(ALONE + 1)):
         if not any(spans.adds(spans.polynomials(family)) for family in whole):
             break
-        if degree > _degree(equation, functions, order):
+        if degree > trial.degree(order):
             continue
-        for family in _combinations(equation, functions, order, degree, seed):
+        for family in trial.combinations(order, degree):
             rows = spans.polynomials(family)
-            if spans.adds(rows) and proved(equation, family):
+            if spans.adds(rows) and proved(trial.equation, family):
                 spans.add(rows)
                 found.append(replace(family, verified=True))
     return found
@@ -205,44 +258,6 @@ def _named(found: Sequence[Family], letters: Sequence[str]) -> list[Family]:
         named.append(family.renamed(letters))
         letters = letters[len(family.functions.names) :]
     return named
-
-
-def _degree(equation: Equation, functions: Functions, order: int) -> int:
-    """The highest degree of monomials with not too many columns."""
-    variables = equation.space.variables
-    most = DEGREE if order or len(variables) > 3 else ALONE
-    columns = (len(variables) * len(family_library(variables, functions, order, n)) for n in range(most + 1))
-    return max((n for n, count in enumerate(columns) if count <= MOST_COLUMNS), default=0)
-
-
-def _rank(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> int:
-    """How many families there are over one library."""
-    reduced = _condition(equation, functions, order, degree, seed)
-    return 0 if reduced is None else gap_rank(reduced.values(), RESOLUTION, CEILING)
-
-
-def _condition(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> Condition | None:
-    """The determining condition over one library; ``None`` where the equation has no values to draw from."""
-    variables, manifold = equation.space.variables, Manifold(equation)
-    library = family_library(variables, functions, order, degree, seed)
-    count = int(SPARE * len(variables) * len(library) / len(equation.residuals)) + MORE
-    try:
-        return condition(equation, manifold.sample(count, seed), library, manifold.coordinates)
-    except UserError:
-        return None
-
-
-def _combinations(equation: Equation, functions: Functions, order: int, degree: int, seed: int) -> list[Family]:
-    """A basis of the families over one library, simple ones first; none is proved."""
-    reduced = _condition(equation, functions, order, degree, seed)
-    if reduced is None:
-        return []
-    rank = gap_rank(reduced.values(), RESOLUTION, CEILING)
-    names = ["d" + v.name for v in equation.space.variables]
-    rows = echelon(reduced, rank) if rank else []
-    forms = [readout.combination(row, reduced.library.functions, names) for row in rows]
-    exact = [f for f in forms if not any(c.has(sympy.Float) for c in f.values())]
-    return [Family(f, functions, _highest(f, functions, order), False) for f in exact]
 
 
 def _highest(form: ClosedForm, functions: Functions, order: int) -> int:

@@ -64,12 +64,12 @@ def accounted(equation: Equation, found: Sequence[Family], forms: Sequence[Close
     """The algebra of some families and generators: which of these are no members, and whether a count leaves room."""
     finite, spans = beside(found, forms, equation)
     counted, room = _counted(equation, spans.dimensions(), seed) if found else (None, 0)
-    if counted is not None and counted > SEEN and finite:
+    if counted is not None and finite:
         # what is finite is known by its Taylor polynomials of a low order; generators of which every order brings more
         # belong to a family that is not known
-        families_alone = beside(found, (), equation)[1].dimensions()
-        rest = [both - alone for both, alone in zip(spans.dimensions(), families_alone, strict=True)]
-        counted = None if rest[counted] > rest[counted - 1] else counted
+        alone, order = beside(found, (), equation)[1].dimensions(), max(counted, SEEN + 1)
+        grown = [both - less for both, less in zip(spans.dimensions(), alone, strict=True)]
+        counted = None if grown[order] > grown[order - 1] else counted
     return Whole(tuple(found), tuple(finite), counted, room)
 
 

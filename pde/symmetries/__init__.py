@@ -11,6 +11,7 @@ from .defect import displacement as displacement
 from .first_order import FirstOrder as FirstOrder
 from .first_order import first_order_symmetries as first_order_symmetries
 from .library import Library as Library
+from .library import literal_functions as literal_functions
 from .library import polynomial_library as polynomial_library
 from .nullspace import Condition as Condition
 from .nullspace import NullSpace as NullSpace

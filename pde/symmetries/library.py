@@ -181,13 +181,35 @@ def integral(g: sympy.Expr, z: sympy.Symbol) -> sympy.Expr | None:
 def simple_functions(equation: Equation, residuals: Sequence[sympy.Expr] | None = None) -> list[sympy.Expr]:
     """`literal_functions` and the reciprocals of the bases of powers: what other functions are multiplied by.
 
-    Products of roots, ``(1 + x)^a (1 - x)^b``, come with their reciprocals, without the roots that they nearly are.
+    Products of roots, ``(1 + x)^a (1 - x)^b``, come with their reciprocals, without the roots that they nearly are; a
+    coefficient a(x) of the highest derivative, of order n, with `_paths`.
     """
     residuals = equation.residuals if residuals is None else residuals
     found = literal_functions(equation, residuals)
     for z in equation.space.variables[: len(equation.space.independent)]:
         found += [*_products_of_roots(equation, residuals, z), *(1 / base for base in bases(equation, residuals, z))]
+        found += _paths(equation, residuals, z)
     return list(dict.fromkeys([*found, *_denominators(equation, residuals)]))[:MOST_SPECIAL]
+
+
+def _paths(equation: Equation, residuals: Sequence[sympy.Expr], z: sympy.Symbol) -> list[sympy.Expr]:
+    """``s = integral of a(z)^(-1/n) dz`` and ``s^n``: the coordinate where ``a d^n/dz^n`` begins with ``d^n/ds^n``."""
+    found: list[sympy.Expr] = []
+    n, i = equation.order, equation.space.variables.index(z)
+    for F in residuals if n > 1 else ():
+        for unknown, index in equation.space.indices(F):
+            slope = sympy.diff(F, equation.space.symbol(unknown, index))
+            if index[i] < n or not slope.has(z) or _others(slope, z, equation):
+                continue
+            factored = sympy.factor(slope) if slope.is_polynomial(z) else slope
+            powers = (f.as_base_exp() for f in sympy.Mul.make_args(factored) if f.has(z))
+            s = integral(sympy.Mul(*(base ** (-e / n) for base, e in powers)), z)
+            if s is not None and not s.is_rational_function(z):
+                s = s.replace(
+                    sympy.log, lambda e: sympy.log(e if e.is_positive else e**2) / (1 if e.is_positive else 2)
+                )
+                found += [s.as_coeff_Mul()[1], sympy.expand(s**n).as_coeff_Mul()[1]]
+    return list(dict.fromkeys(found))
 
 
 def _denominators(equation: Equation, residuals: Sequence[sympy.Expr]) -> list[sympy.Expr]:

@@ -17,6 +17,7 @@ from symflow.algebra.simplification import SIMPLE, is_zero, simplest, values
 
 PIVOT = 1e-6  # relative; entries below it are zero in a basis known to far more digits
 LARGEST_DENOMINATOR = 10_000
+LARGEST_COMMON = LARGEST_DENOMINATOR**6  # denominator of all coefficients of a field together: chance makes larger ones
 OUTSIDE = 1e-6  # of a bracket, relative: more than rounding leaves of one in the span
 OTHER, SURE = 4, 1e7  # a unit besides 1 must save so much; products of numerator and denominator that say something
 LARGEST_RELATION = 200  # of integers between a number, 1 and an irrational unit
@@ -103,7 +104,8 @@ def combination(
 ) -> ClosedForm:
     """A row of `sparse_basis` as a closed form with integer coefficients without a common factor, where rational.
 
-    What is neither rational nor a simple fraction of a unit stays a decimal number.
+    What is neither rational nor a simple fraction of a unit stays a decimal number, and so do numbers with no common
+    denominator to speak of: each of them alone is near some fraction.
 
     Args:
         coefficients: ``[components, functions]``, the leading one is 1.
@@ -113,9 +115,11 @@ def combination(
     """
     values = {(c, f): float(v) for c, row in enumerate(coefficients) for f, v in enumerate(row) if v != 0.0}
     exact: dict[tuple[int, int], sympy.Expr]
-    if (snapped := _all_exact(values, units)) is not None:
+    snapped = _all_exact(values, units)
+    common = 0 if snapped is None else math.lcm(*(int(r.q) for r, _ in snapped.values()))
+    if snapped is not None and common <= LARGEST_COMMON:
         numbers = [r for r, _ in snapped.values()]
-        factor = sympy.Rational(math.lcm(*(int(r.q) for r in numbers)))
+        factor = sympy.Rational(common)
         factor /= math.gcd(*(int(r * factor) for r in numbers))
         exact = {key: r * factor * unit for key, (r, unit) in snapped.items()}
     else:

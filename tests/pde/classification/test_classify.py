@@ -6,6 +6,8 @@ import pytest
 
 from symflow.errors import UserError
 from symflow.pde import classify
+from symflow.pde.classification.classify import _case
+from symflow.pde.classification.template import Template
 
 
 @pytest.mark.slow
@@ -41,8 +43,26 @@ def test_a_number_at_which_a_term_is_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "numbers"), [("u_t = u_xx", []), ("u_t = f(u)*u_xx + k", ["k"]), ("u_t = f(u, x)*u_xx", [])]
+    ("text", "numbers", "values"),
+    [("u_t = u_xx", [], {}), ("u_t = f(u)*u_xx + k", ["k"], {"k": 2.0}), ("u_t = f(u, x)*u_xx", [], {})],
 )
-def test_what_cannot_be_classified_is_refused(text: str, numbers: list[str]) -> None:
+def test_what_cannot_be_classified_is_refused(text: str, numbers: list[str], values: dict[str, float]) -> None:
     with pytest.raises(UserError):
-        classify(text, numbers=numbers)
+        classify(text, numbers=numbers, **values)
+
+
+def test_functions_and_numbers_are_left_open_or_put_in_by_themselves() -> None:
+    """``u_t = f(u) u_xx + k u``: translations for all; a scaling where k = 0, for any f; Ovsiannikov's powers there."""
+    template = Template("u_t = f(u)*u_xx + k*u", {})
+    of = {tuple(c.items()): _case(template, ["k"], c).dimension for c in ({}, {"k": "0"}, {"k": "0", "f": "a**n"})}
+    assert list(of.values()) == [2, 3, 4]
+
+
+@pytest.mark.slow
+def test_what_gains_on_a_function_or_a_number_alone_is_listed() -> None:
+    found = classify("u_t = f(u)*u_xx + k*u", numbers=["k"])
+    choices = [case.choice for case in found.cases]
+    assert found.general.dimension == 2
+    assert {"k": "0"} in choices
+    assert {"f": "a**n", "k": "0"} in choices
+    assert not found.passed_over

@@ -180,3 +180,51 @@ def test_jets_of_functions_that_solve_an_equation_are_those_of_solutions() -> No
         higher = (k[0] + 2, k[1]), (k[0], k[1] + 1)
         difference = jets[0, place[higher[0]]] - jets[0, place[higher[1]]]
         assert float(difference.abs().max()) < 1e-12
+
+
+@pytest.mark.parametrize("factor", ["sin(x)", pytest.param("exp(x)*cosh(x)", marks=pytest.mark.slow)])
+def test_a_factor_before_an_exponential_is_taken_into_the_unknown(factor: str) -> None:
+    """``u_xy = a(x) exp(u)`` is Liouville's for ``u + log a``: two families, of which one has ``a'/a`` beside f."""
+    equation = Equation(f"u_xy = {factor}*exp(u)")
+    several = families(equation)
+    assert sorted(str(f.functions.arguments) for f in several) == ["(x,)", "(y,)"]
+    a = sympy.sympify(factor, {"x": x})
+    (of_x,) = (f for f in several if f.functions.arguments == (x,))
+    along = of_x.form["dx"]
+    due = of_x.functions.along(along, x, 1) + along * sympy.diff(a, x) / a
+    assert sympy.simplify(of_x.form["du"] + due) == 0
+
+
+@pytest.mark.parametrize(("b", "c"), [(2, 1), (1, 1), (3, -1), (0, 3)])
+def test_characteristics_with_irrational_slopes(b: int, c: int) -> None:
+    """``u_tt = b u_xt + c u_xx`` has a family along each characteristic, whatever the roots of its symbol are."""
+    equation = Equation(f"u_tt = {b}*u_xt + {c}*u_xx")
+    slopes = sympy.Poly(t**2 - b * t - c, t).all_roots()
+    several = [family for family in families(equation) if family.form["dx"] != 0]  # the others are solutions
+    assert len(several) == 2
+    for family in several:
+        (argument,) = family.functions.arguments
+        slope = -sympy.diff(argument, t) / sympy.diff(argument, x)
+        assert any(sympy.simplify(slope + root) == 0 for root in slopes)  # x + root t
+
+
+@pytest.mark.parametrize("c", ["2", "3", "1/2"])
+def test_complex_arguments_with_irrational_axes(c: str) -> None:
+    """``u_xx + c u_yy = 0`` is Laplace's equation in y/sqrt(c)."""
+    (family,) = (f for f in families(Equation(f"u_xx + {c}*u_yy = 0")) if f.form["dx"] != 0)
+    assert family.functions.turn is not None
+    assert family.functions.turn**2 in (sympy.Rational(c), 1 / sympy.Rational(c))
+
+
+def test_free_derivatives_of_solutions_of_a_system() -> None:
+    """Of ``f_t = g_x, g_t = f_x`` the jets up to order r are those of f and g on a line: 2 (r + 1) for each order."""
+    f_t, g_t, f_x, g_x = sympy.symbols("f_t g_t f_x g_x", real=True)
+    functions = Functions((x, t), ("f", "g"), None, (f_t - g_x, g_t - f_x))
+    assert [functions.jets(r, {x: 0.3, t: 0.7}).shape[-1] for r in range(5)] == [2, 4, 6, 8, 10]
+
+
+def test_families_that_are_not_all_there_leave_the_answer_open() -> None:
+    """Functions of two complex arguments are not found: what brings more order by order is not counted as finite."""
+    _, _, whole = found("u_x - v_y = u; u_y + v_x = v")
+    assert whole.families
+    assert whole.counted is None
