@@ -12,6 +12,9 @@ fitted to the data (*fitted*). Beside them the gate's word, on the data as they 
 n/(n + 1), as LieNLSD stores it.
 
     python benchmarks/league.py [--only NAME ...] [--seeds N] [--out FILE]
+
+Tasks are played one after the other, and each takes its place in the file of results: what other runs found of other
+tasks stays there.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _common import print_table, write_results
+from _common import RESULTS, print_table, write_results
 from torch import Tensor
 
 from symflow import pde
@@ -257,20 +260,20 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[*TASKS, *ORBITS], default=[*TASKS, *ORBITS])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--one", nargs=2, metavar=("NAME", "SEED"), help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS / "league.json")
     options = parser.parse_args()
     if options.one:
         name, seed = options.one
         print(json.dumps((played if name in TASKS else played_orbits)(name, int(seed))))
         return
-    content: dict[str, Any] = {"seeds": options.seeds}
+    content: dict[str, Any] = json.loads(options.out.read_text()) if options.out.exists() else {}
     for name in options.only:
         content[name] = []
         for seed in range(options.seeds):  # each in a process of its own, whose memory is measured
             command = [sys.executable, __file__, "--one", name, str(seed)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             content[name].append(json.loads(done.stdout.splitlines()[-1]))
-            write_results("league", content, options.out)
+            write_results("league", {n: content[n] for n in [*TASKS, *ORBITS] if n in content}, options.out)
     print_table(HEADS, [row(name, content[name]) for name in options.only])
 
 

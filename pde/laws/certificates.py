@@ -220,7 +220,8 @@ def certify(
         seed: of the points at which the condition is asked.
 
     Raises:
-        UserError: a generator that cannot be read, or is zero on the data.
+        UserError: the data are not of an equation ``u_t = ...`` on a periodic line; or a generator that cannot be read,
+            or is zero on the data.
         ValueError: `alpha` is no probability.
 
     >>> from symflow import pde
@@ -230,6 +231,7 @@ def certify(
     (True, True)
     """
     check_alpha(alpha)
+    data.require_evolution("a certificate")
     fields = [_closed_form(g) for g in generators]
     texts = [{key: str(f) for key, f in zip(COMPONENTS, form, strict=True)} for form in fields]
     terms = dictionary(data.equation)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..weak import SIGNAL, Samples, WeakRows, rows_on_axes
+from ..weak import Samples, WeakRows
 from .claims import Law
 from .fits import Fit, fit
 from .spacing import wrong_spacing
-from .trials import MISTAKE, Own
+from .trials import MISTAKE, Own, smoothing_bias
 from .verdict import FACTOR, MATERIAL, Coefficient
 
 TESTED = 0.01  # half-length of the interval of a coefficient that is tested
@@ -81,7 +81,9 @@ def coefficients(
             lengths = [float(f.half(MISTAKE, tests).clamp(1e-12, 1e12).log().mean()) for f in tried]
             rung = lengths.index(min(lengths))
             best = tried[rung]
-            bias = _bias(samples, law, own[rung], left, best, scale) if law.smoothed() else torch.zeros_like(scale)
+            bias = torch.zeros_like(scale)
+            if law.smoothed():
+                bias = smoothing_bias(samples, law, own[rung], left, best, scale)
             best = best.less_sure(bias)
             found.ratios.append(best.ratio)
             found.halves.append(best.half(MISTAKE, tests))
@@ -138,13 +140,6 @@ def _claims(n: int, law: Law, leading: str, found: Fit, tests: int, alpha: float
         refused = abs(ratio - 1) > refuses + MATERIAL
         claims.append(Coefficient(n, str(m), c, c * ratio, low, high, None, refuses <= TESTED, refused, leading))
     return claims
-
-
-def _bias(samples: Samples, law: Law, rows: WeakRows, left: Sequence[int], found: Fit, scale: Tensor) -> Tensor:
-    """What smoothing four times as much moves the coefficients: the bias of derivatives in factors that keep them."""
-    some = law.columns()[: len(law.terms) + 1]
-    harder = fit(rows_on_axes(samples[list(left)], some, rows.widths, 4 * SIGNAL).over(rows.unit), scale)
-    return (harder.ratio - found.ratio).abs()
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,8 @@ def gate(
     laws = [Law.of(F, samples.space) for F in residuals]
     if all(samples.unchanging(s) for s in range(len(samples))):
         return _silent(text, len(samples), "nothing changes in them", alpha)
-    solver = data if prediction and isinstance(data, Trajectories) and data.on_line and not torn else None
+    solvable = isinstance(data, Trajectories) and data.on_line and data.equation.evolutionary
+    solver = data if isinstance(data, Trajectories) and prediction and solvable and not torn else None
     try:
         found = _weak(samples, laws, text, alpha, solver)
     except UserError as error:

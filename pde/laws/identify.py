@@ -30,7 +30,7 @@ from symflow.errors import UserError
 from symflow.runs import one_thread
 
 from ..equations import Equation, derivative_symbol, u
-from ..trajectories import Trajectories, describe, load
+from ..trajectories import Trajectories, describe, load, tears
 from ..weak import weak_rows
 from .clock import candidates_with_time
 from .drift import drifts
@@ -70,6 +70,10 @@ def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> E
     check_alpha(alpha)
     # the container checks the arrays; it needs an equation, of which nothing is used
     data = Trajectories(PLACEHOLDER, x, t, u)
+    if tears(data):
+        raise UserError(
+            "a fit of an equation needs one unknown u on a periodic line, and the ends of these rows do not meet"
+        )
     terms = _proposed(data, seed)
     if not terms:
         raise UserError("no law fits the data: PySINDy proposes none of the candidate terms")

@@ -1,7 +1,8 @@
 """Each trajectory by itself: its weak residual, its own coefficients, and whether it is unlike the others.
 
-Unlike the others is a trajectory that is refuted; that has another noise or another residual; or whose rows change so
-much from one time to the next that nothing can be told of it, where of the others it can.
+Unlike the others is a trajectory that is refuted; that has another noise or another residual; that has rows out of
+place (`misplaced`); or whose rows change so much from one time to the next that nothing can be told of it, where of the
+others it can.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
-from ..weak import Samples, WeakRows
+from ..weak import SIGNAL, Samples, WeakRows, rows_on_axes
 from .claims import Law
 from .figures import Figures
-from .fits import fit
+from .fits import Fit, fit
 from .intervals import independent_t
+from .misplaced import misplaced
 from .verdict import FACTOR, KNOWN, MATERIAL, NOT, UNKNOWN, Trial, word_of
 
 UNLIKE = 10.0  # times the median: another residual
@@ -28,6 +30,7 @@ LOUDER = 3.0  # times the median: another noise
 UNALIKE = 1e-4  # of the terms: trajectories that differ by less are alike
 MISTAKE = 1e-3  # probability that any interval of a file refuses a right coefficient
 SOLVERS = 1e-5  # of the terms: a residual up to which a trajectory's own coefficients may answer to its solver's error
+MOST_TIMES = 4  # that are named
 NOISY = "too noisy"
 COARSE = "too coarse in t"
 
@@ -71,6 +74,9 @@ def trials(
     loud, times = _loud(figures, sigma)
     strange = (_above(residual, UNLIKE) & (residual > allowed - MATERIAL)).any(0)
     torn = (error > KNOWN).any(0) & _above(error, UNLIKE).any(0)
+    wrong = misplaced(samples)
+    some = wrong.any(1)
+    some &= 2 * int(some.sum()) < len(some)  # what most have is no mistake of one
     found, own = [], []
     for s in range(len(samples)):
         if bool(still[s]):
@@ -85,7 +91,7 @@ def trials(
             reason += f", where {e:.1g} is explained"
         elif word == UNKNOWN or bool((error[:, s] > KNOWN).any()):
             word, reason = UNKNOWN, _largest(samples, figures, s)
-        elif off := _own(rows, laws, s, residual[:, s] > SOLVERS):
+        elif off := _own(samples, rows, laws, s, residual[:, s] > SOLVERS):
             own.append(off)
             of = f" in the equation of {laws[off.law].leading}" if len(laws) > 1 else ""
             word, reason = NOT, f"{laws[off.law].terms[off.term]}{of} has {off.ratio:.4g} times the coefficient"
@@ -98,6 +104,9 @@ def trials(
                 True,
                 f"another residual, {r / max(float(residual[worst[s]].nanmedian()), 1e-300):.0f} times theirs",
             )
+        if bool(some[s]):
+            where = _places(samples, wrong[s])
+            unlike, reason = True, f"{reason}; {where}" if word == NOT else where
         found.append(Trial(s, word, reason, r, e, unlike, int(worst[s]), float(allowed[worst[s], s])))
     return found, own
 
@@ -149,6 +158,14 @@ def _loud(figures: Sequence[Figures], sigma: Tensor) -> tuple[Tensor, Tensor]:
     return (_above(noise, LOUDER) & white).any(0) & (times > LOUDER), times
 
 
+def _places(samples: Samples, wrong: Tensor) -> str:
+    """Which rows of a trajectory are out of place, in words."""
+    (t,) = (a.nodes for a in samples.axes if a.name == "t")
+    times = [f"{float(v):.4g}" for v in t[wrong]]
+    named = ", ".join(times[:MOST_TIMES]) + (f" and {len(times) - MOST_TIMES} others" if times[MOST_TIMES:] else "")
+    return f"the values at t = {named} do not lie between those before and after"
+
+
 def _largest(samples: Samples, figures: Sequence[Figures], s: int) -> str:
     """Why the error of a trajectory is too large."""
     f = max(figures, key=lambda f: float(f.error[s]))
@@ -157,7 +174,9 @@ def _largest(samples: Samples, figures: Sequence[Figures], s: int) -> str:
     return NOISY if name == "noise" else f"too coarse in {name}"
 
 
-def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, asked: Tensor) -> Own | None:
+def _own(
+    samples: Samples, rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, asked: Tensor
+) -> Own | None:
     """The coefficient that one trajectory refuses, if there is one, in one of the laws that are asked, ``[laws]``.
 
     Where terms nearly coincide, an error of a solution that is no noise moves coefficients by any amount, and their
@@ -169,13 +188,39 @@ def _own(rows: Sequence[Sequence[WeakRows]], laws: Sequence[Law], s: int, asked:
         if not J or not bool(asked[n]):
             continue
         scale = torch.tensor(law.claimed, dtype=torch.float64)
-        fits = [fit(of_laws[n].only([s]).of(range(J + 1)), scale) for of_laws in rows]
-        best = max(
-            fits, key=lambda f: float(f.degrees.min())
-        )  # the shortest interval would be one of few blocks by chance
-        half = best.half(MISTAKE, tests)
-        off = ((best.ratio - 1).abs() - half - MATERIAL).nan_to_num(nan=-1.0)
+        own = [of_laws[n].only([s]).of(range(J + 1)) for of_laws in rows]
+        fits = [fit(r, scale) for r in own]
+        # the shortest interval would be one of few blocks by chance
+        rung = max(range(len(fits)), key=lambda i: float(fits[i].degrees.min()))
+        best = fits[rung]
+        off = _off(best, tests)
+        if float(off.max()) > 0 and law.smoothed():
+            best = best.less_sure(smoothing_bias(samples, law, own[rung], [s], best, scale))
+            off = _off(best, tests)
         j = int(off.argmax())
         if float(off[j]) > 0:
-            return Own(s, n, j, float(best.ratio[j]), float(half[j]))
+            return Own(s, n, j, float(best.ratio[j]), float(best.half(MISTAKE, tests)[j]))
     return None
+
+
+def _off(found: Fit, tests: int) -> Tensor:
+    """By how much coefficients are farther from the claims than their intervals allow."""
+    return ((found.ratio - 1).abs() - found.half(MISTAKE, tests) - MATERIAL).nan_to_num(nan=-1.0)
+
+
+def smoothing_bias(
+    samples: Samples, law: Law, rows: WeakRows, which: Sequence[int], found: Fit, scale: Tensor
+) -> Tensor:
+    """What smoothing four times as much moves the coefficients: the bias of derivatives in factors that keep them.
+
+    Args:
+        samples: the data.
+        law: their equation.
+        rows: of some of the trajectories.
+        which: their numbers.
+        found: the fit to the rows.
+        scale: the claimed coefficients.
+    """
+    some = law.columns()[: len(law.terms) + 1]
+    harder = fit(rows_on_axes(samples[list(which)], some, rows.widths, 4 * SIGNAL).over(rows.unit), scale)
+    return (harder.ratio - found.ratio).abs()

@@ -74,7 +74,7 @@ class WeakRows:
 
     def of(self, columns: Sequence[int]) -> WeakRows:
         """With some of the columns only."""
-        pick = list(columns)
+        pick = _slice(columns)
         return replace(
             self,
             plain=self.plain[..., pick],
@@ -84,7 +84,7 @@ class WeakRows:
 
     def only(self, which: Sequence[int]) -> WeakRows:
         """Of some of the trajectories."""
-        pick = list(which)
+        pick = _slice(which)
         return replace(
             self,
             plain=self.plain[pick],
@@ -110,6 +110,14 @@ class WeakRows:
         """The root mean square over the valid test functions of ``[S, c_1, ..., c_d]``, as ``[S]``."""
         count = self.valid.flatten(1).sum(1).clamp_min(1)
         return (rows.square().flatten(1).sum(1) / count).sqrt()
+
+
+def _slice(numbers: Sequence[int]) -> slice | list[int]:
+    """Neighbours as a slice, which is a view: copies of all rows took longer than what was asked of them."""
+    found = list(numbers)
+    if found and found == list(range(found[0], found[-1] + 1)):
+        return slice(found[0], found[-1] + 1)
+    return found
 
 
 def rows_on_axes(samples: Samples, columns: Sequence[Parts], widths: HalfWidths, signal: float = SIGNAL) -> WeakRows:

@@ -152,3 +152,13 @@ def test_terms_that_nearly_coincide_accuse_nobody():
     assert audit_data(data).verdict == "solves"
     off = audit_data(replace(data, equation=Equation("u_t + 0.51*u_xx + u_xxxx/4 = 0")))
     assert off.verdict == "refuted"
+
+
+def test_a_shuffled_trajectory_of_second_order_in_time_is_unlike_the_others():
+    """No solver is asked about it, which would know nothing of ``u_tt``."""
+    data = generate("u_tt = u_xx - u - u**3", 6, 0, end=6.0, length=2 * math.pi, resolution=64, steps=61)
+    u = data.u.clone()
+    u[4] = u[4, torch.randperm(61, generator=torch.Generator().manual_seed(0))]
+    judged = audit_data(replace(data, u=u))
+    assert judged.verdict == "outliers", judged
+    assert [t.trajectory for t in judged.gate.outliers] == [4]
