@@ -31,9 +31,7 @@ from .modular import PRIME, Index, NoValue, Ring, monomials
 MOST_COLUMNS = 2_000
 MOST_BEYOND = 8  # orders beyond the equation
 TRIES = 20
-USUAL = (
-    5  # orders beyond the equation: KdV, Burgers and nearly all others that were counted show theirs there or before
-)
+USUAL = 5  # orders beyond the equation: KdV, Burgers and nearly all others show theirs there or before
 CHEAP = 700  # columns of a count that is made beyond these, too: under a second
 SURE = 2  # jets in a row that add nothing
 
