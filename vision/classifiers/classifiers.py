@@ -156,7 +156,7 @@ def train(
 
 
 def check_shares(batch: int, images: int, workers: int) -> None:
-    """Every worker needs two images of a batch: of one, a normalisation where the picture has shrunk to a pixel makes 0.
+    """Every worker needs two images of a batch: where the picture has shrunk to a pixel, one has nothing to normalise.
 
     Args:
         batch: images in a step, those of all workers together.

@@ -17,8 +17,8 @@ from symflow.runs import from_json, read_tensors, save_tensors
 class ImageNetwork(nn.Module):
     """What the networks here share: a body of convolutions, the mean over all pixels, and a linear layer.
 
-    Sub-classes set ``body`` and ``head``, and keep in ``arguments`` what they were made with; ``least_side`` is how many
-    pixels the sides of images must have, so that each halving leaves one.
+    Sub-classes set ``body`` and ``head``, and keep in ``arguments`` what they were made with; ``least_side`` is how
+    many pixels the sides of images must have, so that each halving leaves one.
     """
 
     body: nn.Module
