@@ -185,6 +185,8 @@ def _turns(
 ) -> None:
     """Commands in turn until the time is over, those first that have had the fewest; ``records`` by their key."""
     end = time.monotonic() + seconds
+    if seconds <= 0:
+        return
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         while time.monotonic() < end:

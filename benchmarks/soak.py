@@ -2,6 +2,7 @@
 resumable.
 
     python benchmarks/soak.py [--minutes 30] [--seed 0] [--parts state data images operators kills limits] [--out FILE]
+        [--page docs/reliability.md]
 
 Damaged files are read, and operations called, in processes of their own: what crashes, hangs, takes memory, is wrong or
 raises anything but a sentence is a fault, and is named so that ``--case TARGET NUMBER`` shows it again. Commands are
@@ -205,12 +206,33 @@ def summary(ledger: dict, seed: int) -> dict:
     return {"seed": seed, "processors": os.cpu_count(), "parts": parts, "targets": ledger}
 
 
+HEADER = ("part", "what was done", "crashes, hangs", "faults", "minutes")
+
+
+def rows(found: dict) -> list[tuple[object, ...]]:
+    """The table of a page: a line for each part."""
+    lines = []
+    for part, f in found["parts"].items():
+        if "cases" in f:
+            done = (
+                f"{f['cases']:,} cases: {f['read']:,} right, {f['refused']:,} refused in a sentence; the slowest took "
+            )
+            done += f"{f['slowest']:.1f} s, the largest {f['memory'] / 1e6:.0f} MB"
+            ends = f"{f['crashes']}, {f['hangs']}"
+        else:
+            done = ", ".join(f"{v} {k}" for k, v in f.items() if k not in ("faults", "seconds"))
+            ends = ""
+        lines.append((part, done, ends, f["faults"], f"{f['seconds'] / 60:.1f}"))
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", nargs="+", choices=SHARES, default=list(SHARES))
     parser.add_argument("--out", type=Path, default=HERE / "results" / "soak.json")
+    parser.add_argument("--page", type=Path, help="a page between whose marks the table is put")
     parser.add_argument("--fresh", action="store_true", help="begin anew")
     parser.add_argument("--case", nargs=2, metavar=("TARGET", "NUMBER"), help="one case, with its traceback")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
@@ -237,6 +259,10 @@ def main() -> None:
 
     a.out.parent.mkdir(parents=True, exist_ok=True)
     write_json(a.out, found)
+    if a.page:
+        from _common import replace_table
+
+        replace_table(a.page, "soak", HEADER, rows(found))
     for part, figures in found["parts"].items():
         print(f"{part}: " + ", ".join(f"{k} {v}" for k, v in figures.items()))
     sys.exit(any(figures["faults"] for figures in found["parts"].values()))

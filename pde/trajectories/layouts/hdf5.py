@@ -99,3 +99,27 @@ def parameters(holder: h5py.Group) -> dict[str, float]:
         if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool | np.bool_):
             found[name] = float(value)
     return found
+
+
+# ---- dimension scales: HDF5's own functions for them crash on damaged files, so the attributes are read that they read
+
+
+def attached(dataset: h5py.Dataset, axis: int) -> list[h5py.Dataset]:
+    """The scales of a direction of a data set; none where a reference leads nowhere."""
+    if "DIMENSION_LIST" not in dataset.attrs:
+        return []
+    held = dataset.attrs.get_id("DIMENSION_LIST")
+    several = h5py.check_vlen_dtype(held.dtype)
+    if held.shape != (dataset.ndim,) or several is None or h5py.check_ref_dtype(several) is not h5py.Reference:
+        return []
+    try:
+        found = [dataset.file[reference] for reference in dataset.attrs["DIMENSION_LIST"][axis]]
+    except (ValueError, KeyError, RuntimeError, OSError):
+        return []
+    return [scale for scale in found if isinstance(scale, h5py.Dataset)]
+
+
+def label_of(dataset: h5py.Dataset, axis: int) -> str:
+    """The label of a direction of a data set, empty without one."""
+    labels = texts(dataset, "DIMENSION_LABELS")
+    return labels[axis] if len(labels) == dataset.ndim else ""

@@ -21,7 +21,7 @@ from symflow.errors import UserError
 
 from .cf import Variable, decoded, dimension
 from .contents import SAMPLE, Contents, Wanted, affordable
-from .hdf5 import attribute, datasets, inner, numbers, of_samples, parameters
+from .hdf5 import attached, attribute, datasets, inner, label_of, numbers, of_samples, parameters
 
 CLASSIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable"
@@ -36,7 +36,7 @@ _MOST = 1 << 12  # dimensions, attributes or variables, and characters of a name
 def has_scales(file: h5py.File) -> bool:
     """Whether a data set of the file names its dimensions by scales that lie in the file: copies may lose them."""
     several = [file[name] for name in datasets(file)]
-    return any(_scale_of(file, d) for dataset in several if "DIMENSION_LIST" in dataset.attrs for d in dataset.dims)
+    return any(_scale_of(file, dataset, i) for dataset in several for i in range(dataset.ndim))
 
 
 def from_netcdf4(file: h5py.File, wanted: Wanted, layout: str = "netCDF", about: Any = None) -> Contents:
@@ -48,7 +48,7 @@ def from_netcdf4(file: h5py.File, wanted: Wanted, layout: str = "netCDF", about:
         if scale and str(attribute(dataset, "NAME")).startswith(NO_COORDINATE):
             continue
         held[name] = (
-            (name,) if scale and dataset.ndim == 1 else tuple(_name_of(file, d, i) for i, d in enumerate(dataset.dims))
+            (name,) if scale and dataset.ndim == 1 else tuple(_name_of(file, dataset, i) for i in range(dataset.ndim))
         )
     sampled = [name for name, dims in held.items() if dims and dimension(dims[0], wanted) == SAMPLE]
     which = of_samples(file, sampled, wanted)
@@ -67,17 +67,14 @@ def _attributes(holder: h5py.Group | h5py.Dataset) -> dict[str, Any]:
     return {name: value for name in names if (value := attribute(holder, name)) is not None}
 
 
-def _name_of(file: h5py.File, dimension: Any, i: int) -> str:
-    return _scale_of(file, dimension) or dimension.label or f"dimension {i}"
+def _name_of(file: h5py.File, dataset: h5py.Dataset, i: int) -> str:
+    return _scale_of(file, dataset, i) or label_of(dataset, i) or f"dimension {i}"
 
 
-def _scale_of(file: h5py.File, dimension: Any) -> str:
+def _scale_of(file: h5py.File, dataset: h5py.Dataset, i: int) -> str:
     """The name of the scale of a dimension, empty without one."""
-    try:
-        scale = dimension[0].name if len(dimension) else ""
-    except (RuntimeError, ValueError, KeyError):
-        scale = ""
-    name: str = scale.rsplit("/", 1)[-1]
+    scale = next(iter(attached(dataset, i)), None)
+    name = "" if scale is None else str(scale.name).rsplit("/", 1)[-1]
     return name if name and inner(file, name, h5py.Dataset) else ""
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from symflow.errors import UserError
 
 from .contents import TIME, Contents, Field, Nodes, Wanted
-from .hdf5 import attribute, datasets, groups, inner, numbers, parameters
+from .hdf5 import attribute, datasets, groups, inner, label_of, numbers, parameters
 
 # ---------------------------------------------------------------- Dedalus
 
@@ -45,10 +45,10 @@ def from_dedalus(file: h5py.File, wanted: Wanted) -> Contents:
             notes.append(f"{name} is stored as coefficients and is not read")
             continue
         values = numbers(tasks, name, complex_too=True)
-        labels = [TIME, *(_label(dataset, i) for i in range(1, values.ndim))]
+        labels = [TIME, *(label_of(dataset, i) for i in range(1, values.ndim))]
         for i, label in enumerate(labels[1:], 1):
             if label and label != "constant" and label not in axes and values.shape[i] > 1:
-                axes[label] = _grid(scales, dataset.dims[i], label, values.shape[i])
+                axes[label] = _grid(scales, label, values.shape[i])
         fields |= _components(name, values, labels)
     if not fields:
         raise UserError("no task of the file is stored on a grid")
@@ -58,12 +58,8 @@ def from_dedalus(file: h5py.File, wanted: Wanted) -> Contents:
     return Contents("Dedalus", fields, axes, {}, {}, tuple(notes))
 
 
-def _label(dataset: h5py.Dataset, i: int) -> str:
-    return str(dataset.dims[i].label)
-
-
-def _grid(scales: h5py.Group, dimension: Any, label: str, count: int) -> Nodes:
-    """The nodes of a direction: of the scale that is attached, or found by name."""
+def _grid(scales: h5py.Group, label: str, count: int) -> Nodes:
+    """The nodes of a direction: those of its name among the scales."""
     held: list[NDArray[Any]] = []
     for place in (scales, *(scales[name] for name in groups(scales) if name == label)):
         for name in datasets(place):
