@@ -105,6 +105,7 @@ def serve(connection: Connection) -> None:
                 "families": [family.conditions for family in found.families],
                 "stable": said.stable,
                 "missing": said.missing,
+                "complete": said.complete,
                 "searched": said.searched,
                 "proved": sum(g.verified for g in found.generators),
                 "generators": [g.named for g in found.generators],

@@ -35,6 +35,7 @@ SINGULAR = 1e14
 ANY = complex(0.7390851, 0.5671432)  # a rate that no equation has
 MOST_BESIDE = 360  # unknowns of W, else polynomials of a lower degree: several decompositions of so many columns
 MOST_TRIED = 400  # exact numbers near the eigenvalues of one coordinate
+FEW_DIGITS = 200  # a denominator up to which a fraction within 1e-9 is no chance
 SIMPLE_NUMERATOR = 1_000  # of a fraction whose root a rate may be
 POLYNOMIAL = 3  # the highest power that is left to polynomials
 _EXPONENTS = tuple(sympy.Rational(n, 2) for n in (2, -2, 1, -1))  # of the numbers of a formula
@@ -309,13 +310,14 @@ def _near(value: float, units: Sequence[tuple[sympy.Expr, float]]) -> list[_Numb
         return [_Number(0.0, sympy.Integer(1), sympy.Integer(0), 1)]
     found: dict[str, _Number] = {}  # by their digits: the same number may be written in several ways
     one, *own = units
-    attempts = [(one, 1e-4, 24), *((u, 1e-8, 24) for u in own), (one, 1e-8, readout.LARGEST_DENOMINATOR)]
+    attempts = [(one, 1e-4, 24), *((u, 1e-8, 24) for u in own)]
+    attempts += [(one, 1e-9, FEW_DIGITS), (one, 1e-8, readout.LARGEST_DENOMINATOR)]
     for (unit, size), tolerance, largest in attempts:
         for root in (1, 2):
             fraction = readout.rational(abs(value / size) ** root, tolerance, largest)
             if fraction is not None:
                 near = math.copysign(size * float(fraction) ** (1 / root), value)
-                found.setdefault(f"{near:.13e}", _Number(near, unit, fraction, root, largest > 24))
+                found.setdefault(f"{near:.13e}", _Number(near, unit, fraction, root, largest > FEW_DIGITS))
     return list(found.values())
 
 

@@ -36,6 +36,16 @@ def irrational_rates(draw: Random) -> tuple[str, dict[str, float]]:
     return f"u_t = Derivative(u**(-4/3)*u_x, x) + {draw.randint(1, 9)}/{draw.randint(2, 9)}*u**(-1/3)", {}
 
 
+def rates_of_decimals(draw: Random) -> tuple[str, dict[str, float]]:
+    """The same with numbers of two digits."""
+    return "u_t = Derivative(u**(-4/3)*u_x, x) + a*u**(-1/3)", {"a": round(draw.uniform(0.2, 1.9), 2)}
+
+
+def sources_in_systems(draw: Random) -> tuple[str, dict[str, float]]:
+    """Free motion beside a given one: fifteen, of which some are of high degree in t."""
+    return f"x_tt = {draw.randint(1, 5)}; y_tt = {draw.randint(1, 5)}*t", {}
+
+
 def cubic_rates(draw: Random) -> tuple[str, dict[str, float]]:
     """Solutions of ``f''' = c f``."""
     return f"u_tt = u_t**3 + u_xxx - {draw.choice([2, 3, 4, 5])}*u", {}
@@ -79,6 +89,8 @@ RULES: list[Rule] = [
     powers_across_a_gap,
     powers_that_are_parameters,
     irrational_rates,
+    rates_of_decimals,
+    sources_in_systems,
     cubic_rates,
     integrals_of_coefficients,
     roots_of_derivatives,
@@ -145,6 +157,20 @@ def light_cones(draw: Random) -> tuple[str, dict[str, float], int, int]:
     return f"u_tt = {draw.choice(['4', '9', '1/4'])}*u_xx", {}, 1, 3
 
 
+def light_cones_of_irrational_slopes(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    return f"u_tt = {draw.choice([1, 2, 4])}*u_xt + {draw.choice([1, 3])}*u_xx", {}, 1, 3
+
+
+def media_of_powers(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    """sl(2) and ``u du``; the squared time to x, ``x^(2 - a)``, is needed."""
+    return f"{draw.choice(['u_t', 'u_tt'])} = x**({draw.choice(['6/5', '4/5', '1/2', '5/2'])})*u_xx", {}, 4, 1
+
+
+def media_with_horizons(draw: Random) -> tuple[str, dict[str, float], int, int]:
+    """Klein and Gordon's equation in the time to x, a logarithm or an arc tangent."""
+    return f"u_tt = (1 {draw.choice('+-')} {draw.choice([1, 4])}*x**2)**2*u_xx", {}, 4, 1
+
+
 def linear_with_awkward_numbers(draw: Random) -> tuple[str, dict[str, float], int, int]:
     """Translations and ``u du``."""
     a, b, c = draw.randint(11, 2999), draw.randint(11, 99), draw.randint(11, 99)
@@ -173,6 +199,9 @@ INFINITE: list[Infinite] = [
     heat_in_another_time,
     conformal_maps,
     light_cones,
+    light_cones_of_irrational_slopes,
+    media_of_powers,
+    media_with_horizons,
     linear_with_awkward_numbers,
     interest_rates,
     media_that_grow,
