@@ -113,6 +113,10 @@ def arrange(
     gone = [placed(f.missing, f.dims) for f in chosen.values() if f.missing is not None]
     missing = np.logical_or.reduce(gone) if gone else None
     t = _nodes(contents, TIME, sizes.get(TIME, 1), notes)
+    if len(t) > 1 and bool((np.diff(t) < 0).all()):
+        notes.append("t falls: turned round")
+        t, several = t[::-1], [np.flip(v, 1) for v in several]
+        missing = None if missing is None else np.flip(missing, 1)
     found: dict[str, tuple[NDArray[np.float64], bool]] = {}
     for i, (dim, name) in enumerate(names.items(), 2):
         nodes = _nodes(contents, dim, sizes[dim], notes)

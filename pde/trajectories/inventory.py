@@ -64,6 +64,7 @@ class AxisFacts:
         scale: the wavelength in nodes above which 99.9 % of the variance lies, on a uniform axis; the smallest over
             the fields.
         roughest: of several fields the one whose tail it is.
+        differ: whether trajectories have nodes of their own; the others are then told of the first.
     """
 
     name: str
@@ -77,6 +78,7 @@ class AxisFacts:
     tail: float | None
     scale: float | None
     roughest: str | None
+    differ: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,8 @@ def _of_axis(a: AxisFacts) -> list[str]:
         return [f"{a.name}: {a.nodes} nodes, whose coordinates are not stored"]
     if a.nodes == 1:
         return [f"{a.name}: one node, {a.first:.6g}"]
-    text = f"{a.name}: {a.nodes} nodes from {a.first:.6g} to {a.last:.6g}"
+    own = ", different ones for each trajectory, of the first" if a.differ else ""
+    text = f"{a.name}: {a.nodes} nodes{own} from {a.first:.6g} to {a.last:.6g}"
     text += ", uniform" if a.uniform else ", not uniform"
     if a.name != TIME:
         if a.said is not None:
@@ -300,12 +303,13 @@ def _axis(name: str, contents: Contents) -> AxisFacts | None:
     count = one.values.shape[one.dims.index(name)]
     first = last = flat = None
     uniform = said = None
+    differ = False
     if name in contents.axes:
         nodes, said = contents.axes[name].values, contents.axes[name].periodic
         try:
             flat = coordinate(nodes, name)
         except UserError:  # grids that differ from run to run
-            flat = nodes.reshape(-1, nodes.shape[-1])[0].astype(np.float64)
+            flat, differ = nodes.reshape(-1, nodes.shape[-1])[0].astype(np.float64), True
         steps = np.diff(flat)
         first, last = float(flat[0]), float(flat[-1])
         uniform = bool(len(flat) < 3 or np.abs(steps / (steps.mean() or 1.0) - 1).max() <= UNIFORM)
@@ -336,13 +340,15 @@ def _axis(name: str, contents: Contents) -> AxisFacts | None:
         None if roughest is None else tails[roughest],
         min(scales, default=None),
         roughest if len(along) > 1 else None,
+        differ,
     )
 
 
 def _strange(contents: Contents) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Trajectories that do not change, repeat others, or are unlike most."""
     fields = [(f, _filled(f)) for f in contents.fields.values() if f.dims[:1] == (SAMPLE,)]
-    held = [v[:MOST].reshape(min(len(v), MOST), -1) for _, v in fields if v is not None and v.ndim > 1]
+    looked = [v[:MOST] for _, v in fields if v is not None and v.ndim > 1]
+    held = [v.reshape(len(v), -1) for v in looked]
     if not held:
         return (), (), ()
     together = np.concatenate(held, 1)
@@ -355,7 +361,8 @@ def _strange(contents: Contents) -> tuple[tuple[int, ...], tuple[int, ...], tupl
         if key in seen and not still[s]:
             again.append(s)
         seen.setdefault(key, s)
-    figures = [np.maximum(high - low, 0), *(np.sqrt(np.square(np.diff(v, 4)).mean(1)) for v in held if v.shape[1] > 8)]
+    rough = [np.square(np.diff(v, 4)).reshape(len(v), -1).mean(1) for v in looked if v.shape[-1] > 8]  # within rows
+    figures = [np.maximum(high - low, 0), *map(np.sqrt, rough)]
     odd = set()
     for figure in figures:
         middle = float(np.median(figure))

@@ -85,6 +85,8 @@ def arranged(
     parameters: dict[str, float] = {}
     for name, array in arrays.items():
         axis = by_hand.get(name) or (None if name in chosen else axis_name(name))
+        if axis is not None:
+            array = _along_one(array)
         if array.size == 1 and name not in chosen:
             if array.dtype.kind in "fiu":
                 parameters[name] = float(array.reshape(-1)[0])
@@ -104,6 +106,9 @@ def arranged(
     fields = {}
     for name, array in values.items():
         dims = dims_of(array.shape, lengths, space_first)
+        if dims is None and 1 in array.shape:
+            array = array.squeeze()
+            dims = dims_of(array.shape, lengths, space_first)
         if dims is None:
             left.append(f"{name} {list(array.shape)}")
         else:
@@ -122,6 +127,22 @@ def _solutions(values: dict[str, NDArray[Any]], chosen: set[str]) -> dict[str, N
     first = next((name for name in FIRST_OF if name in values), None)
     rest = {name: array for name, array in values.items() if name not in FIRST_OF}
     return rest if first is None else {"u": values[first], **rest}
+
+
+def _along_one(array: NDArray[Any]) -> NDArray[Any]:
+    """The nodes of a mesh: of an array that varies along one of its dimensions only, what it has along that.
+
+    >>> X, T = np.meshgrid(np.arange(3.0), np.arange(2.0))
+    >>> _along_one(X), _along_one(T)
+    (array([0., 1., 2.]), array([0., 1.]))
+    """
+    if array.ndim < 2 or array.dtype.kind not in "fiu":
+        return array
+    varying = [i for i in range(array.ndim) if array.shape[i] > 1 and bool((array != array.take([0], i)).any())]
+    if len(varying) != 1:
+        return array
+    found: NDArray[Any] = array[tuple(slice(None) if i == varying[0] else 0 for i in range(array.ndim))]
+    return found
 
 
 def _is_axis(array: NDArray[Any]) -> bool:

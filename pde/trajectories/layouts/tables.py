@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from .contents import SAMPLE, TIME, Contents, Field, Nodes, Wanted, affordable
 from .named import TIMES
 
 MARKS = (",", ";", "\t")
+UNIT = re.compile(r"(?P<name>[^\[(]*[^\[(\s])\s*[\[(](?P<unit>[^\])=,]*)[\])]")
 SAMPLES = ("sample", "run", "trajectory", "id")
 
 
@@ -38,7 +40,7 @@ def from_table(path: Path, wanted: Wanted) -> Contents:
     size = path.stat().st_size
     affordable("the file", (2 * size,), 1, size)  # Python's numbers take 32 bytes, one of two characters at least
     with open(path, newline="", encoding="utf-8-sig") as file:
-        names = _cells(file.readline())
+        names, units = _without_units(_cells(file.readline()))
         if len(set(names)) < len(names):
             raise UserError(f"the columns must have different names, got {', '.join(names)[:80]}")
         rows = []
@@ -69,7 +71,21 @@ def from_table(path: Path, wanted: Wanted) -> Contents:
         if name not in (time, run):
             missing = np.isnan(runs[..., i])
             fields[name] = Field(runs[..., i], (SAMPLE, TIME), missing if missing.any() else None)
-    return Contents("table", fields, {TIME: Nodes(runs[..., names.index(time)])})
+    said = {(TIME if name == time else name): {"units": unit} for name, unit in units.items() if name != run}
+    return Contents("table", fields, {TIME: Nodes(runs[..., names.index(time)])}, attributes=said)
+
+
+def _without_units(heads: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Names of columns without what stands in brackets behind them, and these by name; as they are if names coincide.
+
+    >>> _without_units(["time [s]", "x (m)", "v"])
+    (['time', 'x', 'v'], {'time': 's', 'x': 'm'})
+    """
+    found = [UNIT.fullmatch(head) for head in heads]
+    names = [head if m is None else m["name"] for head, m in zip(heads, found, strict=True)]
+    if len(set(names)) < len(names):
+        return heads, {}
+    return names, {m["name"]: m["unit"].strip() for m in found if m is not None and m["unit"].strip()}
 
 
 def _cells(line: str) -> list[str]:
