@@ -110,10 +110,10 @@ def _shift(data: Trajectories) -> SymbolicField:
     return SymbolicField(data_coordinates(data, periodic=True), [{"dt": "1"}])
 
 
-def _augmented(data: Trajectories, path: Path) -> bool:
-    out = path.with_suffix(".more.h5")
-    found = pde.augmentation.augment_file(path, "kdv", out, copies=2, unproved=True, overwrite=True)
-    return found.trajectories == 6
+def _augmented(data: Trajectories) -> bool:
+    augment = pde.TrajectoryAugment(_shift(data), data, 0.05)
+    values, valid = augment.move(data.u, augment.draw(len(data), torch.Generator().manual_seed(0)))
+    return values.shape == data.u.shape and bool(valid.any()) and not torch.equal(values, data.u)
 
 
 def _trained(data: Trajectories, path: Path) -> bool:
@@ -135,7 +135,7 @@ COMMANDS: dict[str, Callable[[Trajectories, Path], bool]] = {
     "audit": lambda data, path: _judged(data),
     "certify": lambda data, path: not pde.certify(data, [{"dt": "1"}]).reason,
     "fit of an equation": _fitted,
-    "augment": _augmented,
+    "augment": lambda data, path: _augmented(data),
     "train-operator": _trained,
     "residual": lambda data, path: data.residual() >= 0,
     "characteristics": lambda data, path: bool(len(pde.augmentation.characteristics(_shift(data), data))),
@@ -146,6 +146,7 @@ NEEDS = "|".join(
         r"no law fits the data: the best, u_t \+",
         "need more data",
         "needs one unknown u? ?on a periodic line",
+        "an operator needs periodic axes and all values",
         r"needs an equation u_t = \.\.\. in x, t and u",
     )
 )
