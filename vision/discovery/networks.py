@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 from symflow.discovery import Tell
 from symflow.errors import UserError, path_of
@@ -56,7 +57,9 @@ def network_of(
     if network is not None:
         return given_network(network, train, "network")
     file = None if run is None else run.path / f"{NETWORK}.safetensors"
+    checkpoint = None if run is None else run.path / f"{NETWORK}-checkpoint.safetensors"
     if file is not None and file.exists():
+        _remove(checkpoint)  # of a run that was killed as it came to this
         return given_network(file, train, "network")
     statistics = Statistics.of(train)
     model = small_network(train, seed)
@@ -67,7 +70,7 @@ def network_of(
         seed=seed,
         flip=flip,
         statistics=statistics,
-        checkpoint=None if run is None else run.path / f"{NETWORK}-checkpoint.safetensors",
+        checkpoint=checkpoint,
         progress=lambda epoch, record: tell(epoch / epochs, record),
     )
     if run is not None:
@@ -77,7 +80,14 @@ def network_of(
         )
     if file is not None:
         save_network(file, model, {"classes": list(train.classes), "statistics": asdict(statistics)})
+        _remove(checkpoint)
     return model.eval().requires_grad_(False), statistics
+
+
+def _remove(checkpoint: Path | None) -> None:
+    """What a network that is finished no longer needs; it holds times of the clock besides."""
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
 
 
 def given_network(

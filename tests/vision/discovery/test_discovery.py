@@ -111,6 +111,7 @@ def test_a_network_is_trained_kept_and_found_again(tmp_path):
     run = Run(tmp_path / "run", {})
     first = discover_images(images, epochs=1, generators=6, run=run)
     assert first.accuracy is not None
+    assert [path.name for path in (tmp_path / "run").glob("network*")] == ["network.safetensors"]
     records = []
     again = discover_images(
         images, epochs=1, generators=6, run=Run(tmp_path / "run", {}, resume=True),
