@@ -22,7 +22,7 @@ from .data import Trajectories
 from .layouts import ATTRIBUTES, FORMAT, SAMPLE, TIME, Contents, Field, Nodes, Wanted, attributes_of, one_file, read
 from .layouts.contents import LONGEST_TEXT, said_of
 from .layouts.labelled import from_xarray, is_dataset
-from .layouts.named import dims_of
+from .layouts.named import with_dims
 from .layouts.reading import reason
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _of_arrays(
     for name, value in fields.items():
         array = _array(value, name)
         gone = np.ma.getmaskarray(value) if isinstance(value, np.ma.MaskedArray) else None
-        dims = dims_of(array.shape, lengths)
+        array, dims = with_dims(array, lengths)
         if dims is None and list(nodes) == ["x", TIME]:
             raise UserError(
                 f"`{name}` must have shape [samples, T, X] with T = {lengths[TIME]} times and X = {lengths['x']} "
@@ -277,7 +277,7 @@ def _of_arrays(
             raise UserError(
                 f"`{name}` must have dimensions of the lengths of the axes, {sizes}, got {list(array.shape)}"
             )
-        found[name] = Field(array, dims, gone)
+        found[name] = Field(array, dims, None if gone is None else gone.reshape(array.shape))
     held = [f.values.shape for f in found.values() if f.dims[0] == SAMPLE]
     with one_file() as notes:
         which = wanted.which(max((shape[0] for shape in held), default=1), [shape[1:] for shape in held])

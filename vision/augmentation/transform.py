@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL.Image import Image, fromarray
+from PIL.Image import Image, fromarray, frombytes
 from torch import Tensor, nn
 
 from symflow.errors import UserError
@@ -22,16 +22,18 @@ class Transform(nn.Module):
 
     What is given may be one image, several arguments, or a tuple, list or dictionary of anything. One combination of
     generators is drawn a call, and all images and masks in it are moved alike, so that a mask still lies on its image;
-    a batch ``[..., C, H, W]`` counts as one. Images are pictures of Pillow's, ``uint8`` or floating-point tensors
-    ``[..., C, H, W]``, arrays ``[H, W]`` or ``[H, W, C]``, and torchvision's ``Image``; masks its ``Mask``, whose
-    labels stay labels. Of plain tensors the first of three and more dimensions is an image, unless there is another
-    kind of image; all else goes through as it is. Types are kept.
+    a batch ``[..., C, H, W]`` counts as one. Images are pictures of Pillow's, floating-point tensors ``[..., C, H, W]``
+    or such of whole numbers up to 255 (``uint16``: to 65535), arrays ``[H, W]`` or ``[H, W, C]``, and torchvision's
+    ``Image``; masks its ``Mask``, whose labels stay labels. Of plain tensors the first of three and more dimensions is
+    an image, unless there is another kind of image; all else goes through as it is. Types are kept, but for pictures
+    with a palette, which come back in the colours it stands for.
 
     Args:
         augment: `GeneratorAugment` or `ColourAugment`; the latter leaves masks as they are.
 
     Raises:
-        UserError: there are boxes, key points or a video, which would have to move too.
+        UserError: there are boxes, key points or a video, which would have to move too; or whole numbers that are no
+            brightnesses.
 
     >>> from symflow.vision import GeneratorAugment, affine_field
     >>> transform = Transform(GeneratorAugment(affine_field(), strength=0.1))
@@ -67,7 +69,10 @@ class Transform(nn.Module):
 
     def _image(self, image: Any, weights: Tensor) -> Any:
         if isinstance(image, Image):
-            return fromarray(self._array(np.asarray(image), weights))
+            if image.mode in ("P", "PA"):  # numbers of colours: between two of them lies any other
+                image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+            moved = self._array(np.asarray(image), weights)
+            return frombytes(image.mode, image.size, moved.tobytes()) if moved.ndim == 3 else fromarray(moved)
         if isinstance(image, np.ndarray):
             return self._array(image, weights)
         plain = image.as_subclass(Tensor)
@@ -82,9 +87,12 @@ class Transform(nn.Module):
     def _tensor(self, image: Tensor, weights: Tensor) -> Tensor:
         """``[..., C, H, W]``, of integers or not."""
         batch = image.reshape(-1, *image.shape[-3:])
-        working = batch if batch.is_floating_point() else batch.float() / 255
+        largest = 1.0 if image.is_floating_point() else _largest(image)
+        working = batch.to(weights.dtype) / largest
         moved = self.augment.move(working, weights.to(working)).reshape(image.shape)
-        return moved if image.is_floating_point() else (moved * 255).round().clamp(0, 255).to(image.dtype)
+        if not image.is_floating_point():
+            moved = (moved * largest).round().clamp(0, largest)
+        return moved.to(image.dtype)
 
     def _mask(self, mask: Tensor, weights: Tensor) -> Tensor:
         """Each label as an image of its own, of which the strongest counts at a pixel."""
@@ -96,6 +104,21 @@ class Transform(nn.Module):
         strongest = self._tensor(parts, weights).argmax(-3)
         moved: Tensor = labels[strongest].to(plain.dtype).as_subclass(type(mask))
         return moved
+
+
+def _largest(image: Tensor) -> float:
+    """The brightest that whole numbers of an image can be."""
+    if image.dtype in (torch.uint8, torch.bool):
+        return 255.0
+    if image.dtype == torch.uint16:
+        return 65535.0
+    low, high = int(image.min()), int(image.max())
+    if low < 0 or high > 255:
+        raise UserError(
+            f"an image of {str(image.dtype).removeprefix('torch.')} must have brightnesses from 0 to 255, got {low} to "
+            f"{high}; give it as floating-point numbers"
+        )
+    return 255.0
 
 
 def _kind(leaf: Any) -> str:

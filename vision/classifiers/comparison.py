@@ -255,8 +255,7 @@ class _Trainings:
 
     def accuracy(self, arm: str, strength: float | None, seed: int, learn: Images, check: Images, use: str) -> float:
         """Of a network that has learned on some images, on others; taken from the ledger when it is there."""
-        given = self.augments.get(arm.removesuffix("+flip"))
-        augment = given if given is None or isinstance(given, nn.Module) else given(cast(float, strength))
+        augment = _augmentation(arm.removesuffix("+flip"), self.augments, strength)
         name = f"{arm}, {use}" if strength is None else f"{arm} {strength:g}, {use}"
         key = name
         if augment is not None and not arm.startswith(_OWN):  # the same name may stand for others another time
@@ -279,6 +278,24 @@ class _Trainings:
             way = [{"step": r["epoch"], **{n: v for n, v in r.items() if n != "epoch"}} for r in history]
             self.ledger.note(key, way, accuracy=accuracy(network, check, statistics))
         return self.ledger.finished[key]["accuracy"]
+
+
+def _augmentation(arm: str, augments: Mapping[str, Augment], strength: float | None) -> nn.Module | None:
+    """What changes the images of an arm.
+
+    Raises:
+        UserError: it is no module, and no function of a strength that makes one.
+    """
+    given = augments.get(arm)
+    made = (
+        given if given is None or isinstance(given, nn.Module) or not callable(given) else given(cast(float, strength))
+    )
+    if made is None or isinstance(made, nn.Module):
+        return made
+    raise UserError(
+        f"`augments` must hold torch modules, or functions from a strength to one, got {type(made).__name__} for "
+        f"{arm!r}"
+    )
 
 
 def _crop(shift: float) -> nn.Module:

@@ -105,10 +105,7 @@ def arranged(
     left: list[str] = []
     fields = {}
     for name, array in values.items():
-        dims = dims_of(array.shape, lengths, space_first)
-        if dims is None and 1 in array.shape:
-            array = array.squeeze()
-            dims = dims_of(array.shape, lengths, space_first)
+        array, dims = with_dims(array, lengths, space_first)
         if dims is None:
             left.append(f"{name} {list(array.shape)}")
         else:
@@ -156,6 +153,18 @@ def _is_axis(array: NDArray[Any]) -> bool:
     else:
         return False
     return bool((steps > 0).all() or (steps < 0).all()) or (array.ndim <= 2 and max(array.shape) == array.size)
+
+
+def with_dims(
+    array: NDArray[Any], lengths: Mapping[str, int], space_first: bool = False
+) -> tuple[NDArray[Any], tuple[str, ...] | None]:
+    """An array and `dims_of` it, without its dimensions of one where that is what makes them fit."""
+    dims = dims_of(array.shape, lengths, space_first)
+    if dims is None and 1 in array.shape:
+        fewer = array.squeeze()
+        if (dims := dims_of(fewer.shape, lengths, space_first)) is not None:
+            return fewer, dims
+    return array, dims
 
 
 def dims_of(shape: Sequence[int], lengths: Mapping[str, int], space_first: bool = False) -> tuple[str, ...] | None:

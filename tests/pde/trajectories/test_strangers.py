@@ -82,3 +82,12 @@ def test_where_a_row_ends_is_no_roughness(tmp_path):
     """Waves that differ in phase alone are alike, wherever their rows end."""
     np.savez(tmp_path / "a.npz", u=np.stack([np.exp(-0.1 * T)[:, None] * np.sin(X + s) for s in range(3)]), x=X, t=T)
     assert describe(tmp_path / "a.npz").outliers == ()
+
+
+def test_arrays_with_dimensions_of_one() -> None:
+    x, t = np.arange(64) / 64, np.linspace(0, 1, 30)
+    u = np.sin(2 * np.pi * (x - t[:, None]))
+    for array in (u[None, ..., None], u[:, None, :], u[..., None]):
+        assert load(u=array, x=x, t=t, equation="u_t + u_x = 0").u.shape == (1, 30, 64)
+    with pytest.raises(UserError, match=r"got \[3, 30, 1, 7\]"):
+        load(u=np.zeros((3, 30, 1, 7)), x=x, t=t, equation="u_t + u_x = 0")

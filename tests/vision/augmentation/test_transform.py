@@ -97,3 +97,47 @@ def test_images_are_a_data_set(transform):
     assert (pixels.shape, label) == (torch.Size([1, 8, 8]), 1)
     assert [labels.tolist() for _, labels in DataLoader(images, batch_size=4)] == [[0, 1, 0, 1], [0, 1]]
     assert len(list(images)) == 6
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "F", "1"])
+def test_pictures_keep_their_mode(mode, transform):
+    noise = (drawn() * 255).round().to(torch.uint8).movedim(0, -1).numpy()
+    picture = Image.fromarray(noise).convert("L").point(lambda v: 257 * v, "I").convert("I;16")
+    picture = picture if mode == "I;16" else Image.fromarray(noise).convert(mode)
+    moved = transform(picture)
+    assert moved.mode == mode
+    assert moved.size == picture.size
+    assert np.array(moved).shape == np.array(picture).shape
+
+
+def test_a_palette_is_what_it_stands_for(transform):
+    """Numbers of colours are no brightnesses: between two of them lies any other."""
+    picture = Image.fromarray((drawn() * 255).round().to(torch.uint8).movedim(0, -1).numpy()).quantize(16)
+    torch.manual_seed(5)
+    moved = transform(picture)
+    torch.manual_seed(5)
+    assert moved.mode == "RGB"
+    assert np.array_equal(np.array(moved), np.array(transform(picture.convert("RGB"))))
+
+
+def test_whole_numbers_have_the_range_of_their_type(transform):
+    eight = (drawn() * 255).round().to(torch.uint8).movedim(0, -1).numpy()
+    results = []
+    for array in (eight, eight.astype(np.uint16) * 257, eight.astype(np.int64)):
+        torch.manual_seed(5)
+        results.append(transform(array))
+        assert results[-1].dtype == array.dtype
+    assert np.array_equal(results[0], results[2])
+    assert np.abs(results[1] / 257 - results[0]).max() <= 0.51
+    with pytest.raises(UserError, match=r"int32 must have brightnesses from 0 to 255, got .* to 60000"):
+        transform(np.full((20, 20), 60000, np.int32))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_numbers_of_any_precision_keep_it(dtype, transform):
+    torch.manual_seed(5)
+    moved = transform(drawn().movedim(0, -1).numpy().astype(dtype))
+    torch.manual_seed(5)
+    expected = transform(drawn().movedim(0, -1).numpy())
+    assert moved.dtype == dtype
+    assert np.allclose(moved, expected, atol=1e-3)

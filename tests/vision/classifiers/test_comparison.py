@@ -265,3 +265,9 @@ def test_errors(tmp_path):
             compare(SETS, **{"arms": ("none",), **QUICK, **arguments})
     with pytest.raises(UserError, match="not there"):
         compare(tmp_path / "nowhere", arms=("none",))
+
+
+@pytest.mark.parametrize("given", [3, lambda strength: lambda images: images])
+def test_what_is_no_augmentation_is_named(given):
+    with pytest.raises(UserError, match="`augments` must hold torch modules, or functions from a strength to one, got"):
+        compare(SETS, arms=("mine=0.1",), augments={"mine": given}, **QUICK)
