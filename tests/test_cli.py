@@ -196,7 +196,7 @@ def test_train_operator_compares_arms_and_resumes(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stderr
     answer = symflow(*command, "--arms", "none", "exact", "--resume", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert "20 times to 20 on 32 points, 2 trajectories" in answer.stdout
+    assert "20 times to 20 on 32 points in x, 2 trajectories" in answer.stdout
     result = read_json(tmp_path / "run" / "result.json")
     assert [arm["name"] for arm in result["arms"]] == ["none", "exact"]
     for mistake, sentence in (("--steps 0", "`steps` must be"), ("--points 5", "`points` must be"), ("", "resume")):

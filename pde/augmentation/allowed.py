@@ -52,9 +52,15 @@ def keeping_grid(forms: Sequence[Mapping[str, str]], data: Trajectories, whose: 
         whose: the generators, for the sentence.
 
     Raises:
-        UserError: none does.
+        UserError: none does, or they are in other variables.
     """
-    field = SymbolicField(data_coordinates(data, periodic=True), forms)
+    coordinates = data_coordinates(data, periodic=True)
+    if others := sorted({key.removeprefix("d") for form in forms for key in form} - set(coordinates.names)):
+        raise UserError(
+            f"{whose} must be in the variables and unknowns of the data, {', '.join(coordinates.names)}, got "
+            f"{', '.join(others)}"
+        )
+    field = SymbolicField(coordinates, forms)
     symbols = dict(zip(field.coordinates.names, field.symbols, strict=True))
     variables = [symbols[name] for name in data.equation.space.independent]
 

@@ -160,7 +160,10 @@ def moved_copies(data: Trajectories, field: Field, strength: float, copies: int,
     generator.
     """
     S, T = data.u.shape[:2]
-    augment = TrajectoryAugment(field, data, strength, steps=STEPS)
+    try:
+        augment = TrajectoryAugment(field, data, strength, steps=STEPS)
+    except ValueError as error:  # generators that these data do not tell apart
+        raise UserError(str(error)) from None
     augment.to(torch.float32)
     source = data.u.float().repeat_interleave(copies, 0)
     u, starts = source.clone(), task.starts(torch.ones(S * copies, T, dtype=torch.bool))

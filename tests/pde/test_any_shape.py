@@ -19,10 +19,13 @@ WALL = np.linspace(0.0, math.pi, 33)
 
 def plane() -> Trajectories:
     """Two unknowns over two axes: heat of each."""
-    u = np.stack([np.exp(-2 * T)[:, None, None] * np.sin(X[:, None] + s) * np.cos(X) for s in range(3)])
+    u, v = (
+        np.stack([np.exp(-2 * T)[:, None, None] * np.sin(X[:, None] + s + shift) * np.cos(X) for s in range(3)])
+        for shift in (0, 1)
+    )
     axes = tuple(Axis(name, torch.from_numpy(X), 2 * math.pi) for name in "xy")
     equation = Equation("u_t = u_xx + u_yy; v_t = v_xx + v_yy")
-    return Trajectories(equation, torch.zeros(0), T, np.stack([u, 2 * u], -1), fields=("u", "v"), axes=axes)
+    return Trajectories(equation, torch.zeros(0), T, np.stack([u, v], -1), fields=("u", "v"), axes=axes)
 
 
 def wave() -> Trajectories:
@@ -48,25 +51,43 @@ SHAPES = {
     "orbit": (orbit, "got u, v over t"),
     "walls": (walls, "got u over t, x"),
 }
-COMMANDS = {
-    "augmentation": ("augment", "a.h5", "--generators", "kdv", "--unproved", "--out", "more.h5"),
-    "an operator": (
-        *("train-operator", "a.h5", "--trajectories", "1", "--seeds", "1", "--validation", "1", "--test", "1"),
-        *("--steps", "2", "--out", "run"),
-    ),
-    "the score local": ("discover", "a.h5", "--score", "local", "--trust", "--out", "run"),
-}
+OPERATOR = ("train-operator", "a.h5", "--trajectories", "1", "--seeds", "1", "--validation", "1", "--test", "1")
 
 
-@pytest.mark.parametrize("what", COMMANDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_needs_a_line_says_what_it_got(shape, what, tmp_path):
+def test_what_needs_a_line_says_what_it_got(shape, tmp_path):
     make, got = SHAPES[shape]
     save(make(), tmp_path / "a.h5")
-    answer = symflow(*COMMANDS[what], cwd=tmp_path)
+    answer = symflow("discover", "a.h5", "--score", "local", "--trust", "--out", "run", cwd=tmp_path)
     assert answer.returncode == 2, answer.stdout + answer.stderr
-    assert f"symflow: {what} needs" in answer.stderr.splitlines()[-1]
+    assert "symflow: the score local needs" in answer.stderr.splitlines()[-1]
     assert got in answer.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_operators_take_periodic_axes(shape, tmp_path):
+    make, got = SHAPES[shape]
+    save(make(), tmp_path / "a.h5")
+    answer = symflow(*OPERATOR, "--steps", "2", "--width", "4", "--copies", "2", "--out", "run", cwd=tmp_path)
+    if shape in ("plane", "wave"):
+        assert answer.returncode == 0, answer.stderr
+        assert "20 times to 20 on 32 points in x" in answer.stdout
+    else:
+        assert answer.returncode == 2, answer.stdout + answer.stderr
+        assert f"an operator needs periodic axes and all values, {got}" in answer.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_generators_must_be_in_the_variables_of_the_data(shape, tmp_path):
+    save(SHAPES[shape][0](), tmp_path / "a.h5")
+    answer = symflow("augment", "a.h5", "--generators", "kdv", "--unproved", "--out", "more.h5", cwd=tmp_path)
+    if shape == "orbit":
+        assert answer.returncode == 2, answer.stdout + answer.stderr
+        said = "'kdv' must be in the variables and unknowns of the data, t, u, v, got x"
+        assert said in answer.stderr.splitlines()[-1]
+    else:
+        assert answer.returncode == 0, answer.stderr
+        assert "48 trajectories, 45 of them moved" in answer.stdout
 
 
 @pytest.mark.parametrize("shape", SHAPES)

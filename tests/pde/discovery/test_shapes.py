@@ -16,6 +16,7 @@ from torch import Tensor
 from symflow import UserError, pde
 from symflow.pde import Equation, Trajectories
 from symflow.pde.discovery import collect
+from symflow.pde.laws import gate
 from symflow.pde.trajectories import Axis
 
 TURN = 2 * math.pi
@@ -208,6 +209,8 @@ def test_a_period_that_is_not_there_cannot_be_asked_for() -> None:
         pde.discover(spring(), network="none", domain="periodic")
 
 
-def test_boxes_are_not_moved_yet() -> None:
-    with pytest.raises(UserError, match="what moves trajectories needs one unknown u on a periodic line"):
-        found("waves").augment(waves())
+def test_boxes_are_moved_along_what_is_found() -> None:
+    data = waves()
+    more = found("waves").augment(data, strength=0.05)
+    assert more.u.shape[2:] == data.u.shape[2:]
+    assert gate(more).verdict == "solves"
