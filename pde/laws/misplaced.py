@@ -42,10 +42,10 @@ def misplaced(samples: Samples) -> Tensor:
 
     >>> from symflow.pde.equations import JetSpace
     >>> from symflow.pde.trajectories import Axis
-    >>> t = torch.linspace(0, 3, 31, dtype=torch.float64)
-    >>> u = torch.exp(-t)
+    >>> t, x = torch.linspace(0, 3, 31, dtype=torch.float64), torch.arange(16, dtype=torch.float64)
+    >>> u = torch.exp(-t)[:, None] * torch.cos(x)
     >>> u[[9, 17]] = u[[17, 9]]
-    >>> found = misplaced(Samples(JetSpace(("t",), ("u",)), (Axis("t", t),), u[None, None]))
+    >>> found = misplaced(Samples(JetSpace(("t", "x"), ("u",)), (Axis("t", t), Axis("x", x)), u[None, None]))
     >>> found.nonzero()[:, 1].tolist()
     [9, 17]
     """
