@@ -42,12 +42,12 @@ def misplaced(samples: Samples) -> Tensor:
 
     >>> from symflow.pde.equations import JetSpace
     >>> from symflow.pde.trajectories import Axis
-    >>> t, x = torch.linspace(0, 3, 31, dtype=torch.float64), torch.arange(16, dtype=torch.float64)
+    >>> t, x = torch.linspace(0, 3, 61, dtype=torch.float64), torch.arange(16, dtype=torch.float64)
     >>> u = torch.exp(-t)[:, None] * torch.cos(x)
-    >>> u[[9, 17]] = u[[17, 9]]
+    >>> u[[19, 37]] = u[[37, 19]]
     >>> found = misplaced(Samples(JetSpace(("t", "x"), ("u",)), (Axis("t", t), Axis("x", x)), u[None, None]))
     >>> found.nonzero()[:, 1].tolist()
-    [9, 17]
+    [19, 37]
     """
     names = [a.name for a in samples.axes]
     T = len(samples.axes[names.index("t")]) if "t" in names else 0
