@@ -42,7 +42,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     for label in "ab":
         (folder / "pictures" / label).mkdir(parents=True)
-        for n in range(40):
+        for n in range(150):
             noise = random.integers(0, 128, (24, 24, 3)) + 60 * (label == "b")
             Image.fromarray(noise.astype(np.uint8)).save(folder / "pictures" / label / f"{n}.png")
     return folder
