@@ -54,7 +54,8 @@ class Functions:
     def units(self) -> list[sympy.Expr]:
         """Irrational numbers that coefficients of families are rational multiples of: slopes of arguments, 1/slopes."""
         slopes = [sympy.diff(a, z) for a in self.arguments for z in sorted(a.free_symbols, key=str)]
-        numbers = [c for c in [*slopes, sympy.sympify(self.turn or 0)] if c.is_number and not c.is_Rational]
+        slopes += [] if self.turn is None else [self.turn]
+        numbers = [c for c in slopes if c.is_number and not c.is_Rational]
         return list(dict.fromkeys(n for c in numbers for n in (c, sympy.radsimp(1 / c))))
 
     def indices(self, order: int) -> list[Index]:
