@@ -47,7 +47,7 @@ def write_events(run: str | Path) -> Path:
     except ImportError:
         raise UserError("event files are written by TensorBoard, which is missing: `pip install tensorboard`") from None
     for stage, records in curves.items():
-        place = folder / EVENTS / re.sub(r"[^\w.+=]+", "-", stage)
+        place = folder / EVENTS / (re.sub(r"[^\w.+=]+", "-", stage).lstrip(".") or "training")  # not the folder above
         for earlier in place.glob(_FILES):
             earlier.unlink()
         with SummaryWriter(str(place)) as writer, refusing(folder / METRICS, "be the metrics of a run"):

@@ -54,3 +54,14 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     answer = symflow("tensorboard", "empty", cwd=tmp_path)
     assert answer.returncode == 2
     assert "trained something" in answer.stderr
+
+
+def test_a_name_of_a_stage_leads_nowhere_else(tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorBoard is optional")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.jsonl").write_text(
+        '{"stage": "..", "step": 1, "loss": 0.5}\n{"stage": "../../x", "step": 1, "loss": 1}\n'
+    )
+    write_events(run)
+    assert {path.parent.parent for path in tmp_path.rglob("events.out.*")} == {run / "tensorboard"}
