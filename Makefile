@@ -159,9 +159,11 @@ results: install  ## the table of docs/results.md: five equations, two domains, 
 operators: install  ## the table of docs/operators.md: neural operators with and without symmetries
 	$(BIN)/python benchmarks/operators.py --table docs/operators.md
 
-paper: install  ## the paper's own route, every study at small, one seed, and its page docs/paper.md (an hour or two; SYMFLOW_DATA holds CIFAR-10)
-	$(BIN)/symflow reproduce all
-	$(BIN)/symflow reproduce page
+PAPER := runs/paper
+SEED ?= 0
+paper: install  ## the paper's own route from nothing: every study at small with SEED=0, and its page, in runs/paper (an hour or two; SYMFLOW_DATA holds CIFAR-10)
+	$(BIN)/symflow reproduce all --seed $(SEED) --out $(PAPER)/results --runs $(PAPER)
+	$(BIN)/symflow reproduce page --out $(PAPER)/results --page $(PAPER)/paper.md
 
 clean:  ## remove what was built and run, not .venv
 	rm -rf build dist runs *.egg-info symflow/*.so

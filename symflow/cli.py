@@ -195,6 +195,7 @@ def reproduce(
     name: Annotated[str | None, tyro.conf.Positional] = None,
     *,
     size: Literal["small", "paper"] = "small",
+    seed: int = 0,
     seeds: int = 1,
     out: Path = Path("benchmarks/results/paper"),
     runs: Path = Path("runs/paper"),
@@ -210,7 +211,8 @@ def reproduce(
         what: a group of studies, all of them, or the page that shows what was found beside the published figures.
         name: of one study of the group; all by default.
         size: what two cores do in minutes, or the paper's own settings.
-        seeds: how many, from 0; data, probes and networks are drawn anew for each.
+        seed: the first seed.
+        seeds: how many, from the first on; data, probes and networks are drawn anew for each.
         out: the directory of the records.
         runs: the directory from which interrupted studies go on.
         page: the file of the page.
@@ -221,7 +223,7 @@ def reproduce(
     if what == "page":
         written = [str(reproduction.write_page(out, page))]
     else:
-        jobs = reproduction.find(reproduction.GROUPS if what == "all" else (what,), name, size, seeds)
+        jobs = reproduction.find(reproduction.GROUPS if what == "all" else (what,), name, size, seeds, first=seed)
         with noted() as told:
             written = [str(path) for path in reproduction.reproduce(jobs, out, runs, told)]
     return Answer("\n".join(written), {"written": written})

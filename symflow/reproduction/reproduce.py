@@ -36,19 +36,21 @@ class Job:
         return f"{self.group} {self.name}, seed {self.seed}"
 
 
-def find(groups: Sequence[str], name: str | None, size: Size, seeds: int) -> list[Job]:
+def find(groups: Sequence[str], name: str | None, size: Size, seeds: int, first: int = 0) -> list[Job]:
     """Every study that is asked for with every seed, the first seed of all of them first.
 
     Args:
         groups: of studies.
         name: of one in them, or all.
         size: of the studies.
-        seeds: how many, from 0.
+        seeds: how many.
+        first: the first of them.
 
     Raises:
         UserError: an argument is out of its range, or there is no study of that name.
     """
     check_integer("seeds", seeds, 1)
+    check_integer("seed", first, 0)
     if size not in SIZES:
         raise UserError(f"`size` must be one of {', '.join(SIZES)}, got {size!r}")
     of_group = {group: studies(group) for group in groups}
@@ -57,7 +59,7 @@ def find(groups: Sequence[str], name: str | None, size: Size, seeds: int) -> lis
         raise UserError(f"`name` must be one of {', '.join(known)}, got {name!r}")
     return [
         Job(group, each, study, size, seed)
-        for seed in range(seeds)
+        for seed in range(first, first + seeds)
         for group, found in of_group.items()
         for each, study in found.items()
         if name in (None, each)
