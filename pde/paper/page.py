@@ -69,7 +69,7 @@ def _summary(records: Sequence[Record]) -> str:
     """In how many seeds all true generators were found."""
     parts = []
     for name, title in EQUATIONS.items():
-        largest = [max(found["slots"]["angles"]) for found in results(records, "pde", name)]
+        largest = [max(found["slots"]["angles"]) for found in results(records, "pde", name).values()]
         if largest:
             parts.append(f"{title} {sum(a <= FOUND for a in largest)} of {len(largest)}")
     return f"All true generators within {FOUND} rad at `small`, by seeds: {', '.join(parts) or NOT_RUN}.\n"
@@ -133,7 +133,7 @@ def _slots(records: Sequence[Record]) -> str:
         if not found:
             rows.append([title, NOT_RUN, "", "", ""])
             continue
-        slots = found[0]["slots"]
+        slots = next(iter(found.values()))["slots"]
         for k, (products, norm) in enumerate(zip(slots["products"], slots["norms"], strict=True)):
             rows.append([title, str(k + 1), _few(products), f"{norm:.3f}", f"{slots['log_scores'][k]:.2f}"])
     header = ("equation", "slot", "inner products", "norm in the true span", "exp(log score - its floor)")
@@ -148,7 +148,7 @@ def _nearly(records: Sequence[Record]) -> str:
         "and to that of the true generators.\n",
     ]
     rows = [[NOT_RUN, "", "", "", ""]] if not found else []
-    for seed, result in enumerate(found):
+    for seed, result in found.items():
         for form, score, angle, true in zip(
             result["nearly"],
             result["nearly_scores"],
@@ -175,7 +175,7 @@ def _ablations(records: Sequence[Record]) -> str:
         found = results(records, "pde", f"ks-{study}")
         if not found:
             rows.append([study, NOT_RUN, "", "", ""])
-        for seed, result in enumerate(found):
+        for seed, result in found.items():
             for name, row in zip(result["variants"], result["rows"], strict=True):
                 rows.append([name, str(seed), _few(row["slots"]["angles"]), str(row["symmetries"]), str(row["none"])])
     notes = "".join(f"- *{study}*: {note}.\n" for study, note in VARIED.items())
@@ -208,7 +208,7 @@ def _operators(records: Sequence[Record]) -> str:
         for size in ("small", "paper"):
             found = results(records, "operators", name, size)
             if found:
-                rows.append(_operator(name, size, found))
+                rows.append(_operator(name, size, list(found.values())))
             elif size == "small":
                 rows.append([name, size, NOT_RUN, *[""] * (len(PAIRS) + 2)])
     header = ("data", "size", "seeds", "error without", *(f"{arm} against {other}" for arm, other in PAIRS), "angles")

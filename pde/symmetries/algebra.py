@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 
 import sympy
@@ -119,13 +119,28 @@ def _most_proved(step: Step, search: Search, units: Sequence[sympy.Expr]) -> _Re
     best = _Reading(0, [], [], [])
     for rank in step.ranks:
         rows = replace(step, rank=rank).rows
-        forms = [readout.combination(row, step.library.functions, search.components, units) for row in rows]
-        reading = _Reading(rank, rows, forms, [prolongation.is_symmetry(search.equation, form) for form in forms])
+        reading = _Reading(rank, rows, *_read(rows, step, search, units))
         if not best.rows or sum(reading.proved) > sum(best.proved):
             best = reading
         if all(reading.proved):
             break
     return best
+
+
+def _read(
+    rows: Sequence[Tensor], step: Step, search: Search, units: Sequence[sympy.Expr]
+) -> tuple[list[ClosedForm], list[bool]]:
+    """Rows as closed forms, and which are proved; in rationals of fewer digits where all digits prove nothing."""
+    forms, proved = [], []
+    for row in rows:
+        read = partial(readout.combination, row, step.library.functions, search.components)
+        form = read(units)
+        right = prolongation.is_symmetry(search.equation, form)
+        if not right and prolongation.is_symmetry(search.equation, coarse := read(tolerance=readout.COARSE)):
+            form, right = coarse, True
+        forms.append(form)
+        proved.append(right)
+    return forms, proved
 
 
 @dataclass(frozen=True)

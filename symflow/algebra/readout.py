@@ -21,8 +21,11 @@ LARGEST_COMMON = LARGEST_DENOMINATOR**6  # denominator of all coefficients of a 
 OUTSIDE = 1e-6  # of a bracket, relative: more than rounding leaves of one in the span
 OTHER, SURE = 4, 1e7  # a unit besides 1 must save so much; products of numerator and denominator that say something
 LARGEST_RELATION = 200  # of integers between a number, 1 and an irrational unit
+MOST_DOUBTFUL = 4  # numbers of a field that are less simple than `SURE`
+CHANCE = 0.01  # that some pair of units has a relation with a number that means nothing
 WHERE = ((0.5, 1.5), (0.1, 0.6), (-1.5, -0.5))  # points of brackets: on the first of these where all fields exist
 SNAP = 1e-9  # relative distance at which a coefficient is taken for a rational number; chance hits fail the proof
+COARSE = 1e-6  # the same where elimination has lost digits
 
 ClosedForm = dict[str, sympy.Expr]
 """``{"dx": ..., "dt": ..., "du": ...}``: the physical coefficient of each ``d/d name``."""
@@ -101,6 +104,7 @@ def combination(
     functions: Sequence[sympy.Expr],
     components: Sequence[str],
     units: Sequence[sympy.Expr] = (),
+    tolerance: float = SNAP,
 ) -> ClosedForm:
     """A row of `sparse_basis` as a closed form with integer coefficients without a common factor, where rational.
 
@@ -112,10 +116,11 @@ def combination(
         functions: of the library.
         components: ``("dx", "dt", "du")``.
         units: numbers besides 1.
+        tolerance: relative distance between a number and what it is taken for.
     """
     values = {(c, f): float(v) for c, row in enumerate(coefficients) for f, v in enumerate(row) if v != 0.0}
     exact: dict[tuple[int, int], sympy.Expr]
-    snapped = _all_exact(values, units)
+    snapped = _all_exact(values, units, tolerance)
     common = 0 if snapped is None else math.lcm(*(int(r.q) for r, _ in snapped.values()))
     if snapped is not None and common <= LARGEST_COMMON:
         numbers = [r for r, _ in snapped.values()]
@@ -133,39 +138,53 @@ def combination(
 
 
 def _all_exact(
-    values: Mapping[tuple[int, int], float], units: Sequence[sympy.Expr]
+    values: Mapping[tuple[int, int], float], units: Sequence[sympy.Expr], tolerance: float
 ) -> dict[tuple[int, int], tuple[sympy.Rational, sympy.Expr]] | None:
-    """Every number as `exact_number` gives it; ``None`` from the first that has none: noise costs one relation."""
-    found = {}
+    """Every number as `exact_number` gives it; ``None`` where one has none or many are doubtful: noise costs little.
+
+    Among many units some give almost any number, by chance.
+    """
+    found, doubtful = {}, 0
     for key, value in values.items():
-        number = exact_number(value, units)
-        if number is None:
+        number = exact_number(value, units, tolerance)
+        doubtful += number is not None and _length(*number) > SURE
+        if number is None or doubtful > MOST_DOUBTFUL:
             return None
         found[key] = number
     return found
 
 
-def exact_number(value: float, units: Sequence[sympy.Expr]) -> tuple[sympy.Rational, sympy.Expr] | None:
+def _length(number: sympy.Rational, unit: sympy.Expr) -> float:
+    """What it takes to write a rational times a unit: the smaller, the less likely by chance."""
+    return float(abs(number.p) * number.q * (1 if unit == 1 else OTHER))
+
+
+def exact_number(
+    value: float, units: Sequence[sympy.Expr], tolerance: float = SNAP
+) -> tuple[sympy.Rational, sympy.Expr] | None:
     """A number as a rational one times a unit, the simplest; else in 1 and an irrational unit, else of many digits.
 
     The second, ``r (p + q w)`` with w irrational, times a rational unit too: 0.823 (1 + sqrt(3)).
     """
     found: list[tuple[float, int, sympy.Rational, sympy.Expr]] = []
     for unit in (sympy.Integer(1), *units):
-        number = rational(value / float(unit), largest=SIMPLE)
+        number = rational(value / float(unit), tolerance, SIMPLE)
         if number is not None:
-            found.append((abs(number.p) * number.q * (1 if unit == 1 else OTHER), len(found), number, unit))
+            found.append((_length(number, unit), len(found), number, unit))
     if found and (best := min(found))[0] <= SURE:
         return best[2], best[3]
     rational_units = [sympy.Integer(1), *(unit for unit in units if unit.is_Rational)]
-    for size, unit in itertools.product(rational_units, (unit for unit in units if not unit.is_Rational)):
-        if relation := mpmath.pslq([value / float(size), 1.0, float(unit)], SNAP, LARGEST_RELATION):
+    pairs = list(itertools.product(rational_units, (unit for unit in units if not unit.is_Rational)))
+    # of n**3 triples of integers some are within the tolerance of any number: the more pairs, the smaller they must be
+    largest = min(LARGEST_RELATION, round((CHANCE / (tolerance * max(len(pairs), 1))) ** (1 / 3)))
+    for size, unit in pairs:
+        if relation := mpmath.pslq([value / float(size), 1.0, float(unit)], tolerance, largest):
             own, one, other = relation
             if own:
                 return sympy.Integer(1), -size * (one + other * unit) / own
     if found:
         return best[2], best[3]
-    number = rational(value, largest=LARGEST_DENOMINATOR)
+    number = rational(value, tolerance)
     return None if number is None else (number, sympy.Integer(1))
 
 

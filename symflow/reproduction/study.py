@@ -107,6 +107,6 @@ def read_records(folder: Path) -> list[Record]:
     return sorted(found, key=lambda r: (r.group, r.name, r.size, r.seed))
 
 
-def results(records: Iterable[Record], group: str, name: str, size: Size = "small") -> list[dict[str, Any]]:
-    """What one study found, seed by seed; empty where it was not carried out."""
-    return [r.result for r in records if (r.group, r.name, r.size) == (group, name, size)]
+def results(records: Iterable[Record], group: str, name: str, size: Size = "small") -> dict[int, dict[str, Any]]:
+    """What one study found, by seed; empty where it was not carried out."""
+    return {r.seed: r.result for r in records if (r.group, r.name, r.size) == (group, name, size)}

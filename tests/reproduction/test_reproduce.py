@@ -57,9 +57,9 @@ def test_every_study_is_carried_out_with_every_seed(tmp_path: Path) -> None:
     ]
     assert list(dict.fromkeys(titles)) == [job.title for job in jobs(2)]
     records = read_records(tmp_path / "out")
-    assert results(records, "operators", "point") == [{"x": 0.0}, {"x": 1.0}]
+    assert results(records, "operators", "point") == {0: {"x": 0.0}, 1: {"x": 1.0}}
     assert [job.seed for job in find(["pde"], None, "small", 2, first=3)] == [3, 4]
-    assert results(records, "operators", "point", "paper") == []
+    assert results(records, "operators", "point", "paper") == {}
 
 
 def test_what_has_a_record_is_passed_over(tmp_path: Path) -> None:

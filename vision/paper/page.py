@@ -71,7 +71,7 @@ def page(records: Sequence[Record]) -> str:
 def figures(records: Sequence[Record]) -> dict[str, str]:
     """The figures of the first seed, as SVG."""
     found = results(records, "images", "slots")
-    return drawn(found[0], FIRST) if found else {}
+    return drawn(next(iter(found.values())), FIRST) if found else {}
 
 
 def _images(records: Sequence[Record]) -> str:
@@ -155,7 +155,7 @@ def _augmentation(records: Sequence[Record]) -> str:
     header = ("size", "seeds", "augmentation", "strengths", "accuracy, %", "over none, points")
     rows = []
     for size in ("small", "paper"):
-        found: list[Any] = results(records, "augmentation", "cifar10", size)
+        found: list[Any] = list(results(records, "augmentation", "cifar10", size).values())
         if not found:
             rows.append([size, "", NOT_RUN, "", "", ""])
         for arm in found[0]["arms"] if found else ():

@@ -42,5 +42,5 @@ def figures(records: Sequence[Record]) -> dict[str, str]:
 
 
 def page(records: Sequence[Record]) -> str:
-    found = [f"{r['place']:.3f}" for r in results(records, "pde", "walk")]
+    found = [f"{r['place']:.3f}" for r in results(records, "pde", "walk").values()]
     return "\n".join(["## Walks", *(found or [NOT_RUN]), ""])
