@@ -98,6 +98,23 @@ def test_a_system_that_turns_at_once(level):
     assert {"u_xx in the equation of u_t", "v_xx in the equation of v_t"} <= {*found.not_tested}
 
 
+@LEVELS
+def test_a_flow_in_layers(level):
+    """Of Navier and Stokes: ``w_t = nu w_yy``, and both products are 0."""
+    t, x = torch.linspace(0, 2, 41, dtype=torch.float64), CIRCLE[::2]
+    size = torch.linspace(0.5, 2, 4, dtype=torch.float64).reshape(-1, 1, 1, 1)
+    one, two = (torch.cos(n * x) * torch.exp(-0.05 * n**2 * t[:, None, None]) + 0 * x[:, None] for n in (1, 2))
+    w, q = size * one + size**2 * two, size * one + size**2 * two / 4
+    axes = tuple(Axis(name, x, 2 * math.pi) for name in "xy")
+    text = "w_t + q_y*w_x - q_x*w_y = 0.05*(w_xx + w_yy); q_xx + q_yy + w = 0"
+    u = noisy(torch.stack([w, q], -1), level)
+    found = gate(Trajectories(Equation(text), x, t, u, fields=("w", "q"), axes=axes))
+    assert found.verdict == "solves", found
+    absent = {f"{m} in the equation of w_t" for m in ("q_x*w_y", "q_y*w_x", "w_xx")}
+    assert absent <= {*found.not_tested}
+    assert "w_yy in the equation of w_t" not in found.not_tested
+
+
 def test_what_is_there_is_still_refuted():
     """Straight lines with a wrong factor before u u_x, and parabolas with a wrong one before u_xx."""
     data, _ = straight("Burgers")
