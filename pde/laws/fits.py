@@ -44,6 +44,7 @@ MISTAKE = 1e-3  # probability that any interval of a file refuses a right coeffi
 CLUSTERS = 32  # wanted: more make the quantiles shorter
 FEWEST = 6
 COLLINEAR = 1e-6  # square of the sine of the angle of a column to those before it
+NEGLIGIBLE = 1e-10  # of the energy of the largest column: what is smaller does not move the others
 RELEVANT = 1e-2  # part of a column that another one carries, from which both are uncertain together
 
 
@@ -95,7 +96,8 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
     """The coefficients of columns 1, 2, ... in ``column 0 + sum_j ratio_j scale_j column j = 0``.
 
     A column that is a combination of those before it keeps the claim and has no interval; neither have those that
-    carry it. So does one that noise and grid explain.
+    carry it. One that noise and grid explain has none either; it is fitted beside the others, whose intervals know of
+    it, unless it is too small to move them.
 
     Args:
         rows: of the trajectories that are fitted together.
@@ -110,7 +112,8 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
     grams = seen - noises
     total = grams.sum(0)
     errors = _Errors.of(rows, columns, total, noises)
-    kept, lost = _independent(errors)
+    absent = errors.absent()
+    kept, lost = _independent(total, absent)
     one, zero = torch.ones(J, dtype=torch.float64), torch.zeros(J, dtype=torch.float64)
     nothing = Fit(one, one / 0, zero, one, zero)
     if not kept or len(grams) < max(FEWEST, len(kept) + 2):
@@ -133,7 +136,10 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
         moved = _solve(join.T @ coarse @ join)
         grid[kept] += torch.inf if moved is None else sharp((moved - theta).abs())
     alone[kept] = torch.linalg.inv((join.T @ total @ join)[1:, 1:]).diagonal().clamp_min(1e-300).rsqrt()
-    spread[_carriers(total, kept, [j for j in lost if errors.beyond(_alone(total, [], j))])] = torch.inf
+    spread[_carriers(total, kept, [j for j in lost if j not in absent])] = torch.inf
+    for j in kept:
+        if not errors.beyond(_alone(total, [k for k in kept if k != j], j)):
+            ratio[j], spread[j] = 1.0, torch.inf
     return Fit(ratio, spread, grid, degrees, alone)
 
 
@@ -194,6 +200,12 @@ class _Errors:
         """Of a combination of columns, without its noise."""
         return float(w @ self.total @ w)
 
+    def absent(self) -> list[int]:
+        """Columns that noise and grid explain, and so small that they carry nothing of the others."""
+        seen = (self.total + self.noises.sum(0)).diagonal()
+        small = [j for j in range(len(seen) - 1) if not float(seen[j + 1]) > NEGLIGIBLE * float(seen.max())]
+        return [j for j in small if not self.beyond(_alone(self.total, [], j))]
+
     def beyond(self, w: Tensor) -> bool:
         """Whether a combination of columns is more than noise and grid explain."""
         energy, each = self.energy(w), (self.noises @ w) @ w
@@ -209,13 +221,13 @@ class _Errors:
         return float(sharp(moved).sum()) < 1
 
 
-def _independent(errors: _Errors) -> tuple[list[int], list[int]]:
-    """Columns that are no combination of those before them and beyond errors, and the others."""
+def _independent(gram: Tensor, absent: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Columns that are no combination of those before them and not absent, and the others."""
     kept: list[int] = []
     lost: list[int] = []
-    for j in range(len(errors.total) - 1):
-        w = _alone(errors.total, kept, j)
-        there = errors.energy(w) > COLLINEAR * float(errors.total[j + 1, j + 1]) > 0 and errors.beyond(w)
+    for j in range(len(gram) - 1):
+        w = _alone(gram, kept, j)
+        there = j not in absent and float(w @ gram @ w) > COLLINEAR * float(gram[j + 1, j + 1]) > 0
         (kept if there else lost).append(j)
     return kept, lost
 
