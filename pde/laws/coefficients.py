@@ -14,12 +14,13 @@ from torch import Tensor
 
 from ..weak import Samples, WeakRows
 from .claims import Law
-from .fits import Fit, fit
+from .fits import MISTAKE, Fit, fit
 from .spacing import wrong_spacing
-from .trials import MISTAKE, Own, smoothing_bias
+from .trials import Own, smoothing_bias
 from .verdict import FACTOR, MATERIAL, Coefficient
 
 TESTED = 0.01  # half-length of the interval of a coefficient that is tested
+HIDDEN = 0.5  # part of a neighbour's rows that is noise, from which nothing excludes it
 MISSING = 1e-4  # of the terms: a smaller contribution of a neighbour may be the solver's
 
 
@@ -199,8 +200,10 @@ def _absent(law: Law, rows: WeakRows, scale: Tensor, tests: int) -> tuple[list[_
         unit = size / norm
         those, columns = rows.of([*range(J + 1), column]), torch.cat([scale, torch.tensor([unit], dtype=torch.float64)])
         found = fit(those, columns)
-        if not bool(found.spread[-1].isfinite()):
-            continue  # on these data it is a combination of the terms
+        if not bool(found.spread[-1].isfinite()):  # on these data it is a combination of the terms, or nothing
+            if float(those.noise[..., -1].norm()) > HIDDEN * norm:
+                loose.append(str(m))
+            continue
         left = those.plain @ torch.cat([torch.ones(1, dtype=torch.float64), columns * found.ratio])
         beside = _Beside(str(m), unit, size, found, float(left.square().sum()))
         half = beside.half(MISTAKE, tests)

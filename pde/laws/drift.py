@@ -21,8 +21,7 @@ from ..trajectories import Trajectories
 from ..weak import Samples, WeakRows, rows_on_axes, widths
 from .claims import Law
 from .figures import Figures
-from .fits import Fit, fit
-from .trials import MISTAKE
+from .fits import MISTAKE, Fit, fit
 from .verdict import MATERIAL
 
 WINDOWS = 4  # along each axis

@@ -15,6 +15,15 @@ of cluster i in the variance, r_i its residuals and P_i its Gram matrix,
 
 (Satterthwaite, Biometrics Bull. 2, 1946; of cluster jackknives: Bell and McCaffrey, Surv. Methodol. 28, 2002).
 
+A term may be absent from the data: a second derivative of straight lines. Then its column is noise and the error of the
+grid, and its "coefficient" a quotient of errors, whose spread does not show that. So the part of a column that no other
+carries, ``Z w`` with the energy ``w^T G w``, is there only if noise and grid do not explain it: with N the Gram matrix
+of the noise rows and C_a that of the change on axis a,
+
+    w^T Z^T Z w > F w^T N w,    sum_a max(4 d_a^2, d_a/64) < 1,    d_a^2 = w^T (C_a - N) w / w^T G w,
+
+F the quantile of F(K, K) on K independent test functions.
+
 The sums of smooth test functions converge like a power of the spacing no less than 6, or faster than any: what the half
 grid is off, the full one is off by a 64th of or by its square.
 """
@@ -31,9 +40,11 @@ from torch import Tensor
 from ..weak import OVERLAP, WeakRows
 from .intervals import independent_t
 
+MISTAKE = 1e-3  # probability that any interval of a file refuses a right coefficient
 CLUSTERS = 32  # wanted: more make the quantiles shorter
 FEWEST = 6
 COLLINEAR = 1e-6  # square of the sine of the angle of a column to those before it
+NEGLIGIBLE = 1e-10  # of the energy of the largest column: what is smaller does not move the others
 RELEVANT = 1e-2  # part of a column that another one carries, from which both are uncertain together
 
 
@@ -85,7 +96,8 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
     """The coefficients of columns 1, 2, ... in ``column 0 + sum_j ratio_j scale_j column j = 0``.
 
     A column that is a combination of those before it keeps the claim and has no interval; neither have those that
-    carry it.
+    carry it. One that noise and grid explain has none either; it is fitted beside the others, whose intervals know of
+    it, unless it is too small to move them.
 
     Args:
         rows: of the trajectories that are fitted together.
@@ -99,7 +111,9 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
     seen = clusters(plain, samples)
     grams = seen - noises
     total = grams.sum(0)
-    kept, lost = _independent(total)
+    errors = _Errors.of(rows, columns, total, noises)
+    absent = errors.absent()
+    kept, lost = _independent(total, absent)
     one, zero = torch.ones(J, dtype=torch.float64), torch.zeros(J, dtype=torch.float64)
     nothing = Fit(one, one / 0, zero, one, zero)
     if not kept or len(grams) < max(FEWEST, len(kept) + 2):
@@ -122,7 +136,10 @@ def fit(rows: WeakRows, scale: Tensor) -> Fit:
         moved = _solve(join.T @ coarse @ join)
         grid[kept] += torch.inf if moved is None else sharp((moved - theta).abs())
     alone[kept] = torch.linalg.inv((join.T @ total @ join)[1:, 1:]).diagonal().clamp_min(1e-300).rsqrt()
-    spread[_carriers(total, kept, lost)] = torch.inf
+    spread[_carriers(total, kept, [j for j in lost if j not in absent])] = torch.inf
+    for j in kept:
+        if not errors.beyond(_alone(total, [k for k in kept if k != j], j)):
+            ratio[j], spread[j] = 1.0, torch.inf
     return Fit(ratio, spread, grid, degrees, alone)
 
 
@@ -152,23 +169,76 @@ def _solve(gram: Tensor) -> Tensor | None:
     return found
 
 
-def _independent(gram: Tensor) -> tuple[list[int], list[int]]:
-    """Columns that are no combination of those before them, and the others."""
+@dataclass(frozen=True)
+class _Errors:
+    """What noise and grid make of columns: Gram matrices, all trajectories together but for the noise.
+
+    Attributes:
+        total: without noise, ``[1 + J, 1 + J]``.
+        noises: of the noise rows, ``[S, 1 + J, 1 + J]``.
+        changes: of the change on every axis, ``[axes, 1 + J, 1 + J]``.
+        independent: ``[S]``, test functions.
+    """
+
+    total: Tensor
+    noises: Tensor
+    changes: Tensor
+    independent: Tensor
+
+    @staticmethod
+    def of(rows: WeakRows, columns: Tensor, total: Tensor, noises: Tensor) -> _Errors:
+        samples, scale = len(rows.plain), columns[:, None] * columns
+        flat = (change.flatten(0, -2) for change in rows.change)
+        changes = (
+            torch.stack([c.T @ c * scale for c in flat])
+            if rows.change
+            else torch.zeros(0, *total.shape, dtype=torch.float64)
+        )
+        return _Errors(total, noises.reshape(-1, samples, *total.shape).sum(0), changes, rows.independent)
+
+    def energy(self, w: Tensor) -> float:
+        """Of a combination of columns, without its noise."""
+        return float(w @ self.total @ w)
+
+    def absent(self) -> list[int]:
+        """Columns that noise and grid explain, and so small that they carry nothing of the others."""
+        seen = (self.total + self.noises.sum(0)).diagonal()
+        small = [j for j in range(len(seen) - 1) if not float(seen[j + 1]) > NEGLIGIBLE * float(seen.max())]
+        return [j for j in small if not self.beyond(_alone(self.total, [], j))]
+
+    def beyond(self, w: Tensor) -> bool:
+        """Whether a combination of columns is more than noise and grid explain."""
+        energy, each = self.energy(w), (self.noises @ w) @ w
+        noise = float(each.sum())
+        if not energy > 0:
+            return False
+        if noise > 0:
+            degrees = noise**2 / float((each.square() / self.independent).sum())
+            a = independent_t(1, max(int(degrees), 1), MISTAKE) / math.sqrt(max(int(degrees), 1))
+            if not energy + noise > (a + math.hypot(a, 1)) ** 2 * noise:  # Cacoullos, J. Am. Stat. Assoc. 60, 1965
+                return False
+        moved = (((self.changes @ w) @ w - noise).clamp_min(0) / energy).sqrt()
+        return float(sharp(moved).sum()) < 1
+
+
+def _independent(gram: Tensor, absent: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Columns that are no combination of those before them and not absent, and the others."""
     kept: list[int] = []
     lost: list[int] = []
     for j in range(len(gram) - 1):
-        rest = _rest(gram, kept, j)
-        (kept if float(gram[j + 1, j + 1]) > 0 and rest > COLLINEAR * float(gram[j + 1, j + 1]) else lost).append(j)
+        w = _alone(gram, kept, j)
+        there = j not in absent and float(w @ gram @ w) > COLLINEAR * float(gram[j + 1, j + 1]) > 0
+        (kept if there else lost).append(j)
     return kept, lost
 
 
-def _rest(gram: Tensor, kept: Sequence[int], j: int) -> float:
-    """The square of the part of column j that the kept ones do not carry."""
-    own = float(gram[j + 1, j + 1])
-    if not kept:
-        return own
-    weights = _weights(gram, kept, j)
-    return own - float(gram[j + 1, [k + 1 for k in kept]] @ weights)
+def _alone(gram: Tensor, kept: Sequence[int], j: int) -> Tensor:
+    """The combination of columns that is the part of column j that the kept ones do not carry."""
+    w = torch.zeros(len(gram), dtype=torch.float64)
+    w[j + 1] = 1.0
+    if kept:
+        w[[k + 1 for k in kept]] = -_weights(gram, kept, j)
+    return w
 
 
 def _weights(gram: Tensor, kept: Sequence[int], j: int) -> Tensor:

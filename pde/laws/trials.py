@@ -20,7 +20,7 @@ from symflow.errors import UserError
 from ..weak import SIGNAL, Samples, WeakRows, rows_on_axes
 from .claims import Law
 from .figures import Figures
-from .fits import Fit, fit
+from .fits import MISTAKE, Fit, fit
 from .intervals import independent_t
 from .misplaced import misplaced
 from .verdict import FACTOR, KNOWN, MATERIAL, NOT, UNKNOWN, Trial, word_of
@@ -28,7 +28,6 @@ from .verdict import FACTOR, KNOWN, MATERIAL, NOT, UNKNOWN, Trial, word_of
 UNLIKE = 10.0  # times the median: another residual
 LOUDER = 3.0  # times the median: another noise
 UNALIKE = 1e-4  # of the terms: trajectories that differ by less are alike
-MISTAKE = 1e-3  # probability that any interval of a file refuses a right coefficient
 SOLVERS = 1e-5  # of the terms: a residual up to which a trajectory's own coefficients may answer to its solver's error
 MOST_TIMES = 4  # that are named
 NOISY = "too noisy"
