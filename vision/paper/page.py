@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+from symflow.learning import mean_interval
 from symflow.reproduction import NOT_RUN, Record, results, table
 
 from .drawings import drawn
@@ -53,7 +54,7 @@ Classifiers of CIFAR-10 without augmentation, with random crops, along the six a
 slots of the study above (table 3); all but the first with mirror images. `small`: 10 % of the labels, the small
 network, 24 epochs, with the strengths that were best on validation images in [vision.md](vision.md). `paper`: all
 labels, ResNet-18, 50 epochs, strengths chosen on validation images from the same candidates for all. Test images are
-used as they are, once.
+used as they are, once. Accuracies are means over seeds, gains paired by seed, with the 95 % interval of their mean.
 """
 
 AUGMENTATION_PUBLISHED = """\
@@ -162,7 +163,9 @@ def _augmentation(records: Sequence[Record]) -> str:
             accuracies = [100 * r["arms"][arm]["accuracy"] for r in found]
             gains = [a - 100 * r["arms"]["none"]["accuracy"] for a, r in zip(accuracies, found, strict=True)]
             strengths = [r["arms"][arm]["strength"] for r in found]
-            chosen = " ".join(f"{s:g}" for s in strengths if s is not None)
-            gain = "" if arm == "none" else f"{fmean(gains):+.2f}"
+            chosen = " ".join(dict.fromkeys(f"{s:g}" for s in strengths if s is not None))
+            mean, half = mean_interval(gains)
+            interval = f" ± {half:.2f}" if len(gains) > 1 else ""
+            gain = "" if arm == "none" else f"{mean:+.2f}{interval}"
             rows.append([size, str(len(found)), arm, chosen, f"{fmean(accuracies):.2f}", gain])
     return "\n".join([AUGMENTATION, table(header, rows), AUGMENTATION_PUBLISHED])
