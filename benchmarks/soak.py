@@ -10,7 +10,8 @@ killed at random moments, run out of disk, lose their folder or share it, and mu
 befell.
 
 What is done is kept in ``runs/soak``; the same call goes on there until ``--fresh``. Every figure is printed and
-written. The exit code is 1 where there was a fault.
+written, and what the time did not suffice for is named. The exit code is 1 where there was a fault, or a part of which
+nothing was done.
 """
 
 from __future__ import annotations
@@ -158,14 +159,23 @@ def one_target(name: str, seed: int, first: int, seconds: float) -> dict:
 COUNTS = ("cases", "read", "refused", "crashes", "hangs", "seconds")
 
 
+def turns(seconds: float, worth: dict[str, float]) -> Iterator[tuple[str, float]]:
+    """Names in order, each with its share of the seconds that are left when its turn comes.
+
+    One that takes longer than its share takes from all that follow, and from none of them everything.
+    """
+    end, rest = time.monotonic() + seconds, sum(worth.values())
+    for name, value in worth.items():
+        yield name, max(0.0, end - time.monotonic()) * value / rest
+        rest -= value
+
+
 def drawn(part: str, seed: int, seconds: float, ledger: dict) -> None:
     """A turn of all targets of a part, each as long as it is worth."""
-    some = targets(part)
-    total = sum(t.often for t in some)
-    for target in some:
-        key = f"{part}: {target.name}"
+    for name, share in turns(seconds, {t.name: t.often for t in targets(part)}):
+        key = f"{part}: {name}"
         earlier = ledger.get(key, {})
-        now = one_target(target.name, seed, earlier.get("next", 0), seconds * target.often / total)
+        now = one_target(name, seed, earlier.get("next", 0), share)
         merged = {k: round(earlier.get(k, 0) + now[k], 1) for k in COUNTS}
         merged |= {k: max(earlier.get(k, 0), now[k]) for k in ("slowest", "memory")}
         ledger[key] = merged | {"faults": [*earlier.get("faults", []), *now["faults"]], "next": now["next"]}
@@ -194,6 +204,17 @@ def tell(key: str, record: dict) -> None:
         print(f"  case {fault['case']}: {fault['text'].strip().splitlines()[-1][:300]}", flush=True)
 
 
+def unreached(part: str, ledger: dict) -> list[str]:
+    """The targets or commands of a part for which there was no time."""
+    if part in DRAWN:
+        names = [t.name for t in targets(part)]
+    else:
+        import _interruptions
+
+        names = [c.name for c in _interruptions.COMMANDS]
+    return [n for n in names if not ledger.get(f"{part}: {n}", {}).get("next")]
+
+
 def summary(ledger: dict, seed: int) -> dict:
     parts: dict[str, dict] = {}
     for key, record in ledger.items():
@@ -203,6 +224,8 @@ def summary(ledger: dict, seed: int) -> dict:
             if isinstance(value, int | float) and name != "next":
                 most = name in ("slowest", "memory")
                 part[name] = max(part.get(name, 0), value) if most else round(part.get(name, 0) + value, 1)
+    for name, part in parts.items():
+        part["not reached"] = unreached(name, ledger)
     return {"seed": seed, "processors": os.cpu_count(), "parts": parts, "targets": ledger}
 
 
@@ -220,8 +243,10 @@ def rows(found: dict) -> list[tuple[object, ...]]:
             done += f"{f['slowest']:.1f} s, the largest {f['memory'] / 1e6:.0f} MB"
             ends = f"{f['crashes']}, {f['hangs']}"
         else:
-            done = ", ".join(f"{v} {k}" for k, v in f.items() if k not in ("faults", "seconds"))
+            done = ", ".join(f"{v} {k}" for k, v in f.items() if k not in ("faults", "seconds", "not reached"))
             ends = ""
+        if f["not reached"]:
+            done += f"; not reached: {', '.join(f['not reached'])}"
         lines.append((part, done, ends, f["faults"], f"{f['seconds'] / 60:.1f}"))
     return lines
 
@@ -245,9 +270,7 @@ def main() -> None:
             print(cases(a.case[0], a.seed, Path(folder))(int(a.case[1])))
         return
     ledger = json.loads(LEDGER.read_text()) if LEDGER.exists() and not a.fresh else {}
-    total, end = sum(SHARES[p] for p in a.parts), time.monotonic() + 60 * a.minutes
-    for part in a.parts:
-        seconds = min(60 * a.minutes * SHARES[part] / total, end - time.monotonic())
+    for part, seconds in turns(60 * a.minutes, {p: SHARES[p] for p in a.parts}):
         if part in ("kills", "limits"):
             import _interruptions
 
@@ -265,7 +288,10 @@ def main() -> None:
         replace_table(a.page, "soak", HEADER, rows(found))
     for part, figures in found["parts"].items():
         print(f"{part}: " + ", ".join(f"{k} {v}" for k, v in figures.items()))
-    sys.exit(any(figures["faults"] for figures in found["parts"].values()))
+    untouched = [p for p in a.parts if not any(k.startswith(f"{p}:") and r["next"] for k, r in ledger.items())]
+    if untouched:
+        print(f"Nothing was done of {', '.join(untouched)}: it takes more minutes than these.")
+    sys.exit(bool(untouched) or any(figures["faults"] for figures in found["parts"].values()))
 
 
 if __name__ == "__main__":
