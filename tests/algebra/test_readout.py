@@ -11,7 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symflow.algebra.readout import combination, exact_bracket, rational, sparse_basis, structure_constants
+from symflow.algebra.readout import (
+    COARSE,
+    SNAP,
+    combination,
+    exact_bracket,
+    rational,
+    sparse_basis,
+    structure_constants,
+)
 from symflow.algebra.simplification import short_exponents, simplest
 from symflow.formulas import expressions
 
@@ -151,3 +159,24 @@ def test_numbers_in_units_of_the_equation_are_exact() -> None:
     row = torch.tensor([[1.0], [float(decimal * (1 + root))]], dtype=torch.float64)
     form = combination(row, [t], ["dx", "dt"], [decimal, 1 / decimal, root])
     assert sympy.expand(form["dt"] / form["dx"] - decimal * (1 + root)) == 0
+
+
+def test_numbers_that_mean_nothing_are_not_read_among_many_units() -> None:
+    """Each alone is near some fraction of one of them; six of a field are not, but by what they are made of."""
+    root = sympy.sqrt(314)
+    rationals = (sympy.Rational(p, q) for p, q in ((314, 1), (25, 314), (314, 25), (5, 1)))
+    units = [a * b for a in rationals for b in (1, root, 1 / root)]
+    functions = [x**n for n in range(7)]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(10):
+        row = torch.cat([torch.ones(1), 1 + torch.rand(6, generator=generator)]).double()[None]
+        assert any(f.atoms(sympy.Float) for f in combination(row, functions, ["dx"], units).values())
+    meant = torch.tensor([[1.0, *(float(n * units[n]) for n in range(1, 7))]], dtype=torch.float64)
+    assert not combination(meant, functions, ["dx"], units)["dx"].atoms(sympy.Float)
+
+
+def test_fewer_digits_are_read_by_a_coarser_tolerance() -> None:
+    row = torch.tensor([[1.0, 0.5 + 2e-8, -2 / 3 + 1e-8]], dtype=torch.float64)
+    fine, coarse = (combination(row, [1, x, x**2], ["dx"], tolerance=tolerance)["dx"] for tolerance in (SNAP, COARSE))
+    assert fine.atoms(sympy.Float)
+    assert coarse == 6 + 3 * x - 4 * x**2
