@@ -77,14 +77,14 @@ test-slow: install  ## the tests that take minutes; DURATIONS=1 names the longes
 test-nightly: install  ## the CUDA kernels compiled for every architecture; before a change of csrc/cuda
 	$(PYTEST) --no-loadscope-reorder -m nightly
 
-# The tests that name an instruction set run each of them in `make test`; tests of memory and of torch's compiler see none.
-NO_KERNEL := memory or compile or opcheck or avx or baseline
+# Tests of memory and of torch's compiler see no kernel; those that name an instruction set run each of them in `make test`.
+UNSEEN := memory or compile or opcheck
 ISAS = $(shell $(BIN)/python -c 'from symflow.ops._ext import build_info; i = build_info(); \
   print(*[n for n in i["available_isas"] or [] if n != i["isa"]])')
 
 test-isa: install  ## tests of the kernels with every other instruction set of this machine
 	@for isa in $(ISAS); do echo "== SYMFLOW_ISA=$$isa"; \
-	  SYMFLOW_ISA=$$isa OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" -k "not ($(NO_KERNEL))" tests/ops || exit 1; done
+	  SYMFLOW_ISA=$$isa OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" -k "not ($(UNSEEN) or avx or baseline)" tests/ops || exit 1; done
 
 test-threads: install  ## tests of equal bits with two threads, where `make test` has one
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q -n 2 -m determinism
@@ -97,8 +97,8 @@ soak: install  ## damaged files, kills, full disks, shared folders, for MINUTES=
 EMULATED := $(patsubst %,tests/cuda/test_%.py,elementary emulation flow grid_flow jet_flow resample warp)
 sanitize: install  ## kernels and the emulation of CUDA under the address, undefined-behaviour and thread sanitizers
 	.ci/sanitize emulation -m "not slow" $(EMULATED)
-	.ci/sanitize address,undefined -m "not slow" -k "not ($(NO_KERNEL))" tests/ops
-	.ci/sanitize thread -m "not slow" -k "not ($(NO_KERNEL))" tests/ops
+	.ci/sanitize address,undefined -m "not slow" -k "not ($(UNSEEN))" tests/ops
+	.ci/sanitize thread -m "not slow" -k "not ($(UNSEEN))" tests/ops
 
 # Other versions lie in a folder before the pinned ones on the path; torch is the pinned one in both.
 WITH = rm -rf build/$@ && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target build/$@

@@ -33,8 +33,8 @@ from _common import (
 
 from symflow import Coordinates, NeuralField, flow, warp
 from symflow.pde import Trajectories, discover, generate
+from symflow.pde.gate import gate
 from symflow.pde.laws import certify
-from symflow.pde.laws.gate import gate
 
 LONGEST = 8.0  # seconds of one call: no larger size after it
 MOST_MEGABYTES = 6_000.0

@@ -39,8 +39,8 @@ from symflow import pde
 from symflow.algebra import subspace_angles
 from symflow.pde import Equation, Trajectories
 from symflow.pde.equations import Manifold
+from symflow.pde.gate import gate
 from symflow.pde.laws.claims import Law
-from symflow.pde.laws.gate import gate
 from symflow.pde.scores import observed, observed_jets
 from symflow.pde.symmetries import condition, gap_rank, polynomial_library
 from symflow.pde.trajectories import Axis, data_coordinates

@@ -39,7 +39,7 @@ from symflow.errors import UserError
 from symflow.pde import CATALOGUE, Trajectories
 from symflow.pde.discovery.checks import POINTS, observed_null_space
 from symflow.pde.discovery.sources import source_of
-from symflow.pde.laws.gate import gate
+from symflow.pde.gate import gate
 from symflow.pde.laws.regression import Coefficients
 from symflow.pde.symmetries import Symmetries, prolongation, symmetries
 from symflow.pde.weak import law

@@ -28,9 +28,8 @@ from _shapes import SHAPES
 from torch import Tensor
 
 from symflow.pde import Equation, Trajectories
+from symflow.pde.gate import Gate, gate
 from symflow.pde.laws.claims import Law
-from symflow.pde.laws.gate import gate
-from symflow.pde.laws.verdict import Gate
 from symflow.pde.trajectories import Axis
 from symflow.pde.weak.samples import Samples
 

@@ -26,8 +26,8 @@ from torch import Tensor
 from symflow import pde
 from symflow.errors import UserError
 from symflow.pde import Equation, Trajectories
+from symflow.pde.gate import gate
 from symflow.pde.laws.claims import Law
-from symflow.pde.laws.gate import gate
 from symflow.pde.weak.samples import Samples
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ import re
 import sys
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 import grimp
@@ -26,7 +27,8 @@ ALONE = {
     "plotting",
 }  # leaves that anyone may use; arrows to them would hide the others
 WIDTH, BOX, HEIGHT, GAP, MARGIN = 1200, 250, 58, 26, 16
-LETTER = 5.1  # mean width of one, of the sentences
+LETTER, CAPITAL = 5.6, 8.6  # mean width of a letter of the sentences, and of the names
+LINES = 3  # of a sentence
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,26 @@ def steps(used: dict[str, set[str]]) -> list[tuple[str, str]]:
 
 
 def lines(text: str, width: int) -> list[str]:
-    """A sentence in lines of so many letters."""
+    """A sentence in lines of so many letters; what does not find room is an ellipsis."""
     out = [""]
     for word in text.split():
         if len(out[-1]) + len(word) + 1 > width and out[-1]:
             out.append("")
         out[-1] = f"{out[-1]} {word}".strip()
+    if len(out) > LINES:
+        last = out[LINES - 1]
+        last = last if len(last) + 2 <= width else last.rpartition(" ")[0]
+        out[LINES - 1 :] = [last.rstrip(" ,:") + " …"]
     return out
+
+
+def rows(layer: list[Room], width: int) -> list[list[Room]]:
+    """A layer in as few rows as leave room for the names."""
+    widest = CAPITAL * max(len(room.name) for room in layer) + 14
+    most = max(1, int(width / widest))
+    count = -(-len(layer) // most)
+    ends = [len(layer) * k // count for k in range(count + 1)]
+    return [layer[a:b] for a, b in pairwise(ends)]
 
 
 def block(title: str, found: list[Room], used: dict[str, set[str]], x: int, y: int, width: int) -> tuple[str, int]:
@@ -97,7 +112,7 @@ def block(title: str, found: list[Room], used: dict[str, set[str]], x: int, y: i
     place: dict[str, tuple[float, float]] = {}
     box: dict[str, float] = {}
     top = y + 36
-    for row in layers:
+    for row in (row for layer in layers for row in rows(layer, width)):
         step = width / len(row)
         for i, room in enumerate(row):
             place[room.name] = (x + step * (i + 0.5), top)
@@ -117,7 +132,7 @@ def block(title: str, found: list[Room], used: dict[str, set[str]], x: int, y: i
             f'width="{box[room.name]:.0f}" height="{HEIGHT}" rx="6"/>'
         )
         out.append(f'<text class="name" x="{cx:.0f}" y="{cy + 15}">{escape(room.name)}</text>')
-        for k, line in enumerate(lines(room.idea, int(box[room.name] / LETTER))[:3]):
+        for k, line in enumerate(lines(room.idea, int(box[room.name] / LETTER))):
             out.append(f'<text class="idea" x="{cx:.0f}" y="{cy + 28 + 11 * k}">{escape(line)}</text>')
         out.append("</g>")
     end = top - GAP + 12

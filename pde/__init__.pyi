@@ -1,6 +1,7 @@
 from . import augmentation as augmentation
 from . import discovery as discovery
 from . import equations as equations
+from . import gate as gate
 from . import generation as generation
 from . import laws as laws
 from . import operators as operators
@@ -24,10 +25,10 @@ from .discovery import load_result as load_result
 from .equations import CATALOGUE as CATALOGUE
 from .equations import Equation as Equation
 from .equations import Jets as Jets
+from .gate import DataAudit as DataAudit
+from .gate import audit_data as audit_data
 from .generation import generate as generate
 from .laws import Certificates as Certificates
-from .laws import DataAudit as DataAudit
-from .laws import audit_data as audit_data
 from .laws import certify as certify
 from .laws import identify as identify
 from .laws import load_identified as load_identified

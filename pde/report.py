@@ -24,7 +24,7 @@ from . import glance
 from .approximation import words as nearby
 from .discovery import Generator, Result, collect, load_result, words
 from .equations import complex_form
-from .laws import Coefficient
+from .gate import Coefficient
 from .symmetries import determining_equations
 
 STAGE = "network"  # of the metrics that hold relative violations

@@ -16,7 +16,7 @@ from symflow.errors import UserError
 from symflow.fields import SymbolicField
 
 from ..equations import Equation
-from ..laws import gate
+from ..gate import gate
 from ..trajectories import Trajectories, data_coordinates
 
 ROUNDING = 1e-12  # a motion of an end that is none
@@ -25,7 +25,7 @@ UNLESS = "`unproved=True` (`--unproved`) allows it"
 
 
 def check_solve(data: Trajectories, equation: Equation) -> None:
-    """Refuses data that do not solve an equation, or cannot tell (`pde.laws.gate`), along whose symmetries they go.
+    """Refuses data that do not solve an equation, or cannot tell (`pde.gate`), along whose symmetries they go.
 
     At most 32 trajectories are asked, from the first to the last.
 

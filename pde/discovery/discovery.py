@@ -8,7 +8,7 @@ finite flow, beside a control that must fail. `pde.discovery.stages` has them in
 
 With u_t from the equation the determining condition holds at any jet, and off solutions ``pr V(F) = lambda F`` is an
 identity: the data choose the points at which it is asked. Whether the data solve the equation is a question of its own,
-asked first (`pde.laws.gate`); where they do not, nothing is said of them, and the equation alone is studied.
+asked first (`pde.gate`); where they do not, nothing is said of them, and the equation alone is studied.
 """
 
 from __future__ import annotations

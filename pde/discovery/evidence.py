@@ -150,7 +150,7 @@ def _align(learned: Field, exact: SymbolicField, points: Tensor) -> tuple[Tensor
     """
     a = learned(points).transpose(1, 2).flatten(0, 1)  # [3 N, K_learned]
     b = exact(points).transpose(1, 2).flatten(0, 1)
-    mixture = torch.linalg.lstsq(a, b).solution
+    mixture = torch.linalg.lstsq(a, b, driver="gelsd").solution
     return mixture, (a @ mixture - b).norm(dim=0) / b.norm(dim=0)
 
 

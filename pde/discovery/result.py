@@ -19,7 +19,8 @@ from ..approximation import Approximate, Search
 from ..augmentation import UNLESS, check_solve, keeping_grid, moved
 from ..equations import Equation
 from ..families import family_of, proved
-from ..laws import Certificate, Drift, Gate, OverConfidenceSet
+from ..gate import Gate
+from ..laws import Certificate, Drift, OverConfidenceSet
 from ..settings import Domain
 from ..symmetries import FirstOrder, prolongation
 from ..trajectories import Trajectories

@@ -19,15 +19,8 @@ from symflow.runs import one_thread
 
 from ..approximation import approximate
 from ..boundaries import Boundary
-from ..laws import (
-    Interval,
-    certify,
-    drifts,
-    gate,
-    held_out,
-    over_confidence_set,
-)
-from ..laws.verdict import OUTLIERS, SOLVES
+from ..gate import OUTLIERS, SOLVES, gate
+from ..laws import Interval, certify, drifts, held_out, over_confidence_set
 from ..scores import JetForms, JetScore, points_of
 from ..symmetries import Symmetries
 from ..trajectories import Trajectories

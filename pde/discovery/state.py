@@ -15,7 +15,8 @@ from symflow.fields import SymbolicField
 from ..approximation import Approximate, Search
 from ..equations import Equation, JetSample
 from ..families import Family
-from ..laws import Certificates, Drift, Gate, OverConfidenceSet
+from ..gate import Gate
+from ..laws import Certificates, Drift, OverConfidenceSet
 from ..scores import JetScore
 from ..settings import Domain, Network
 from ..symmetries import FirstOrder, Symmetries

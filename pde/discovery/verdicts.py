@@ -1,7 +1,7 @@
 """What a discovery states of an equation, of its domain and of data, in the words of `symflow.discovery`.
 
 For a proved generator ``pr V(F) = lambda F``: the residual of moved data is a factor times the data's own. So it is
-valid for data exactly when the data solve the equation, which `pde.laws.gate` answers, and moving the data along it
+valid for data exactly when the data solve the equation, which `pde.gate` answers, and moving the data along it
 tells nothing more.
 """
 
@@ -17,7 +17,8 @@ from symflow.discovery import DataVerdict, DomainVerdict, EquationVerdict, Famil
 
 from ..equations import JetSpace
 from ..families import Family as Found
-from ..laws import Coefficient, Drift, Gate
+from ..gate import Coefficient, Gate
+from ..laws import Drift
 from ..symmetries import Library
 
 if TYPE_CHECKING:

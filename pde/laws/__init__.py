@@ -1,7 +1,5 @@
-"""The law that data obey: fitted, identified, audited, whether it is the one they claim, and what it certifies."""
+"""The law that data obey: its weak form fitted, identified, followed in windows, and what it certifies."""
 
-from .audit import DataAudit as DataAudit
-from .audit import audit_data as audit_data
 from .certificates import Certificate as Certificate
 from .certificates import Certificates as Certificates
 from .certificates import certify as certify
@@ -10,7 +8,6 @@ from .confidence import OverConfidenceSet as OverConfidenceSet
 from .confidence import over_confidence_set as over_confidence_set
 from .drift import Drift as Drift
 from .drift import drifts as drifts
-from .gate import gate as gate
 from .identify import held_out as held_out
 from .identify import identify as identify
 from .identify import load_identified as load_identified
@@ -20,5 +17,3 @@ from .prolonged_law import Prolonged as Prolonged
 from .prolonged_law import jet_order as jet_order
 from .prolonged_law import prolong as prolong
 from .region import Region as Region
-from .verdict import Coefficient as Coefficient
-from .verdict import Gate as Gate

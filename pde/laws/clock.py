@@ -45,7 +45,11 @@ def _line(places: Sequence[float], values: Sequence[float]) -> tuple[float, floa
     """``(a, b)`` of the line ``a + b t`` through values."""
     at = torch.tensor(places, dtype=torch.float64)
     rows = torch.stack([torch.ones_like(at), at], 1)
-    a, b = torch.linalg.lstsq(rows, torch.tensor(values, dtype=torch.float64)[:, None]).solution[:, 0].tolist()
+    a, b = (
+        torch.linalg.lstsq(rows, torch.tensor(values, dtype=torch.float64)[:, None], driver="gelsd")
+        .solution[:, 0]
+        .tolist()
+    )
     return a, b
 
 

@@ -21,8 +21,7 @@ from ..trajectories import Trajectories
 from ..weak import Samples, WeakRows, rows_on_axes, widths
 from .claims import Law
 from .figures import Figures
-from .fits import MISTAKE, Fit, fit
-from .verdict import MATERIAL
+from .fits import MATERIAL, MISTAKE, Fit, fit
 
 WINDOWS = 4  # along each axis
 FRACTIONS = (14, 7)  # of an axis, half-widths of the test functions that are tried: narrow enough for windows

@@ -41,6 +41,7 @@ from ..weak import OVERLAP, WeakRows
 from .intervals import independent_t
 
 MISTAKE = 1e-3  # probability that any interval of a file refuses a right coefficient
+MATERIAL = 2e-3  # of the terms, or of a coefficient: what is smaller refutes nothing
 CLUSTERS = 32  # wanted: more make the quantiles shorter
 FEWEST = 6
 COLLINEAR = 1e-6  # square of the sine of the angle of a column to those before it
@@ -246,7 +247,7 @@ def _weights(gram: Tensor, kept: Sequence[int], j: int) -> Tensor:
     inner = gram[at][:, at]
     root = inner.diagonal().clamp_min(1e-300).sqrt()
     b = (gram[at, j + 1] / root)[:, None]
-    found: Tensor = torch.linalg.lstsq(inner / root / root[:, None], b).solution[:, 0] / root
+    found: Tensor = torch.linalg.lstsq(inner / root / root[:, None], b, driver="gelsd").solution[:, 0] / root
     return found
 
 

@@ -253,7 +253,9 @@ def independent_columns(rows: Rows) -> list[int]:
             inner = gram[kept][:, kept]
             scale = inner.diagonal().sqrt()
             b = gram[kept, j] / scale
-            rest = rest - b @ torch.linalg.lstsq(inner / scale / scale[:, None], b[:, None]).solution[:, 0]
+            rest = (
+                rest - b @ torch.linalg.lstsq(inner / scale / scale[:, None], b[:, None], driver="gelsd").solution[:, 0]
+            )
         if float(rest) > COLLINEAR * float(gram[j, j]):
             kept.append(j)
     if not kept:

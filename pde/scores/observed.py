@@ -2,7 +2,7 @@
 
 There a symmetry satisfies ``pr V(F_i) = sum_j lambda_ij F_j`` with multipliers lambda, functions of the coordinates: an
 identity on all of jet space, which noise does not break. What it asks is whether the generators are those of the
-equation at the jets that the data visit; that the data solve the equation is another question (`pde.laws.audit`).
+equation at the jets that the data visit; that the data solve the equation is another question (`pde.gate.audit`).
 
 Of u on a periodic line, jets are taken anywhere between the nodes, of an evolution equation only u_t and its
 x-derivatives are looked up in time, by differences; of data of any other shape, all derivatives are, at nodes

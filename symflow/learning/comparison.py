@@ -132,11 +132,13 @@ class Ledger:
     def note(self, key: str, history: Sequence[Record] = (), **figures: float) -> None:
         """A training is finished, with these figures; its checkpoint goes.
 
-        ``history`` holds what was recorded on the way, each with its ``"step"``.
+        ``history`` holds what was recorded on the way, each with its ``"step"``; what a part of it took by the clock
+        (``"seconds"``) is not written, for a run that was killed and resumed ends in the same bits.
         """
         self.finished[key] = figures
         if self._run is not None:
-            self._run.log(*({"stage": key, **record} for record in history), {"stage": key, **figures})
+            way = ({"stage": key, **{k: v for k, v in r.items() if k != "seconds"}} for r in history)
+            self._run.log(*way, {"stage": key, **figures})
             checkpoint = self.checkpoint(key)
             if checkpoint is not None:
                 checkpoint.unlink(missing_ok=True)

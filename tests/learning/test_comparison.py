@@ -59,6 +59,15 @@ def test_a_ledger_is_what_was_noted(tmp_path):
     assert json.loads((out / "result.json").read_text()) == {"arms": []}
 
 
+def test_the_clock_is_not_in_a_ledger(tmp_path):
+    for name, seconds in (("one", 1.5), ("another", 2.5)):
+        ledger = Ledger(tmp_path / name, {"command": "test"}, resume=False, replace=False)
+        ledger.note("none", [{"step": 1, "loss": 0.25, "seconds": seconds}], error=0.5)
+    one, another = ((tmp_path / name / "metrics.jsonl").read_bytes() for name in ("one", "another"))
+    assert one == another
+    assert b"loss" in one
+
+
 def test_a_ledger_of_another_run(tmp_path):
     Ledger(tmp_path / "run", {"epochs": 1}, resume=False, replace=False).note("none", error=1.0)
     with pytest.raises(UserError, match=r"epochs = 1 \(now 2\)"):

@@ -174,7 +174,7 @@ def _supported(space: Space, points: Tensor) -> Tensor:
         if rest.norm() > DEPENDENT * column.norm():
             kept.append(f)
     change = torch.zeros(len(size), len(size), dtype=torch.float64)
-    solution = torch.linalg.lstsq(triangle[:, kept], triangle).solution  # [kept, F]
+    solution = torch.linalg.lstsq(triangle[:, kept], triangle, driver="gelsd").solution  # [kept, F]
     change[:, kept] = solution.T
     for k in kept:
         change[k] = 0.0

@@ -20,7 +20,7 @@ from symflow.pde.augmentation import keeping_grid
 from symflow.pde.augmentation.files import augment_file
 from symflow.pde.augmentation.grids import Box, Interpolant, grid_of
 from symflow.pde.augmentation.residuals import residuals
-from symflow.pde.laws import gate
+from symflow.pde.gate import gate
 from symflow.pde.trajectories import Axis
 
 TURN = 2 * math.pi

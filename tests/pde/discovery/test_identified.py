@@ -11,7 +11,8 @@ import torch
 
 from symflow import pde
 from symflow.pde.discovery.verdicts import data_verdict
-from symflow.pde.laws import Drift, gate, held_out, parts
+from symflow.pde.gate import gate
+from symflow.pde.laws import Drift, held_out, parts
 from symflow.pde.laws.identify import split
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from symflow import UserError, pde
 from symflow.pde import Equation, Trajectories
 from symflow.pde.discovery import collect
-from symflow.pde.laws import gate
+from symflow.pde.gate import gate
 from symflow.pde.trajectories import Axis
 
 TURN = 2 * math.pi

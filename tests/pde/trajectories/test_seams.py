@@ -11,7 +11,7 @@ from torch import Tensor
 
 from jets_of_laws import noisy
 from symflow.pde import Equation, Trajectories, generate
-from symflow.pde.laws.gate import gate
+from symflow.pde.gate import gate
 from symflow.pde.trajectories.seams import joined, meets
 
 HEAT = Equation("u_t = u_xx")

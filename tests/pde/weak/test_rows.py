@@ -11,9 +11,9 @@ import torch
 
 from symflow.errors import UserError
 from symflow.pde.equations import JetSpace
+from symflow.pde.gate import gate
 from symflow.pde.laws.claims import Law
 from symflow.pde.laws.figures import Figures
-from symflow.pde.laws.gate import gate
 from symflow.pde.trajectories import Axis
 from symflow.pde.weak.parts import moved
 from symflow.pde.weak.rows import rows_on_axes

@@ -11,7 +11,7 @@ import torch
 
 from jets_of_laws import noisy
 from symflow.pde import Equation, Trajectories, generate
-from symflow.pde.laws.gate import gate
+from symflow.pde.gate import gate
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from symflow.pde import Equation, Trajectories, audit_data
+from symflow.pde.gate import gate
 from symflow.pde.laws.fits import fit
-from symflow.pde.laws.gate import gate
 from symflow.pde.trajectories import Axis
 from symflow.pde.weak import WeakRows
 

@@ -1,6 +1,6 @@
 """An audit of data: the gate's verdict, and where in time and space the residual is.
 
-The verdict on the file, the words for trajectories and the coefficients are those of `pde.laws.gate`. Beside them
+The verdict on the file, the words for trajectories and the coefficients are those of `pde.gate`. Beside them
 stands a map of the weak residual for narrow test functions, which see a fault where it is.
 """
 
@@ -18,13 +18,14 @@ from symflow.errors import UserError
 from symflow.formulas import Rows, Tabled, text_table
 from symflow.runs import one_thread
 
+from ..laws.claims import Law
+from ..laws.figures import ladder
+from ..laws.fits import MATERIAL
+from ..laws.regression import check_alpha
 from ..trajectories import Trajectories, tears
 from ..weak import Samples, rows_on_axes
-from .claims import Law
-from .figures import ladder
 from .gate import gate
-from .regression import check_alpha
-from .verdict import FACTOR, MATERIAL, UNKNOWN, Coefficient, Gate
+from .verdict import FACTOR, UNKNOWN, Coefficient, Gate
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from symflow.pde import Equation, Trajectories
-from symflow.pde.laws.gate import gate
-from symflow.pde.laws.misplaced import misplaced
+from symflow.pde.gate import gate
+from symflow.pde.gate.misplaced import misplaced
 from symflow.pde.weak import Samples
 
 X = torch.arange(64, dtype=torch.float64) * (2 * math.pi / 64)

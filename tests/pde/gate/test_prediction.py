@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from symflow.pde import CATALOGUE, Equation, Trajectories, generate
+from symflow.pde.gate import gate
+from symflow.pde.gate.prediction import MOST_WORK, SPENT, WORK, answers, predict
 from symflow.pde.generation.solvers import Budget
-from symflow.pde.laws.gate import gate
-from symflow.pde.laws.prediction import MOST_WORK, SPENT, WORK, answers, predict
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import torch
 
 from symflow.pde import Equation, Trajectories
 from symflow.pde.equations import JetSpace
+from symflow.pde.gate import gate
+from symflow.pde.gate.spacing import blind
 from symflow.pde.laws.claims import Law
-from symflow.pde.laws.gate import gate
-from symflow.pde.laws.spacing import blind
 from symflow.pde.trajectories import Axis
 
 

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from symflow.errors import UserError
 
+from ..laws.claims import Law
+from ..laws.figures import Figures
+from ..laws.fits import MATERIAL, MISTAKE, Fit, fit
+from ..laws.intervals import independent_t
 from ..weak import SIGNAL, Samples, WeakRows, rows_on_axes
-from .claims import Law
-from .figures import Figures
-from .fits import MISTAKE, Fit, fit
-from .intervals import independent_t
 from .misplaced import misplaced
-from .verdict import FACTOR, KNOWN, MATERIAL, NOT, UNKNOWN, Trial, word_of
+from .verdict import FACTOR, KNOWN, NOT, UNKNOWN, Trial, word_of
 
 UNLIKE = 10.0  # times the median: another residual
 LOUDER = 3.0  # times the median: another noise

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from symflow.console import CANNOT_TELL, HOLDS, REFUTED
 
+from ..laws.fits import MATERIAL
+
 SOLVES, UNKNOWN, NOT, OUTLIERS = "solves", "cannot be told", "refuted", "outliers"
 FACTOR = 3.0  # of the error that a residual may have
-MATERIAL = 2e-3  # of the terms, or of a coefficient: what is smaller refutes nothing
 KNOWN = 0.02  # of the terms: a larger error tells nothing
 MARGIN = 1e-5  # of a coefficient: more digits tell a person nothing
 

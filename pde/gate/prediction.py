@@ -23,8 +23,9 @@ from symflow.errors import UserError
 
 from ..equations import Equation
 from ..generation import Budget, solve
+from ..laws.fits import MATERIAL
 from ..trajectories import Trajectories
-from .verdict import FACTOR, KNOWN, MATERIAL, UNKNOWN, word_of
+from .verdict import FACTOR, KNOWN, UNKNOWN, word_of
 
 WORK = 2e7  # of a file: some seconds
 MOST_WORK = WORK / 10  # from one row to the next

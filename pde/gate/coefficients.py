@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..laws.claims import Law
+from ..laws.fits import MATERIAL, MISTAKE, Fit, fit
 from ..weak import Samples, WeakRows
-from .claims import Law
-from .fits import MISTAKE, Fit, fit
 from .spacing import wrong_spacing
 from .trials import Own, smoothing_bias
-from .verdict import FACTOR, MATERIAL, Coefficient
+from .verdict import FACTOR, Coefficient
 
 TESTED = 0.01  # half-length of the interval of a coefficient that is tested
 HIDDEN = 0.5  # part of a neighbour's rows that is noise, from which nothing excludes it

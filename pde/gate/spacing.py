@@ -10,8 +10,8 @@ import sympy
 import torch
 from torch import Tensor
 
+from ..laws.claims import Law
 from ..trajectories import Axis
-from .claims import Law
 
 AGREE = 2e-3  # relative: as far as coefficients may be off
 

@@ -31,15 +31,16 @@ from symflow.runs import one_thread
 
 from ..equations import Equation
 from ..generation import Budget
+from ..laws.claims import Law
+from ..laws.figures import Figures, all_rows, best_rung
+from ..laws.fits import MATERIAL
 from ..trajectories import Trajectories, tears
 from ..weak import Samples
-from .claims import Law
 from .coefficients import Found, coefficients
-from .figures import Figures, all_rows, best_rung
 from .prediction import BLURRED, SPENT, WORK, answers, predict
 from .spacing import blind, open_spacings
 from .trials import COARSE, trials
-from .verdict import FACTOR, MATERIAL, NOT, OUTLIERS, SOLVES, UNKNOWN, Coefficient, Gate, Trial, word_of
+from .verdict import FACTOR, NOT, OUTLIERS, SOLVES, UNKNOWN, Coefficient, Gate, Trial, word_of
 
 MOST_NAMED = 4  # trajectories that cannot be told
 NUDGED = 2  # trajectories that are asked which coefficients a prediction answers to
