@@ -110,6 +110,12 @@ class Columns:
         more = [sum(grams.left(s)) for s in best_of_each_number(grams, MOST_TERMS) if len(s) > len(own)]
         return min(more, default=math.inf) > HELPS**2 * grams.left(own)[0]
 
+    def explain(self, found: Fitted, which: int, without: Sequence[sympy.Expr] = ()) -> bool:
+        """Whether a law leaves no more than noise and grid explain, or no more than other terms would."""
+        if not explained(found.figures):
+            return False
+        return accounted_for(found.figures) or self.complete(which, found.terms, without)
+
     def fewest(self, which: int, most: float) -> list[tuple[sympy.Expr, ...]]:
         """The best few terms of each number, from one on, that leave no more than a part of their size."""
         rows = self.rungs[0].of([which, *range(len(self.leading), len(self.leading) + len(self.candidates))])
@@ -163,13 +169,10 @@ def decide(columns: Columns, which: int, alpha: float, without: Sequence[sympy.E
             best = best or proposal
             continue
         found = reduced(columns.samples, columns.leading[which], proposal.terms, alpha, len(columns.candidates))
-        if found is None:  # the coefficients are not determined
-            best = proposal
-            continue
-        fits = explained(found.figures)
-        if fits and (accounted_for(found.figures) or columns.complete(which, found.terms, without)):
+        if found is not None and columns.explain(found, which, without):
             return replace(found, accepted=True)
-        best = found
+        if not isinstance(best, Fitted):
+            best = found or proposal  # whose coefficients are not determined
     return best
 
 
