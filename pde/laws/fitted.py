@@ -32,9 +32,10 @@ NEGLIGIBLE = 1e-3  # of the terms
 HELPS = 0.5  # of what a law leaves that noise and grid do not explain: if other terms leave less, it is none
 LARGEST = 2**26  # numbers in the rows of all candidates: a rung that has more is left out
 TRIED = 4  # proposals
+STEPS = 6  # in a half-width: with fewer, every second node says too little of the error
 FEW = 5  # terms whose coefficients may depend on t
 # of an axis, half-widths of test functions: of many times, and of few
-TIME_PROPOSES, TIME_DECIDES = ((7, 3), (4, 2)), ((14, 7, 4, 3), (8, 6, 4, 3, 2))
+TIME_PROPOSES, TIME_DECIDES = ((7, 3), (4, 2)), ((14, 10, 7, 4, 3), (8, 6, 4, 3, 2))
 SPACE_PROPOSES, SPACE_DECIDES = (5, 3), (8, 5, 3)
 
 
@@ -140,7 +141,8 @@ def rungs_of(samples: Samples, times: Sequence[Sequence[int]], spaces: Sequence[
     """Half-widths from narrow to wide, axes of space together; none where an axis has no room."""
     choices = []
     for axis in samples.axes:
-        choices.append(widths(axis, *(times[len(axis) < FEW_TIMES] if axis.name == "t" else spaces)))
+        found = widths(axis, *(times[len(axis) < FEW_TIMES] if axis.name == "t" else spaces))
+        choices.append([w for w in found if w >= STEPS] or found[-1:])
     if not all(choices):
         return []
     time = [n for n, axis in enumerate(samples.axes) if axis.name == "t"]
@@ -251,7 +253,7 @@ def accounted_for(figures: Figures) -> bool:
     return bool((figures.residual - ACCOUNTED * figures.error).nanmedian() <= 0)
 
 
-def explained(figures: Figures) -> bool:
+def explained(figures: Figures, known: float = KNOWN) -> bool:
     """Whether noise and grid, which must be small themselves, explain what is left of most trajectories."""
-    fine = (figures.residual <= FACTOR * figures.error + MATERIAL) & (figures.error <= KNOWN)
+    fine = (figures.residual <= FACTOR * figures.error + MATERIAL) & (figures.error <= known)
     return 2 * int(fine.sum()) > len(fine)

@@ -15,6 +15,7 @@ are not in it. It is fitted to one part of the data, and whatever is said of it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,21 +127,21 @@ def _failure(tried: Sequence[tuple[sympy.Expr, Fitted | Proposal | None]]) -> st
     if not known:
         return "no candidate term is certain"
     residual, leading, best = min(known, key=lambda k: k[0])
-    named = ", ".join(map(str, best.terms))
-    if isinstance(best, Proposal) and explained(best.figures):
-        return (
-            f"{leading} + a combination of {named} = 0 would, but the data are too few, or too alike, to tell how sure"
-        )
-    more = "; other terms, or higher powers, leave less" if explained(best.figures) else ""
-    return (
-        f"the best, {leading} + a combination of {named} = 0, leaves {residual:.2g} of its terms, where "
-        f"{float(best.figures.error.nanmedian()):.1g} is explained{more}"
-    )
+    near = next(((m, best) for m, best in tried if best is not None and explained(best.figures, math.inf)), None)
+    leading, best = near or (leading, best)
+    law = f"{leading} + a combination of {', '.join(map(str, best.terms))} = 0"
+    residual, error = (float(v.nanmedian()) for v in (best.figures.residual, best.figures.error))
+    if near and not explained(best.figures):
+        return f"the best, {law}, leaves {residual:.2g} of its terms, and noise and grid explain {error:.1g} of any"
+    if near and isinstance(best, Proposal):
+        return f"{law} would, but the data are too few, or too alike, to tell how sure"
+    more = "; other terms, or higher powers, leave less" if near else ""
+    return f"the best, {law}, leaves {residual:.2g} of its terms, where {error:.1g} is explained{more}"
 
 
 def _nearly(tried: Sequence[tuple[sympy.Expr, Fitted | Proposal | None]]) -> bool:
-    """Whether an equation of lower order has been found but for its certainty: then there is none of higher order."""
-    return any(best is not None and explained(best.figures) for _, best in tried)
+    """Whether an equation of lower order fits but for what noise and grid hide: then none of higher order is tried."""
+    return any(best is not None and explained(best.figures, math.inf) for _, best in tried)
 
 
 def _without_time(samples: Samples, unknown: int, alpha: float, *, slopes: bool) -> tuple[sympy.Expr, Fitted] | None:
