@@ -24,12 +24,13 @@ from . import glance
 from .approximation import words as nearby
 from .discovery import Generator, Result, collect, load_result, words
 from .equations import complex_form
-from .gate import Coefficient
+from .gate import Coefficient, Gate
 from .symmetries import determining_equations
 
 STAGE = "network"  # of the metrics that hold relative violations
 LONGEST_TITLE = 40  # characters of a formula above a figure
 MOST_STEPS = 400  # points of a learning curve
+FEW_TIMES = 8  # a residual by differences needs more
 
 Evidence = dict[str, np.ndarray]
 
@@ -47,9 +48,14 @@ def write_report(run: str | Path) -> Path:
     return EquationPage(folder, result, config).write()
 
 
-def shown(c: Coefficient) -> bool:
-    """Whether data determine a coefficient."""
-    return c.estimate is not None and c.lower is not None and c.upper is not None
+def coefficients(gate: Gate) -> list[Coefficient]:
+    """Those that data determine, of one equation after the other."""
+    known = [
+        c
+        for c in (*gate.coefficients, *gate.missing)
+        if c.estimate is not None and c.lower is not None and c.upper is not None
+    ]
+    return sorted(known, key=lambda c: c.equation)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ class EquationPage(Page[Result]):
             "vouched": words.vouched(result),
             "from_data": result.of_data,
             "gate": gate,
-            "coefficients": [c for c in (*gate.coefficients, *gate.missing) if shown(c)] if gate is not None else [],
+            "coefficients": coefficients(gate) if gate is not None else [],
+            "system": len(result.equation.residuals) > 1,
             "unlike": gate.outliers if gate is not None else (),
             "checked": all(g.at_floor for g in result.generators),
             "failed": "; ".join(words.checks(result)),
@@ -101,7 +108,9 @@ class EquationPage(Page[Result]):
             "angles": self.angles(),
             "learning": self.learning(),
             "brackets": self.brackets(),
-            "names": self.result.coordinates.names,
+            "names": result.coordinates.names,
+            "unknowns": result.equation.space.dependent,
+            "general": self.general(),
             "periodic": [n for n, p in zip(axes.names, axes.periods, strict=True) if p is not None],
             "extents": list(zip(axes.names, axes.offset, axes.scale, strict=True))[
                 : len(result.equation.space.independent)
@@ -111,7 +120,8 @@ class EquationPage(Page[Result]):
             "levels": result.verdicts,
             "named": self.named(),
             "left": self.left(),
-            "shape": self.arrays["shape"].astype(int).tolist() if "shape" in self.arrays else None,
+            "shape": self.shape(),
+            "no_residual": self.no_residual(),
             "grid": bool(self.arrays),
             "degrees": math.degrees,
         }
@@ -130,7 +140,7 @@ class EquationPage(Page[Result]):
     def card(self, k: int) -> Card:
         """With complex unknowns as they are written, and what the transformation is called."""
         components = self.result.symbolic_field.components[k]
-        meaning = notation.meaning(components, self.result.coordinates.names)
+        meaning = self.meaning(components)
         return replace(
             super().card(k),
             formula=self.formula(self.result.generators[k], components),
@@ -153,7 +163,49 @@ class EquationPage(Page[Result]):
         """What the pictures of the first screen move."""
         return glance.surface(self.result, self.arrays)
 
+    # ------------------------------------------------------------------ the data
+
+    def shape(self) -> str:
+        """The grid of a trajectory in words; empty where the run does not hold it."""
+        if "shape" not in self.arrays:
+            return ""
+        _, times, *places = self.arrays["shape"].astype(int).tolist()
+        axes = [n for n in self.result.equation.space.independent if n != "t"]
+        along = f" along {axes[0]}" if len(places) < len(axes) else ""  # all that runs of 0.2.0 say
+        return f"{times} times and {' × '.join(map(str, places))} places{along}"
+
+    def no_residual(self) -> str:
+        """Why there is no residual by differences; what the run does not say is left open."""
+        names, equation = self.result.coordinates.names, self.result.equation
+        if names != ("x", "t", "u"):
+            return f"it is of one unknown u on a periodic line, and these have {notation.listing(names)}"
+        if not equation.evolutionary:
+            return "it is of equations u_t = ... alone"
+        times = int(self.arrays["shape"][1]) if "shape" in self.arrays else None
+        if times is None and self.result.coordinates.periods[0] is None:
+            return "there are too few times, or x is not periodic"
+        if times is None or times <= FEW_TIMES:
+            return "there are too few times"
+        return "x is not periodic"
+
     # ------------------------------------------------------------------ formulas
+
+    def meaning(self, components: Sequence[sympy.Expr]) -> notation.Meaning | None:
+        """What a generator does in plain words."""
+        return notation.meaning(components, self.result.coordinates.names, self.result.equation.space.dependent)
+
+    def general(self) -> dict[str, Markup]:
+        """What the text says of any generator: itself, its characteristic, and what spoils it in controls."""
+        space, names = self.result.equation.space, self.result.coordinates.names
+        letters = notation.general(names, space.dependent)
+        u = space.dependent[0]
+        terms = [sympy.Integer(1), *(sympy.Symbol(f"{u}_{n}") for n in space.independent)]
+        Q = notation.combination([letters[u], *(-letters[n] for n in space.independent)], terms)
+        return {
+            "field": notation.generator([letters[n] for n in names], names),
+            "characteristic": notation.formula(sympy.Symbol("Q" if len(space.dependent) == 1 else f"Q_{u}"), "=", *Q),
+            "control": notation.generator([sympy.Symbol(u) ** 2], [u]),
+        }
 
     def equation(self) -> Markup:
         """``u_t = -K`` where it is that, else ``F = 0``, one after the other."""
@@ -250,7 +302,7 @@ class EquationPage(Page[Result]):
         except (KeyError, TypeError):
             return {}
         K = len(self.result.generators)
-        shapes: dict[str, tuple[int, ...]] = {"u": grid, "shape": (3,), "length": (K,), "learned.difference": (K,)}
+        shapes: dict[str, tuple[int, ...]] = {"u": grid, "length": (K,), "learned.difference": (K,)}
         shapes |= dict.fromkeys(("field", "learned.field", "moved", "learned.moved"), (K, *grid, 3))
         shapes |= {"residual.before": grid, "residual.after": (K, *grid), "residual.control": (K, *grid)}
         fits = all(value.shape == shapes.get(name, value.shape) for name, value in arrays.items())
@@ -311,7 +363,7 @@ class EquationPage(Page[Result]):
     def section(self, k: int, components: Sequence[sympy.Expr]) -> Section:
         g, e = self.result.generators[k], self.arrays
         names = self.result.coordinates.names
-        meaning = notation.meaning(components, names)
+        meaning = self.meaning(components)
         name = f"V{k + 1}"
         title = (
             notation.plain(components, names) if len(g.formula) <= LONGEST_TITLE else f"V{notation.subscript(k + 1)}"

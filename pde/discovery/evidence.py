@@ -40,8 +40,8 @@ def collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     Returns:
         By name:
 
-        - ``x [X]``, ``t [T]``, ``u [T, X]``: the grid, and the first unknown on it; ``shape [3]``: of the data,
-          trajectories, times and places along that axis.
+        - ``x [X]``, ``t [T]``, ``u [T, X]``: the grid, and the first unknown on it; ``shape``: of the data,
+          trajectories, times and places along every axis of space.
         - ``field [K, T, X, 3]``: the components of the generators in x, t, u on it; ``learned.field``: those
           combinations of the network's fields that are nearest to them; ``learned.difference [K]``: how near, RMS
           relative to the generator's.
@@ -79,7 +79,7 @@ def _collect(data: Trajectories | None, result: Result) -> dict[str, Tensor]:
     points = points_of(sample, coordinates)  # [T X, d]
     evidence = {"x": x, "t": t, "u": sample.points[:, shown[2]].view(grid)}
     if data is not None:
-        evidence["shape"] = torch.tensor([len(data), len(data.t), len(data.x)])
+        evidence["shape"] = torch.tensor([len(data), len(data.t), *map(len, data.axes)])
     if not result.generators:
         return evidence
     exact = result.symbolic_field
