@@ -20,7 +20,7 @@ from symflow.formulas import expressions, notation
 from symflow.report import Card, Page, Picture, figures, open_run
 from symflow.runs import load_field, read_metrics
 
-from . import glance
+from . import glance, planes
 from .approximation import words as nearby
 from .discovery import Generator, Result, collect, load_result, words
 from .equations import complex_form
@@ -59,6 +59,14 @@ def coefficients(gate: Gate) -> list[Coefficient]:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A figure on the page with what stands below it."""
+
+    picture: Picture
+    caption: str
+
+
+@dataclass(frozen=True)
 class Section:
     """One generator on the page; its name is that of its place, not one read from a file."""
 
@@ -69,9 +77,8 @@ class Section:
     flow: list[Markup]
     characteristic: Markup
     multiplier: Markup | None
-    length: float | None
-    difference: float | None
-    pictures: dict[str, Picture]
+    pictures: dict[str, Shown]
+    not_shown: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ class EquationPage(Page[Result]):
         components = result.symbolic_field.components if result.generators else []
         neural = result.neural
         gate, axes = result.gate, result.coordinates
+        sections = [self.section(k, c) for k, c in enumerate(components)]
         return super().content() | {
             "title": words.title(result),
             "neural": neural,
@@ -103,7 +111,7 @@ class EquationPage(Page[Result]):
             "count": result.rank,
             "looked_for": words.looked_for(result),
             "proven": sum(g.verified for g in result.generators),
-            "sections": [self.section(k, c) for k, c in enumerate(components)],
+            "sections": sections,
             "spectra": self.spectra(),
             "angles": self.angles(),
             "learning": self.learning(),
@@ -123,6 +131,9 @@ class EquationPage(Page[Result]):
             "shape": self.shape(),
             "no_residual": self.no_residual(),
             "grid": bool(self.arrays),
+            "orbits": result.equation.space.independent == ("t",),
+            "kinds": {kind for s in sections for kind in s.pictures},
+            "choice": len(axes.names) > 3 and "views" in self.arrays,
             "degrees": math.degrees,
         }
 
@@ -297,16 +308,12 @@ class EquationPage(Page[Result]):
     def arrays(self) -> Evidence:
         """The arrays of `pde.discovery.collect`; empty when there are none or they belong to another result."""
         arrays = {name: value.numpy() for name, value in self._collected().items()}
-        try:
-            grid = (len(arrays["t"]), len(arrays["x"]))
-        except (KeyError, TypeError):
-            return {}
-        K = len(self.result.generators)
-        shapes: dict[str, tuple[int, ...]] = {"u": grid, "length": (K,), "learned.difference": (K,)}
-        shapes |= dict.fromkeys(("field", "learned.field", "moved", "learned.moved"), (K, *grid, 3))
-        shapes |= {"residual.before": grid, "residual.after": (K, *grid), "residual.control": (K, *grid)}
-        fits = all(value.shape == shapes.get(name, value.shape) for name, value in arrays.items())
-        return arrays if fits and "u" in arrays else {}
+        return arrays if planes.fitting(arrays, self.result) else {}
+
+    @cached_property
+    def planes(self) -> list[planes.Plane | None]:
+        """Where each generator is shown."""
+        return planes.planes(self.arrays, self.result)
 
     def _collected(self) -> dict[str, Tensor]:
         """What the run holds; of an equation alone it follows from the result."""
@@ -361,7 +368,7 @@ class EquationPage(Page[Result]):
         return self.picture("learning", figure, alt)
 
     def section(self, k: int, components: Sequence[sympy.Expr]) -> Section:
-        g, e = self.result.generators[k], self.arrays
+        g = self.result.generators[k]
         names = self.result.coordinates.names
         meaning = self.meaning(components)
         name = f"V{k + 1}"
@@ -389,9 +396,8 @@ class EquationPage(Page[Result]):
             formula=self.formula(self.result.generators[k], components),
             meaning=meaning,
             flow=flow,
-            length=float(e["length"][k]) if "length" in e else None,
             pictures=self.pictures(k, name, title),
-            difference=float(e["learned.difference"][k]) if "learned.difference" in e else None,
+            not_shown=self.not_shown(k),
             characteristic=Markup(", ").join(characteristics),
             multiplier=self.multiplier(g),
         )
@@ -417,34 +423,30 @@ class EquationPage(Page[Result]):
         except UserError:
             return None
 
-    def pictures(self, k: int, name: str, title: str) -> dict[str, Picture]:
-        e, g = self.arrays, self.result.generators[k]
-        found = {}
-        if "moved" in e:
-            moved = [(f"after {title}", e["moved"][k])]
-            if "learned.moved" in e:
-                moved.append(("after the learned field", e["learned.moved"][k]))
-            figure = figures.trajectory((e["x"], e["t"], e["u"]), moved, self.result.coordinates.periods[0])
-            alt = f"A trajectory in space-time before and after the flow along {g.formula}."
-            found["flow"] = self.picture(f"{name}-flow", figure, alt)
-        if "residual.after" in e:
-            maps = [
-                ("before", e["residual.before"]),
-                (f"after {title}", e["residual.after"][k]),
-                ("after the control", e["residual.control"][k]),
-            ]
-            alt = (
-                f"Relative residual of the equation in space-time: {notation.number(g.score)} after {g.formula}, "
-                f"{notation.number(g.control)} after its control."
-            )
-            found["residual"] = self.picture(f"{name}-residual", figures.residuals((e["x"], e["t"]), maps), alt)
-        if "field" in e:
-            fields = [(title, e["field"][k])]
-            if "learned.field" in e:
-                fields.append(("learned by the network", e["learned.field"][k]))
-            alt = f"The vector field {g.formula}: arrows for the change of x and t, colour for the change of u."
-            found["field"] = self.picture(f"{name}-field", figures.vectors((e["x"], e["t"]), fields), alt)
-        return found
+    def pictures(self, k: int, name: str, title: str) -> dict[str, Shown]:
+        plane, g = self.planes[k], self.result.generators[k]
+        if plane is None:
+            return {}
+        drawn = {
+            "flow": plane.flow(title, g.formula),
+            "residual": plane.residual(title, g.formula, g.score, g.control),
+            "field": plane.field(title, g.formula),
+        }
+        return {
+            kind: Shown(self.picture(f"{name}-{kind}", d.figure, d.alt), d.caption)
+            for kind, d in drawn.items()
+            if d is not None
+        }
+
+    def not_shown(self, k: int) -> str:
+        """Why a generator has fewer pictures than others; empty where it does not."""
+        plane = self.planes[k]
+        if self.arrays and plane is None:
+            return "This run was made by a version that kept no picture in which this one moves anything."
+        if plane is not None and plane.leaves:
+            axes, hidden = notation.listing(plane.names[:2]), notation.listing(list(plane.hidden))
+            return f"It takes points of a plane of {axes} to different {hidden}, so no moved trajectory is shown."
+        return ""
 
 
 def _exact(value: float) -> sympy.Rational:
