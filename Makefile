@@ -86,8 +86,9 @@ test-isa: install  ## tests of the kernels with every other instruction set of t
 	@for isa in $(ISAS); do echo "== SYMFLOW_ISA=$$isa"; \
 	  SYMFLOW_ISA=$$isa OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" -k "not ($(UNSEEN) or avx or baseline)" tests/ops || exit 1; done
 
-test-threads: install  ## tests of equal bits with two threads, where `make test` has one
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q -n 2 -m determinism
+THREADS ?= 2
+test-threads: install  ## tests of equal bits with THREADS=2 threads, where `make test` has one
+	@for n in $(THREADS); do echo "== $$n threads"; OMP_NUM_THREADS=$$n $(BIN)/python -m pytest -q -n 2 -m determinism || exit 1; done
 
 # Reliability (docs/reliability.md): what runs longer, or on other versions than the pinned ones.
 MINUTES ?= 30

@@ -24,6 +24,7 @@ from .integrator import Array
 MOST_STEPS = 1 << 14  # per output interval
 TAIL = 1e-6  # of the spectrum, its last modes over the largest: above, the grid does not resolve the solution
 TOLERANCE = 1e-8  # relative error per output interval
+EVEN = 4 * np.finfo(float).eps  # of the last time: by so much less or more, output intervals are equal
 SPARE = 64.0  # an error so many times smaller than allowed halves the steps
 
 State = NDArray[Any]
@@ -44,6 +45,7 @@ class Stepper(ABC):
 
     def __init__(self) -> None:
         self._weights: dict[float, list[State]] = {}
+        self._phi: dict[float, list[State]] = {}  # of the last step and of its half
 
     @abstractmethod
     def phi(self, h: float) -> list[State]:
@@ -74,7 +76,11 @@ class Stepper(ABC):
         if h not in self._weights:
             if len(self._weights) > 8:
                 self._weights.clear()
-            (whole, one, two, three), (half, half_one, half_two, _) = (self.phi(h), self.phi(h / 2))
+            # steps are halved and doubled: half of this one is another's whole
+            half_h = h / 2
+            several = {step: self._phi[step] if step in self._phi else self.phi(step) for step in (h, half_h)}
+            self._phi = several
+            (whole, one, two, three), (half, half_one, half_two, _) = several[h], several[half_h]
             self._weights[h] = [
                 whole,
                 half,
@@ -145,17 +151,19 @@ def solve_each(
     """
     keep = len(times) if keep is None else keep
     text, points = stepper.equation.text, stepper.points
+    spans = _spans(times)
     out = processes.shared((len(initial), keep, *points, len(stepper.equation.space.dependent)))
 
     def work(which: int, tick: Callable[[float], None]) -> None:
         y, m = stepper.start(initial[which]), 1
         for j in range(len(times)):
             if j:
-                y, m = _interval(stepper, y, float(times[j - 1]), float(times[j] - times[j - 1]), m, tolerance, which)
+                y, m = _interval(stepper, y, float(times[j - 1]), spans[j - 1], m, tolerance, which)
                 if stepper.tail(y) > TAIL:
                     raise UserError(
                         f"trajectory {which} of {text!r} is not resolved by {' x '.join(map(str, points))} "
-                        f"points at t = {times[j]:g}: its spectrum ends at {stepper.tail(y):.1g} of the largest mode"
+                        f"points at t = {times[j]:g}: its spectrum ends at {stepper.tail(y):.1g} of the largest mode; "
+                        "more points (`resolution`), smoother initial values or an earlier end resolve it"
                     )
             if j >= len(times) - keep:
                 out[which, j - (len(times) - keep)] = stepper.on_grid(y)
@@ -164,6 +172,14 @@ def solve_each(
     workers = processes.available() if workers is None else workers
     processes.each(work, len(initial), max(min(workers, len(initial)), 1), progress)
     return out
+
+
+def _spans(times: Array) -> list[float]:
+    """Between output times; those that are equal but for rounding are one number, whose weights are shared."""
+    spans = np.diff(times)
+    even = float(times[-1] - times[0]) / max(len(spans), 1)
+    equal = np.abs(spans - even) <= EVEN * np.abs(times).max(initial=0.0)
+    return [even if same else float(span) for same, span in zip(equal, spans, strict=True)]
 
 
 def _interval(

@@ -9,9 +9,7 @@ from .derivatives import difference_weights as difference_weights
 from .derivatives import filtered as filtered
 from .derivatives import interpolated as interpolated
 from .derivatives import without_noise as without_noise
-from .differentiation import STENCIL as STENCIL
 from .differentiation import Derivative as Derivative
-from .differentiation import difference_matrix as difference_matrix
 from .differentiation import differentiate as differentiate
 from .differentiation import fourier_derivative as fourier_derivative
 from .files import AUGMENTATION as AUGMENTATION
@@ -39,5 +37,7 @@ from .shards import SHARD as SHARD
 from .shards import merge as merge
 from .shards import share as share
 from .sides import BothSides as BothSides
+from .stencils import STENCIL as STENCIL
+from .stencils import differences as differences
 from .units import data_coordinates as data_coordinates
 from .walls import boundary_of as boundary_of

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -31,8 +30,8 @@ from torch import Tensor
 from symflow.errors import UserError, check_integer
 
 from .axes import Axis
+from .stencils import STENCIL, fits, left_by_fits
 
-STENCIL = 9  # nodes of a difference
 DEGREE = STENCIL - 1
 WINDOWS = (9, 13, 19, 27, 39, 55)
 KNOWN = 0.02  # of the RMS of the derivative: where the error is larger, it is not known
@@ -202,48 +201,6 @@ def _polynomial(v: Tensor, axis: Axis, order: int, kind: str) -> Derivative:
 # ---------------------------------------------------------------- windows
 
 
-def difference_matrix(axis: Axis, order: int) -> Tensor:
-    """The order-th derivative at every node by the polynomial through the `STENCIL` nearest, ``[n, n]``."""
-    nodes, n = axis.nodes, len(axis)
-    q = min(STENCIL, n)
-    if order >= q:
-        raise UserError(f"a derivative of order {order} in {axis.name} needs {order + 1} nodes, got {n}")
-    periodic = axis.period is not None
-    result = torch.zeros(n, n, dtype=torch.float64)
-    for i in range(n):
-        first = i - q // 2 if periodic else min(max(i - q // 2, 0), n - q)
-        window = torch.arange(first, first + q)
-        away = (window - i) * axis.step if periodic else nodes[window] - nodes[i]
-        scale = float(away.abs().max())
-        moments = torch.zeros(q, dtype=torch.float64)
-        moments[order] = math.factorial(order) / scale**order
-        result[i, window % n] = torch.linalg.solve(torch.linalg.vander(away / scale).T, moments)
-    return result
-
-
-def _fitted(axis: Axis, order: int, window: int, degree: int) -> Tensor:
-    """The order-th derivative at every node of the least squares polynomial in its window, ``[n, n]``."""
-    nodes, n = axis.nodes, len(axis)
-    result = torch.zeros(n, n, dtype=torch.float64)
-    for i in range(n):
-        first = min(max(i - window // 2, 0), n - window)
-        away = nodes[first : first + window] - nodes[i]
-        scale = float(away.abs().max())
-        legendre = torch.from_numpy(np.polynomial.legendre.legvander((away / scale).numpy(), degree))
-        at = _at_centre(order, degree)
-        weights = torch.linalg.lstsq(legendre.T, at[:, None], driver="gelsd").solution[:, 0]
-        result[i, first : first + window] = weights / scale**order
-    return result
-
-
-@lru_cache(maxsize=64)
-def _at_centre(order: int, degree: int) -> Tensor:
-    """The order-th derivatives of Legendre's polynomials at 0."""
-    legendre = np.polynomial.legendre
-    rows = [legendre.legval(0.0, legendre.legder(e, order)) for e in np.eye(degree + 1)]
-    return torch.tensor(rows, dtype=torch.float64)
-
-
 def _windows(v: Tensor, axis: Axis, order: int) -> Derivative:
     n = len(axis)
     if n < STENCIL or order > DEGREE - 2:
@@ -254,10 +211,10 @@ def _windows(v: Tensor, axis: Axis, order: int) -> Derivative:
     sigma = _noise(v, axis)
     best: Derivative | None = None
     for window in (w for w in WINDOWS if w <= n):
-        sharp, blunt = _fitted(axis, order, window, DEGREE), _fitted(axis, order, window, DEGREE - 2)
-        found = v @ sharp.T
-        rounding = torch.finfo(torch.float64).eps * v.abs().amax(-1, keepdim=True) * sharp.abs().sum(1)
-        error = _nearby((found - v @ blunt.T).abs()) + MARGIN * (sigma * sharp.norm(dim=1) + rounding)
+        sharp, blunt = (fits(axis, order, window, degree) for degree in (DEGREE, DEGREE - 2))
+        found = sharp.of(v)
+        rounding = torch.finfo(torch.float64).eps * v.abs().amax(-1, keepdim=True) * sharp.bound
+        error = _nearby((found - blunt.of(v)).abs()) + MARGIN * (sigma * sharp.norm + rounding)
         if best is None or float(error.median()) < float(best.error.median()):
             best = Derivative(found, error, f"windows of {window} nodes")
         elif window > STENCIL:
@@ -275,8 +232,7 @@ def _nearby(values: Tensor) -> Tensor:
 
 def _noise(v: Tensor, axis: Axis) -> Tensor:
     """Standard deviation of the noise of each row, ``[..., 1]``: what degree 6 leaves in windows of 9 nodes."""
-    left = torch.eye(len(axis), dtype=torch.float64) - _fitted(axis, 0, STENCIL, DEGREE - 2)
-    rows = v @ (left / left.norm(dim=1, keepdim=True)).T
+    rows = left_by_fits(axis, STENCIL, DEGREE - 2).of(v)
     # the median: a shock is no noise
     found: Tensor = rows.abs().median(-1, keepdim=True).values / 0.6745
     return found

@@ -20,7 +20,8 @@ from ..equations import Index, JetSample
 from .axes import Axis
 from .data import Trajectories
 from .derivatives import without_noise
-from .differentiation import DEGREE, HIGHEST, STENCIL, differentiate
+from .differentiation import DEGREE, HIGHEST, differentiate
+from .stencils import STENCIL
 
 EACH = 512  # jets of one trajectory, where there are enough of them:
 MOST_TRAJECTORIES = 8  # whose derivatives are taken
@@ -123,19 +124,20 @@ def jets_at(data: Trajectories, s: int, indices: Sequence[Index], rows: Tensor, 
     at = {name: i for i, name in enumerate(space.independent)}
     clock = at.get("t")
     orders = sorted({_along(data, at, k) for k in wanted})
-    chosen: tuple[slice | Tensor, ...] = (slice(None), *places)
+    # what is differentiated along t is a column for each place that differs; an orbit has one place
+    there, column = torch.stack([torch.zeros_like(rows), *places]).unique(dim=1, return_inverse=True)
+    chosen: tuple[slice | Tensor, ...] = (slice(None), *there[1:])
     for a, name in enumerate(space.dependent):
         u = data.field(name)[s]
         for i, axis in enumerate(data.axes, 1):
             u = u if axis.period is None else without_noise(u.movedim(i, -1)).movedim(-1, i)
         for in_space, v, e in _in_space(data.axes, u, torch.zeros_like(u), orders, ()):
-            # [T, N]; orbits have no places
-            columns, errors = (w[chosen].view(len(w), -1).expand(-1, len(rows)) for w in (v, e))
+            columns, errors = (w[chosen].view(len(w), -1) for w in (v, e))
             for k in (k for k in wanted if _along(data, at, k) == in_space):
                 later = k[clock] if clock is not None else 0
                 moved, off = _derivative(columns, errors, Axis("t", data.t), later, 0) if later else (columns, errors)
-                symbol, n = space.symbol(a, k), torch.arange(len(rows))
-                values[symbol], error[symbol] = moved[rows, n], off[rows, n]
+                symbol = space.symbol(a, k)
+                values[symbol], error[symbol] = moved[rows, column], off[rows, column]
     return NodeJets(JetSample(space, values), error)
 
 

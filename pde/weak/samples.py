@@ -16,7 +16,7 @@ from symflow.errors import UserError
 from symflow.formulas import expressions
 
 from ..equations import Index, JetSpace, variable
-from ..trajectories import Axis, Trajectories, difference_matrix, fourier_derivative
+from ..trajectories import Axis, Trajectories, differences, fourier_derivative
 from .smoothing import SIGNAL, kept_modes
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -157,8 +157,7 @@ class Samples:
             return v
         axis = self.axes[i]
         if axis.period is None or self.missing is not None:
-            differences: Tensor = torch.tensordot(difference_matrix(axis, order), v, dims=([1], [i])).movedim(0, i)
-            return differences
+            return differences(axis, order).of(v, i)
         return fourier_derivative(v, axis.period, order, i)
 
     def smoothed(self, s: int, unknown: int, sigma: float, signal: float) -> Tensor:

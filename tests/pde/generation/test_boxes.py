@@ -10,7 +10,8 @@ import torch
 
 from symflow.errors import UserError
 from symflow.pde import Equation, audit_data, generate
-from symflow.pde.generation.boxes import solve_box
+from symflow.pde.generation.boxes import Box, solve_box
+from symflow.pde.generation.stepping import solve_each
 from symflow.pde.generation.systems import system_of
 
 G = np.arange(32) * (2 * np.pi / 32)
@@ -98,3 +99,19 @@ def test_state_and_linear_part():
     system = system_of(Equation("u_t = u_xx + v; v_t = v*u_x"))
     assert system.state == ((0, 0), (1, 0))
     assert system.linear == {(0, 0): {(2,): 1.0}, (0, 1): {(0,): 1.0}}
+
+
+def test_equal_output_intervals_share_their_weights():
+    """Times that are equal but for rounding are no reason for new matrices; others are."""
+    equation = Equation("u_t = u_xx + v**3; v_t = v_xx - u**3")
+    start = 0.1 * np.stack([np.sin(X[:, 0]), np.cos(X[:, 0])])[None]
+    box = Box(equation, BOX[:1], (32,))
+    steps = []
+    box.phi = lambda h: steps.append(h) or Box.phi(box, h)
+    rounded = np.linspace(0, 0.7, 38)
+    assert len(set(np.diff(rounded))) > 1
+    u = solve_each(box, start, rounded, workers=1)
+    assert len(steps) == len(set(steps)) < 8
+    uneven = np.sort(np.append(rounded, 0.1234))
+    other = solve_each(box, start, uneven, workers=1)
+    assert np.abs(np.delete(other, np.flatnonzero(uneven == 0.1234), 1) - u).max() < 1e-8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,3 +74,11 @@ def test_the_largest_step_is_where_the_criterion_says():
         damping = 0.01 * k**2
         felt = -np.expm1(-h * damping) / damping
         assert np.max(felt * row[1] * k) == pytest.approx(integrator.STABILITY, rel=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [-3, -1, 2, 3, 4, 5, 7, 8, 15, 16, 17])
+def test_powers_by_products(exponent):
+    u, values = sympy.Symbol("u"), np.linspace(-2, 3, 12)
+    found = integrator._compiled(u**exponent)({u: values})
+    assert np.abs(found / values**exponent - 1).max() < 1e-14
+    assert values[0] == -2  # what is multiplied is not changed

@@ -84,3 +84,19 @@ def test_a_few_times_have_no_derivatives() -> None:
     t = uniform(0, 1, 5)
     orbits = Trajectories(Equation("u_t = u"), torch.zeros(0), t, t.exp()[None], axes=())
     assert "5 nodes along t, where derivatives need 9" in without_jets(orbits, [(1,)])
+
+
+def test_an_orbit_is_differentiated_once_however_many_jets() -> None:
+    """Of as many times as there are; a column of each jet, and all times by all times, took gigabytes."""
+    t = uniform(0, 60, 12_000)
+    orbits = Trajectories(
+        Equation("u_t - v = 0; v_t + u = 0"),
+        torch.zeros(0),
+        t,
+        torch.stack([t.sin(), t.cos()], -1)[None].repeat(2, 1, 1),
+        fields=("u", "v"),
+        axes=(),
+    )
+    at = {s.name: v for s, v in node_jets(orbits, [(1,), (2,)], 1000, 0).sample.values.items()}
+    assert float((at["u_t"] - at["t"].cos()).abs().max()) < 1e-9
+    assert float((at["u_tt"] + at["t"].sin()).abs().max()) < 1e-5

@@ -124,6 +124,10 @@ def test_a_term_that_no_test_function_takes_over():
         noisy = Samples(LINE, samples.axes, values + level * values.std() * normal(*values.shape))
         assert gate(noisy, [right]).verdict == "solves"
         assert gate(noisy, [wrong]).verdict == "refuted"
+    values[:, :, 20:24, 30:36] = math.nan  # then derivatives are differences on the period
+    holed = Samples(LINE, samples.axes, values)
+    assert gate(holed, [right]).verdict == "solves"
+    assert gate(holed, [wrong]).verdict == "refuted"
 
 
 def test_two_unknowns():
