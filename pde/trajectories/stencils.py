@@ -61,7 +61,8 @@ class Stencils:
     @property
     def norm(self) -> Tensor:
         """By how much each combination enlarges white noise, ``[n]``."""
-        return self.rows.norm(dim=1)[self.which]
+        found: Tensor = self.rows.norm(dim=1)[self.which]
+        return found
 
     @property
     def bound(self) -> Tensor:
