@@ -19,7 +19,8 @@ from torch import Tensor
 
 from .axes import Axis
 from .data import Trajectories
-from .differentiation import STENCIL, differentiate
+from .differentiation import differentiate
+from .stencils import STENCIL
 
 EVEN = 1e-9  # of the deviation of an unknown: values that differ by less are one number
 KNOWN = 1e-2  # of the slope inside: a slope at an end whose error is larger is not known
