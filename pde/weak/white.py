@@ -16,7 +16,7 @@ from torch import Tensor
 from ..trajectories import STENCIL, Axis, left_by_fits
 
 DEGREE, LOWER = STENCIL - 3, STENCIL - 5
-ALIKE = 2.5  # mean squares of the same white noise, or mean and median: 3 in 1,000 of 100 nodes are beyond, none of 4,000 of 201
+ALIKE = 2.5  # mean squares, or mean and median: of white noise 3 in 1,000 of 100 nodes are beyond, none of 4,000 of 201
 MEDIAN = 0.4549  # of the square of a standard normal number
 FEWEST = 4 * STENCIL  # nodes of an axis
 
