@@ -7,7 +7,7 @@ DEMO := runs/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help install wheel wheel-cuda wheel-check docs docs-serve demo test test-slow test-nightly test-isa test-threads lint format rooms bench results operators paper clean
-.PHONY: soak sanitize test-oldest test-newest licences
+.PHONY: soak sanitize test-oldest test-newest lock sbom licences
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,8 +86,9 @@ test-isa: install  ## tests of the kernels with every other instruction set of t
 	@for isa in $(ISAS); do echo "== SYMFLOW_ISA=$$isa"; \
 	  SYMFLOW_ISA=$$isa OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" -k "not ($(UNSEEN) or avx or baseline)" tests/ops || exit 1; done
 
-test-threads: install  ## tests of equal bits with two threads, where `make test` has one
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -q -n 2 -m determinism
+THREADS ?= 2
+test-threads: install  ## tests of equal bits with THREADS=2 threads, where `make test` has one
+	@for n in $(THREADS); do echo "== $$n threads"; OMP_NUM_THREADS=$$n $(BIN)/python -m pytest -q -n 2 -m determinism || exit 1; done
 
 # Reliability (docs/reliability.md): what runs longer, or on other versions than the pinned ones.
 MINUTES ?= 30
@@ -110,6 +111,16 @@ test-oldest: install  ## the fast tests with the oldest versions that pyproject.
 test-newest: install  ## the fast tests with the newest versions there are
 	$(WITH) $$($(BIN)/python .ci/bounds.py newest)
 	$(ON) tests
+
+# torch is left out: which build of it, for a CPU or a GPU, is the user's choice.
+lock: install  ## constraints.lock, the packages of constraints.txt with their hashes
+	$(BIN)/python -m pip install -q --disable-pip-version-check --target build/supply --upgrade -r .ci/supply.txt
+	build/supply/bin/uv pip compile -q --universal --python-version 3.10 --no-deps --generate-hashes --no-annotate \
+	  --no-emit-package torch --custom-compile-command "make lock" constraints.txt -o constraints.lock
+
+sbom: install  ## build/sbom.json, what symflow needs when it runs, as CycloneDX
+	@mkdir -p build
+	$(BIN)/python docs/licences.py --sbom build/sbom.json
 
 licences: install  ## docs/licences.md, the licences of what symflow needs when it runs
 	$(BIN)/python docs/licences.py

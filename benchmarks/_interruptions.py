@@ -183,14 +183,14 @@ def _turns(
     work: Callable[[Bench, Command, random.Random, dict], None],
     told: Callable[[str], object],
 ) -> None:
-    """Commands in turn until the time is over, those first that have had the fewest; ``records`` by their key."""
+    """Commands in turn until the time is over, that first which has had the least of it; ``records`` by their key."""
     end = time.monotonic() + seconds
     if seconds <= 0:
         return
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         while time.monotonic() < end:
-            key, record = min(records.items(), key=lambda item: item[1]["next"])
+            key, record = min(records.items(), key=lambda item: item[1]["seconds"])
             command = next(c for c in COMMANDS if key.endswith(f": {c.name}"))
             begun = time.monotonic()
             bench.reference(command)

@@ -9,7 +9,8 @@ raises anything but a sentence is a fault, and is named so that ``--case TARGET 
 killed at random moments, run out of disk, lose their folder or share it, and must end in the bits of a run that nothing
 befell.
 
-What is done is kept in ``runs/soak``; the same call goes on there until ``--fresh``. Every figure is printed and
+Damage and interruptions go on side by side, so that both have the whole time. What is done is kept in ``runs/soak``;
+the same call goes on there until ``--fresh``, and begins with what was not reached. Every figure is printed and
 written, and what the time did not suffice for is named. The exit code is 1 where there was a fault, or a part of which
 nothing was done.
 """
@@ -24,8 +25,10 @@ import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -33,7 +36,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "helpers")]
 
 MEMORY = 2 << 30  # that readers are told the machine has
 ABOVE = 3 << 30  # address space of a reader beyond what it has before its first case
-SHARES = {"state": 0.22, "data": 0.22, "images": 0.06, "operators": 0.1, "kills": 0.28, "limits": 0.12}
+# Side by side, one processor each: the parts of a lane follow one another, and have these shares of the time.
+LANES = (
+    {"state": 0.36, "data": 0.36, "images": 0.1, "operators": 0.18},
+    {"kills": 0.75, "limits": 0.25},
+)
+PARTS = tuple(part for lane in LANES for part in lane)
 
 
 # ---- damaged files, and calls ---------------------------------------------------------------------------------------
@@ -171,8 +179,10 @@ def turns(seconds: float, worth: dict[str, float]) -> Iterator[tuple[str, float]
 
 
 def drawn(part: str, seed: int, seconds: float, ledger: dict) -> None:
-    """A turn of all targets of a part, each as long as it is worth."""
-    for name, share in turns(seconds, {t.name: t.often for t in targets(part)}):
+    """A turn of all targets of a part, each as long as it is worth, those first that were not reached before."""
+    first = unreached(part, ledger)
+    ordered = sorted(targets(part), key=lambda t: t.name not in first)
+    for name, share in turns(seconds, {t.name: t.often for t in ordered}):
         key = f"{part}: {name}"
         earlier = ledger.get(key, {})
         now = one_target(name, seed, earlier.get("next", 0), share)
@@ -186,13 +196,15 @@ def drawn(part: str, seed: int, seconds: float, ledger: dict) -> None:
 # ---- the whole ------------------------------------------------------------------------------------------------------
 
 LEDGER = HERE.parent / "runs" / "soak" / "ledger.json"
+WRITING = threading.Lock()  # by one lane at a time
 
 
 def save(ledger: dict) -> None:
     from symflow.runs import write_json
 
-    LEDGER.parent.mkdir(parents=True, exist_ok=True)
-    write_json(LEDGER, ledger)
+    with WRITING:
+        LEDGER.parent.mkdir(parents=True, exist_ok=True)
+        write_json(LEDGER, dict(ledger))
 
 
 def tell(key: str, record: dict) -> None:
@@ -251,11 +263,22 @@ def rows(found: dict) -> list[tuple[object, ...]]:
     return lines
 
 
+def in_lane(lane: dict[str, float], seed: int, seconds: float, ledger: dict) -> None:
+    """The parts of a lane, one after the other."""
+    for part, share in turns(seconds, lane):
+        if part in DRAWN:
+            drawn(part, seed, share, ledger)
+        else:
+            import _interruptions
+
+            getattr(_interruptions, part)(seed, share, ledger, lambda key: (tell(key, ledger[key]), save(ledger)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--parts", nargs="+", choices=SHARES, default=list(SHARES))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, default=HERE / "results" / "soak.json")
     parser.add_argument("--page", type=Path, help="a page between whose marks the table is put")
     parser.add_argument("--fresh", action="store_true", help="begin anew")
@@ -270,13 +293,11 @@ def main() -> None:
             print(cases(a.case[0], a.seed, Path(folder))(int(a.case[1])))
         return
     ledger = json.loads(LEDGER.read_text()) if LEDGER.exists() and not a.fresh else {}
-    for part, seconds in turns(60 * a.minutes, {p: SHARES[p] for p in a.parts}):
-        if part in ("kills", "limits"):
-            import _interruptions
-
-            getattr(_interruptions, part)(a.seed, seconds, ledger, lambda key: (tell(key, ledger[key]), save(ledger)))
-        else:
-            drawn(part, a.seed, seconds, ledger)
+    asked = [{p: share for p, share in lane.items() if p in a.parts} for lane in LANES]
+    with ThreadPoolExecutor(len(LANES)) as pool:
+        for lane in [pool.submit(in_lane, lane, a.seed, 60 * a.minutes, ledger) for lane in asked if lane]:
+            lane.result()
+    ledger = {k: ledger[k] for part in PARTS for k in ledger if k.startswith(f"{part}:")}
     found = summary(ledger, a.seed)
     from symflow.runs import write_json
 

@@ -20,16 +20,17 @@ from symflow.formulas import expressions, notation
 from symflow.report import Card, Page, Picture, figures, open_run
 from symflow.runs import load_field, read_metrics
 
-from . import glance
+from . import glance, planes
 from .approximation import words as nearby
 from .discovery import Generator, Result, collect, load_result, words
 from .equations import complex_form
-from .gate import Coefficient
+from .gate import Coefficient, Gate
 from .symmetries import determining_equations
 
 STAGE = "network"  # of the metrics that hold relative violations
 LONGEST_TITLE = 40  # characters of a formula above a figure
 MOST_STEPS = 400  # points of a learning curve
+FEW_TIMES = 8  # a residual by differences needs more
 
 Evidence = dict[str, np.ndarray]
 
@@ -47,9 +48,22 @@ def write_report(run: str | Path) -> Path:
     return EquationPage(folder, result, config).write()
 
 
-def shown(c: Coefficient) -> bool:
-    """Whether data determine a coefficient."""
-    return c.estimate is not None and c.lower is not None and c.upper is not None
+def coefficients(gate: Gate) -> list[Coefficient]:
+    """Those that data determine, of one equation after the other."""
+    known = [
+        c
+        for c in (*gate.coefficients, *gate.missing)
+        if c.estimate is not None and c.lower is not None and c.upper is not None
+    ]
+    return sorted(known, key=lambda c: c.equation)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure on the page with what stands below it."""
+
+    picture: Picture
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -63,9 +77,8 @@ class Section:
     flow: list[Markup]
     characteristic: Markup
     multiplier: Markup | None
-    length: float | None
-    difference: float | None
-    pictures: dict[str, Picture]
+    pictures: dict[str, Shown]
+    not_shown: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,7 @@ class EquationPage(Page[Result]):
         components = result.symbolic_field.components if result.generators else []
         neural = result.neural
         gate, axes = result.gate, result.coordinates
+        sections = [self.section(k, c) for k, c in enumerate(components)]
         return super().content() | {
             "title": words.title(result),
             "neural": neural,
@@ -88,7 +102,8 @@ class EquationPage(Page[Result]):
             "vouched": words.vouched(result),
             "from_data": result.of_data,
             "gate": gate,
-            "coefficients": [c for c in (*gate.coefficients, *gate.missing) if shown(c)] if gate is not None else [],
+            "coefficients": coefficients(gate) if gate is not None else [],
+            "system": len(result.equation.residuals) > 1,
             "unlike": gate.outliers if gate is not None else (),
             "checked": all(g.at_floor for g in result.generators),
             "failed": "; ".join(words.checks(result)),
@@ -96,12 +111,14 @@ class EquationPage(Page[Result]):
             "count": result.rank,
             "looked_for": words.looked_for(result),
             "proven": sum(g.verified for g in result.generators),
-            "sections": [self.section(k, c) for k, c in enumerate(components)],
+            "sections": sections,
             "spectra": self.spectra(),
             "angles": self.angles(),
             "learning": self.learning(),
             "brackets": self.brackets(),
-            "names": self.result.coordinates.names,
+            "names": result.coordinates.names,
+            "unknowns": result.equation.space.dependent,
+            "general": self.general(),
             "periodic": [n for n, p in zip(axes.names, axes.periods, strict=True) if p is not None],
             "extents": list(zip(axes.names, axes.offset, axes.scale, strict=True))[
                 : len(result.equation.space.independent)
@@ -111,8 +128,12 @@ class EquationPage(Page[Result]):
             "levels": result.verdicts,
             "named": self.named(),
             "left": self.left(),
-            "shape": self.arrays["shape"].astype(int).tolist() if "shape" in self.arrays else None,
+            "shape": self.shape(),
+            "no_residual": self.no_residual(),
             "grid": bool(self.arrays),
+            "orbits": result.equation.space.independent == ("t",),
+            "kinds": {kind for s in sections for kind in s.pictures},
+            "choice": len(axes.names) > 3 and "views" in self.arrays,
             "degrees": math.degrees,
         }
 
@@ -130,7 +151,7 @@ class EquationPage(Page[Result]):
     def card(self, k: int) -> Card:
         """With complex unknowns as they are written, and what the transformation is called."""
         components = self.result.symbolic_field.components[k]
-        meaning = notation.meaning(components, self.result.coordinates.names)
+        meaning = self.meaning(components)
         return replace(
             super().card(k),
             formula=self.formula(self.result.generators[k], components),
@@ -153,7 +174,49 @@ class EquationPage(Page[Result]):
         """What the pictures of the first screen move."""
         return glance.surface(self.result, self.arrays)
 
+    # ------------------------------------------------------------------ the data
+
+    def shape(self) -> str:
+        """The grid of a trajectory in words; empty where the run does not hold it."""
+        if "shape" not in self.arrays:
+            return ""
+        _, times, *places = self.arrays["shape"].astype(int).tolist()
+        axes = [n for n in self.result.equation.space.independent if n != "t"]
+        along = f" along {axes[0]}" if len(places) < len(axes) else ""  # all that runs of 0.2.0 say
+        return f"{times} times and {' × '.join(map(str, places))} places{along}"
+
+    def no_residual(self) -> str:
+        """Why there is no residual by differences; what the run does not say is left open."""
+        names, equation = self.result.coordinates.names, self.result.equation
+        if names != ("x", "t", "u"):
+            return f"it is of one unknown u on a periodic line, and these have {notation.listing(names)}"
+        if not equation.evolutionary:
+            return "it is of equations u_t = ... alone"
+        times = int(self.arrays["shape"][1]) if "shape" in self.arrays else None
+        if times is None and self.result.coordinates.periods[0] is None:
+            return "there are too few times, or x is not periodic"
+        if times is None or times <= FEW_TIMES:
+            return "there are too few times"
+        return "x is not periodic"
+
     # ------------------------------------------------------------------ formulas
+
+    def meaning(self, components: Sequence[sympy.Expr]) -> notation.Meaning | None:
+        """What a generator does in plain words."""
+        return notation.meaning(components, self.result.coordinates.names, self.result.equation.space.dependent)
+
+    def general(self) -> dict[str, Markup]:
+        """What the text says of any generator: itself, its characteristic, and what spoils it in controls."""
+        space, names = self.result.equation.space, self.result.coordinates.names
+        letters = notation.general(names, space.dependent)
+        u = space.dependent[0]
+        terms = [sympy.Integer(1), *(sympy.Symbol(f"{u}_{n}") for n in space.independent)]
+        Q = notation.combination([letters[u], *(-letters[n] for n in space.independent)], terms)
+        return {
+            "field": notation.generator([letters[n] for n in names], names),
+            "characteristic": notation.formula(sympy.Symbol("Q" if len(space.dependent) == 1 else f"Q_{u}"), "=", *Q),
+            "control": notation.generator([sympy.Symbol(u) ** 2], [u]),
+        }
 
     def equation(self) -> Markup:
         """``u_t = -K`` where it is that, else ``F = 0``, one after the other."""
@@ -245,16 +308,12 @@ class EquationPage(Page[Result]):
     def arrays(self) -> Evidence:
         """The arrays of `pde.discovery.collect`; empty when there are none or they belong to another result."""
         arrays = {name: value.numpy() for name, value in self._collected().items()}
-        try:
-            grid = (len(arrays["t"]), len(arrays["x"]))
-        except (KeyError, TypeError):
-            return {}
-        K = len(self.result.generators)
-        shapes: dict[str, tuple[int, ...]] = {"u": grid, "shape": (3,), "length": (K,), "learned.difference": (K,)}
-        shapes |= dict.fromkeys(("field", "learned.field", "moved", "learned.moved"), (K, *grid, 3))
-        shapes |= {"residual.before": grid, "residual.after": (K, *grid), "residual.control": (K, *grid)}
-        fits = all(value.shape == shapes.get(name, value.shape) for name, value in arrays.items())
-        return arrays if fits and "u" in arrays else {}
+        return arrays if planes.fitting(arrays, self.result) else {}
+
+    @cached_property
+    def planes(self) -> list[planes.Plane | None]:
+        """Where each generator is shown."""
+        return planes.planes(self.arrays, self.result)
 
     def _collected(self) -> dict[str, Tensor]:
         """What the run holds; of an equation alone it follows from the result."""
@@ -309,9 +368,9 @@ class EquationPage(Page[Result]):
         return self.picture("learning", figure, alt)
 
     def section(self, k: int, components: Sequence[sympy.Expr]) -> Section:
-        g, e = self.result.generators[k], self.arrays
+        g = self.result.generators[k]
         names = self.result.coordinates.names
-        meaning = notation.meaning(components, names)
+        meaning = self.meaning(components)
         name = f"V{k + 1}"
         title = (
             notation.plain(components, names) if len(g.formula) <= LONGEST_TITLE else f"V{notation.subscript(k + 1)}"
@@ -337,9 +396,8 @@ class EquationPage(Page[Result]):
             formula=self.formula(self.result.generators[k], components),
             meaning=meaning,
             flow=flow,
-            length=float(e["length"][k]) if "length" in e else None,
             pictures=self.pictures(k, name, title),
-            difference=float(e["learned.difference"][k]) if "learned.difference" in e else None,
+            not_shown=self.not_shown(k),
             characteristic=Markup(", ").join(characteristics),
             multiplier=self.multiplier(g),
         )
@@ -365,34 +423,30 @@ class EquationPage(Page[Result]):
         except UserError:
             return None
 
-    def pictures(self, k: int, name: str, title: str) -> dict[str, Picture]:
-        e, g = self.arrays, self.result.generators[k]
-        found = {}
-        if "moved" in e:
-            moved = [(f"after {title}", e["moved"][k])]
-            if "learned.moved" in e:
-                moved.append(("after the learned field", e["learned.moved"][k]))
-            figure = figures.trajectory((e["x"], e["t"], e["u"]), moved, self.result.coordinates.periods[0])
-            alt = f"A trajectory in space-time before and after the flow along {g.formula}."
-            found["flow"] = self.picture(f"{name}-flow", figure, alt)
-        if "residual.after" in e:
-            maps = [
-                ("before", e["residual.before"]),
-                (f"after {title}", e["residual.after"][k]),
-                ("after the control", e["residual.control"][k]),
-            ]
-            alt = (
-                f"Relative residual of the equation in space-time: {notation.number(g.score)} after {g.formula}, "
-                f"{notation.number(g.control)} after its control."
-            )
-            found["residual"] = self.picture(f"{name}-residual", figures.residuals((e["x"], e["t"]), maps), alt)
-        if "field" in e:
-            fields = [(title, e["field"][k])]
-            if "learned.field" in e:
-                fields.append(("learned by the network", e["learned.field"][k]))
-            alt = f"The vector field {g.formula}: arrows for the change of x and t, colour for the change of u."
-            found["field"] = self.picture(f"{name}-field", figures.vectors((e["x"], e["t"]), fields), alt)
-        return found
+    def pictures(self, k: int, name: str, title: str) -> dict[str, Shown]:
+        plane, g = self.planes[k], self.result.generators[k]
+        if plane is None:
+            return {}
+        drawn = {
+            "flow": plane.flow(title, g.formula),
+            "residual": plane.residual(title, g.formula, g.score, g.control),
+            "field": plane.field(title, g.formula),
+        }
+        return {
+            kind: Shown(self.picture(f"{name}-{kind}", d.figure, d.alt), d.caption)
+            for kind, d in drawn.items()
+            if d is not None
+        }
+
+    def not_shown(self, k: int) -> str:
+        """Why a generator has fewer pictures than others; empty where it does not."""
+        plane = self.planes[k]
+        if self.arrays and plane is None:
+            return "This run was made by a version that kept no picture in which this one moves anything."
+        if plane is not None and plane.leaves:
+            axes, hidden = notation.listing(plane.names[:2]), notation.listing(list(plane.hidden))
+            return f"It takes points of a plane of {axes} to different {hidden}, so no moved trajectory is shown."
+        return ""
 
 
 def _exact(value: float) -> sympy.Rational:

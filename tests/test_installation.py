@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 import symflow
 from symflow._version import namesake
 from symflow.ops import _ext
@@ -40,6 +43,27 @@ def test_one_version_everywhere() -> None:
     released = re.search(r"date-released: \"(\S+)\"", citation)
     assert released is not None
     assert f"## [{symflow.__version__}] - {released[1]}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def pins(text: str) -> set[tuple[str, str, str]]:
+    """Name, version and marker of every line of requirements, as they compare."""
+    found = set()
+    for line in re.findall(r"^[A-Za-z].*", text, re.MULTILINE):
+        requirement = Requirement(line.removesuffix("\\").strip())
+        marker = str(requirement.marker or "").replace("python_full_version", "python_version")
+        found.add((canonicalize_name(requirement.name), str(requirement.specifier), marker))
+    return found
+
+
+def test_the_lock_has_the_pinned_packages_with_hashes() -> None:
+    """All but torch; `make lock` writes it."""
+    pinned = pins((ROOT / "constraints.txt").read_text())
+    lock = (ROOT / "constraints.lock").read_text()
+    assert {p for p in pinned if p[0] != "torch"} == pins(lock)
+    blocks = re.split(r"\n(?=[A-Za-z])", lock)[1:]
+    assert len(blocks) == len(pinned) - 1
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in blocks)
+    assert "file:" not in lock
 
 
 def test_the_extension_keeps_to_the_limited_interface() -> None:

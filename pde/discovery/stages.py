@@ -236,7 +236,7 @@ def _identified(state: State) -> bool:
 
 
 def _is_fitted(state: State) -> bool:
-    return _identified(state) and not state.request.trust
+    return _identified(state) and _has_line(state) and not state.request.trust
 
 
 def _has_intervals(state: State) -> bool:

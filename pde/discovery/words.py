@@ -154,7 +154,7 @@ def remarks(result: Result) -> list[str]:
     if result.neural is not None:
         lines += _without_library(result.neural, looked_for(result), bool(result.families))
     if result.identified:
-        lines.append("the equation was not given: it was fitted to the data (PySINDy's weak form)")
+        lines.append("the equation was not given: it was identified in the data, by fits in weak form")
         lines += _identified(result)
     if result.certificates is not None:
         lines += _certified(result.certificates)

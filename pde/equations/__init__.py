@@ -24,6 +24,7 @@ from .jets import choices as choices
 from .jets import derivative as derivative
 from .jets import difference as difference
 from .jets import divisors as divisors
+from .jets import in_order as in_order
 from .jets import raised as raised
 from .jets import variable as variable
 from .manifold import BOXES as BOXES

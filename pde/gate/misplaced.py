@@ -49,19 +49,16 @@ def misplaced(samples: Samples) -> Tensor:
     >>> found.nonzero()[:, 1].tolist()
     [19, 37]
     """
-    names = [a.name for a in samples.axes]
-    T = len(samples.axes[names.index("t")]) if "t" in names else 0
-    if T < 4 * NEAR + 1 or samples.missing is not None:
-        return torch.zeros(len(samples), T, dtype=torch.bool)
-    axis = names.index("t")
-    rows = samples.values.movedim(axis + 2, 1).flatten(2)  # [S, T, values]
-    t = samples.axes[axis].nodes
+    t, rows = in_time(samples)
+    T = len(t)
+    found = torch.zeros(len(samples), T, dtype=torch.bool)
+    if not len(rows):
+        return found
     before, after = range(-NEAR, 0), range(1, NEAR + 1)
-    out, left, right = (_missing(t, some) for some in ([*before, *after], before, after))
+    out, left, right = (missed(t, some) for some in ([*before, *after], before, after))
     q = rows.shape[2]
     x = math.log(len(rows) * T / CHANCE)
     c = max(LEAST, TYPICAL * math.sqrt(1 + 2 * math.sqrt(x / q) + 2 * x / q))
-    found = torch.zeros(len(rows), T, dtype=torch.bool)
     inside = torch.arange(2 * NEAR, T - 2 * NEAR)  # rows whose neighbours have misses, too
     for s, u in enumerate(rows):
         miss = out @ u
@@ -78,7 +75,19 @@ def misplaced(samples: Samples) -> Tensor:
     return found
 
 
-def _missing(t: Tensor, which: Sequence[int]) -> Tensor:
+def in_time(samples: Samples) -> tuple[Tensor, Tensor]:
+    """The times ``[T]``, and all values of each row, ``[S, T, values]``: none where they cannot be judged."""
+    names = [a.name for a in samples.axes]
+    if "t" not in names:
+        return torch.zeros(0), torch.zeros(0)
+    axis = names.index("t")
+    t = samples.axes[axis].nodes
+    if len(t) < 4 * NEAR + 1 or samples.missing is not None:
+        return t, torch.zeros(0)
+    return t, samples.values.movedim(axis + 2, 1).flatten(2)
+
+
+def missed(t: Tensor, which: Sequence[int]) -> Tensor:
     """The matrix ``[T, T]`` of what the polynomials through some rows miss of each, told by their places beside it."""
     T = len(t)
     matrix = torch.zeros(T, T, dtype=torch.float64)

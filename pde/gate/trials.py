@@ -22,6 +22,7 @@ from ..laws.figures import Figures
 from ..laws.fits import MATERIAL, MISTAKE, Fit, fit
 from ..laws.intervals import independent_t
 from ..weak import SIGNAL, Samples, WeakRows, rows_on_axes
+from .exchanged import exchanged
 from .misplaced import misplaced
 from .verdict import FACTOR, KNOWN, NOT, UNKNOWN, Trial, word_of
 
@@ -73,7 +74,7 @@ def trials(
     loud, times = _loud(figures, sigma)
     strange = (_above(residual, UNLIKE) & (residual > allowed - MATERIAL)).any(0)
     torn = (error > KNOWN).any(0) & _above(error, UNLIKE).any(0)
-    wrong = misplaced(samples)
+    wrong = misplaced(samples) | exchanged(samples)
     some = wrong.any(1)
     some &= 2 * int(some.sum()) < len(some)  # what most have is no mistake of one
     found, own = [], []

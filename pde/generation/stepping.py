@@ -162,7 +162,8 @@ def solve_each(
                 if stepper.tail(y) > TAIL:
                     raise UserError(
                         f"trajectory {which} of {text!r} is not resolved by {' x '.join(map(str, points))} "
-                        f"points at t = {times[j]:g}: its spectrum ends at {stepper.tail(y):.1g} of the largest mode"
+                        f"points at t = {times[j]:g}: its spectrum ends at {stepper.tail(y):.1g} of the largest mode; "
+                        "more points (`resolution`), smoother initial values or an earlier end resolve it"
                     )
             if j >= len(times) - keep:
                 out[which, j - (len(times) - keep)] = stepper.on_grid(y)

@@ -8,10 +8,10 @@ from .confidence import OverConfidenceSet as OverConfidenceSet
 from .confidence import over_confidence_set as over_confidence_set
 from .drift import Drift as Drift
 from .drift import drifts as drifts
-from .identify import held_out as held_out
+from .held_out import held_out as held_out
+from .held_out import parts as parts
+from .identified import load_identified as load_identified
 from .identify import identify as identify
-from .identify import load_identified as load_identified
-from .identify import parts as parts
 from .prolonged_law import COMPONENTS as COMPONENTS
 from .prolonged_law import Prolonged as Prolonged
 from .prolonged_law import jet_order as jet_order

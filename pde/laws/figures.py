@@ -51,9 +51,10 @@ class Figures:
         return self.noise + self.grid.sum(0)
 
     @staticmethod
-    def of(rows: WeakRows, law: Law) -> Figures:
-        """From the rows of `Law.columns`."""
-        weights = torch.tensor([1.0, *law.claimed], dtype=torch.float64)
+    def of(rows: WeakRows, law: Law | Sequence[float]) -> Figures:
+        """From the rows of `Law.columns`; or of a leading term, of others with coefficients, and of their sum."""
+        claimed = law.claimed if isinstance(law, Law) else law
+        weights = torch.tensor([1.0, *claimed], dtype=torch.float64)
         size = rows.rms((rows.plain[..., : len(weights)] * weights).square().sum(-1).sqrt())
         unit = size.clamp_min(1e-300)
         noise = rows.rms(rows.noise[..., -1]) / unit

@@ -1,14 +1,13 @@
-"""The evolution law of data that come without one: proposed by PySINDy's weak form, decided by intervals.
+"""The equation of data that come without one: an equation for every unknown, on any axes.
 
-The candidates are ``u^a D_x^k u``, a = 0, 1, 2 and k = 1 ... 4, and ``u, u^2``. PySINDy (Kaptanoglu et al., JOSS 7,
-2022; weak form after Reinbold, Gurevich and Grigoriev, 2020) proposes a sparse law by thresholded least squares on
-columns of unit size. What it proposes is not the result: `pde.laws.regression` refits the coefficients without the bias
-of noise, terms whose simultaneous interval holds 0, or which contribute less than `NEGLIGIBLE` of ``u_t``, are left out
-one by one, the least certain first, and each coefficient is rounded to the fewest digits that its interval allows. A
-law whose weak residual is neither small nor explained by the noise is not returned.
+The candidates of each unknown (`candidates`) are set against test functions, `selection` proposes the few of them that
+explain its first derivative in t, and `fitted` decides by intervals what stays, rounds nothing that the intervals
+exclude, and accepts a law only if noise and grid explain what it leaves. Where no law of first order explains the data,
+one of second order in t is looked for; and for an unknown that has neither, an equation without derivatives in t, such
+as that of a streamfunction. An unknown that no equation explains is named, and then nothing is returned.
 
-Coefficients are looked at in windows of t (`drift`); those that change with t get factors of t (`clock`), when the law
-then fits better and nothing changes any more.
+Of u on a periodic line coefficients are looked at in windows of t (`drift`); those that change with t get factors of t
+(`clock`), when the law then fits better and nothing changes any more.
 
 An equation found so is a hypothesis about the data at hand: terms outside the candidates, or too small for the noise,
 are not in it. It is fitted to one part of the data, and whatever is said of it afterwards rests on the other (`split`).
@@ -16,212 +15,199 @@ are not in it. It is fitted to one part of the data, and whatever is said of it 
 
 from __future__ import annotations
 
-import os
-import re
-import warnings
-from dataclasses import replace
+import math
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import sympy
-import torch
 
 from symflow.errors import UserError
 from symflow.runs import one_thread
 
-from ..equations import Equation, derivative_symbol, u
-from ..trajectories import Trajectories, describe, load, tears
-from ..weak import weak_rows
+from ..equations import Equation, JetSpace, in_order
+from ..trajectories import Trajectories, tears
+from ..weak import FEWEST_STEPS, Samples
+from .candidates import candidates, derivatives_of, time_index
 from .clock import candidates_with_time
 from .drift import drifts
+from .fitted import SPACE_PROPOSES, TIME_PROPOSES, Columns, Fitted, Proposal, decide, explained, figures_of, rungs_of
 from .intervals import MOST_DIGITS, rounded
-from .regression import Coefficients, candidates, check_alpha, effective_coefficients
+from .regression import Coefficients, check_alpha, effective_coefficients
 
-HIGHEST_POWER, HIGHEST_DERIVATIVE = 2, 4
-PROPOSED_FROM = 8  # trajectories that PySINDy sees
-WINDOWS = 100  # its test functions on each
-THRESHOLD = 0.01  # of coefficients of columns of unit size
-NEGLIGIBLE = 1e-3
-UNEXPLAINED, MISFIT = 0.05, 2.0
-PLACEHOLDER = Equation("u_t + u_x = 0")
+ORDERS = (1, 2)  # in t, that are tried
+DRIFTING = 0.2  # of the terms: what a law may leave whose coefficients are then asked whether they depend on t
+LINE = Equation("u_t + u_x = 0")
 
 
 @one_thread()
-def identify(x: Any, t: Any, u: Any, *, alpha: float = 0.05, seed: int = 0) -> Equation:
-    """The evolution equation that data on a periodic line solve, as far as they tell.
+def identify(x: Any, t: Any = None, u: Any = None, *, alpha: float = 0.05) -> Equation:
+    """The equation, or the system, that data solve, as far as they tell.
 
-    Determinism: the same arrays and seed give the same equation.
+    ``identify(data)`` of trajectories of any shape, whose own equation plays no part but for the names of the unknowns;
+    ``identify(x, t, u)`` of arrays on a periodic line.
+
+    Determinism: the same data give the same equation.
 
     Args:
-        x: ``[X]``, uniform over one period without its right end.
+        x: trajectories; or ``[X]``, uniform over one period without its right end.
         t: ``[T]``, increasing.
         u: ``[S, T, X]``.
         alpha: probability of error of the simultaneous intervals that decide over terms and digits.
-        seed: of PySINDy's test functions.
 
     Raises:
-        UserError: PySINDy is not installed, arrays that are no trajectories, or no law that fits them.
+        UserError: arrays that are no trajectories, or an unknown that no law fits.
 
     >>> from symflow import pde
     >>> data = pde.generate("kdv", samples=4, seed=0, steps=60, keep=60, end=20.0, resolution=128)
     >>> identify(data.x, data.t, data.u).text
     'u_t + u*u_x + u_xxx = 0'
+    >>> orbits = pde.generate("u_t = 2/3*u - 4/3*u*v; v_t = u*v - v", 4, end=12.0, steps=200)
+    >>> identify(orbits).text
+    'u_t - 0.66667*u + 1.33333*u*v = 0; v_t - u*v + v = 0'
     """
-    check_alpha(alpha)
-    # the container checks the arrays; it needs an equation, of which nothing is used
-    data = Trajectories(PLACEHOLDER, x, t, u)
-    if tears(data):
-        raise UserError(
-            "a fit of an equation needs one unknown u on a periodic line, and the ends of these rows do not meet"
-        )
-    terms = _proposed(data, seed)
-    if not terms:
-        raise UserError("no law fits the data: PySINDy proposes none of the candidate terms")
-    fit = _with_time(data, _reduced(data, terms, alpha))
-    if fit.residual > UNEXPLAINED and fit.misfit > MISFIT:
-        raise UserError(
-            f"no law fits the data: the best, u_t + a combination of {', '.join(map(str, fit.terms))} = 0, leaves "
-            f"{fit.residual:.2g} of its terms, {fit.misfit:.1f} times the noise"
-        )
-    return Equation(_text(fit))
+    if isinstance(x, Trajectories):
+        data = x
+        if t is not None or u is not None:
+            raise UserError("`identify` takes trajectories, or x, t and u, got both")
+    else:
+        # the container checks the arrays; it needs an equation, of which nothing is used
+        data = Trajectories(LINE, x, t, u)
+    laws = fitted_laws(data, alpha)
+    space = Samples.of(data).space
+    return _equation([_text(leading, fit, space) for leading, fit in laws], space)
 
 
-def load_identified(path: str | os.PathLike[str], **reading: Any) -> Trajectories:
-    """Trajectories of a file that does not name their equation, with the one that `identify` fits to a part of them.
-
-    ``settings["identified"]`` is then True, and `held_out` is the part that it was not fitted to. Further arguments are
-    those of `load`.
+@one_thread()
+def fitted_laws(data: Trajectories, alpha: float = 0.05) -> list[tuple[sympy.Expr, Fitted | Coefficients]]:
+    """Leading term, other terms and their intervals of the equation of each unknown, in their order.
 
     Raises:
-        UserError: as `load` and `identify`; or the data are no u on a periodic line.
+        UserError: as `identify`.
     """
-    how = {name: reading.get(name) for name in ("samples", "group", "fields", "axes")}
-    found = describe(path, **how)
-    unknowns = list(how["fields"] or [f.name for f in found.fields if "t" in f.dims])
-    space = [a.name for a in found.axes if a.name != "t" and a.nodes > 1]
-    if len(unknowns) != 1 or len(space) != 1:
+    check_alpha(alpha)
+    samples = Samples.of(data, torn=tears(data))
+    if not rungs_of(samples, TIME_PROPOSES, SPACE_PROPOSES):
+        short = min(samples.axes, key=len)
         raise UserError(
-            f"a fit of an equation needs one unknown on a periodic line, got {', '.join(unknowns)} over "
-            f"{', '.join(['t', *space])}; `equation` says what they solve"
+            f"a fit of an equation needs at least {2 * FEWEST_STEPS + 1} nodes along {short.name}, got {len(short)}"
         )
-    data = load(path, equation=PLACEHOLDER, check=False, **reading)
-    data.require_line("a fit of an equation")
-    fitted, _ = split(data)
-    equation = identify(fitted.x, fitted.t, fitted.u)
-    return replace(data, equation=equation, name=None, settings={**data.settings, "identified": True})
+    if all(samples.unchanging(s) for s in range(len(samples))):
+        raise UserError("no law fits the data: nothing changes in them")
+    space = samples.space
+    open_ = any(a.period is None for a in samples.axes if a.name != "t")
+    found: dict[int, tuple[sympy.Expr, Fitted | Coefficients]] = {}
+    failed: dict[int, list[tuple[sympy.Expr, Fitted | Proposal | None]]] = {}
+    for order in ORDERS if "t" in space.independent else ():
+        left = [a for a in range(len(space.dependent)) if a not in found and not _nearly(failed.get(a, ()))]
+        leading = [space.symbol(a, time_index(space, order)) for a in left]
+        if not left:
+            break
+        columns = Columns.of(samples, leading, candidates(space, order, slopes=not open_))
+        for which, a in enumerate(left):
+            best = decide(columns, which, alpha)
+            with_time = _with_time(data, columns, best, alpha) if order == 1 and data.on_line else None
+            if with_time is not None:
+                found[a] = leading[which], with_time
+            elif isinstance(best, Fitted) and best.accepted:
+                found[a] = leading[which], best
+            else:
+                failed.setdefault(a, []).append((leading[which], best))
+    for a, name in enumerate(space.dependent):
+        if a not in found and (still := _without_time(samples, a, alpha, slopes=not open_)):
+            found[a] = still
+        if a not in found:
+            of = f" of {name}" if len(space.dependent) > 1 else ""
+            raise UserError(f"no law{of} fits the data: {_failure(failed.get(a, ()))}")
+    return [found[a] for a in sorted(found)]
 
 
-def split(data: Trajectories) -> tuple[Trajectories, Trajectories]:
-    """What an equation is fitted to, and what is held out: the first half of the trajectories, and the others.
+def _failure(tried: Sequence[tuple[sympy.Expr, Fitted | Proposal | None]]) -> str:
+    """Of the law that leaves least."""
+    known = [(float(best.figures.residual.nanmedian()), m, best) for m, best in tried if best is not None]
+    if not known:
+        return "no candidate term is certain"
+    residual, leading, best = min(known, key=lambda k: k[0])
+    near = next(((m, best) for m, best in tried if best is not None and explained(best.figures, math.inf)), None)
+    leading, best = near or (leading, best)
+    law = f"{leading} + a combination of {', '.join(map(str, best.terms))} = 0"
+    residual, error = (float(v.nanmedian()) for v in (best.figures.residual, best.figures.error))
+    if near and not explained(best.figures):
+        return f"the best, {law}, leaves {residual:.2g} of its terms, and noise and grid explain {error:.1g} of any"
+    if near and isinstance(best, Proposal):
+        return f"{law} would, but the data are too few, or too alike, to tell how sure"
+    more = "; other terms, or higher powers, leave less" if near else ""
+    return f"the best, {law}, leaves {residual:.2g} of its terms, where {error:.1g} is explained{more}"
 
-    Of a single trajectory the first two thirds of the times, and the later ones.
+
+def _nearly(tried: Sequence[tuple[sympy.Expr, Fitted | Proposal | None]]) -> bool:
+    """Whether an equation of lower order fits but for what noise and grid hide: then none of higher order is tried."""
+    return any(best is not None and explained(best.figures, math.inf) for _, best in tried)
+
+
+def _without_time(samples: Samples, unknown: int, alpha: float, *, slopes: bool) -> tuple[sympy.Expr, Fitted] | None:
+    """An equation without derivatives in t, of a second derivative in space or of a first one, and of other unknowns.
+
+    One without others says of what shapes these data are made, not how they change.
     """
-    if len(data) > 1:
-        return data[: (len(data) + 1) // 2], data[(len(data) + 1) // 2 :]
-    first = -(-2 * len(data.t) // 3)
-    return replace(data, t=data.t[:first], u=data.u[:, :first]), replace(data, t=data.t[first:], u=data.u[:, first:])
+    space = samples.space
+    terms = candidates(space, 0, slopes=slopes)
+    leading = [m for n in (2, 1) for m in derivatives_of(space, unknown, n)]
+    if not leading or len(space.dependent) == 1:
+        return None
+    columns = Columns.of(samples, leading, terms)
+    for which, m in enumerate(leading):
+        best = decide(columns, which, alpha, without=[m])
+        others = best is not None and any(a != unknown for n in best.terms for a, _ in space.indices(n))
+        if isinstance(best, Fitted) and best.accepted and others:
+            return m, best
+    return None
 
 
-def held_out(data: Trajectories) -> Trajectories:
-    """The part of the data that their equation was not fitted to: all of them where it was given."""
-    return split(data)[1] if data.settings.get("identified") else data
-
-
-def parts(data: Trajectories) -> str:
-    """`split` in words.
-
-    >>> from symflow import pde
-    >>> data = pde.generate("kdv", samples=3, seed=0, steps=20, keep=20, end=2.0, resolution=64)
-    >>> parts(data)
-    'fitted to the first 2 of 3 trajectories; all else rests on the other 1, counted from 0'
-    """
-    fitted, held = split(data)
-    if len(data) > 1:
-        return (
-            f"fitted to the first {len(fitted)} of {len(data)} trajectories; all else rests on the other {len(held)}, "
-            "counted from 0"
-        )
-    return f"fitted to the times up to {float(fitted.t[-1]):.4g}; all else rests on the later ones"
-
-
-def _proposed(data: Trajectories, seed: int) -> list[sympy.Expr]:
-    """The terms with non-zero coefficients in PySINDy's law, simple ones first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its dependencies, and of fits that it retries
+def _with_time(
+    data: Trajectories, columns: Columns, best: Fitted | Proposal | None, alpha: float
+) -> Coefficients | None:
+    """A law of u on a periodic line with factors of t where coefficients drift; ``None`` where none do or none fits."""
+    accepted = best is not None and best.accepted
+    for terms in [best.terms] if accepted and best is not None else columns.fewest(0, DRIFTING):
         try:
-            import pysindy
-        except ImportError:
-            raise UserError(
-                "`identify` needs PySINDy, which is not installed; pip install 'symflow-torch[identify]' brings it"
-            ) from None
-        few = data[:: max(1, -(-len(data) // PROPOSED_FROM))]
-        choices = candidates(data)
-        widths = choices[len(choices) // 2]
-        x, t = data.x.numpy(), data.t.numpy()
-        grid = np.stack(np.meshgrid(x, t, indexing="ij"), -1)
-        half = [widths.x * (x[1] - x[0]), (t[-1] - t[0]) * widths.t / len(t)]
-        state = np.random.get_state()  # noqa: NPY002  PySINDy draws from the global generator
-        np.random.seed(seed)  # noqa: NPY002
-        try:
-            library = pysindy.WeakPDELibrary(
-                function_library=pysindy.PolynomialLibrary(degree=HIGHEST_POWER, include_bias=False),
-                derivative_order=HIGHEST_DERIVATIVE,
-                spatiotemporal_grid=grid,
-                K=WINDOWS,
-                H_xt=half,
-                p=2 * HIGHEST_DERIVATIVE,
-            )
-            optimizer = pysindy.STLSQ(threshold=THRESHOLD, alpha=1e-12, normalize_columns=True)
-            model = pysindy.SINDy(feature_library=library, optimizer=optimizer)
-            model.fit([row.numpy().T[..., None] for row in few.u], t=t)
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
-        names, coefficients = model.get_feature_names(), model.coefficients()[0]
-    found = [_term(name) for name, value in zip(names, coefficients, strict=True) if value != 0]
-    return sorted(found, key=lambda m: (len(m.free_symbols), sympy.count_ops(m), str(m)))
+            fit = effective_coefficients(data, terms, alpha)
+        except UserError:
+            continue
+        drifting = [d for d in drifts(data, _on_line(fit)) if d.axis == "t"]
+        for found in candidates_with_time(data, fit.terms, drifting, alpha) if drifting else ():
+            better = found.misfit < fit.misfit and bool(((found.lower > 0) | (found.upper < 0)).all())
+            if not better or drifts(data, _on_line(found)):
+                continue
+            if accepted or explained(figures_of(columns.samples, columns.leading[0], found.terms)):
+                return found
+    return None
 
 
-def _term(name: str) -> sympy.Expr:
-    """PySINDy's ``x0^2x0_11`` as ``u**2*u_xx``."""
-    match = re.fullmatch(r"(?:x0(?:\^(\d+))?)?(?:x0_(1+))?", name)
-    if match is None:
-        raise RuntimeError(f"PySINDy named a feature {name!r}, which is not of its documented form")
-    power = 0 if re.match(r"x0(?!_)", name) is None else int(match[1] or 1)
-    return u**power * (derivative_symbol(len(match[2])) if match[2] else 1)
+def _on_line(fit: Coefficients) -> Equation:
+    space = JetSpace(("t", "x"), ("u",))
+    return Equation(_text(space.symbol(0, (1, 0)), fit, space))
 
 
-def _reduced(data: Trajectories, terms: list[sympy.Expr], alpha: float) -> Coefficients:
-    """The refitted law, terms that it can do without left out one by one."""
-    while True:
-        fit = effective_coefficients(data, terms, alpha)
-        half = (fit.upper - fit.lower) / 2
-        doubtful = (fit.lower <= 0) & (fit.upper >= 0)
-        rows = weak_rows(data, fit.terms, candidates(data)[-1])
-        shares = rows.values[..., 1:].square().mean((0, 1, 2)).sqrt() * fit.theta.abs()
-        doubtful |= shares < NEGLIGIBLE * rows.values[..., 0].square().mean().sqrt()
-        if not bool(doubtful.any()):
-            return fit
-        if len(fit.terms) == 1:
-            raise UserError(f"no law fits the data: the coefficient of {fit.terms[0]} cannot be told from 0")
-        certainty = torch.where(doubtful, fit.theta.abs() / half.clamp_min(1e-300), torch.inf)
-        terms = [m for j, m in enumerate(fit.terms) if j != int(certainty.argmin())]
-
-
-def _with_time(data: Trajectories, fit: Coefficients) -> Coefficients:
-    """The law with factors of t where coefficients drift; as it is where none do, or where no such law fits."""
-    drifting = [d for d in drifts(data, Equation(_text(fit))) if d.axis == "t"]
-    for found in candidates_with_time(data, fit.terms, drifting, fit.alpha) if drifting else ():
-        certain = bool(((found.lower > 0) | (found.upper < 0)).all())
-        if certain and found.misfit < fit.misfit and not drifts(data, Equation(_text(found))):
-            return found
-    return fit
-
-
-def _text(fit: Coefficients) -> str:
-    text = "u_t"
-    order = sorted(range(len(fit.terms)), key=lambda j: (len(str(fit.terms[j]).split("u_")[-1]), str(fit.terms[j])))
-    for j in order:
+def _text(leading: sympy.Expr, fit: Fitted | Coefficients, space: JetSpace) -> str:
+    """One equation, its coefficients rounded to the fewest digits that their intervals allow."""
+    text, terms = str(leading), fit.terms
+    rank = {m: (max((sum(k) for _, k in space.indices(m)), default=0), str(m)) for m in terms}
+    for j in sorted(range(len(terms)), key=lambda j: rank[terms[j]]):
         value = rounded(*(float(v[j]) for v in (fit.theta, fit.lower, fit.upper)))
-        size = f"{abs(value):.{MOST_DIGITS}g}"
-        text += f" {'-' if value < 0 else '+'} {'' if size == '1' else size + '*'}{fit.terms[j]}"
+        size, term = f"{abs(value):.{MOST_DIGITS}g}", str(terms[j])
+        term = f"({term})" if terms[j].is_Add else term
+        product = size if term == "1" else term if size == "1" else f"{size}*{term}"
+        text += f" {'-' if value < 0 else '+'} {product}"
     return text + " = 0"
+
+
+def _equation(parts: Sequence[str], space: JetSpace) -> Equation:
+    """As it is read without declarations, where these give the same."""
+    text, names = "; ".join(parts), in_order(space.independent)
+    try:
+        found = Equation(text)
+        if found.space == JetSpace(tuple(names), space.dependent):
+            return found
+    except UserError:
+        pass
+    return Equation(text, names, space.dependent)

@@ -14,9 +14,9 @@ from .local import random_corners as random_corners
 from .observed import ObservedJets as ObservedJets
 from .observed import both_jets as both_jets
 from .observed import jets_of as jets_of
+from .observed import jets_on as jets_on
 from .observed import observed as observed
 from .observed import observed_jets as observed_jets
-from .observed import slice_of as slice_of
 from .sensitivities import LocalForms as LocalForms
 from .slots import PAPER as PAPER
 from .slots import SMALL as SMALL

@@ -104,28 +104,25 @@ def both_jets(data: Trajectories, count: int, seed: int) -> tuple[JetSample, Obs
     return seen.solution, seen
 
 
-def slice_of(data: Trajectories, rows: Tensor, columns: Tensor, indices: Sequence[Index]) -> JetSample:
-    """Jets of the first trajectory, completed by its equation, along the first axis of space.
+def jets_on(data: Trajectories, rows: Tensor, places: Sequence[Tensor], indices: Sequence[Index]) -> JetSample:
+    """Jets of the first trajectory at given nodes, completed by its equation.
 
     Args:
         data: that have jets.
-        rows: ``[T]``, which times.
-        columns: ``[X]``, which places of the first axis; of others the middle one is taken.
+        rows: ``[N]``, the times by their numbers.
+        places: ``[N]`` for each axis of space, likewise.
         indices: of derivatives.
 
     Returns:
-        At T X points, times outside; a derivative is not finite where the equation has none.
+        At N points; a derivative is not finite where the equation has none.
     """
     equation = data.equation
     if _between_nodes(data):
         order = max(i + equation.order * j for i, j in indices)
-        some = replace(data, t=data.t[rows], u=data.u[:1, rows])
-        u = some.derivatives(order)[:, 0][..., columns]
-        T, X = torch.meshgrid(some.t, data.x[columns], indexing="ij")
-        return complete_jets(equation, Jets(X.flatten(), T.flatten(), u.flatten(1)), indices)
-    times, nodes = (g.flatten() for g in torch.meshgrid(rows, columns, indexing="ij"))
-    middle = [torch.full_like(nodes, len(axis) // 2) for axis in data.axes[1:]]
-    found = jets_at(data, 0, [*indices, *derivatives_in(equation)], times, [nodes, *middle])
+        some, at = rows.unique(return_inverse=True)
+        u = replace(data, t=data.t[some], u=data.u[:1, some]).derivatives(order)[:, 0]
+        return complete_jets(equation, Jets(data.x[places[0]], data.t[rows], u[:, at, places[0]]), indices)
+    found = jets_at(data, 0, [*indices, *derivatives_in(equation)], rows, places)
     return JetSample(found.sample.space, _completed(data, found.sample)[0])
 
 

@@ -142,12 +142,15 @@ class Meaning:
     flow: tuple[sympy.Expr, ...] | None
 
 
-def meaning(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES) -> Meaning | None:
+def meaning(
+    components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES, unknowns: Sequence[str] = ("u",)
+) -> Meaning | None:
     """What a generator does in plain words, ``None`` when it has no common name.
 
     Args:
         components: in the real symbols of the names, for example xi, tau and phi in x, t and u.
-        names: of the coordinates.
+        names: of the coordinates; t is time, the others are places, but for
+        unknowns: those of them that a solution has values of.
 
     >>> x, t, u = sympy.symbols("x t u", real=True)
     >>> meaning([t, sympy.Integer(0), sympy.Integer(1)]).name
@@ -156,8 +159,8 @@ def meaning(components: Sequence[sympy.Expr], names: Sequence[str] = COORDINATES
     variables = [sympy.Symbol(name, real=True) for name in names]
     own = [_affine(c, v) for c, v in zip(components, variables, strict=True)]
     if all(a is not None for a in own):
-        return _separate([a for a in own if a is not None], variables)
-    turn = _turn(components, variables)
+        return _separate([a for a in own if a is not None], variables, unknowns)
+    turn = _turn(components, variables, unknowns)
     if turn is not None or tuple(names) != COORDINATES:
         return turn
     x, t, u = variables
@@ -205,7 +208,9 @@ def _affine(component: sympy.Expr, variable: sympy.Symbol) -> tuple[sympy.Expr, 
     return a, sympy.simplify(component - a * variable)
 
 
-def _separate(own: Sequence[tuple[sympy.Expr, sympy.Expr]], variables: Sequence[sympy.Symbol]) -> Meaning | None:
+def _separate(
+    own: Sequence[tuple[sympy.Expr, sympy.Expr]], variables: Sequence[sympy.Symbol], unknowns: Sequence[str]
+) -> Meaning | None:
     """Fields of which every component depends on its own coordinate alone: translations and scalings."""
     flow = [
         v + b * EPSILON if a == 0 else (v + b / a) * sympy.exp(a * EPSILON) - b / a
@@ -213,29 +218,44 @@ def _separate(own: Sequence[tuple[sympy.Expr, sympy.Expr]], variables: Sequence[
     ]
     moved = [v for (a, b), v in zip(own, variables, strict=True) if (a, b) != (0, 0)]
     names = [v.name for v in moved]
-    stretched = [v.name for (a, _), v in zip(own, variables, strict=True) if a != 0]
+    factors = {v.name: a for (a, _), v in zip(own, variables, strict=True) if a != 0}
+    stretched = list(factors)
     if not names:
         return None
     ends = tuple(flow)
     if not stretched:
-        sentence = {
-            ("x",): "A solution that is shifted to another place is again a solution: no place is special.",
-            ("t",): "A solution that is started earlier or later is again a solution: no moment is special.",
-            ("u",): "A constant can be added to a solution: the zero of u is arbitrary.",
-        }.get(tuple(names), "A solution shifted along several axes at once is again a solution.")
-        return Meaning("translation in " + _list(names), sentence, ends)
+        return Meaning("translation in " + listing(names), _shifted(names, unknowns), ends)
     if stretched != names:
         return Meaning("scaling with a translation", "A solution can be stretched while it is shifted.", ends)
     shifted = any(a != 0 and b != 0 for a, b in own)
-    if stretched == ["u"]:
-        return Meaning("scaling of u", "A multiple of a solution is again a solution.", ends)
+    if not shifted and set(stretched) <= set(unknowns):
+        one = set(stretched) == set(unknowns) and len(set(factors.values())) == 1
+        sentence = "A multiple of a solution is again a solution."
+        if not one:
+            by = "powers of one factor" if len(stretched) > 1 else "a factor"
+            whose = f"{listing(stretched)} {_are(stretched)}"
+            sentence = f"A solution whose {whose} multiplied by {by} is again a solution."
+        return Meaning(f"scaling of {listing(stretched)}", sentence, ends)
     together = "by fixed powers of one factor" if len(stretched) > 1 else "by a factor"
-    sentence = f"A solution whose {_list(stretched)} {'are' if len(stretched) > 1 else 'is'} stretched {together}"
+    sentence = f"A solution whose {listing(stretched)} {_are(stretched)} stretched {together}"
     sentence += ", about an origin that is not zero," if shifted else ""
     return Meaning("scaling", sentence + " is again a solution: the equation has no size of its own.", ends)
 
 
-def _turn(components: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol]) -> Meaning | None:
+def _shifted(names: Sequence[str], unknowns: Sequence[str]) -> str:
+    """What a translation along these coordinates says of solutions."""
+    if len(names) > 1:
+        return "A solution shifted along several axes at once is again a solution."
+    if names[0] in unknowns:
+        return f"A constant can be added to a solution: the zero of {names[0]} is arbitrary."
+    if names[0] == "t":
+        return "A solution that is started earlier or later is again a solution: no moment is special."
+    return "A solution that is shifted to another place is again a solution: no place is special."
+
+
+def _turn(
+    components: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol], unknowns: Sequence[str]
+) -> Meaning | None:
     """Fields ``a w d/dv + b v d/dw`` of two coordinates: rotations, and boosts as hyperbolic ones."""
     moved = [i for i, c in enumerate(components) if c != 0]
     if len(moved) != 2:
@@ -251,14 +271,35 @@ def _turn(components: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol]) -
     c, s = (sympy.cos, sympy.sin) if a * b < 0 else (sympy.cosh, sympy.sinh)
     flow[i] = v * c(root * e) + w * (a / root) * s(root * e)
     flow[j] = w * c(root * e) + v * (b / root) * s(root * e)
+    of_values = {v.name, w.name} <= set(unknowns)
     if a * b < 0:
         sentence = "A solution that is turned by any angle is again a solution: no direction is special."
+        if of_values:
+            sentence = f"A solution whose {names} are turned into each other is again a solution: no phase is special."
         return Meaning(f"rotation of {names}", sentence, tuple(flow))
+    if "t" not in (v.name, w.name) or {v.name, w.name} & set(unknowns):
+        sentence = f"A solution whose {names} are mixed in this way is again a solution."
+        return Meaning(f"hyperbolic rotation of {names}", sentence, tuple(flow))
     sentence = "Seen from a frame that moves at a constant speed, below that of waves, a solution is again a solution."
     return Meaning(f"Lorentz boost in {names}", sentence, tuple(flow))
 
 
-def _list(names: Sequence[str]) -> str:
+def general(names: Sequence[str], unknowns: Sequence[str]) -> dict[str, sympy.Symbol]:
+    """The letters of the components of any generator, by coordinate: xi, eta, zeta and tau, and phi of unknowns.
+
+    >>> general(["x", "y", "t", "u", "v"], ["u", "v"])
+    {'x': xi, 'y': eta, 't': tau, 'u': phi_u, 'v': phi_v}
+    """
+    letters = {"x": "xi", "y": "eta", "z": "zeta", "t": "tau"} | ({unknowns[0]: "phi"} if len(unknowns) == 1 else {})
+    return {n: sympy.Symbol(letters.get(n, f"{'phi' if n in unknowns else 'xi'}_{n}")) for n in names}
+
+
+def _are(names: Sequence[str]) -> str:
+    return "are" if len(names) > 1 else "is"
+
+
+def listing(names: Sequence[str]) -> str:
+    """``x, t and u``."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 

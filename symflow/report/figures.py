@@ -14,11 +14,15 @@ from .svg import DIAMOND, Figure, Panel, Plot, arrows, axes, band, line, pixels,
 LEAST = 1e-17  # residuals and angles below it are drawn at it
 RESOLVED = 1e-5  # times the resolution of a spectrum: values below it are drawn at it
 MOST_VALUES = 40  # of a spectrum
-ARROWS = (8, 11)  # rows and columns
+ARROWS, ARROWS_OF_MAP = (8, 11), (9, 9)  # rows and columns
 LONGEST_ARROW = 12.5  # pixels
-SPACE_TIME = (208.0, 160.0)  # pixels of a plot of x and t
+ON_EDGE = 1e-3  # of a plot: a line so near to its edge is its edge
+SPACE_TIME, MAP = (208.0, 160.0), (172.0, 172.0)  # pixels of a plot of x and t, of one of x and y
 
 Grid = tuple[np.ndarray, np.ndarray]
+Names = tuple[str, str, str]  # of the axes of a plane, and of the unknown on it
+XTU = ("x", "t", "u")
+Periods = tuple[float | None, float | None]
 
 
 def spectra(panels: Sequence[tuple[str, Sequence[float], int, float]]) -> Figure:
@@ -91,47 +95,74 @@ def learning(steps: Sequence[int], violations: np.ndarray, rank: int) -> Figure:
 
 
 def trajectory(
-    grid: tuple[np.ndarray, np.ndarray, np.ndarray], moved: Sequence[tuple[str, np.ndarray]], period: float | None
+    grid: tuple[np.ndarray, np.ndarray, np.ndarray],
+    moved: Sequence[tuple[str, np.ndarray]],
+    periods: Periods = (None, None),
+    names: Names = XTU,
 ) -> Figure:
-    """A trajectory in space-time, before and after.
+    """A trajectory in a plane, such as space-time, before and after.
 
     Args:
         grid: ``x [X]``, ``t [T]``, ``u [T, X]``.
         moved: titles and end points ``[T, X, 3]``.
-        period: of x, when the moved trajectory is to be continued with it; the panels then show one period.
+        periods: of x and t, when the moved trajectory is to be continued with them; the panels then show one period.
+        names: of x, t and u.
     """
     x, t, u = grid
     X, T = np.meshgrid(x, t)
     panels = [("before", np.stack([X, T, u], -1)), *moved]
     everything = np.concatenate([points[np.isfinite(points).all(-1)] for _, points in panels])
     colours = Colours(spanning(everything[:, 2]), VALUES)
-    across = Scale(float(x[0]), float(x[0]) + period) if period else spanning(everything[:, 0])
-    up = spanning(everything[:, 1])
+    across, up = scales = [
+        Scale(float(nodes[0]), float(nodes[0]) + period) if period else spanning(everything[:, i])
+        for i, (nodes, period) in enumerate(zip((x, t), periods, strict=True))
+    ]
     inner = slice(len(t) // 4, max(len(t) * 3 // 4, 1))  # the highest point of the middle times
     row, column = np.unravel_index(np.argmax(u[inner]), u[inner].shape)
     drawn = []
     for title, ends in panels:
-        plot = _space_time(across, up, last=title == panels[-1][0])
+        plot = _plane(across, up, names, last=title == panels[-1][0])
         copies = [ends]
-        if period:
-            finite = ends[..., 0][np.isfinite(ends[..., 0])]
-            around = np.concatenate([ends, ends[:, :1] + np.array([period, 0, 0])], 1)
-            shifts = _copies(finite.min(), finite.max(), across, period) if finite.size else range(1)
-            copies = [around + np.array([n * period, 0, 0]) for n in shifts]
+        for i, (scale, period) in enumerate(zip(scales, periods, strict=True)):
+            if period:
+                copies = [shifted for copy in copies for shifted in _repeated(copy, i, scale, period)]
         dots = np.stack([copy[inner][row, column] for copy in copies])
         parts = [deformed(plot, copies, colours)]
         if title != "before":
-            corners = [(x[0], t[0]), (x[-1], t[0]), (x[-1], t[-1]), (x[0], t[-1]), (x[0], t[0])]
-            for (x1, t1), (x2, t2) in pairwise(corners):
-                if not period or (t1 == t2 and t1 not in (up.low, up.high)):
-                    # black and white in turn, to be seen on every colour
-                    parts.append(line(plot, [x1, x2], [t1, t2], "on-map", 1.2, "4 4"))
-                    parts.append(line(plot, [x1, x2], [t1, t2], "mark", 1.2, "0 4 4 0"))
+            parts += _frame(plot, x, t, periods)
         parts += [
             points(plot, dots[:, 0], dots[:, 1], colour, size=size) for colour, size in (("on-map", 4.5), ("mark", 3.2))
         ]
         drawn.append((plot, title, parts))
-    return Figure([_finish(*panel, colours, "u") for panel in drawn])
+    return Figure([_finish(*panel, colours, names) for panel in drawn])
+
+
+def _repeated(ends: np.ndarray, axis: int, scale: Scale, period: float) -> list[np.ndarray]:
+    """End points ``[T, X, 3]`` closed over the period of an axis, and shifted by it until they cover the scale."""
+    shift = np.zeros(3)
+    shift[axis] = period
+    finite = ends[..., axis][np.isfinite(ends[..., axis])]
+    if axis == 0:
+        around = np.concatenate([ends, ends[:, :1] + shift], 1)
+    else:
+        around = np.concatenate([ends, ends[:1] + shift], 0)
+    shifts = _copies(finite.min(), finite.max(), scale, period) if finite.size else range(1)
+    return [around + n * shift for n in shifts]
+
+
+def _frame(plot: Plot, x: np.ndarray, t: np.ndarray, periods: Periods) -> list[str]:
+    """Where a trajectory was, but for sides that a period joins or that are the plot's own."""
+    parts = []
+    corners = [(x[0], t[0]), (x[-1], t[0]), (x[-1], t[-1]), (x[0], t[-1]), (x[0], t[0])]
+    for (x1, t1), (x2, t2) in pairwise(corners):
+        joined = periods[0] if x1 == x2 else periods[1]
+        share = float(plot.x(x1) if x1 == x2 else plot.y(t1))
+        own = any(periods) and min(share, 1.0 - share) < ON_EDGE
+        if not joined and not own:
+            # black and white in turn, to be seen on every colour
+            parts.append(line(plot, [x1, x2], [t1, t2], "on-map", 1.2, "4 4"))
+            parts.append(line(plot, [x1, x2], [t1, t2], "mark", 1.2, "0 4 4 0"))
+    return parts
 
 
 def values(name: str, axis: str, grid: Grid, u: np.ndarray) -> Figure:
@@ -145,27 +176,30 @@ def values(name: str, axis: str, grid: Grid, u: np.ndarray) -> Figure:
     """
     x, t = grid
     colours = Colours(spanning(u), VALUES)
-    plot = _space_time(spanning(x), spanning(t), last=True)
+    plot = _plane(spanning(x), spanning(t), XTU, last=True)
     around = [axes(plot, "", axis, "t", ticks=(4, 5)), bar(plot, colours, name)]
     return Figure([plot.panel(regular(plot, x, t, u, colours), around=around)])
 
 
-def residuals(grid: Grid, fields: Sequence[tuple[str, np.ndarray]]) -> Figure:
+def residuals(grid: Grid, fields: Sequence[tuple[str, np.ndarray]], names: Names = XTU) -> Figure:
     """Relative residuals ``[T, X]`` on one logarithmic colour scale; what is not finite counts as 1."""
     x, t = grid
     colours = Colours(Scale(LEAST, 1.0, log=True), RESIDUALS)
     drawn = []
     for i, (title, values) in enumerate(fields):
-        plot = _space_time(spanning(x), spanning(t), last=i == len(fields) - 1)
+        plot = _plane(spanning(x), spanning(t), names, last=i == len(fields) - 1)
         shown = np.clip(np.nan_to_num(values.astype(float), nan=1.0, posinf=1.0), LEAST, 1.0)
-        drawn.append(_finish(plot, title, [regular(plot, x, t, shown, colours)], colours, "relative residual"))
+        drawn.append(
+            _finish(plot, title, [regular(plot, x, t, shown, colours)], colours, (*names[:2], "relative residual"))
+        )
     return Figure(drawn)
 
 
-def vectors(grid: Grid, fields: Sequence[tuple[str, np.ndarray]]) -> Figure:
+def vectors(grid: Grid, fields: Sequence[tuple[str, np.ndarray]], names: Names = XTU) -> Figure:
     """Vector fields ``[T, X, 3]``: arrows for dx and dt, colour for du, on one scale; the first sets it."""
     x, t = grid
-    rows, columns = (_every(len(axis), count) for axis, count in zip((t, x), ARROWS, strict=True))
+    counts = ARROWS if names[1] == "t" else ARROWS_OF_MAP
+    rows, columns = (_every(len(axis), count) for axis, count in zip((t, x), counts, strict=True))
     T, X = (a.flatten() for a in np.meshgrid(t[rows], x[columns], indexing="ij"))
     exact = fields[0][1]
     finite = exact[np.isfinite(exact).all(-1)]
@@ -173,13 +207,13 @@ def vectors(grid: Grid, fields: Sequence[tuple[str, np.ndarray]]) -> Figure:
     colours = Colours(Scale(-(largest or 1.0), largest or 1.0), CHANGES)
     drawn = []
     for i, (title, values) in enumerate(fields):
-        plot = _space_time(spanning(x), spanning(t), last=largest > 0 and i == len(fields) - 1)
+        plot = _plane(spanning(x), spanning(t), names, last=largest > 0 and i == len(fields) - 1)
         longest = np.hypot(*pixels(plot, finite[:, :2]).T).max(initial=0.0)
         parts = [regular(plot, x, t, values[..., 2], colours)]
         if longest > 0:
             shafts = pixels(plot, values[np.ix_(rows, columns)][..., :2].reshape(-1, 2)) * (LONGEST_ARROW / longest)
             parts.append(arrows(plot, X, T, shafts, "on-map"))
-        drawn.append(_finish(plot, title, parts, colours, "change of u"))
+        drawn.append(_finish(plot, title, parts, colours, (*names[:2], f"change of {names[2]}")))
     return Figure(drawn)
 
 
@@ -200,15 +234,15 @@ def planes(panels: Sequence[tuple[str, tuple[str, str], np.ndarray, np.ndarray]]
     return Figure(drawn)
 
 
-def _space_time(x: Scale, t: Scale, *, last: bool) -> Plot:
-    """A plot of x and t; the last of a row leaves room for the colour bar."""
-    return Plot(x, t, *SPACE_TIME, left=36, right=8 + BAR * last)
+def _plane(x: Scale, t: Scale, names: Names, *, last: bool) -> Plot:
+    """A plot of space-time, or of two axes of space; the last of a row leaves room for the colour bar."""
+    return Plot(x, t, *(SPACE_TIME if names[1] == "t" else MAP), left=36, right=8 + BAR * last)
 
 
-def _finish(plot: Plot, title: str, parts: Sequence[str], colours: Colours, label: str) -> Panel:
-    """A panel of space-time, with a colour bar where there is room for it."""
-    around = [axes(plot, title, "x", "t", ticks=(4, 5))]
-    return plot.panel(*parts, around=[*around, bar(plot, colours, label)] if plot.right > BAR else around)
+def _finish(plot: Plot, title: str, parts: Sequence[str], colours: Colours, names: Names) -> Panel:
+    """A panel of a plane, with a colour bar where there is room for it."""
+    around = [axes(plot, title, *names[:2], ticks=(4, 5))]
+    return plot.panel(*parts, around=[*around, bar(plot, colours, names[2])] if plot.right > BAR else around)
 
 
 def _every(size: int, count: int) -> np.ndarray:

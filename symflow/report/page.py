@@ -214,5 +214,6 @@ def environment(package: str) -> jinja2.Environment:
     )
     environment.filters["number"] = notation.number
     environment.filters["readable"] = readable
+    environment.filters["listing"] = notation.listing
     environment.globals |= {"colours": COLOURS, "sheet": Markup(SHEET + MOTION)}  # noqa: S704
     return environment

@@ -41,7 +41,8 @@ ASIDE: Mapping[str, Any] = {"aside": True}
 Figure = NewType("Figure", float)
 """A number that may be infinite or none, as the loss of a training may be; in an annotation of a record.
 
-Metrics and checkpoints hold such numbers; `write_json` refuses them, for JSON as others read it has none."""
+Metrics and checkpoints hold such numbers, and integers as such; `write_json` refuses what is not finite, for JSON as
+others read it has no such numbers."""
 
 LARGEST = 2**63 - 1
 WORDS: Mapping[Any, str] = {
@@ -235,6 +236,8 @@ def _checked(content: Any, kind: Any, at: str) -> Any:
             number = float(content)
         except OverflowError:
             number = math.inf
+        if kind is Figure and type(content) is int and abs(content) <= LARGEST:
+            return content  # what is written again has the same bits
         if kind is Figure or math.isfinite(number):
             return number
     elif (

@@ -126,3 +126,27 @@ def test_numbers_mean_what_they_were(value):
 )
 def test_numbers(value, text):
     assert notation.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "words"),
+    [
+        ({"dy": "1"}, "translation in y", "no place is special"),
+        ({"dt": "1"}, "translation in t", "no moment is special"),
+        ({"dv": "1"}, "translation in v", "the zero of v is arbitrary"),
+        ({"dx": "1", "dy": "2"}, "translation in x and y", "several axes at once"),
+        ({"dv": "2*v"}, "scaling of v", "whose v is multiplied by a factor"),
+        ({"du": "u", "dv": "v"}, "scaling of u and v", "A multiple of a solution"),
+        ({"du": "u", "dv": "2*v"}, "scaling of u and v", "powers of one factor"),
+        ({"dx": "-y", "dy": "x"}, "rotation of x and y", "no direction is special"),
+        ({"du": "-v", "dv": "u"}, "rotation of u and v", "no phase is special"),
+        ({"dx": "t", "dt": "x"}, "Lorentz boost in x and t", "at a constant speed"),
+        ({"du": "v", "dv": "u"}, "hyperbolic rotation of u and v", "mixed in this way"),
+    ],
+)
+def test_words_of_several_axes_and_unknowns(form, name, words):
+    names = ("x", "y", "t", "u", "v")
+    V = SymbolicField(Coordinates(names), [form]).components[0]
+    meaning = notation.meaning(V, names, ("u", "v"))
+    assert meaning.name == name
+    assert words in meaning.sentence

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import sys
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -101,7 +102,9 @@ def changed(content: Any, random: Random) -> Any:
         elif way == 5:
             inside.append(inside[last])
         elif way == 6 and isinstance(inside[last], int | float) and not isinstance(inside[last], bool):
-            inside[last] *= random.choice((-1, 0, 2, 1e6, 1e-6, 10**30))
+            number, by = inside[last], random.choice((-1, 0, 2, 1e6, 1e-6, 10**30))
+            whole = isinstance(number, int) and abs(number) > sys.float_info.max  # no float holds it
+            inside[last] = number * (2 if whole else by)
         elif way == 7 and isinstance(inside[last], str):
             text = inside[last]
             at = random.randrange(len(text) + 1)

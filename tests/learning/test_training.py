@@ -66,7 +66,7 @@ def run(network, optimizer, steps, history=()):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append({"loss": loss.item()})
+        losses.append({"step": step, "loss": loss.item()})
     return losses
 
 
@@ -81,7 +81,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, make, at):
     save_training(path, *first, {"asked": asked, "history": run(*first, at)})
     continued, again = start(make)
     history = restore_training(path, continued, again, asked)
-    assert history == losses[:at]
+    assert repr(history) == repr(losses[:at])  # 1 is not 1.0: both are written again
     assert run(continued, again, 8, history) == losses
     for name, tensor in whole.state_dict().items():
         assert torch.equal(continued.state_dict()[name], tensor), name

@@ -143,8 +143,7 @@ COMMANDS: dict[str, Callable[[Trajectories, Path], bool]] = {
 # what a refusal must name, for a person to know what the command takes
 NEEDS = "|".join(
     (
-        r"no law fits the data: the best, u_t \+",
-        "need more data",
+        r"no law( of \w+)? fits the data",
         "needs one unknown u? ?on a periodic line",
         "an operator needs periodic axes and all values",
         r"needs an equation u_t = \.\.\. in x, t and u",

@@ -15,7 +15,9 @@ from symflow import SymbolicField, UserError, pde
 from symflow.pde.approximation import Approximate, Search
 from symflow.pde.discovery.evidence import collect
 from symflow.pde.discovery.result import NeuralSpan, Spectrum
+from symflow.pde.gate import Coefficient, Gate
 from symflow.pde.report import write_report
+from symflow.pde.trajectories import Axis
 from symflow.runs import Run
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -347,3 +349,111 @@ def test_damaged_evidence_is_one_sentence(result, tmp_path):
     (path / "evidence.safetensors").write_bytes(b"no tensors")
     with pytest.raises(UserError, match="must be a checkpoint"):
         write_report(path)
+
+
+# ---- data of other shapes than u on a line ---------------------------------------------------------------------------
+
+TURN = 2 * torch.pi
+
+
+@pytest.fixture(scope="module")
+def box():
+    """Two unknowns in a box, each a plane wave that diffuses."""
+    x, y = (torch.arange(n, dtype=torch.float64) * (TURN / n) for n in (16, 12))
+    t = torch.linspace(0, 1, 21, dtype=torch.float64)
+    T, X, Y = torch.meshgrid(t, x, y, indexing="ij")
+    u = torch.stack([torch.cos(X + Y) * torch.exp(-0.2 * T), torch.sin(X - 2 * Y) * torch.exp(-1.0 * T)], -1)
+    equation = pde.Equation("u_t = 0.1*(u_xx + u_yy); v_t = 0.2*(v_xx + v_yy)")
+    axes = (Axis("x", x, TURN), Axis("y", y, TURN))
+    return pde.Trajectories(equation, x, t, u[None], fields=("u", "v"), axes=axes)
+
+
+@pytest.fixture(scope="module")
+def in_box(box):
+    found = pde.discover(box, network="none", trust=True)
+    assert [g.formula for g in found.generators] == ["dx", "dy", "dt", "u du", "v dv"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def box_run(box, in_box, tmp_path_factory):
+    rows = [
+        Coefficient(e, term, c, c, c - 1e-9, c + 1e-9, None, True, False, leading)
+        for e, term, c, leading in ((0, "u_xx", -0.1, "u_t"), (1, "v_xx", -0.2, "v_t"), (0, "v", 0.0, "u_t"))
+    ]
+    gate = Gate(box.equation.text, "solves", "", (), tuple(rows[:2]), tuple(rows[2:]), (), "weak form", 0.05)
+    path = make(tmp_path_factory.mktemp("box") / "run", replace(in_box, gate=gate), collect(box, in_box))
+    write_report(path)
+    return path
+
+
+def captions(path) -> list[str]:
+    text = (path / "report.html").read_text(encoding="utf-8")
+    return [re.sub(r"\s+", " ", c) for c in re.findall(r"<figcaption>(.*?)</figcaption>", text, re.DOTALL)]
+
+
+def test_a_box_is_shown_on_the_axes_that_each_generator_moves(box_run):
+    page, below = read(box_run), captions(box_run)
+    for words in (
+        "the factors are the speeds of x, y, t, u and v",
+        "21 times and 16 × 12 places",
+        "none: it is of one unknown u on a periodic line, and these have x, y, t, u and v",
+        "What leaves a picture on one side of x or y comes back on the other",
+    ):
+        assert words in page.text
+    flows = [c for c in below if "moved with" in c]
+    assert [c.partition(",")[0] for c in flows] == [
+        "u of a trajectory at t = 0.5 as it is",
+        "u of a trajectory at t = 0.5 as it is",
+        "u of a trajectory at y = 3.14 as it is",
+        "u of a trajectory at t = 0.5 as it is",
+        "v of a trajectory at t = 0.5 as it is",
+    ]
+    assert [c.partition(".")[0] for c in below if "begin" in c] == [
+        "Arrows say how x and y begin to move",
+        "Arrows say how x and y begin to move",
+        "Arrows say how x and t begin to move",
+        "Colour says how u begins to change",
+        "Colour says how v begins to change",
+    ]
+
+
+def test_every_coefficient_of_a_system_says_whose_it_is(box_run):
+    text = (box_run / "report.html").read_text(encoding="utf-8")
+    rows = re.findall(r"<tr><td><code>(\w+)</code></td><td><code>(\w+)</code></td>", text)
+    assert rows == [("u_t", "u_xx"), ("u_t", "v"), ("v_t", "v_xx")]
+    assert "equation of</th>" in text
+
+
+def test_what_was_moved_differs_from_what_was(box_run):
+    """No picture called moved shows what was there before, which a slice that a generator does not move would."""
+    for k in (1, 2, 3, 4, 5):
+        content = (box_run / "figures" / f"V{k}-flow.svg").read_text(encoding="utf-8")
+        before, after = re.findall(r'<image x="0" y="0"[^>]*href="([^"]*)"', content)
+        assert before != after
+
+
+def test_evidence_of_earlier_runs_shows_what_it_has(box, in_box, tmp_path):
+    """Runs of 0.2.0 had the first axis over time and the first unknown, whatever a generator moves."""
+    e = collect(box, replace(in_box, generators=in_box.generators[2:3], rank=1))
+    one = {name: e[name] for name in ("x", "t", "u", "residual.before")} | {"shape": torch.tensor([1, 21, 16])}
+    for name in ("field", "moved", "length", "residual.after", "residual.control"):
+        one[name] = e[name].expand(5, *e[name].shape[1:]).contiguous()
+    path = make(tmp_path / "run", in_box, one)
+    write_report(path)
+    text = read(path).text
+    assert "21 times and 16 places along x" in text
+    assert text.count("kept no picture in which this one moves anything") == 2  # of d/dy and v d/dv
+    assert {p.name for p in (path / "figures").glob("V*-flow.svg")} == {f"V{k}-flow.svg" for k in (1, 3, 4)}
+
+
+def test_orbits_say_why_they_have_no_pictures(tmp_path):
+    t = torch.linspace(0, 6, 121, dtype=torch.float64)
+    orbit = torch.stack([2 + t.cos(), 2 - t.sin()], -1)[None]
+    hunt = pde.Equation("u_t = u - u*v; v_t = u*v - v")
+    data = pde.Trajectories(hunt, torch.zeros(0), t, orbit, fields=("u", "v"), axes=())
+    found = pde.discover(data, network="none", trust=True)
+    path = make(tmp_path / "run", found, collect(data, found))
+    write_report(path)
+    assert "These data are orbits, which have no axis of space" in read(path).text
+    assert "start a motion at any other time" in read(path).text

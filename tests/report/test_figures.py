@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from xml.etree import ElementTree
 
@@ -69,7 +70,7 @@ def test_a_trajectory_is_shown_before_and_after_with_its_highest_point():
     t, x = np.meshgrid(T, X, indexing="ij")
     u = np.exp(-((x - 3) ** 2) - (t - 2) ** 2)
     moved = np.stack([x + 2, t, u], -1)
-    figure = figures.trajectory((X, T, u), [("after", moved), ("again", moved)], None)
+    figure = figures.trajectory((X, T, u), [("after", moved), ("again", moved)])
     dots = [
         re.findall(r"M([\d.]+) ([\d.]+)", e.get("d"))[0] for e in elements(figure, "path", "mark") if "h0" in e.get("d")
     ]
@@ -83,15 +84,35 @@ def test_a_periodic_trajectory_comes_back_on_the_other_side():
     t, x = np.meshgrid(T, X, indexing="ij")
     u = np.sin(2 * np.pi * x / 10)
     panels = [
-        elements(figures.trajectory((X, T, u), [("after", np.stack([x + s, t, u], -1))], 10.0), "image")[1].get("href")
-        for s in (5.0, 15.0, -5.0)
+        figures.trajectory((X, T, u), [("after", np.stack([x + s, t, u], -1))], (10.0, None)) for s in (5.0, 15.0, -5.0)
     ]
-    assert len(set(panels)) == 1
+    assert len({elements(figure, "image")[1].get("href") for figure in panels}) == 1
 
 
 def test_trajectories_that_went_nowhere_are_drawn():
-    for period in (None, 10.0):
-        figures.trajectory((X, T, np.zeros((5, 10))), [("after", np.full((5, 10, 3), np.nan))], period).file("alt")
+    for periods in itertools.product((None, 10.0), (None, 5.0)):
+        figures.trajectory((X, T, np.zeros((5, 10))), [("after", np.full((5, 10, 3), np.nan))], periods).file("alt")
+
+
+def test_a_map_comes_back_on_all_sides_and_names_its_axes():
+    """Moved by whole periods, by half of them either way, along either axis: the same picture."""
+    y, x = np.meshgrid(T, X, indexing="ij")
+    v = np.sin(2 * np.pi * (x / 10 + 2 * y / 5))
+    drawn = [
+        figures.trajectory((X, T, v), [("after", np.stack([x + a, y + b, v], -1))], (10.0, 5.0), names=("x", "y", "v"))
+        for a, b in ((5.0, 2.5), (-5.0, 2.5), (15.0, -7.5))
+    ]
+    assert len({elements(figure, "image")[1].get("href") for figure in drawn}) == 1
+    assert {"x", "y", "v"} <= set(words(drawn[0]))
+    assert not [e for e in elements(drawn[0], "path", "on-map") if "stroke-dasharray" in e.attrib]
+
+
+def test_only_open_sides_have_a_frame():
+    t, x = np.meshgrid(T, X, indexing="ij")
+    u = np.sin(x)
+    for periods, sides in (((None, None), 4), ((10.0, None), 1), ((10.0, 5.0), 0)):
+        figure = figures.trajectory((X, T, u), [("after", np.stack([x, t + 1.0, u], -1))], periods)
+        assert len([e for e in elements(figure, "path", "on-map") if e.get("stroke-dasharray") == "4 4"]) == sides
 
 
 def test_vectors_have_arrows_on_one_scale_and_a_bar_only_where_u_changes():

@@ -11,7 +11,10 @@ import torch
 from symflow import SymbolicField, pde
 from symflow.pde.discovery.evidence import collect
 from symflow.pde.discovery.result import NeuralSpan, Spectrum
+from symflow.pde.discovery.views import chosen, planes, standard
+from symflow.pde.scores import jets_of, points_of
 from symflow.pde.scores.jets import JetScore
+from symflow.pde.trajectories import Axis, data_coordinates
 
 
 def waves(samples: int, times: int, places: int) -> pde.Trajectories:
@@ -114,7 +117,7 @@ def test_an_equation_alone_has_fields_and_no_trajectory():
 
 
 def test_without_generators_the_grid_is_left(data, result):
-    assert set(collect(data, replace(result, rank=0, generators=[]))) == {"x", "t", "u", "shape"}
+    assert set(collect(data, replace(result, rank=0, generators=[]))) == {"x", "t", "u", "at", "shape"}
 
 
 def test_evidence_is_small_and_repeatable(data, result):
@@ -122,3 +125,109 @@ def test_evidence_is_small_and_repeatable(data, result):
     assert sum(v.numel() * v.element_size() for v in first.values()) < 4e6
     assert all(torch.equal(v.nan_to_num(), second[name].nan_to_num()) for name, v in first.items())
     assert all(v.dtype in (torch.float32, torch.int64) for v in first.values())
+
+
+# ---- in a box: a plane wave, u = cos(x + 2 y - sqrt(5) t + 0.3), which is moved exactly -----------------------------
+
+TURN = 2 * math.pi
+
+
+def plane_wave(x, y, t):
+    return torch.cos(x + 2 * y - math.sqrt(5) * t + 0.3)
+
+
+@pytest.fixture(scope="module")
+def box():
+    x, y = (torch.arange(n, dtype=torch.float64) * (TURN / n) for n in (24, 20))
+    t = torch.linspace(1, 3, 31, dtype=torch.float64)
+    T, X, Y = torch.meshgrid(t, x, y, indexing="ij")
+    axes = (Axis("x", x, TURN), Axis("y", y, TURN))
+    return pde.Trajectories(pde.Equation("u_tt = u_xx + u_yy"), x, t, plane_wave(X, Y, T)[None], axes=axes)
+
+
+@pytest.fixture(scope="module")
+def in_box(box):
+    found = pde.discover(box, domain="plane", network="none", trust=True)
+    return found, collect(box, found)
+
+
+def seen(found, e, formula: str) -> tuple[list[str], dict[str, torch.Tensor]]:
+    """The axes and the unknown on which a generator is shown, and its own arrays there."""
+    k = [g.formula for g in found.generators].index(formula)
+    n = int(e["shown"][k])
+    names = [found.coordinates.names[i] for i in e["views"][n].tolist()]
+    place = int((e["shown"][:k] == n).sum())
+    start = f"{n}." if n else ""
+    own = {name: e[f"{start}{name}"][place].double() for name in ("moved", "moved.at", "length", "field")}
+    return names, own | {name: e[f"{start}{name}"].double() for name in ("x", "t", "u", "at")}
+
+
+def turned(a, v, w):
+    return v * math.cos(a) - w * math.sin(a), v * math.sin(a) + w * math.cos(a)
+
+
+def boosted(a, v, w):
+    return v * math.cosh(a) - w * math.sinh(a), w * math.cosh(a) - v * math.sinh(a)
+
+
+SEEN = [  # the axes, and where a moved point came from
+    ("dx", ["x", "y"], lambda a, x, y, t: (x - a, y, t)),
+    ("dy", ["x", "y"], lambda a, x, y, t: (x, y - a, t)),
+    ("dt", ["x", "t"], lambda a, x, y, t: (x, y, t - a)),
+    ("u du", ["x", "y"], lambda a, x, y, t: (x, y, t)),
+    ("y dx - x dy", ["x", "y"], lambda a, x, y, t: (*turned(a, x, y), t)),
+    ("t dx + x dt", ["x", "t"], lambda a, x, y, t: (boosted(a, x, t)[0], y, boosted(a, x, t)[1])),
+    ("t dy + y dt", ["y", "t"], lambda a, x, y, t: (x, *boosted(a, y, t))),
+    ("x dx + y dy + t dt", ["y", "t"], lambda a, x, y, t: (x * math.exp(-a), y * math.exp(-a), t * math.exp(-a))),
+]
+
+
+@pytest.mark.parametrize(("formula", "axes", "origin"), SEEN)
+def test_a_moved_plane_wave_is_that_of_the_exact_flow(box, in_box, formula, axes, origin):
+    """On the axes that a generator moves most, and where the moved plane lies: ``u'(p') = u(p)``."""
+    found, e = in_box
+    names, own = seen(found, e, formula)
+    assert names == [*axes, "u"]
+    hidden = next(n for n in ("x", "y", "t") if n not in axes)
+    at = float(own["moved.at"][found.coordinates.names.index(hidden)])
+    points = dict(zip(names, own["moved"].unbind(-1), strict=True)) | {hidden: torch.tensor(at, dtype=torch.float64)}
+    a = float(own["length"])
+    before = plane_wave(*origin(a, points["x"], points["y"], points["t"]))
+    expected = math.exp(a) * before if formula == "u du" else before
+    torch.testing.assert_close(points["u"], expected, rtol=0.0, atol=2e-5)  # kept in float32
+    place = dict(zip(found.coordinates.names, own["at"].tolist(), strict=True))
+    nodes = {"t": box.t} | {axis.name: axis.nodes for axis in box.axes}
+    assert place[hidden] == pytest.approx(float(nodes[hidden][len(nodes[hidden]) // 2]), rel=1e-6)
+    assert all(math.isnan(place[name]) for name in names)
+
+
+def test_what_tears_every_plane_apart_is_not_shown_moved(in_box):
+    """The special conformal transformation along x: y becomes another y at every x."""
+    found, e = in_box
+    formula = next(g.formula for g in found.generators if g.formula.endswith("2*t*x dt - u*x du"))
+    _, own = seen(found, e, formula)
+    assert bool(own["moved"].isnan().all())
+    assert bool(own["moved.at"].isnan().all())
+    assert bool(own["field"].isfinite().all())
+
+
+def test_each_unknown_is_shown_by_what_changes_it():
+    """Two unknowns on a line, turned into each other and stretched by themselves."""
+    x, t = torch.arange(32, dtype=torch.float64) * (TURN / 32), torch.linspace(0, 1, 21, dtype=torch.float64)
+    u = torch.stack([torch.sin(x) * torch.exp(-t[:, None]), torch.cos(2 * x) * torch.exp(-4 * t[:, None])], -1)
+    equation = pde.Equation("u_t = u_xx; v_t = v_xx")
+    data = pde.Trajectories(equation, x, t, u[None], fields=("u", "v"), axes=(Axis("x", x, TURN),))
+    points = points_of(jets_of(data, 500, 0, ()), data_coordinates(data, periodic=False))
+    forms = [{"dx": "1"}, {"du": "u"}, {"dv": "v"}, {"du": "v", "dv": "3*u"}, {"dt": "2*t", "dx": "x", "dv": "v"}]
+    field = SymbolicField(data_coordinates(data, periodic=False), forms)
+    views = chosen(field, points, equation.space, planes(data))
+    assert [(v.columns, v.rows, v.unknown) for v in views] == [("x", "t", name) for name in "uuvvv"]
+
+
+def test_orbits_have_no_plane():
+    t = torch.linspace(0, 3, 31, dtype=torch.float64)
+    orbit = torch.stack([t.cos(), -t.sin()], -1)[None]
+    spring = pde.Equation("u_t - v = 0; v_t + u = 0")
+    data = pde.Trajectories(spring, torch.zeros(0), t, orbit, fields=("u", "v"), axes=())
+    assert planes(data) == []
+    assert standard(data) is None

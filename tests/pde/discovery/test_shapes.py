@@ -175,17 +175,26 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path) -> None:
     assert pde.load_result(tmp_path / "result.json") == result
 
 
-def test_pictures_show_a_slice() -> None:
+def test_pictures_show_slices_and_maps() -> None:
+    """d/dt on x and t at the middle y; the others on x and y at the middle time."""
     e = collect(waves(), found("waves"))
-    assert e["u"].shape == (32, 24)
-    assert e["field"].shape == (4, 32, 24, 3)
-    assert e["shape"].tolist() == [6, 61, 24]
+    assert e["shape"].tolist() == [6, 61, 24, 24]
+    assert e["views"].tolist() == [[0, 2, 3], [0, 1, 3]]
+    assert e["shown"].tolist() == [1, 1, 0, 1]
     rows = torch.linspace(0, 60, 32).round().long()
     torch.testing.assert_close(e["u"], waves().u[0, rows, :, 12].float())
-    moved = e["x"] + e["length"][0]
-    torch.testing.assert_close(e["moved"][0][..., 0], moved.expand(32, -1), rtol=1e-5, atol=1e-5)
-    assert float(e["residual.after"].max()) < 1e-6
-    assert float(e["residual.control"].median()) > 1e-3
+    torch.testing.assert_close(e["1.u"], waves().u[0, 30].T.float())  # y upwards
+    assert e["field"].shape == (1, 32, 24, 3)
+    assert e["1.field"].shape == (3, 24, 24, 3)
+    for moved, along, axis in (
+        (e["moved"][0], e["t"][:, None] + e["length"][0], 1),
+        (e["1.moved"][0], e["1.x"] + e["1.length"][0], 0),
+        (e["1.moved"][1], e["1.t"][:, None] + e["1.length"][1], 1),
+    ):
+        torch.testing.assert_close(moved[..., axis], along.expand(moved.shape[:2]), rtol=1e-5, atol=1e-5)
+    for view in ("", "1."):
+        assert float(e[f"{view}residual.after"].max()) < 1e-6
+        assert float(e[f"{view}residual.control"].median()) > 1e-3
     assert collect(spring(), found("spring")) == {}
 
 
