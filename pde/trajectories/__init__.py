@@ -39,5 +39,6 @@ from .shards import share as share
 from .sides import BothSides as BothSides
 from .stencils import STENCIL as STENCIL
 from .stencils import differences as differences
+from .stencils import left_by_fits as left_by_fits
 from .units import data_coordinates as data_coordinates
 from .walls import boundary_of as boundary_of

@@ -44,18 +44,17 @@ class Stencils:
     def of(self, values: Tensor, dim: int = -1) -> Tensor:
         """The combination at every node, of values ``[..., n, ...]`` with the nodes in dimension `dim`."""
         v, n, w = values.movedim(dim, -1), len(self.first), self.rows.shape[1]
-        low, high = int(self.first.min()), int(self.first.max()) + w
-        if low < 0 or high > n:
-            v = torch.cat([v[..., n + min(low, 0) :], v, v[..., : max(high - n, 0)]], -1)
-        found = torch.empty(*v.shape[:-1], n, dtype=v.dtype)
+        before, after = max(-int(self.first.min()), 0), max(int(self.first.max()) + w - n, 0)
+        if before or after:
+            v = torch.cat([v[..., n - before :], v, v[..., :after]], -1)
+        found = torch.empty(*v.shape[:-1], n, dtype=torch.float64)
         inside = torch.arange(w)
         for nodes in torch.arange(n).split(BLOCK):
-            first = self.first[nodes]
+            first = self.first[nodes] + before
             begin, end = int(first.min()), int(first.max()) + w
             matrix = torch.zeros(end - begin, len(nodes), dtype=torch.float64)
             matrix[(first - begin)[:, None] + inside, (nodes - nodes[0])[:, None]] = self.rows[self.which[nodes]]
-            shift = -min(low, 0)
-            found[..., nodes[0] : nodes[-1] + 1] = v[..., begin + shift : end + shift] @ matrix
+            found[..., nodes[0] : nodes[-1] + 1] = v[..., begin:end] @ matrix
         return found.movedim(-1, dim)
 
     @property

@@ -29,8 +29,10 @@ from .axes import OVERLAP, TestFunctions, centres, offsets
 from .parts import Parts
 from .samples import Samples
 from .smoothing import SIGNAL
+from .white import white_noise
 
 ALONE = math.sqrt(math.pi / 10)  # half-widths
+FEW = 10.0  # independent test functions: the noise that they measure is off by a sixth and more
 LARGE = 1_000_000  # values: trajectories that hold more are shared among the processors
 
 HalfWidths = tuple[int, ...]
@@ -67,8 +69,7 @@ class WeakRows:
 
         Bumps d half-widths apart have the correlation ``exp(-5 d^2)``, the integral of whose square is `ALONE`.
         """
-        places = self.valid.shape[1:]
-        apart = math.prod(max(n / (OVERLAP * ALONE), 1.0) for n in places)
+        apart = _apart(self.valid.shape[1:])
         share = self.valid.flatten(1).double().mean(1)
         return (share * apart).clamp_min(1.0)
 
@@ -110,6 +111,11 @@ class WeakRows:
         """The root mean square over the valid test functions of ``[S, c_1, ..., c_d]``, as ``[S]``."""
         count = self.valid.flatten(1).sum(1).clamp_min(1)
         return (rows.square().flatten(1).sum(1) / count).sqrt()
+
+
+def _apart(places: Sequence[int]) -> float:
+    """How many of so many test functions on each axis are independent."""
+    return math.prod(max(n / (OVERLAP * ALONE), 1.0) for n in places)
 
 
 def _slice(numbers: Sequence[int]) -> slice | list[int]:
@@ -309,11 +315,15 @@ class _Sums:
 
 
 def _noise(samples: Samples, s: int, functions: Sequence[TestFunctions]) -> Tensor:
-    """Standard deviations of the noise of the unknowns, from their own noise rows."""
+    """Standard deviations of the noise of the unknowns, from their own noise rows; where these are few, from fits."""
     matrices = [along.change for along in functions]
     energy = float(torch.stack([m.square().sum() for m in matrices]).prod())
     seen = [float(_contract(v, matrices).square().sum()) for v in samples.values[s]]
-    return torch.tensor([(e / energy) ** 0.5 if energy else 0.0 for e in seen], dtype=torch.float64)
+    found = [(e / energy) ** 0.5 if energy else 0.0 for e in seen]
+    if samples.missing is None and _apart([along.count for along in functions]) < FEW:
+        local = [white_noise(v, samples.axes) for v in samples.values[s]]
+        found = [wide if near is None else near for wide, near in zip(found, local, strict=True)]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def _valid(samples: Samples, widths: HalfWidths, shape: Sequence[int]) -> Tensor:

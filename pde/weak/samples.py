@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -18,6 +17,7 @@ from symflow.formulas import expressions
 from ..equations import Index, JetSpace, variable
 from ..trajectories import Axis, Trajectories, differences, fourier_derivative
 from .smoothing import SIGNAL, kept_modes
+from .unbiased import unbiased
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(torch, name)
@@ -115,8 +115,8 @@ class Samples:
     def evaluate(self, f: sympy.Expr, s: int, sigma: Tensor, signal: float = SIGNAL) -> Tensor:
         """A formula of jet space on the grid of trajectory s, ``[n_1, ..., n_d]``.
 
-        Without derivatives its mean is corrected for the noise of the unknowns; with them, the unknowns are smoothed
-        (`smoothed`) and differentiated.
+        Without derivatives its mean is corrected for the noise of the unknowns (`unbiased`); with them, the unknowns
+        are smoothed (`smoothed`) and differentiated.
 
         Args:
             f: in the variables of the space.
@@ -131,18 +131,15 @@ class Samples:
         if any(sum(index) for _, index in wanted):
             for a, index in wanted:
                 at[self.space.symbol(a, index)] = self.derivative(s, a, index, float(sigma[a]), signal)
-            found: Tensor = torch.zeros_like(like) + expressions.evaluate(f, at, FUNCTIONS)
-            return found
+            whole: Tensor = torch.zeros_like(like) + expressions.evaluate(f, at, FUNCTIONS)
+            return whole
         unknowns = self.space.variables[len(self.axes) :]
         at |= dict(zip(unknowns, self.values[s], strict=True))
-        value = torch.zeros_like(like)
-        for powers, correction in corrections(f, unknowns):
-            weight = math.prod(
-                (-(float(v) ** 2) / 2) ** n / math.factorial(n) for v, n in zip(sigma, powers, strict=True)
-            )
-            if weight:
-                value = value + weight * expressions.evaluate(correction, at, FUNCTIONS)
-        return value
+        noise = {w: float(v) ** 2 for w, v in zip(unknowns, sigma, strict=True) if f.has(w) and float(v) > 0}
+        g, variances = unbiased(f, tuple(noise))
+        at |= {v: torch.tensor(n, dtype=torch.float64) for v, n in zip(variances, noise.values(), strict=True)}
+        found: Tensor = torch.zeros_like(like) + expressions.evaluate(g, at, FUNCTIONS)
+        return found
 
     def derivative(self, s: int, unknown: int, index: Index, sigma: float, signal: float = SIGNAL) -> Tensor:
         """A derivative of an unknown on the grid, of modes above the noise; by differences along open axes."""
@@ -179,21 +176,3 @@ class Samples:
         """Whether every unknown is one number, up to rounding."""
         v = self.values[s].flatten(1)
         return bool((v.amax(1) - v.amin(1) <= 1e-13 * v.abs().amax(1)).all())
-
-
-@lru_cache(maxsize=4096)
-def corrections(f: sympy.Expr, unknowns: tuple[sympy.Symbol, ...]) -> tuple[tuple[Index, sympy.Expr], ...]:
-    """``(n, d^(2n) f), ...``: the sum with weights ``prod (-sigma_a^2/2)^n_a/n_a!`` has the mean of f without noise.
-
-    All of them for a polynomial of degree up to 5; the first order alone for another function, whose series need not
-    converge.
-    """
-    most = 2 if f.is_polynomial(*unknowns) else 1
-    found: dict[Index, sympy.Expr] = {(0,) * len(unknowns): f}
-    for _ in range(most):
-        for powers, g in list(found.items()):
-            for i, w in enumerate(unknowns):
-                n = (*powers[:i], powers[i] + 1, *powers[i + 1 :])
-                if n not in found and sum(n) <= most:
-                    found[n] = sympy.diff(g, w, 2)
-    return tuple((n, g) for n, g in found.items() if g != 0)
