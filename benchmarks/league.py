@@ -254,6 +254,7 @@ def played(name: str, seed: int) -> dict[str, Any]:
         "named": f"{(POINTS + 1) / POINTS:.6g} times" in wrong.sentence,
         "seconds": end - begin,
         "seconds_of_generation": begin - start,
+        "processor_seconds": processor(),
         "peak_megabytes": peak(),
     }
 
@@ -279,6 +280,7 @@ def played_orbits(name: str, seed: int) -> dict[str, Any]:
             for c in found.coefficients
         ),
         "seconds": time.perf_counter() - begin,
+        "processor_seconds": processor(),
         "peak_megabytes": peak(),
     }
 
@@ -322,8 +324,15 @@ def played_jets(seed: int) -> dict[str, Any]:
         "distance_fitted": distance(spans, true),
         "formulas": [g.formula for g in found.generators],
         "seconds": elapsed,
+        "processor_seconds": processor(),
         "peak_megabytes": peak(),
     }
+
+
+def processor() -> float:
+    """Seconds of everything, the gate and the start of Python too, of all processes."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def peak() -> float:
