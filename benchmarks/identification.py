@@ -29,7 +29,8 @@ from symflow.errors import UserError
 from symflow.pde import Trajectories
 from symflow.pde.gate import gate
 from symflow.pde.laws.held_out import split
-from symflow.pde.laws.identify import fitted_laws, identify
+from symflow.pde.laws.identify import fitted_laws, written
+from symflow.pde.weak import Samples
 
 NOISES = (0.0, 1e-3, 1e-2)
 HEADS = ("data", *(f"noise {level:g}" for level in NOISES), "held-out half", "largest deviation", "seconds")
@@ -46,13 +47,14 @@ def compared(data: Trajectories) -> dict[str, Any]:
     begin = time.perf_counter()
     fitted, held = split(data)
     try:
-        equation = identify(fitted)
+        laws = fitted_laws(fitted)
+        equation = written(laws, Samples.of(fitted).space)
     except UserError as error:
         return {"word": "nothing", "said": str(error), "seconds": time.perf_counter() - begin}
     seconds = time.perf_counter() - begin
     deviation, inside, same = 0.0, True, True
     true = [sympy.expand(F) for F in data.equation.residuals]
-    for leading, fit in fitted_laws(fitted):
+    for leading, fit in laws:
         own = next((F for F in true if F.coeff(leading) != 0 and F.coeff(leading).is_number), sympy.S.Zero)
         rest = sympy.expand(own / (own.coeff(leading) or 1) - leading)
         due = {sympy.simplify(m): float(c) for m, c in rest.as_coefficients_dict().items() if m != 0}

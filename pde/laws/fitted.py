@@ -31,6 +31,7 @@ KNOWN = 0.02  # of the terms: a larger error explains too much
 NEGLIGIBLE = 1e-3  # of the terms
 HELPS = 0.5  # of what a law leaves that noise and grid do not explain: if other terms leave less, it is none
 LARGEST = 2**26  # numbers in the rows of all candidates: a rung that has more is left out
+SURE = 0.3  # of a coefficient: a longer interval about one of them makes no law
 TRIED = 4  # proposals
 STEPS = 6  # in a half-width: with fewer, every second node says too little of the error
 FEW = 5  # terms whose coefficients may depend on t
@@ -58,6 +59,11 @@ class Fitted:
     upper: Tensor
     figures: Figures
     accepted: bool = False
+
+    @property
+    def sure(self) -> bool:
+        """Whether every coefficient is known to a part of itself."""
+        return bool((self.upper - self.theta <= SURE * self.theta.abs()).all())
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Columns:
 
     def explain(self, found: Fitted, which: int, without: Sequence[sympy.Expr] = ()) -> bool:
         """Whether a law leaves no more than noise and grid explain, or no more than other terms would."""
-        if not explained(found.figures):
+        if not explained(found.figures) or not found.sure:
             return False
         return accounted_for(found.figures) or self.complete(which, found.terms, without)
 

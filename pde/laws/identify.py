@@ -72,9 +72,7 @@ def identify(x: Any, t: Any = None, u: Any = None, *, alpha: float = 0.05) -> Eq
     else:
         # the container checks the arrays; it needs an equation, of which nothing is used
         data = Trajectories(LINE, x, t, u)
-    laws = fitted_laws(data, alpha)
-    space = Samples.of(data).space
-    return _equation([_text(leading, fit, space) for leading, fit in laws], space)
+    return written(fitted_laws(data, alpha), Samples.of(data).space)
 
 
 @one_thread()
@@ -133,7 +131,7 @@ def _failure(tried: Sequence[tuple[sympy.Expr, Fitted | Proposal | None]]) -> st
     residual, error = (float(v.nanmedian()) for v in (best.figures.residual, best.figures.error))
     if near and not explained(best.figures):
         return f"the best, {law}, leaves {residual:.2g} of its terms, and noise and grid explain {error:.1g} of any"
-    if near and isinstance(best, Proposal):
+    if near and not (isinstance(best, Fitted) and best.sure):
         return f"{law} would, but the data are too few, or too alike, to tell how sure"
     more = "; other terms, or higher powers, leave less" if near else ""
     return f"the best, {law}, leaves {residual:.2g} of its terms, where {error:.1g} is explained{more}"
@@ -201,9 +199,9 @@ def _text(leading: sympy.Expr, fit: Fitted | Coefficients, space: JetSpace) -> s
     return text + " = 0"
 
 
-def _equation(parts: Sequence[str], space: JetSpace) -> Equation:
-    """As it is read without declarations, where these give the same."""
-    text, names = "; ".join(parts), in_order(space.independent)
+def written(laws: Sequence[tuple[sympy.Expr, Fitted | Coefficients]], space: JetSpace) -> Equation:
+    """Laws as one equation or system, with their names declared only where these would not be read so."""
+    text, names = "; ".join(_text(leading, fit, space) for leading, fit in laws), in_order(space.independent)
     try:
         found = Equation(text)
         if found.space == JetSpace(tuple(names), space.dependent):

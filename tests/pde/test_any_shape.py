@@ -112,3 +112,12 @@ def test_equations_are_identified_where_none_is_given(shape, said, tmp_path):
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert f"{said}, fitted to the first 2 of 3 trajectories" in answer.stdout
     assert "these data solve it" in answer.stdout
+
+
+def test_discovery_goes_on_with_a_system_that_was_identified(tmp_path):
+    data = orbit()
+    np.savez(tmp_path / "a.npz", t=data.t.numpy(), u=data.field("u").numpy(), v=data.field("v").numpy())
+    answer = symflow("discover", "a.npz", "--network", "none", cwd=tmp_path)
+    assert answer.returncode in (0, 3), answer.stderr
+    assert "the equation was not given: it was identified in the data" in answer.stdout
+    assert "fitted to the first 2 of 3 trajectories" in answer.stdout
