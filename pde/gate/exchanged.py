@@ -38,10 +38,10 @@ def exchanged(samples: Samples) -> Tensor:
     >>> t, x = torch.linspace(0, 3, 61, dtype=torch.float64), torch.arange(64, dtype=torch.float64)
     >>> noise = torch.randn(61, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     >>> u = torch.exp(-t)[:, None] * torch.cos(x) + 0.03 * noise
-    >>> u[[19, 23]] = u[[23, 19]]
+    >>> u[[19, 25]] = u[[25, 19]]
     >>> found = exchanged(Samples(JetSpace(("t", "x"), ("u",)), (Axis("t", t), Axis("x", x)), u[None, None]))
     >>> found.nonzero()[:, 1].tolist()
-    [19, 23]
+    [19, 25]
     """
     t, rows = in_time(samples)
     found = torch.zeros(len(samples), len(t), dtype=torch.bool)
